@@ -5,7 +5,10 @@ export type BackoffOptions = { readonly minMs: number; readonly maxMs: number };
 export type Backoff = { readonly nextMs: () => number; readonly reset: () => void };
 
 /** Creates the delays of one retried operation; `random` is injectable so that tests are exact. */
-export function createBackoff(options: BackoffOptions, random: () => number = Math.random): Backoff {
+export function createBackoff(
+  options: BackoffOptions,
+  random: () => number = Math.random,
+): Backoff {
   let ceiling = options.minMs;
   return {
     nextMs() {

@@ -9,7 +9,8 @@ export function parseCidr(text: string): Result<Cidr, string> {
   const slash = text.indexOf('/');
   const address = slash < 0 ? text : text.slice(0, slash);
   const bytes = parseIp(address);
-  if (bytes === undefined) return fail(`\`${text.slice(0, 60)}\` is not an IP address or CIDR block`);
+  if (bytes === undefined)
+    return fail(`\`${text.slice(0, 60)}\` is not an IP address or CIDR block`);
   const most = bytes.length * 8;
   if (slash < 0) return ok({ bytes, bits: most });
   const bits = text.slice(slash + 1);
@@ -25,7 +26,8 @@ export function parseIp(text: string): Uint8Array | undefined {
   if (family === 4) return Uint8Array.from(text.split('.').map(Number));
   if (family !== 6 || text.includes('%')) return undefined;
   const bytes = ipv6Bytes(text);
-  const mapped = bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 255 && bytes[11] === 255;
+  const mapped =
+    bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 255 && bytes[11] === 255;
   return mapped ? bytes.subarray(12) : bytes;
 }
 
@@ -43,11 +45,16 @@ export function cidrContains(block: Cidr, ip: Uint8Array): boolean {
 function ipv6Bytes(text: string): Uint8Array {
   const lastColon = text.lastIndexOf(':');
   const tail = text.slice(lastColon + 1);
-  const groupsText = tail.includes('.') ? `${text.slice(0, lastColon + 1)}${ipv4AsGroups(tail)}` : text;
+  const groupsText = tail.includes('.')
+    ? `${text.slice(0, lastColon + 1)}${ipv4AsGroups(tail)}`
+    : text;
   const [head = '', rest] = groupsText.split('::');
   const left = head === '' ? [] : head.split(':');
   const right = rest === undefined || rest === '' ? [] : rest.split(':');
-  const zeros = Array.from({ length: rest === undefined ? 0 : 8 - left.length - right.length }, () => '0');
+  const zeros = Array.from(
+    { length: rest === undefined ? 0 : 8 - left.length - right.length },
+    () => '0',
+  );
   const groups = [...left, ...zeros, ...right].map((group) => Number.parseInt(group, 16));
   return Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 255]));
 }

@@ -13,7 +13,9 @@ export function parseDuration(text: string): Result<number, string> {
   const parts = [...text.matchAll(/(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)/g)];
   const matched = parts.map((part) => part[0]).join('');
   if (text === '' || matched !== text) {
-    return fail(`\`${text.slice(0, 40)}\` is not a duration: write for example 250ms, 30s, 5m or 1h30m`);
+    return fail(
+      `\`${text.slice(0, 40)}\` is not a duration: write for example 250ms, 30s, 5m or 1h30m`,
+    );
   }
   return ok(parts.reduce((sum, part) => sum + Number(part[1]) * (UNIT_MS[part[2] ?? ''] ?? 0), 0));
 }

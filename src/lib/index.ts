@@ -1,5 +1,5 @@
 // lib: small tools without I/O, clock or log that every layer may use.
-export { createBackoff, type Backoff, type BackoffOptions } from './backoff.ts';
+export { type Backoff, type BackoffOptions, createBackoff } from './backoff.ts';
 export { type Cidr, cidrContains, parseCidr, parseIp } from './cidr.ts';
 export { formatDuration, parseDuration } from './duration.ts';
 export { type Cell, createCell, type Source } from './observable.ts';

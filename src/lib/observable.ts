@@ -21,7 +21,8 @@ export function createCell<T>(initial: T): Cell<T> {
     },
     set(next) {
       value = next;
-      for (const listener of [...listeners]) listener(next);
+      // Over a copy: a listener may remove itself or add another.
+      for (const listener of Array.from(listeners)) listener(next);
     },
   };
 }

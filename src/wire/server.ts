@@ -1,0 +1,169 @@
+import { once } from 'node:events';
+import { createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net';
+import {
+  createServer as createTlsServer,
+  type TLSSocket,
+  type Server as TlsServer,
+} from 'node:tls';
+import type { DescService } from '@bufbuild/protobuf';
+import { Server, ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import { grpcDefinition } from './service.ts';
+
+/** One service and the functions that answer its methods, named as in the .proto with a small first letter. */
+export type GrpcService = {
+  readonly service: DescService;
+  readonly implementation: UntypedServiceImplementation;
+};
+
+/** The certificate chain (leaf first) and key a server shows, and whom it demands client certificates from. */
+export type TlsMaterial = {
+  readonly chainPem: string;
+  readonly privateKeyPem: string;
+  readonly rootsPem: readonly string[];
+};
+
+/** A gRPC server whose connections arrive one by one, each with what `identify` found out about its peer. */
+export type GrpcServer<Peer> = {
+  /** Who sent `call` (any of grpc-js's server call objects). */
+  readonly peer: (call: { readonly getPeer: () => string }) => Peer;
+  /** Serves TLS 1.3 on host and port (0: any free one); resolves to the port. */
+  readonly listenTls: (options: ListenTls<Peer>) => Promise<number>;
+  /** Serves plaintext on a Unix socket that exists already as a path nobody else uses. */
+  readonly listenUnix: (options: ListenUnix<Peer>) => Promise<void>;
+  readonly close: () => Promise<void>;
+};
+
+type ListenTls<Peer> = {
+  readonly host: string;
+  readonly port: number;
+  readonly material: () => TlsMaterial;
+  /** Undefined refuses the connection. Called after the handshake; `authorized` is OpenSSL's word on the chain. */
+  readonly identify: (socket: TLSSocket) => Peer | undefined;
+  readonly onRefused?: (reason: string) => void;
+};
+
+type ListenUnix<Peer> = {
+  readonly path: string;
+  readonly identify: (socket: Socket) => Peer | undefined;
+  readonly onRefused?: (reason: string) => void;
+};
+
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
+
+/** Creates a server of `services`; nothing listens yet. */
+export function createGrpcServer<Peer>(services: readonly GrpcService[]): GrpcServer<Peer> {
+  const grpc = new Server({
+    'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+    'grpc.keepalive_time_ms': 20_000,
+  });
+  for (const { service, implementation } of services) {
+    grpc.addService(grpcDefinition(service), implementation);
+  }
+  const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
+  const peers = new Map<string, Peer>();
+  const listeners: (NetServer | TlsServer)[] = [];
+  const sockets = new Set<Socket>();
+  let connections = 0;
+
+  function accept(
+    socket: Socket,
+    identify: () => Peer | undefined,
+    onRefused?: (reason: string) => void,
+  ) {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    const peer = identify();
+    if (peer === undefined) {
+      onRefused?.('peer not identified');
+      socket.destroy();
+      return;
+    }
+    const name = `connection-${++connections}`;
+    peers.set(name, peer);
+    socket.once('close', () => peers.delete(name));
+    nameConnection(socket, name);
+    injector.injectConnection(socket);
+  }
+
+  return {
+    peer(call) {
+      const peer = peers.get(call.getPeer());
+      // SECURITY: a call whose connection is gone, or never was identified, has no peer to act for.
+      if (peer === undefined) throw new Error('the connection of this call is closed');
+      return peer;
+    },
+    async listenTls(options) {
+      const server = createTlsListener(options, accept);
+      listeners.push(server);
+      return listenTcp(server, options.port, options.host);
+    },
+    async listenUnix(options) {
+      const server = createNetServer((socket) => {
+        socket.on('error', () => socket.destroy());
+        accept(socket, () => options.identify(socket), options.onRefused);
+      });
+      listeners.push(server);
+      server.listen(options.path);
+      await once(server, 'listening');
+    },
+    async close() {
+      for (const listener of listeners) listener.close();
+      grpc.forceShutdown();
+      for (const socket of sockets) socket.destroy();
+      await Promise.resolve();
+    },
+  };
+}
+
+// grpc-js tells a handler nothing of its connection but the peer's address; so that address becomes the name
+// under which we know the connection.
+function nameConnection(socket: Socket, name: string): void {
+  Object.defineProperty(socket, 'remoteAddress', { value: name });
+  Object.defineProperty(socket, 'remotePort', { value: undefined });
+}
+
+function createTlsListener<Peer>(
+  options: ListenTls<Peer>,
+  accept: (
+    socket: Socket,
+    identify: () => Peer | undefined,
+    onRefused?: (reason: string) => void,
+  ) => void,
+): TlsServer {
+  const server = createTlsServer({
+    ALPNProtocols: ['h2'],
+    minVersion: 'TLSv1.3',
+    requestCert: true,
+    // SECURITY: `identify` decides, since one port serves enrolment (no certificate yet) and everything else.
+    rejectUnauthorized: false,
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    ...secureContextOf(options.material()),
+  });
+  let shown = options.material();
+  server.prependListener('connection', () => {
+    const material = options.material();
+    if (material === shown) return;
+    shown = material;
+    server.setSecureContext(secureContextOf(material));
+  });
+  server.on('secureConnection', (socket) => {
+    socket.on('error', () => socket.destroy());
+    accept(socket, () => options.identify(socket), options.onRefused);
+  });
+  server.on('tlsClientError', (error) => options.onRefused?.(error.message));
+  return server;
+}
+
+function secureContextOf(material: TlsMaterial): { cert: string; key: string; ca: string[] } {
+  return { cert: material.chainPem, key: material.privateKeyPem, ca: [...material.rootsPem] };
+}
+
+async function listenTcp(server: NetServer, port: number, host: string): Promise<number> {
+  server.listen(port, host);
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string')
+    throw new Error('listening without a TCP address');
+  return address.port;
+}
