@@ -1,0 +1,24 @@
+// identity: SPIFFE IDs, X.509-SVIDs and their bundles: parsing, verifying, making. Pure: time comes in.
+export {
+  type Bundle,
+  bundlePem,
+  parseBundle,
+  type WorkloadIdentity,
+} from './bundle.ts';
+export { type Csr, createCsr, parseCsr } from './csr.ts';
+export {
+  createRoot,
+  createSelfSignedClient,
+  type Issuer,
+  issueX509Svid,
+  loadIssuer,
+  type RootOptions,
+  type SelfSignedClient,
+  type SvidOptions,
+} from './issue.ts';
+export { derToPem, pemToDer } from './pem.ts';
+export { createKeyPair } from './signing-key.ts';
+export { parseSpiffeId, type SpiffeId, workloadSpiffeId } from './spiffe-id.ts';
+export { parseTrustDomain, type TrustDomain } from './trust-domain.ts';
+export { type PeerSvid, type VerifyOptions, verifyX509Svid } from './verify.ts';
+export type { VerifyError, VerifyErrorCode } from './verify-error.ts';

@@ -1,0 +1,30 @@
+/** Object identifiers as the hex of their DER body, so that comparing needs no decoding. */
+export const OID = {
+  // RFC 5280 section 4.2
+  subjectKeyIdentifier: '551d0e',
+  keyUsage: '551d0f',
+  subjectAltName: '551d11',
+  basicConstraints: '551d13',
+  nameConstraints: '551d1e',
+  authorityKeyIdentifier: '551d23',
+  extendedKeyUsage: '551d25',
+  serverAuth: '2b06010505070301',
+  clientAuth: '2b06010505070302',
+  anyExtendedKeyUsage: '551d2500',
+  commonName: '550403',
+  // RFC 2985 section 5.4.2
+  extensionRequest: '2a864886f70d01090e',
+  // RFC 3279, 5480, 8410: keys
+  ecPublicKey: '2a8648ce3d0201',
+  p256: '2a8648ce3d030107',
+  p384: '2b81040022',
+  rsa: '2a864886f70d010101',
+  ed25519: '2b6570',
+  // RFC 4055, 5758: signatures
+  ecdsaSha256: '2a8648ce3d040302',
+  ecdsaSha384: '2a8648ce3d040303',
+  ecdsaSha512: '2a8648ce3d040304',
+  rsaSha256: '2a864886f70d01010b',
+  rsaSha384: '2a864886f70d01010c',
+  rsaSha512: '2a864886f70d01010d',
+} as const;
