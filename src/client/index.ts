@@ -1,0 +1,13 @@
+// client: how commands find a mesh, talk to its API, and sign changes of its policy.
+export { type ApiClient, ApiError } from './api-client.ts';
+export { type DataFolder, defaultDataDir, layoutOf } from './data-folder.ts';
+export { type MeshSettings, readMeshSettings } from './mesh-settings.ts';
+export {
+  type Author,
+  type Change,
+  commitChanges,
+  fetchPolicySet,
+  type LiveSet,
+  type StoredCommit,
+} from './policy-set.ts';
+export { loadAuthor, openSession, readTrustRoot, type Session } from './session.ts';

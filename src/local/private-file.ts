@@ -1,0 +1,39 @@
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/** Creates a folder (and its parents) that only its owner may enter. */
+export function makePrivateFolder(path: string): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  chmodSync(path, 0o700);
+}
+
+/** Replaces `path` by `content` in one step and on disk: a crash leaves the old file or the new, never half. */
+export function writeFileDurably(path: string, content: string, mode = 0o600): void {
+  const temporary = join(dirname(path), `.${process.pid}-${Date.now().toString(36)}.tmp`);
+  const file = openSync(temporary, 'wx', mode);
+  try {
+    writeSync(file, content);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(temporary, path);
+  syncFolder(dirname(path));
+}
+
+function syncFolder(path: string): void {
+  const folder = openSync(path, 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}

@@ -1,0 +1,73 @@
+import { linkSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { fail, ok, type Result } from '#lib';
+
+/** A held lock. */
+export type ProcessLock = { readonly release: () => void };
+
+/** Who holds a lock that could not be had. */
+export type LockHolder = { readonly pid: number; readonly command: string };
+
+type LockFile = LockHolder & { readonly startTicks: string };
+
+/**
+ * Takes the lock at `path` for this process, or says who has it. A lock whose process is gone (killed, machine
+ * restarted, pid since given to another) counts as free.
+ */
+export function acquireLock(path: string, command: string): Result<ProcessLock, LockHolder> {
+  const own: LockFile = { pid: process.pid, command, startTicks: startTicksOf(process.pid) ?? '' };
+  const temporary = `${path}.${process.pid}`;
+  writeFileSync(temporary, JSON.stringify(own), { mode: 0o600 });
+  try {
+    for (let attempt = 0; attempt < 5; attempt += 1) {
+      if (tryLink(temporary, path)) return ok({ release: () => releaseLock(path) });
+      const holder = readHolder(path);
+      if (holder !== undefined && isAlive(holder)) return fail(holder);
+      rmSync(path, { force: true });
+    }
+  } finally {
+    unlinkSync(temporary);
+  }
+  return fail({ pid: 0, command: 'another process' });
+}
+
+// link(2) is atomic and fails if the name is taken, and the file is complete the moment it has its name.
+function tryLink(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function releaseLock(path: string): void {
+  if (readHolder(path)?.pid === process.pid) rmSync(path, { force: true });
+}
+
+function readHolder(path: string): LockFile | undefined {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as LockFile;
+  } catch {
+    // Gone meanwhile, or not ours: nobody to name.
+    return undefined;
+  }
+}
+
+function isAlive(holder: LockFile): boolean {
+  const ticks = startTicksOf(holder.pid);
+  return ticks !== undefined && ticks === holder.startTicks;
+}
+
+/** Field 22 of /proc/PID/stat: clock ticks from boot to the process's start; undefined if it is gone. */
+function startTicksOf(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The command (field 2) may hold spaces and parentheses, so count from its last one.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' ? undefined : fields[19];
+  } catch {
+    // No such process.
+    return undefined;
+  }
+}
