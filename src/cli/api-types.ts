@@ -1,0 +1,82 @@
+import type { ApiClient } from '#client';
+
+// Answers of the control plane's API, as docs/reference/api.md gives them.
+
+/** One page of a list. */
+export type Page<T> = { readonly items: readonly T[]; readonly next: string | null };
+
+export type ResourceEntry = {
+  readonly namespace: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly key: string;
+  readonly resource: unknown;
+  readonly source: string | null;
+  readonly number: number;
+  readonly author: string;
+  readonly time: string;
+};
+
+export type SetVersion = { readonly number: number; readonly hash: string };
+
+export type EnforcementPoint = {
+  readonly node: string;
+  readonly kind: string;
+  readonly spiffeId: string | null;
+  readonly namespace: string | null;
+  readonly service: string | null;
+  readonly connected: boolean;
+  readonly lastSeen: string;
+  readonly sets: readonly {
+    readonly namespace: string;
+    readonly wanted: SetVersion | null;
+    readonly enforced: SetVersion | null;
+    readonly current: boolean;
+  }[];
+  readonly stale: boolean;
+  readonly reason: string;
+  readonly refused: readonly {
+    readonly namespace: string;
+    readonly number: number;
+    readonly code: string;
+    readonly message: string;
+  }[];
+  readonly ready: boolean;
+  readonly readyReason: string;
+  readonly certificateExpiresAt: string | null;
+  readonly metricsUrl: string | null;
+};
+
+export type Identity = {
+  readonly spiffeId: string;
+  readonly serial: string;
+  readonly issuedAt: string;
+  readonly expiresAt: string;
+  readonly selectors: readonly string[];
+  readonly allowedBy: string;
+  readonly requestedBy: string;
+  readonly certificateSha256: string;
+  readonly logNumber: number;
+  readonly current: boolean;
+};
+
+/** A record as stored: keys flat and dotted. */
+export type AccessRecord = Readonly<Record<string, string | number | boolean | null>>;
+
+const PAGE_SIZE = 1000;
+const MAX_PAGES = 1000;
+
+/** Every item of a paged list. */
+export async function fetchAll<T>(api: ApiClient, path: string): Promise<readonly T[]> {
+  const items: T[] = [];
+  let cursor: string | null = null;
+  for (let page = 0; page < MAX_PAGES; page += 1) {
+    const separator = path.includes('?') ? '&' : '?';
+    const query: string = `limit=${PAGE_SIZE}${cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`}`;
+    const answer: Page<T> = await api.call<Page<T>>('GET', `${path}${separator}${query}`);
+    items.push(...answer.items);
+    if (answer.next === null) return items;
+    cursor = answer.next;
+  }
+  return items;
+}

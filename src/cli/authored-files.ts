@@ -1,0 +1,133 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  type AuthoredResource,
+  crossCheck,
+  type Diagnostic,
+  parseResources,
+  type Resource,
+  renderDiagnostics,
+} from '#resource';
+import type { CliContext } from './context.ts';
+import { EXIT, ExitError } from './exit.ts';
+import { wantsColor } from './output.ts';
+
+/** What a set of files holds, and everything wrong with it. */
+export type AuthoredFiles = {
+  readonly resources: readonly AuthoredResource[];
+  readonly diagnostics: readonly Diagnostic[];
+  readonly files: number;
+};
+
+const MAX_FILES = 20_000;
+const MAX_FILE_BYTES = 16 * 1024 * 1024;
+
+/** Reads and parses every YAML and JSON file at or below `paths` (`-` is standard input). */
+export async function readAuthored(
+  paths: readonly string[],
+  options: {
+    readonly context: CliContext;
+    readonly namespace: string;
+    readonly live?: readonly Resource[];
+  },
+): Promise<AuthoredFiles> {
+  const files: { file: string; text: string }[] = [];
+  for (const path of paths) {
+    if (path === '-') files.push({ file: '<stdin>', text: await readStdin(options.context) });
+    else for (const file of filesBelow(path)) files.push({ file, text: readText(file) });
+  }
+  if (files.length === 0) {
+    throw new ExitError(
+      EXIT.usage,
+      `no .yaml, .yml or .json file in ${paths.map((path) => `\`${path}\``).join(', ')}`,
+      '`palisade init DIR` writes examples to start from',
+    );
+  }
+  const parsed = parseResources(files, { defaultNamespace: options.namespace });
+  const cross = crossCheck(parsed.resources, options.live ?? []);
+  return {
+    resources: parsed.resources,
+    diagnostics: [...parsed.diagnostics, ...cross],
+    files: files.length,
+  };
+}
+
+/** Prints the problems; ends the command when one of them is an error. */
+export function refuseErrors(authored: AuthoredFiles, context: CliContext): void {
+  if (authored.diagnostics.length === 0) return;
+  context.stderr.write(
+    `${renderDiagnostics(authored.diagnostics, { color: wantsColor(context, context.stderr) })}\n`,
+  );
+  const errors = authored.diagnostics.filter(
+    (diagnostic) => diagnostic.severity === 'error',
+  ).length;
+  if (errors > 0)
+    throw new ExitError(
+      EXIT.usage,
+      `nothing was changed: ${errors} ${errors === 1 ? 'error' : 'errors'} above`,
+    );
+}
+
+function filesBelow(path: string): string[] {
+  let entries: string[];
+  try {
+    if (!statSync(path).isDirectory()) return [path];
+    entries = readdirSync(path, { recursive: true, encoding: 'utf8' });
+  } catch (error) {
+    throw new ExitError(
+      EXIT.usage,
+      `cannot read \`${path}\`: ${reasonOf(error)}`,
+      'name a file or folder that exists and may be read',
+    );
+  }
+  const files = entries.filter((entry) => /\.(ya?ml|json)$/.test(entry) && !isHidden(entry)).sort();
+  if (files.length > MAX_FILES)
+    throw new ExitError(
+      EXIT.usage,
+      `\`${path}\` holds more than ${MAX_FILES} files`,
+      'name a smaller folder',
+    );
+  return files.map((entry) => join(path, entry));
+}
+
+// `.github/workflows/*.yaml` and the like lie beside policies without being any.
+function isHidden(entry: string): boolean {
+  return entry.split('/').some((part) => part.startsWith('.') || part === 'node_modules');
+}
+
+function readText(file: string): string {
+  try {
+    const { size } = statSync(file);
+    if (size > MAX_FILE_BYTES) {
+      throw new ExitError(
+        EXIT.usage,
+        `\`${file}\` is ${Math.round(size / 1024 / 1024)} MiB large`,
+        'a resource file holds at most 16 MiB: split it',
+      );
+    }
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error instanceof ExitError) throw error;
+    throw new ExitError(EXIT.usage, `cannot read \`${file}\`: ${reasonOf(error)}`);
+  }
+}
+
+async function readStdin(context: CliContext): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of context.stdin as AsyncIterable<Buffer | string>) {
+    const bytes = Buffer.from(chunk);
+    size += bytes.length;
+    if (size > MAX_FILE_BYTES)
+      throw new ExitError(EXIT.usage, 'standard input holds more than 16 MiB', 'split it');
+    chunks.push(bytes);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function reasonOf(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === 'ENOENT') return 'there is no such file or folder';
+  if (code === 'EACCES') return 'permission denied';
+  return code ?? String(error);
+}

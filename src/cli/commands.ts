@@ -1,0 +1,36 @@
+import type { Command } from 'commander';
+import type { CliContext } from './context.ts';
+
+/** One command: it adds itself to the program and reports its exit status through `finish`. */
+export type CommandModule = {
+  readonly register: (
+    program: Command,
+    context: CliContext,
+    finish: (status: number) => void,
+  ) => void;
+};
+
+/** Every command by its verb, each loaded only when needed; the order is that of `--help`. */
+export const commandLoaders: Readonly<Record<string, () => Promise<CommandModule>>> = {
+  up: () => import('./commands/up.ts'),
+  run: () => import('./commands/run.ts'),
+  init: () => import('./commands/init.ts'),
+  validate: () => import('./commands/validate.ts'),
+  apply: () => import('./commands/apply.ts'),
+  get: () => import('./commands/get.ts'),
+  delete: () => import('./commands/delete.ts'),
+  diff: () => import('./commands/diff.ts'),
+  check: () => import('./commands/check.ts'),
+  'who-can': () => import('./commands/who-can.ts'),
+  explain: () => import('./commands/explain.ts'),
+  status: () => import('./commands/status.ts'),
+  log: () => import('./commands/log.ts'),
+  identity: () => import('./commands/identity.ts'),
+  doctor: () => import('./commands/doctor.ts'),
+  control: () => import('./commands/control.ts'),
+  ca: () => import('./commands/ca.ts'),
+  agent: () => import('./commands/agent.ts'),
+  proxy: () => import('./commands/proxy.ts'),
+  completion: () => import('./commands/completion.ts'),
+  version: () => import('./commands/version.ts'),
+};

@@ -1,0 +1,45 @@
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { starterResources } from '#resource';
+import type { CommandModule } from '../commands.ts';
+import { EXIT, ExitError } from '../exit.ts';
+import { globalsOf } from '../globals.ts';
+import { printResult } from '../output.ts';
+
+/** `palisade init` */
+export const register: CommandModule['register'] = (program, context) => {
+  program
+    .command('init')
+    .description('write a folder of starter resources with a CI example')
+    .argument('<dir>', 'a folder that is empty or does not exist')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ palisade init policies\n  $ palisade validate policies\n  $ palisade apply -f policies\n',
+    )
+    .action((dir: string, _options, command) => {
+      const { output, yes } = globalsOf(command, context);
+      refuseUsed(dir, yes);
+      const written = starterResources().map((file) => {
+        const path = join(dir, file.path);
+        mkdirSync(dirname(path), { recursive: true });
+        writeFileSync(path, file.text);
+        return path;
+      });
+      printResult(context, output, { written }, () =>
+        [
+          ...written.map((path) => `wrote ${path}`),
+          '',
+          `next: palisade validate ${dir} && palisade apply -f ${dir}`,
+        ].join('\n'),
+      );
+    });
+};
+
+function refuseUsed(dir: string, yes: boolean): void {
+  if (yes || !existsSync(dir) || readdirSync(dir).length === 0) return;
+  throw new ExitError(
+    EXIT.usage,
+    `\`${dir}\` is not empty, and nothing was written`,
+    'name a new folder, or add --yes to write into this one',
+  );
+}

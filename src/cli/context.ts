@@ -1,0 +1,71 @@
+/** What a command may touch of its surroundings; tests give their own. */
+export type CliContext = {
+  readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  readonly stdin: NodeJS.ReadableStream;
+  readonly env: NodeJS.ProcessEnv;
+  /** The long-running processes, composed outside of this layer. */
+  readonly processes: Processes;
+};
+
+/** Each resolves to an exit status when the process is over. */
+export type Processes = {
+  readonly up: (options: UpOptions) => Promise<number>;
+  readonly control: (options: ControlOptions) => Promise<number>;
+  readonly ca: (options: CaOptions) => Promise<number>;
+  readonly agent: (options: AgentOptions) => Promise<number>;
+  readonly proxy: (options: ProxyOptions) => Promise<number>;
+  readonly run: (options: RunOptions) => Promise<number>;
+};
+
+/** What all processes get. */
+export type ProcessOptions = {
+  readonly dataDir: string;
+  readonly output: OutputFormat;
+  readonly verbose: boolean;
+};
+
+export type UpOptions = ProcessOptions & {
+  readonly demo: boolean;
+  readonly strict: boolean;
+  readonly trustDomain: string | undefined;
+  /** API port; gRPC, CA and console follow it. 0 takes free ones. */
+  readonly port: number;
+};
+
+export type ControlOptions = ProcessOptions & {
+  readonly host: string;
+  readonly port: number | undefined;
+};
+export type CaOptions = ProcessOptions & {
+  readonly host: string;
+  readonly port: number | undefined;
+};
+export type AgentOptions = ProcessOptions & {
+  readonly hostName: string | undefined;
+  readonly allowOtherUsers: boolean;
+};
+
+/** `NAME[.NS][:PORT]=LOCALPORT`. */
+export type UpstreamOption = {
+  readonly service: string;
+  readonly port: number | undefined;
+  readonly localPort: number;
+};
+
+export type ProxyOptions = ProcessOptions & {
+  readonly service: string;
+  readonly namespace: string;
+  readonly appPort: number | undefined;
+  readonly inboundPort: number | undefined;
+  readonly outboundPort: number | undefined;
+  readonly metricsPort: number | undefined;
+  readonly upstreams: readonly UpstreamOption[];
+};
+
+export type RunOptions = ProxyOptions & {
+  readonly command: readonly string[];
+  readonly server: string | undefined;
+};
+
+export type OutputFormat = 'text' | 'json' | 'yaml';

@@ -1,0 +1,130 @@
+import { Command, CommanderError } from 'commander';
+import { ApiError } from '#client';
+import { type CommandModule, commandLoaders } from './commands.ts';
+import type { CliContext } from './context.ts';
+import { EXIT, ExitError } from './exit.ts';
+import { VERSION } from './version.ts';
+
+const GLOBAL_FLAGS_WITH_VALUE = ['--data', '--server', '--namespace', '-n', '--output', '-o'];
+
+/** Runs one command line (without the interpreter and script); resolves to the exit status and never throws. */
+export async function runCli(argv: readonly string[], context: CliContext): Promise<number> {
+  const program = createProgram();
+  let status = 0;
+  // Only the command that was asked for is loaded: a sidecar should not pay for the others.
+  const verb = verbOf(argv);
+  const loader = verb === undefined ? undefined : commandLoaders[verb];
+  if (verb !== undefined && loader === undefined && verb !== 'help') {
+    return reportFailure(unknownVerb(verb), context);
+  }
+  const loaders = loader === undefined ? Object.values(commandLoaders) : [loader];
+  const modules: CommandModule[] = await Promise.all(loaders.map((load) => load()));
+  for (const module of modules) {
+    module.register(program, context, (result) => {
+      status = result;
+    });
+  }
+  inheritSettings(program, context);
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return status;
+  } catch (error) {
+    return reportFailure(error, context);
+  }
+}
+
+function createProgram(): Command {
+  const program = new Command('palisade')
+    .description('A security service mesh that does not have to trust its own control plane.')
+    .version(VERSION, '-V, --version', 'print the version')
+    .option('--data <dir>', 'data folder (env PALISADE_DATA; default: the XDG state folder)')
+    .option(
+      '--server <url>',
+      'API of the control plane (env PALISADE_SERVER; default: what the data folder names)',
+    )
+    .option('-n, --namespace <ns>', 'namespace (default: default)')
+    .option('-o, --output <format>', 'text, json or yaml')
+    .option('--yes', 'ask nothing')
+    .option('--verbose', 'say more')
+    .addHelpText('after', TOP_HELP);
+  return program;
+}
+
+const TOP_HELP = `
+First steps:
+  $ palisade up --demo                          a mesh with a demo shop, on this machine
+  $ palisade up                                 an empty mesh; leave it running
+  $ palisade run --service web -- python3 app.py
+  $ palisade init policies && palisade apply -f policies
+  $ palisade log --denied                       who was stopped
+  $ palisade explain DENIAL_ID                  why, and what would allow it
+`;
+
+function inheritSettings(program: Command, context: CliContext): void {
+  const output = {
+    writeOut: (text: string) => void context.stdout.write(text),
+    writeErr: (text: string) => void context.stderr.write(text),
+    outputError: (text: string, write: (text: string) => void) =>
+      write(text.replace(/^error: /, 'palisade: ')),
+  };
+  for (const command of [program, ...descendants(program)]) {
+    command.exitOverride().configureOutput(output);
+    command.configureHelp({ showGlobalOptions: true });
+    command.showHelpAfterError('  help: add --help to see the flags and examples');
+  }
+}
+
+function descendants(command: Command): Command[] {
+  return command.commands.flatMap((child) => [child as Command, ...descendants(child as Command)]);
+}
+
+function verbOf(argv: readonly string[]): string | undefined {
+  for (let i = 0; i < argv.length; i += 1) {
+    const word = argv[i] ?? '';
+    if (GLOBAL_FLAGS_WITH_VALUE.includes(word)) i += 1;
+    else if (!word.startsWith('-')) return word;
+  }
+  return undefined;
+}
+
+function unknownVerb(verb: string): ExitError {
+  const near = Object.keys(commandLoaders).find((name) => name.startsWith(verb.slice(0, 3)));
+  const help =
+    near === undefined
+      ? 'see `palisade --help`'
+      : `did you mean \`${near}\`? See \`palisade --help\``;
+  return new ExitError(EXIT.usage, `\`${verb}\` is not a command`, help);
+}
+
+function reportFailure(error: unknown, context: CliContext): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+  if (error instanceof ExitError) {
+    context.stderr.write(`palisade: ${error.message}\n`);
+    if (error.help !== undefined) context.stderr.write(`  help: ${error.help}\n`);
+    return error.status;
+  }
+  if (error instanceof ApiError) return reportApiError(error, context);
+  const problem = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  context.stderr.write(
+    `palisade: an unexpected error, which is a defect of Palisade\n${problem}\n`,
+  );
+  return EXIT.no;
+}
+
+function reportApiError(error: ApiError, context: CliContext): number {
+  context.stderr.write(`palisade: ${error.message}\n`);
+  const problems = (error.problem['problems'] ?? []) as Record<string, string>[];
+  for (const problem of problems) {
+    context.stderr.write(`  ${problem['key'] ?? ''}: ${problem['message'] ?? ''}\n`);
+    if (problem['help']) context.stderr.write(`    help: ${problem['help']}\n`);
+  }
+  if (error.status === 0) {
+    context.stderr.write(
+      '  help: start it with `palisade up` (or `palisade control`), or name another with --server\n',
+    );
+    return EXIT.unreachable;
+  }
+  if (error.status === 401 || error.status === 403) return EXIT.notPermitted;
+  if (error.status === 503 || error.status === 507) return EXIT.unreachable;
+  return error.status >= 400 && error.status < 500 ? EXIT.usage : EXIT.no;
+}
