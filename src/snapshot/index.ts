@@ -1,0 +1,11 @@
+// snapshot: what one proxy enforces, immutable and versioned; built by #compile, read by the proxy.
+export {
+  findUpstream,
+  type InboundPort,
+  type PeerMode,
+  type SetVersion,
+  type Snapshot,
+  type Timeouts,
+  type UpstreamPort,
+  type UpstreamService,
+} from './snapshot.ts';

@@ -1,0 +1,80 @@
+import type { SpiffeId, TrustDomain } from '#identity';
+import type { PolicyIr, Program } from '#policy';
+
+/** Whether a caller must, may or cannot use mutual TLS (Istio's PeerAuthentication modes, resolved). */
+export type PeerMode = 'STRICT' | 'PERMISSIVE' | 'DISABLE';
+
+/** One port of the workload's Service. `targetPort` is the application's, undefined if nobody said. */
+export type InboundPort = {
+  readonly port: number;
+  readonly name: string;
+  readonly protocol: 'http' | 'tcp';
+  readonly targetPort: number | undefined;
+  readonly peerMode: PeerMode;
+};
+
+/** A service's time limits, in milliseconds. */
+export type Timeouts = {
+  readonly connectMs: number;
+  readonly idleMs: number;
+  readonly headerMs: number;
+  readonly responseMs: number;
+};
+
+/** A port of a service that the workload may call. */
+export type UpstreamPort = {
+  readonly port: number;
+  readonly name: string;
+  readonly protocol: 'http' | 'tcp';
+};
+
+/** A service the workload may call, and who may answer for it. */
+export type UpstreamService = {
+  readonly namespace: string;
+  readonly name: string;
+  /** `NAME.NS.svc.TRUST-DOMAIN`. */
+  readonly fqdn: string;
+  readonly ports: readonly UpstreamPort[];
+  /**
+   * SPIFFE IDs that may serve this name.
+   * SECURITY: a peer with any other identity is not the service, whatever address it has.
+   */
+  readonly identities: ReadonlySet<string>;
+  readonly timeouts: Timeouts;
+};
+
+/** The signed set of a namespace that a snapshot was compiled from. */
+export type SetVersion = { readonly number: number; readonly hash: string };
+
+/** All that one workload enforces. INVARIANT: immutable; a change is a new snapshot, swapped whole. */
+export type Snapshot = {
+  /** All versions in one text, by namespace, e.g. `default@12 palisade-system@3`. */
+  readonly version: string;
+  readonly versions: Readonly<Record<string, SetVersion>>;
+  readonly workload: {
+    readonly namespace: string;
+    readonly service: string;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly id: SpiffeId;
+  };
+  readonly trustDomain: TrustDomain;
+  readonly program: Program;
+  /** What the program was compiled from, for `explain`. */
+  readonly policies: readonly PolicyIr[];
+  readonly defaultAction: 'deny' | 'allow';
+  readonly inbound: readonly InboundPort[];
+  readonly timeouts: Timeouts;
+  /** By lower-case host without port: `NAME`, `NAME.NS`, `NAME.NS.svc`, `NAME.NS.svc.TRUST-DOMAIN`. */
+  readonly upstreams: ReadonlyMap<string, UpstreamService>;
+  /** How long to enforce without hearing of the control plane, and what to do then. */
+  readonly staleness: { readonly budgetMs: number; readonly then: 'enforce' | 'deny' };
+};
+
+/** The service a host names, `host` with or without port and trailing dot; undefined if it is none of the mesh. */
+export function findUpstream(snapshot: Snapshot, host: string): UpstreamService | undefined {
+  const found = snapshot.upstreams.get(host);
+  if (found !== undefined) return found;
+  const colon = host.indexOf(':');
+  const name = (colon < 0 ? host : host.slice(0, colon)).toLowerCase();
+  return snapshot.upstreams.get(name.endsWith('.') ? name.slice(0, -1) : name);
+}
