@@ -1,0 +1,109 @@
+import { CLASS, CR, VALUE } from './characters.ts';
+import { readConnection } from './connection.ts';
+import { HeadLines } from './head-lines.ts';
+import {
+  DEFAULT_HEAD_LIMITS,
+  type Framing,
+  type HeadLimits,
+  type HeadResult,
+  type Http1Error,
+  type ResponseHead,
+} from './messages.ts';
+
+/** Reads the response heads of one connection, one after another. */
+export type ResponseReader = {
+  /**
+   * Reads on in `chunk` from `from`; `method` is that of the request being answered, since a
+   * response to HEAD has no body. After `refuse` the reader is of no further use.
+   */
+  readonly read: (chunk: Buffer, from: number, method: string) => HeadResult<ResponseHead>;
+  /** Whether part of a head has been read. */
+  readonly partial: () => boolean;
+};
+
+/** Creates the strict reader of the responses of a connection (RFC 9112 sections 4 and 6.3). */
+export function createResponseReader(limits: HeadLimits = DEFAULT_HEAD_LIMITS): ResponseReader {
+  const line = { status: 0, minor: 1 as 0 | 1 };
+  const lines = new HeadLines(limits, limits.maxTargetBytes, (bytes, start, end) =>
+    readStatusLine(line, bytes, start, end),
+  );
+  return {
+    read(chunk, from, method) {
+      const outcome = lines.read(chunk, from);
+      if (outcome === false) return MORE;
+      const head = outcome === true ? finish(lines, line, method) : outcome;
+      return typeof head === 'string' ? { kind: 'refuse', error: head } : head;
+    },
+    partial: () => lines.partial,
+  };
+}
+
+type StatusLine = { status: number; minor: 0 | 1 };
+
+const MORE = { kind: 'more' } as const;
+const NO_BODY: Framing = { kind: 'none' };
+const CHUNKED: Framing = { kind: 'chunked' };
+const UNTIL_CLOSE: Framing = { kind: 'until_close' };
+
+// `HTTP/1.1 200 OK`; the last space may be missing, as many servers leave it out with the reason.
+function readStatusLine(
+  line: StatusLine,
+  bytes: Buffer,
+  start: number,
+  end: number,
+): Http1Error | undefined {
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] as number;
+    if (((CLASS[byte] as number) & VALUE) === 0) return byte === CR ? 'bare_cr' : 'bad_status_line';
+  }
+  const prefix = bytes.toString('latin1', start, Math.min(end, start + 9));
+  if (prefix !== 'HTTP/1.1 ' && prefix !== 'HTTP/1.0 ') {
+    return prefix.startsWith('HTTP/') ? 'bad_version' : 'bad_status_line';
+  }
+  line.minor = prefix === 'HTTP/1.1 ' ? 1 : 0;
+  if (end - start < 12 || (end - start > 12 && bytes[start + 12] !== 0x20))
+    return 'bad_status_line';
+  let status = 0;
+  for (let at = start + 9; at < start + 12; at++) {
+    const digit = (bytes[at] as number) - 0x30;
+    if (digit < 0 || digit > 9) return 'bad_status_line';
+    status = status * 10 + digit;
+  }
+  line.status = status;
+  return status < 100 || status > 599 ? 'bad_status_line' : undefined;
+}
+
+function finish(lines: HeadLines, line: StatusLine, method: string): ResponseHead | Http1Error {
+  const { fields, summary } = lines;
+  const { status, minor } = line;
+  if (status === 101) return 'upgrade_unasked';
+  if (summary.chunked && summary.contentLength >= 0) return 'content_length_with_transfer_encoding';
+  if (summary.chunked && minor === 0) return 'bad_transfer_encoding';
+  const interim = status < 200;
+  // RFC 9110 section 8.6 and RFC 9112 section 6.1: neither 1xx nor 204 announce a body. A length of
+  // 0 is harmless and common; anything else is a desynchronised server.
+  if ((interim || status === 204) && (summary.chunked || summary.contentLength > 0)) {
+    return 'forbidden_body';
+  }
+  const connectionError = summary.connection ? readConnection(fields, summary) : undefined;
+  if (connectionError !== undefined) return connectionError;
+  const bodiless = interim || status === 204 || status === 304 || method === 'HEAD';
+  const framing = bodiless ? NO_BODY : responseFraming(summary.chunked, summary.contentLength);
+  const persistent = minor === 1 ? !summary.close : summary.keepAlive;
+  return {
+    kind: 'head',
+    status,
+    minor,
+    framing,
+    keepAlive: persistent && framing !== UNTIL_CLOSE,
+    interim,
+    fields,
+    consumed: lines.consumed,
+  };
+}
+
+function responseFraming(chunked: boolean, contentLength: number): Framing {
+  if (chunked) return CHUNKED;
+  if (contentLength < 0) return UNTIL_CLOSE;
+  return contentLength === 0 ? NO_BODY : { kind: 'length', length: contentLength };
+}

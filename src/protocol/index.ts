@@ -1,0 +1,31 @@
+// protocol: bytes ⇄ messages, pure. One folder a protocol; every reader is strict and bounded.
+export { BodyReader } from './http1/body.ts';
+export { FIELD, type FieldCode, type Fields, fieldSet } from './http1/fields.ts';
+export {
+  DEFAULT_HEAD_LIMITS,
+  type Framing,
+  type HeadLimits,
+  type HeadResult,
+  HTTP1_ERRORS,
+  type Http1Error,
+  isSizeError,
+  type RequestHead,
+  type ResponseHead,
+} from './http1/messages.ts';
+export { createRequestReader, type RequestReader } from './http1/parse-request.ts';
+export { createResponseReader, type ResponseReader } from './http1/parse-response.ts';
+export {
+  type HeadChanges,
+  HOP_AND_SIDECAR,
+  HOP_BY_HOP,
+  serializeRequest,
+  serializeResponse,
+} from './http1/serialize.ts';
+export {
+  type Authority,
+  canonicalPath,
+  formatAuthority,
+  parseAuthority,
+} from './http1/target.ts';
+export type { ClientHello, TlsGuess } from './tls-hello/messages.ts';
+export { looksLikeTls, parseClientHello } from './tls-hello/parse.ts';
