@@ -1,0 +1,50 @@
+// trust: who may say what is policy. Trust roots, signed policy sets, proofs of single resources. Pure: whoever calls
+// brings the clock, the bytes and the pinned root. Nothing here throws on what came from elsewhere.
+export { canonicalJson, decodeCanonicalJson, encodeCanonicalJson } from './canonical-json.ts';
+export {
+  type Commit,
+  type CommitOptions,
+  createCommit,
+  DEFAULT_COMMIT_TTL_MS,
+  type VerifiedHead,
+} from './commit.ts';
+export {
+  countersign,
+  type DsseEnvelope,
+  decodeEnvelope,
+  encodeEnvelope,
+  parseEnvelope,
+} from './dsse.ts';
+export { TRUST_ERRORS, type TrustError, type TrustErrorCode, TrustPromiseError } from './errors.ts';
+export {
+  type AbsenceProof,
+  type InclusionProof,
+  type LookupAnswer,
+  type LookupQuestion,
+  proveResource,
+  verifyLookup,
+} from './lookup.ts';
+export { createPolicyKey, loadSigner, type PolicyKey, type PolicySigner } from './policy-key.ts';
+export {
+  applyUpdate,
+  fullUpdate,
+  type PolicySet,
+  type PolicySetUpdate,
+  type ResourceChange,
+} from './policy-set.ts';
+export { matchRegistrations } from './registrations.ts';
+export {
+  decodeAnswer,
+  decodeUpdate,
+  type EncodedAnswer,
+  type EncodedUpdate,
+  encodeAnswer,
+  encodeUpdate,
+} from './transport.ts';
+export {
+  openTrustRoot,
+  signTrustRoot,
+  succeedTrustRoot,
+  type TrustedPolicyKey,
+  type TrustRoot,
+} from './trust-root.ts';
