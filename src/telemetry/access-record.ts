@@ -1,0 +1,118 @@
+/** An access record as readers of a spool, the control plane and `palisade log` see it: a flat JSON object. */
+export type AccessRecord = {
+  /** ISO 8601 with milliseconds. */
+  readonly time: string;
+  readonly kind: 'http' | 'tcp';
+  /** Which sidecar of the call wrote it: the server's (`destination`) or the caller's (`source`). */
+  readonly reporter: 'destination' | 'source';
+  readonly 'source.id': string | null;
+  readonly 'source.service': string | null;
+  readonly 'source.ip': string | null;
+  readonly 'destination.id': string | null;
+  readonly 'destination.service': string | null;
+  readonly 'destination.namespace': string | null;
+  readonly 'destination.port': number;
+  readonly 'connection.sni': string | null;
+  readonly 'tls.version': string | null;
+  readonly 'tls.cipher': string | null;
+  readonly 'tls.group': string | null;
+  readonly peer_serial: string | null;
+  readonly method: string | null;
+  readonly host: string | null;
+  /** Without the query string, ever. */
+  readonly path: string | null;
+  readonly policy: string | null;
+  readonly rule: string | null;
+  /** What was enforced, e.g. `default@12`. */
+  readonly policy_version: string | null;
+  readonly denial_id: string | null;
+  readonly trace_id: string | null;
+  readonly span_id: string | null;
+  readonly duration_us: number;
+  readonly bytes_in: number;
+  readonly bytes_out: number;
+  /** Verdicts of policies in dry-run; absent where there are none. */
+  readonly dry_run?: readonly DryRunRecord[];
+  /** HTTP status sent to the caller; null for TCP. */
+  readonly status: number | null;
+  /** The code of surface.md's "What a caller sees"; null when the call went through. */
+  readonly reason: string | null;
+  readonly verdict: 'allow' | 'deny';
+  readonly seq: number;
+};
+
+/** What a policy in dry-run would have said. */
+export type DryRunRecord = { readonly policy: string; readonly verdict: 'allow' | 'deny' };
+
+/** The parts of a record that stay the same for a whole connection. */
+export type ConnectionFacts = {
+  readonly kind: 'http' | 'tcp';
+  readonly reporter: 'destination' | 'source';
+  readonly sourceId: string | null;
+  readonly sourceService: string | null;
+  readonly sourceIp: string | null;
+  readonly destinationId: string | null;
+  readonly destinationService: string | null;
+  readonly destinationNamespace: string | null;
+  readonly destinationPort: number;
+  readonly sni: string | null;
+  readonly tlsVersion: string | null;
+  readonly tlsCipher: string | null;
+  readonly tlsGroup: string | null;
+  readonly peerSerial: string | null;
+};
+
+/** `ConnectionFacts` written out once; made by `createRecordedConnection`, kept with the connection. */
+export type RecordedConnection = { readonly json: string };
+
+/**
+ * One finished call (an HTTP request, or a whole TCP connection), to be filled in and handed over. The
+ * object may be used again at once: nothing of it is kept. Text may hold whatever the network sent.
+ */
+export type RecordedCall = {
+  connection: RecordedConnection;
+  /** Unix time in milliseconds. */
+  startedAt: number;
+  method: string | null;
+  host: string | null;
+  path: string | null;
+  policy: string | null;
+  rule: string | null;
+  policyVersion: string | null;
+  denialId: string | null;
+  traceId: string | null;
+  spanId: string | null;
+  durationUs: number;
+  /** From the caller, and towards it; bodies only for HTTP. */
+  bytesIn: number;
+  bytesOut: number;
+  dryRun: readonly DryRunRecord[] | undefined;
+  /** 0 stands for none (TCP). */
+  status: number;
+  reason: string | null;
+  verdict: 'allow' | 'deny';
+};
+
+/** A call with nothing known yet: denied, since deny is the zero value. */
+export function createRecordedCall(connection: RecordedConnection): RecordedCall {
+  return {
+    connection,
+    startedAt: 0,
+    method: null,
+    host: null,
+    path: null,
+    policy: null,
+    rule: null,
+    policyVersion: null,
+    denialId: null,
+    traceId: null,
+    spanId: null,
+    durationUs: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+    dryRun: undefined,
+    status: 0,
+    reason: null,
+    verdict: 'deny',
+  };
+}

@@ -1,0 +1,50 @@
+// telemetry: what a process tells about itself: access records, metrics, log, trace context.
+export {
+  type AccessLog,
+  type AccessLogOptions,
+  createAccessLog,
+  type RecordCounts,
+  type RecordSink,
+} from './access-log.ts';
+export {
+  type AccessRecord,
+  type ConnectionFacts,
+  createRecordedCall,
+  type DryRunRecord,
+  type RecordedCall,
+  type RecordedConnection,
+} from './access-record.ts';
+export {
+  type AdminServer,
+  type AdminServerOptions,
+  createAdminServer,
+  type Readiness,
+} from './admin-server.ts';
+export type { EdgeCounters, EdgeDelta, EdgeKey } from './edge.ts';
+export { type Exposition, expose, type MetricFamily } from './exposition.ts';
+export { createRecordedConnection } from './format-record.ts';
+export {
+  createLog,
+  createSilentLog,
+  type Log,
+  type LogFields,
+  type LogLevel,
+  type LogOptions,
+} from './log.ts';
+export { EVENT, type EventName, METRIC } from './names.ts';
+export type { Counter, OwnMetrics } from './own-metrics.ts';
+export {
+  createProxyMetrics,
+  type ProxyGauges,
+  type ProxyMetrics,
+  type ProxyMetricsOptions,
+  type WorkloadLabels,
+} from './proxy-metrics.ts';
+export type { SpooledRecord } from './spooled-record.ts';
+export {
+  createTraceIds,
+  formatTraceparent,
+  parseTraceparent,
+  type TraceIds,
+  type TraceParent,
+} from './trace-context.ts';

@@ -1,0 +1,111 @@
+import type { MetricFamily, NumberSample } from './exposition.ts';
+import { METRIC } from './names.ts';
+import type { ProxyGauges } from './proxy-metrics.ts';
+
+/** A counter's (or gauge's) value, incremented in place by whoever holds it. */
+export type Counter = { value: number };
+
+/** Palisade's own counters: ask once, keep the counter, add to its `value`. */
+export type OwnMetrics = {
+  readonly decision: (verdict: 'allow' | 'deny', reason: string) => Counter;
+  /** `outcome` is `ok` or a code of `#identity`'s `VerifyErrorCode` and its like. */
+  readonly handshake: (outcome: string, side: 'inbound' | 'outbound') => Counter;
+  /** Connections and requests refused before a decision, e.g. `bad_request`, `garbage`, `header_timeout`. */
+  readonly refused: (kind: string) => Counter;
+  /** Open connections now. */
+  readonly connections: (side: 'inbound' | 'outbound', protocol: string) => Counter;
+  /** Policy versions that were refused, by the trust or compile layer's code. */
+  readonly policyRefused: (code: string) => Counter;
+};
+
+type OwnMetricsWithFamilies = OwnMetrics & {
+  readonly families: (at: {
+    readonly gauges: ProxyGauges;
+    readonly nowMs: number;
+  }) => MetricFamily[];
+};
+
+type Family = {
+  readonly counter: (labels: Record<string, string>) => Counter;
+  readonly family: () => MetricFamily;
+};
+
+// Every label value here is one of our own codes; the bound guards against a mistake, not an attacker.
+const MAX_SAMPLES = 200;
+
+/** Creates the counters of one proxy. */
+export function createOwnMetrics(): OwnMetricsWithFamilies {
+  const decisions = createFamily(METRIC.decisions, 'Decisions by verdict and reason.', 'counter');
+  const handshakes = createFamily(METRIC.handshakes, 'TLS handshakes by outcome.', 'counter');
+  const refused = createFamily(METRIC.refused, 'What was refused before a decision.', 'counter');
+  const open = createFamily(METRIC.connections, 'Open connections.', 'gauge');
+  const policies = createFamily(METRIC.policyRefusals, 'Policy versions refused.', 'counter');
+  return {
+    decision: (verdict, reason) => decisions.counter({ verdict, reason }),
+    handshake: (outcome, side) => handshakes.counter({ outcome, side }),
+    refused: (kind) => refused.counter({ kind }),
+    connections: (side, protocol) => open.counter({ side, protocol }),
+    policyRefused: (code) => policies.counter({ code }),
+    families: ({ gauges, nowMs }) => [
+      decisions.family(),
+      handshakes.family(),
+      refused.family(),
+      open.family(),
+      policies.family(),
+      ...gaugeFamilies(gauges, nowMs),
+    ],
+  };
+}
+
+function createFamily(name: string, help: string, kind: 'counter' | 'gauge'): Family {
+  const samples = new Map<string, NumberSample & Counter>();
+  return {
+    counter(labels) {
+      const key = Object.values(labels).join('\n');
+      const known = samples.get(key);
+      if (known !== undefined) return known;
+      const created = { labels, value: 0 };
+      if (samples.size < MAX_SAMPLES) samples.set(key, created);
+      return created;
+    },
+    family: () => ({ name, help, kind, samples: [...samples.values()] }),
+  };
+}
+
+function gaugeFamilies(gauges: ProxyGauges, nowMs: number): MetricFamily[] {
+  const { certificateExpiresAt, policyVersions, stalenessMs, records } = gauges;
+  return [
+    one(METRIC.certificateExpiry, 'Seconds until the certificate expires.', 'gauge', [
+      certificateExpiresAt === undefined ? undefined : (certificateExpiresAt - nowMs) / 1000,
+    ]),
+    {
+      name: METRIC.policyVersion,
+      help: 'Number of the policy set enforced for a namespace.',
+      kind: 'gauge',
+      samples: policyVersions.map(({ namespace, number }) => ({
+        labels: { namespace },
+        value: number,
+      })),
+    },
+    one(METRIC.policyStaleness, 'Seconds since the configuration was known current.', 'gauge', [
+      stalenessMs === undefined ? undefined : stalenessMs / 1000,
+    ]),
+    one(METRIC.records, 'Access records taken.', 'counter', [records?.recorded]),
+    one(METRIC.recordsDropped, 'Access records lost for want of room.', 'counter', [
+      records?.dropped,
+    ]),
+    one(METRIC.recordsUnacked, 'Access records not yet acknowledged.', 'gauge', [records?.unacked]),
+  ];
+}
+
+function one(
+  name: string,
+  help: string,
+  kind: 'counter' | 'gauge',
+  values: readonly (number | undefined)[],
+): MetricFamily {
+  const samples = values
+    .filter((value) => value !== undefined)
+    .map((value) => ({ labels: {}, value }));
+  return { name, help, kind, samples };
+}

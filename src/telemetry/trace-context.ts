@@ -1,0 +1,55 @@
+import { randomFillSync } from 'node:crypto';
+
+/** A caller's place in a trace (W3C Trace Context, `traceparent`). */
+export type TraceParent = {
+  /** 32 lower-case hex digits. */
+  readonly traceId: string;
+  /** 16 lower-case hex digits. */
+  readonly parentId: string;
+  readonly isSampled: boolean;
+};
+
+const VERSION_00 = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
+const POOL_BYTES = 4096;
+const TRACE_ID_BYTES = 16;
+const SPAN_ID_BYTES = 8;
+
+/** Parses a `traceparent` header's value (W3C Trace Context 3.2); undefined if it is not one, and a new trace begins. */
+export function parseTraceparent(value: string): TraceParent | undefined {
+  const match = value.length > 512 ? null : VERSION_00.exec(value);
+  if (match === null) return undefined;
+  const [, version, traceId = '', parentId = '', flags = '', rest] = match;
+  // 3.2.2: version ff is invalid; only a later version may have more fields.
+  if (version === 'ff' || (version === '00' && rest !== undefined)) return undefined;
+  // 3.2.2.3, 3.2.2.4: all zeros is invalid.
+  if (/^0+$/.test(traceId) || /^0+$/.test(parentId)) return undefined;
+  return { traceId, parentId, isSampled: (Number.parseInt(flags, 16) & 1) === 1 };
+}
+
+/** Writes the header that passes a trace on, `spanId` being the new parent. */
+export function formatTraceparent(traceId: string, spanId: string, isSampled: boolean): string {
+  return `00-${traceId}-${spanId}-${isSampled ? '01' : '00'}`;
+}
+
+type HexBuffer = Buffer & { hexSlice: (start: number, end: number) => string };
+
+/** Random IDs in hex. */
+export type TraceIds = { readonly traceId: () => string; readonly spanId: () => string };
+
+/** Creates a source of IDs that asks the kernel for randomness once in some hundred IDs. */
+export function createTraceIds(fill: (pool: Buffer) => void = randomFillSync): TraceIds {
+  // `hexSlice` is `toString('hex')` without its dispatch; Node.js has it, its types do not.
+  const pool = Buffer.allocUnsafeSlow(POOL_BYTES) as Buffer as HexBuffer;
+  let used = POOL_BYTES;
+  function next(bytes: number): string {
+    if (used + bytes > POOL_BYTES) {
+      fill(pool);
+      used = 0;
+    }
+    used += bytes;
+    const id = pool.hexSlice(used - bytes, used);
+    // All zeros is no valid ID.
+    return /[^0]/.test(id) ? id : next(bytes);
+  }
+  return { traceId: () => next(TRACE_ID_BYTES), spanId: () => next(SPAN_ID_BYTES) };
+}
