@@ -31,6 +31,12 @@ export const EVENT = {
   listening: 'listening',
   failed: 'failed',
   suppressed: 'more of the same were left out',
+  // Certificate authority.
+  certificateIssued: 'certificate issued',
+  certificateRefused: 'certificate refused',
+  issuanceLogFailed: 'issuance log could not be written, so nothing was issued',
+  authorityRenewed: 'authority renewed its own certificate',
+  connectionRefused: 'connection refused',
   // Agent.
   agentEnrolled: 'agent enrolled at the certificate authority',
   agentEnrolFailed: 'agent could not enrol and will try again',
