@@ -1,0 +1,187 @@
+import { type RuleOperation, readOperation } from './authorization-operation.ts';
+import { type RuleSource, readSource } from './authorization-source.ts';
+import type { Metadata } from './metadata.ts';
+import { dnsLabel } from './names.ts';
+import { child, entry, headOf, items, type MapNode, type Node } from './node.ts';
+import {
+  type Context,
+  defaulted,
+  listOf,
+  type ObjectOf,
+  object,
+  oneOf,
+  optional,
+  quote,
+  type Reader,
+  required,
+  unsupported,
+} from './schema.ts';
+import { readSelector, type WorkloadSelector } from './selector.ts';
+
+/** Who may do what to which workloads, in Istio's form and meaning. */
+export type AuthorizationPolicyResource = {
+  readonly apiVersion: 'security.istio.io/v1';
+  readonly kind: 'AuthorizationPolicy';
+  readonly metadata: Metadata;
+  readonly spec: AuthorizationPolicySpec;
+};
+
+/** Without selector and target, every workload of the namespace; ALLOW without rules allows nothing. */
+export type AuthorizationPolicySpec = {
+  readonly selector?: WorkloadSelector;
+  readonly targetRefs?: readonly TargetRef[];
+  readonly action: 'ALLOW' | 'DENY';
+  readonly rules: readonly AuthorizationRule[];
+};
+
+/** A Service of the policy's own namespace. */
+export type TargetRef = { readonly kind: 'Service'; readonly name: string };
+
+/** Matches if one of `from` and one of `to` do; an absent list matches everything. */
+export type AuthorizationRule = {
+  readonly from?: readonly { readonly source: RuleSource }[];
+  readonly to?: readonly { readonly operation: RuleOperation }[];
+};
+
+/** The annotation by which a policy is evaluated and recorded, but not enforced. */
+export const DRY_RUN_ANNOTATION = 'istio.io/dry-run';
+
+const action = oneOf(['ALLOW', 'DENY'], (word) => {
+  if (word !== 'AUDIT' && word !== 'CUSTOM') return undefined;
+  return {
+    code: 'unsupported',
+    message: `the action \`${word}\` is not supported by this version`,
+    help:
+      word === 'AUDIT'
+        ? `every request is in the access log anyway; to try a policy out, annotate it with \`${DRY_RUN_ANNOTATION}: "true"\``
+        : 'write rules with `ALLOW` and `DENY`',
+  };
+});
+
+const rule = object('a rule', {
+  from: optional(
+    listOf(
+      object('an item of `from`', {
+        source: required(readSource, 'write `- source: {principals: [...]}`'),
+      }),
+      { maxItems: 512 },
+    ),
+  ),
+  to: optional(
+    listOf(
+      object('an item of `to`', {
+        operation: required(readOperation, 'write `- operation: {methods: [...]}`'),
+      }),
+      { maxItems: 512 },
+    ),
+  ),
+  when: unsupported(
+    'say it with `from` and `to`; a rule without its condition would match more than you mean',
+  ),
+});
+
+const targetRef = object('a target', {
+  kind: required(
+    oneOf(['Service'], (word) => ({
+      code: 'unsupported',
+      message: `a target of the kind ${quote(word)} is not supported by this version`,
+      help: 'name a Service, or select workloads with `selector`',
+    })),
+    'write `kind: Service`',
+  ),
+  name: required(dnsLabel, 'write the name of a Service of this namespace'),
+  group: optional(readGroup),
+  namespace: optional(readOwnNamespace),
+});
+
+const readTargetRef: Reader<TargetRef> = (node, context) => {
+  const target = targetRef(node, context);
+  return target?.name === undefined ? undefined : { kind: 'Service', name: target.name };
+};
+
+const fields = {
+  selector: optional(readSelector),
+  targetRefs: optional(listOf(readTargetRef, { maxItems: 16 })),
+  action: defaulted(action, () => 'ALLOW' as const),
+  rules: defaulted(listOf(rule, { mayBeEmpty: true, maxItems: 4096 }), () => []),
+  provider: unsupported('it belongs to the action `CUSTOM`: write rules with `ALLOW` and `DENY`'),
+  targetRef: unsupported('write the list `targetRefs` instead'),
+};
+
+/** Reads the spec of an AuthorizationPolicy. */
+export const readAuthorizationPolicySpec: Reader<AuthorizationPolicySpec> = object(
+  'an AuthorizationPolicy',
+  fields,
+  checkSpec,
+);
+
+function checkSpec(value: Partial<ObjectOf<typeof fields>>, node: MapNode, context: Context): void {
+  const selector = entry(node, 'selector');
+  const targets = entry(node, 'targetRefs');
+  if (selector !== undefined && targets !== undefined) {
+    context.report.error(targets.keyRange, {
+      code: 'conflicting_fields',
+      message: '`targetRefs` and `selector` exclude each other',
+      help: 'keep the one that says which workloads are meant',
+    });
+  }
+  const isDeny = value.action === 'DENY';
+  const rules = child(node, 'rules');
+  if (isDeny && (rules === undefined || (rules.kind === 'list' && rules.items.length === 0))) {
+    const at = entry(node, 'rules')?.keyRange ?? headOf(child(node, 'action') ?? node);
+    context.report.error(at, {
+      code: 'empty_value',
+      message: 'a `DENY` policy without rules denies nothing',
+      help: 'to deny everything write `rules: [{}]`',
+    });
+  }
+  for (const item of items(rules)) checkUncoveredPorts(item, isDeny, context);
+}
+
+/**
+ * Istio compares a host with the port the caller wrote after it, so a bare name in a condition that
+ * keeps callers out lets them in by `name:port`.
+ */
+function checkUncoveredPorts(rule: Node, isDeny: boolean, context: Context): void {
+  const field = isDeny ? 'hosts' : 'notHosts';
+  for (const item of items(child(rule, 'to'))) {
+    const hosts = items(child(child(item, 'operation'), field));
+    const all = hosts.flatMap((host) => (host.kind === 'scalar' ? [String(host.value)] : []));
+    for (const host of hosts) {
+      const name = host.kind === 'scalar' ? String(host.value) : '*';
+      const isCovered = all.some(
+        (other) =>
+          other.endsWith('*') &&
+          name.startsWith(other.slice(0, -1)) &&
+          `${name}:`.startsWith(other.slice(0, -1)),
+      );
+      if (/[*:]/.test(name) || isCovered) continue;
+      context.report.warn(host.range, {
+        code: 'host_port_missed',
+        message: `${quote(name)} does not cover the same host with another port, as in ${quote(`${name}:8080`)}`,
+        help: `add \`"${name.slice(0, 80)}:*"\` to the list`,
+      });
+    }
+  }
+}
+
+/** Kubernetes' group of Service is the empty one, also written `core`. */
+function readGroup(node: Node, context: Context): string | undefined {
+  if (node.kind === 'scalar' && (node.value === '' || node.value === 'core')) return '';
+  context.report.error(headOf(node), {
+    code: 'bad_value',
+    message: 'the group of a Service is empty',
+    help: 'remove `group`',
+  });
+  return undefined;
+}
+
+function readOwnNamespace(node: Node, context: Context): string | undefined {
+  if (node.kind === 'scalar' && node.value === context.namespace) return context.namespace;
+  context.report.error(headOf(node), {
+    code: 'foreign_namespace',
+    message: 'a target lies in the namespace of its policy',
+    help: `remove \`namespace\`, or put the policy into that namespace; here it is \`${context.namespace}\``,
+  });
+  return undefined;
+}

@@ -1,0 +1,30 @@
+// resource: what operators write. Parsing is validation and reports every problem with its place.
+
+export type { RuleOperation } from './authorization-operation.ts';
+export {
+  type AuthorizationPolicyResource,
+  type AuthorizationPolicySpec,
+  type AuthorizationRule,
+  DRY_RUN_ANNOTATION,
+  type TargetRef,
+} from './authorization-policy.ts';
+export type { RuleSource } from './authorization-source.ts';
+export type { Diagnostic, SourcePosition, SourceSpan } from './diagnostic.ts';
+export { DIAGNOSTIC_CODES, type DiagnosticCode } from './errors.ts';
+export { DEFAULT_TRUST_DOMAIN, type MeshResource, type MeshSpec } from './mesh.ts';
+export { type Metadata, ROOT_NAMESPACE } from './metadata.ts';
+export {
+  type AuthoredResource,
+  type ParsedResources,
+  parseResources,
+  parseStoredResource,
+} from './parse.ts';
+export type {
+  MtlsMode,
+  PeerAuthenticationResource,
+  PeerAuthenticationSpec,
+} from './peer-authentication.ts';
+export type { RegistrationResource, RegistrationSpec } from './registration.ts';
+export { KINDS, type Kind, type Resource, resourceKey, serviceHosts } from './resource.ts';
+export type { WorkloadSelector } from './selector.ts';
+export type { ServicePort, ServiceResource, ServiceSpec, ServiceTimeouts } from './service.ts';

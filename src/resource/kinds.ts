@@ -1,0 +1,49 @@
+import { readAuthorizationPolicySpec } from './authorization-policy.ts';
+import { readMeshSpec } from './mesh.ts';
+import { type MetadataRules, ROOT_NAMESPACE } from './metadata.ts';
+import { readPeerAuthenticationSpec } from './peer-authentication.ts';
+import { readRegistrationSpec } from './registration.ts';
+import type { Kind, Resource } from './resource.ts';
+import type { Reader } from './schema.ts';
+import { readServiceSpec } from './service.ts';
+
+/** How a kind is read; the first of `apiVersions` is the one it is stored with. */
+export type KindSchema = {
+  readonly apiVersions: readonly [Resource['apiVersion'], ...string[]];
+  readonly metadata: MetadataRules;
+  readonly readSpec: Reader<Resource['spec']>;
+};
+
+const OWN = ['palisade.dev/v1'] as const;
+const ISTIO = ['security.istio.io/v1', 'security.istio.io/v1beta1'] as const;
+
+/** The schema of every kind. */
+export const KIND_SCHEMAS: Readonly<Record<Kind, KindSchema>> = {
+  Mesh: {
+    apiVersions: OWN,
+    metadata: { nameIsHost: true, only: { name: 'mesh', namespace: ROOT_NAMESPACE } },
+    readSpec: readMeshSpec,
+  },
+  Service: { apiVersions: OWN, metadata: { nameIsHost: true }, readSpec: readServiceSpec },
+  Registration: {
+    apiVersions: OWN,
+    metadata: { nameIsHost: false },
+    readSpec: readRegistrationSpec,
+  },
+  AuthorizationPolicy: {
+    apiVersions: ISTIO,
+    metadata: { nameIsHost: false },
+    readSpec: readAuthorizationPolicySpec,
+  },
+  PeerAuthentication: {
+    apiVersions: ISTIO,
+    metadata: { nameIsHost: false },
+    readSpec: readPeerAuthenticationSpec,
+  },
+};
+
+/** Kinds that a later version will know, and what to do without them. */
+export const LATER_KINDS: Readonly<Record<string, string>> = {
+  RequestAuthentication:
+    'tokens of end users are not checked yet: judge workload identities with an AuthorizationPolicy',
+};

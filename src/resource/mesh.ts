@@ -1,0 +1,95 @@
+import { parseTrustDomain } from '#identity';
+import { duration } from './duration-field.ts';
+import type { Metadata } from './metadata.ts';
+import { child } from './node.ts';
+import {
+  type Context,
+  defaulted,
+  type ObjectOf,
+  object,
+  oneOf,
+  quote,
+  type Reader,
+  text,
+} from './schema.ts';
+
+/** The mesh's own settings: one resource, named `mesh`, in the root namespace. */
+export type MeshResource = {
+  readonly apiVersion: 'palisade.dev/v1';
+  readonly kind: 'Mesh';
+  readonly metadata: Metadata;
+  readonly spec: MeshSpec;
+};
+
+/** What happens where no policy says otherwise. */
+export type MeshSpec = {
+  readonly trustDomain: string;
+  /** The verdict for a workload that no ALLOW policy applies to. */
+  readonly defaultAction: 'deny' | 'allow';
+  readonly staleness: MeshStaleness;
+  readonly peerAuthentication: { readonly mode: 'STRICT' | 'PERMISSIVE' | 'DISABLE' };
+};
+
+/** How long an enforcement point may go without news (a duration), and what it does after that. */
+export type MeshStaleness = { readonly budget: string; readonly then: 'enforce' | 'deny' };
+
+/** The trust domain of a mesh that names none. */
+export const DEFAULT_TRUST_DOMAIN = 'cluster.local';
+
+const MINUTE_MS = 60_000;
+const YEAR_MS = 365 * 24 * 60 * MINUTE_MS;
+// oxlint-disable-next-line unicorn/no-thenable -- the field's public name; nothing awaits a spec
+const DEFAULT_STALENESS: MeshStaleness = { budget: '72h', then: 'enforce' };
+
+const trustDomain = text((value) => {
+  const parsed = parseTrustDomain(value);
+  return parsed.ok
+    ? undefined
+    : {
+        code: 'bad_value',
+        message: parsed.error,
+        help: 'write for example `cluster.local` or `example.org`',
+      };
+});
+
+const staleness = object('staleness', {
+  budget: defaulted(duration(MINUTE_MS, YEAR_MS), () => DEFAULT_STALENESS.budget),
+  // oxlint-disable-next-line unicorn/no-thenable -- as above
+  then: defaulted(oneOf(['enforce', 'deny']), () => DEFAULT_STALENESS.then),
+});
+
+const peerAuthentication = object('peerAuthentication', {
+  mode: defaulted(oneOf(['STRICT', 'PERMISSIVE', 'DISABLE']), () => 'STRICT' as const),
+});
+
+const fields = {
+  trustDomain: defaulted(
+    trustDomain,
+    (context: Context) => context.trustDomain ?? DEFAULT_TRUST_DOMAIN,
+  ),
+  defaultAction: defaulted(oneOf(['deny', 'allow']), () => 'deny' as const),
+  staleness: defaulted(staleness, () => DEFAULT_STALENESS),
+  peerAuthentication: defaulted(peerAuthentication, () => ({ mode: 'STRICT' as const })),
+};
+
+/** Reads the spec of a Mesh. */
+export const readMeshSpec: Reader<MeshSpec> = object('a Mesh', fields, checkTrustDomain);
+
+function checkTrustDomain(
+  value: Partial<ObjectOf<typeof fields>>,
+  node: Parameters<typeof child>[0],
+  context: Context,
+): void {
+  const written = child(node, 'trustDomain');
+  if (
+    written === undefined ||
+    context.trustDomain === undefined ||
+    value.trustDomain === context.trustDomain
+  )
+    return;
+  context.report.error(written.range, {
+    code: 'trust_domain_mismatch',
+    message: `the trust domain of this mesh is ${quote(context.trustDomain)} and cannot change`,
+    help: 'every identity in the mesh holds its name: start a new mesh to change it',
+  });
+}

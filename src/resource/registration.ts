@@ -1,0 +1,152 @@
+import { parseSpiffeId, type SpiffeId } from '#identity';
+import type { Problem } from './diagnostic.ts';
+import { duration } from './duration-field.ts';
+import { type Metadata, ROOT_NAMESPACE } from './metadata.ts';
+import { isDnsLabel, isDnsName } from './names.ts';
+import {
+  type Context,
+  defaulted,
+  listOf,
+  object,
+  quote,
+  type Reader,
+  required,
+  text,
+} from './schema.ts';
+
+/** Which attested process gets which identity; the CA checks it by itself before it signs. */
+export type RegistrationResource = {
+  readonly apiVersion: 'palisade.dev/v1';
+  readonly kind: 'Registration';
+  readonly metadata: Metadata;
+  readonly spec: RegistrationSpec;
+};
+
+/** The identity, and what attestation must have found, all of it. */
+export type RegistrationSpec = {
+  readonly spiffeId: string;
+  /** `unix:uid:N`, `unix:gid:N`, `unix:user:NAME`, `unix:path:/FILE`, `palisade:service:NAMESPACE/NAME`. */
+  readonly selectors: readonly string[];
+  /** The lifetime of the certificate, a duration from one minute to 24 hours. */
+  readonly ttl: string;
+  /** DNS names that the certificate carries too. */
+  readonly dnsNames: readonly string[];
+};
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+
+const SELECTORS: Readonly<
+  Record<string, { readonly matches: (value: string) => boolean; readonly example: string }>
+> = {
+  'unix:uid': { matches: isId, example: 'unix:uid:1000' },
+  'unix:gid': { matches: isId, example: 'unix:gid:1000' },
+  'unix:user': {
+    matches: (value) => /^[A-Za-z0-9._][-A-Za-z0-9._]{0,63}\$?$/.test(value),
+    example: 'unix:user:www-data',
+  },
+  'unix:path': { matches: isAbsolutePath, example: 'unix:path:/usr/bin/python3.13' },
+  'palisade:service': { matches: isServiceName, example: 'palisade:service:default/web' },
+};
+
+const selector = text((value) => {
+  const [, type = '', rest = ''] = /^([^:]*:[^:]*):(.*)$/s.exec(value) ?? [];
+  const known = Object.hasOwn(SELECTORS, type) ? SELECTORS[type] : undefined;
+  if (known?.matches(rest) === true) return undefined;
+  const examples = Object.values(SELECTORS).map(({ example }) => `\`${example}\``);
+  return {
+    code: 'bad_value',
+    message: `${quote(value)} is not a selector`,
+    help:
+      known === undefined
+        ? `write one of the forms ${examples.join(', ')}`
+        : `write for example \`${known.example}\``,
+  };
+});
+
+const spiffeId = text((value, _node, context) => {
+  const parsed = parseSpiffeId(value);
+  if (!parsed.ok) {
+    return {
+      code: 'bad_value',
+      message: parsed.error,
+      help: `write for example \`spiffe://cluster.local/ns/${context.namespace}/sa/web\``,
+    };
+  }
+  return foreignIdentity(parsed.value, context);
+});
+
+const dnsName = text((value, _node, context) => dnsNameProblem(value, context));
+
+/** Reads the spec of a Registration. */
+export const readRegistrationSpec: Reader<RegistrationSpec> = object('a Registration', {
+  spiffeId: required(spiffeId, 'write the identity that matching processes get'),
+  selectors: required(
+    listOf(selector, { maxItems: 32 }),
+    'write what a process must be, for example `selectors: [unix:uid:1000]`',
+  ),
+  ttl: defaulted(duration(MINUTE_MS, DAY_MS), () => '1h'),
+  dnsNames: defaulted(listOf(dnsName, { maxItems: 32, mayBeEmpty: true }), () => []),
+});
+
+/**
+ * SECURITY: a namespace's authors sign its registrations. Could they name identities of another
+ * namespace, they could become any workload of the mesh.
+ */
+function foreignIdentity(id: SpiffeId, context: Context): Problem | undefined {
+  if (context.trustDomain !== undefined && id.trustDomain !== context.trustDomain) {
+    return {
+      code: 'trust_domain_mismatch',
+      message: `${quote(id.trustDomain)} is not the trust domain of this mesh`,
+      help: `its authority signs only for \`spiffe://${context.trustDomain}/…\``,
+    };
+  }
+  if (context.namespace === ROOT_NAMESPACE || id.namespace === context.namespace) return undefined;
+  return {
+    code: 'foreign_namespace',
+    message: `a Registration in the namespace ${quote(context.namespace)} cannot give the identity ${quote(id.path)}`,
+    help: `write \`spiffe://${id.trustDomain}/ns/${context.namespace}/sa/ACCOUNT\`, or move it to the namespace \`${ROOT_NAMESPACE}\``,
+  };
+}
+
+function dnsNameProblem(value: string, context: Context): Problem | undefined {
+  if (!isDnsName(value)) {
+    return {
+      code: 'bad_value',
+      message: `${quote(value)} is not a DNS name`,
+      help: 'write for example `web.example.org`, without wildcard and trailing dot',
+    };
+  }
+  // SECURITY: the same for names by which other namespaces' services are reached.
+  const [, namespace, svc, ...domain] = value.split('.');
+  const isMeshName =
+    svc === 'svc' &&
+    (domain.length === 0 ||
+      context.trustDomain === undefined ||
+      domain.join('.') === context.trustDomain);
+  if (!isMeshName || context.namespace === ROOT_NAMESPACE || namespace === context.namespace)
+    return undefined;
+  return {
+    code: 'foreign_namespace',
+    message: `${quote(value)} is the name of a service in another namespace`,
+    help: `name services of the namespace \`${context.namespace}\` only`,
+  };
+}
+
+function isId(value: string): boolean {
+  return /^(?:0|[1-9]\d{0,9})$/.test(value) && Number(value) <= 0xff_ff_ff_ff;
+}
+
+function isAbsolutePath(value: string): boolean {
+  return (
+    value.startsWith('/') &&
+    value.length <= 4096 &&
+    !value.includes('\0') &&
+    !/\/(?:\.{0,2})(?:\/|$)/.test(value)
+  );
+}
+
+function isServiceName(value: string): boolean {
+  const parts = value.split('/');
+  return parts.length === 2 && parts.every(isDnsLabel);
+}
