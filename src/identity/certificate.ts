@@ -66,6 +66,8 @@ function readTbs(bytes: Uint8Array) {
   if (serial.length === 0) throw new DerError('serial number zero');
   const inner = readSignatureAlgorithm(tbs);
   const issuer = tbs.whole(TAG.sequence);
+  // RFC 5280 4.1.2.4: issuers have a name, else any nameless certificate could claim to be one.
+  if (issuer.length === 2) throw new DerError('the issuer has no name');
   const validity = tbs.enter(TAG.sequence);
   const notBefore = readTime(validity);
   const expiresAt = readTime(validity);

@@ -81,8 +81,8 @@ function leafId(leaf: Certificate): Result<SpiffeId, VerifyError> {
   return id;
 }
 
-/** The rules of a leaf (X509-SVID 4.1, 4.3, 4.4, 5.2). */
-function leafProblem(leaf: Certificate): VerifyError | undefined {
+/** The rule that a leaf breaks, if any (X509-SVID 4.1, 4.3, 4.4, 5.2). */
+export function leafProblem(leaf: Certificate): VerifyError | undefined {
   const { basicConstraints, keyUsage, extendedKeyUsage, unknownCritical } = leaf.extensions;
   const bad = (message: string): VerifyError => ({ code: 'bad_leaf', message });
   if (basicConstraints?.ca === true) return bad("the certificate is a CA's");
