@@ -63,11 +63,7 @@ export type PolicyOrigin = {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly matchLabels: Readonly<Record<string, string>> | undefined;
-  readonly targets: readonly {
-    readonly group: string;
-    readonly kind: string;
-    readonly name: string;
-  }[];
+  readonly targets: readonly { readonly kind: string; readonly name: string }[];
 };
 
 /** One AuthorizationPolicy that applies to the workload, normalised; both evaluators read this. */

@@ -17,8 +17,7 @@ export function renderPolicy(policy: PolicyIr): string {
       : ['  selector:', ...mapping('matchLabels', matchLabels, '    ')]),
     ...(targets.length === 0 ? [] : ['  targetRefs:']),
     ...targets.flatMap((target) => [
-      `    - group: ${scalar(target.group)}`,
-      `      kind: ${scalar(target.kind)}`,
+      `    - kind: ${scalar(target.kind)}`,
       `      name: ${scalar(target.name)}`,
     ]),
     `  action: ${policy.action}`,

@@ -1,0 +1,136 @@
+import type { SpiffeId, TrustDomain } from '#identity';
+import { fail, ok, type Result } from '#lib';
+import { canonicalPath, type Decision, type Explanation, explain, type Question } from '#policy';
+import { ROOT_NAMESPACE, type ServiceResource } from '#resource';
+import { compilePolicies } from './authorization-policy.ts';
+import { type ResourceSets, resourcesOf } from './input.ts';
+import { type ResolvedPeerMode, resolvePeerMode } from './peer-authentication.ts';
+import { type SelectedWorkload, workloadLabels } from './selection.ts';
+import { parseServiceName, type ServiceName } from './service-name.ts';
+
+/** A question as people ask it: may this caller make this call? */
+export type CheckInput = {
+  readonly sets: ResourceSets;
+  readonly trustDomain: TrustDomain;
+  /** Undefined: a caller without identity. */
+  readonly from: SpiffeId | undefined;
+  /** `NAME`, `NAMESPACE/NAME` or a host name of the service, with or without `:port`. */
+  readonly to: string;
+  /** The namespace of a `to` that names none. */
+  readonly namespace: string;
+  /**
+   * Undefined asks for `GET /` where the service's port is known to be HTTP, else for a TCP
+   * connection. On a port known to be TCP it is left aside. `host` defaults to `to`.
+   */
+  readonly request:
+    | { readonly method: string; readonly path: string; readonly host?: string | undefined }
+    | undefined;
+  /** The Service port; default the one in `to`, else the service's first, else 80. */
+  readonly port?: number | undefined;
+  /** Default 127.0.0.1. */
+  readonly sourceIp?: string | undefined;
+  readonly sni?: string | undefined;
+  /** The workload's labels besides `app` and what its Service declares, which they override. */
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly nowMs: number;
+  /** Instead of what the Mesh in `sets` says. */
+  readonly defaultAction?: 'deny' | 'allow' | undefined;
+};
+
+/**
+ * Answers one question from resources alone, as the proxy of the called workload would. The peer
+ * mode counts where a Mesh or PeerAuthentication in `sets` sets it; without any, for policies in a
+ * file, authorization alone is judged. Errors name what in the question or resources cannot be read.
+ */
+export function checkCall(input: CheckInput): Result<Explanation, string> {
+  const name = parseServiceName(input.to, input.namespace, input.trustDomain);
+  if (!name.ok) return name;
+  const { sets } = input;
+  const service = resourcesOf(sets, name.value.namespace, 'Service').find(
+    (found) => found.metadata.name === name.value.name,
+  );
+  const workload = workloadOf(name.value, service, input.labels);
+  const question = questionOf(input, name.value, service);
+  if (!question.ok) return question;
+  const policies = compilePolicies({
+    policies: [...new Set([ROOT_NAMESPACE, workload.namespace])].flatMap((namespace) =>
+      resourcesOf(sets, namespace, 'AuthorizationPolicy'),
+    ),
+    workload,
+    trustDomain: input.trustDomain,
+  });
+  if (!policies.ok) return fail(policies.error.join('; '));
+  const mesh = resourcesOf(sets, ROOT_NAMESPACE, 'Mesh')[0];
+  const defaultAction = input.defaultAction ?? mesh?.spec.defaultAction ?? 'deny';
+  const peer = resolvePeerMode(sets, workload, question.value.destination.port);
+  const seen = throughPeerMode(question.value, peer);
+  const explanation = explain(policies.value, { defaultAction, workload }, seen);
+  if (seen.source.id !== undefined || peer.mode !== 'STRICT' || peer.from === undefined) {
+    return ok(explanation);
+  }
+  return ok(unauthenticated(explanation, peer.from));
+}
+
+function workloadOf(
+  name: ServiceName,
+  service: ServiceResource | undefined,
+  labels: CheckInput['labels'],
+): SelectedWorkload {
+  const declared = workloadLabels(name.name, service?.spec.labels);
+  return { namespace: name.namespace, service: name.name, labels: { ...declared, ...labels } };
+}
+
+function questionOf(
+  input: CheckInput,
+  name: ServiceName,
+  service: ServiceResource | undefined,
+): Result<Question, string> {
+  const port = input.port ?? name.port ?? service?.spec.ports[0]?.port ?? 80;
+  const known = service?.spec.ports.find((candidate) => candidate.port === port);
+  if (service !== undefined && known === undefined) {
+    return fail(`service \`${name.namespace}/${name.name}\` has no port ${port}`);
+  }
+  const request = requestOf(input, name, known?.protocol);
+  if (!request.ok) return request;
+  return ok({
+    source: { id: input.from, ip: input.sourceIp ?? '127.0.0.1' },
+    connection: { tls: input.from !== undefined, sni: input.sni },
+    request: request.value,
+    destination: { port },
+    nowMs: input.nowMs,
+  });
+}
+
+function requestOf(
+  input: CheckInput,
+  name: ServiceName,
+  protocol: 'http' | 'tcp' | undefined,
+): Result<Question['request'], string> {
+  const asked = input.request ?? (protocol === 'http' ? { method: 'GET', path: '/' } : undefined);
+  if (asked === undefined || protocol === 'tcp') return ok(undefined);
+  const path = canonicalPath(asked.path);
+  if (!path.ok) return fail(`path \`${asked.path.slice(0, 80)}\`: ${path.error}`);
+  return ok({ method: asked.method, host: asked.host ?? name.host, path: path.value });
+}
+
+/** On a port without TLS nobody can prove an identity. */
+function throughPeerMode(question: Question, peer: ResolvedPeerMode): Question {
+  if (peer.mode !== 'DISABLE') return question;
+  return {
+    ...question,
+    source: { ...question.source, id: undefined },
+    connection: { tls: false, sni: undefined },
+  };
+}
+
+function unauthenticated(explanation: Explanation, from: string): Explanation {
+  const decision: Decision = {
+    verdict: 'deny',
+    reason: 'peer_unauthenticated',
+    policy: undefined,
+    rule: undefined,
+    dryRun: explanation.decision.dryRun,
+  };
+  const sentence = `${from} asks every caller for mutual TLS: run the caller behind a sidecar, then allow its identity`;
+  return { ...explanation, decision, smallestChange: { kind: 'none', sentence } };
+}

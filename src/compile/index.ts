@@ -1,0 +1,7 @@
+// compile: verified resources in, what one workload enforces out; or all problems, and nothing changes.
+export { compilePolicies, type PolicyInput } from './authorization-policy.ts';
+export { type CheckInput, checkCall } from './check.ts';
+export type { ResourceSet, ResourceSets } from './input.ts';
+export { type ResolvedPeerMode, resolvePeerMode } from './peer-authentication.ts';
+export type { SelectedWorkload } from './selection.ts';
+export { compileSnapshot, type SnapshotInput } from './snapshot.ts';

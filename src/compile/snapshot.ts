@@ -1,0 +1,151 @@
+import type { SpiffeId, TrustDomain } from '#identity';
+import { fail, ok, parseDuration, type Result } from '#lib';
+import { compileProgram, type PolicyIr } from '#policy';
+import { type MeshResource, ROOT_NAMESPACE, type ServiceResource } from '#resource';
+import type { InboundPort, SetVersion, Snapshot, Timeouts, UpstreamService } from '#snapshot';
+import { compilePolicies } from './authorization-policy.ts';
+import { compareText, type ResourceSets, resourcesOf } from './input.ts';
+import { resolvePeerMode } from './peer-authentication.ts';
+import { type SelectedWorkload, workloadLabels } from './selection.ts';
+import { compileTimeouts, compileUpstream, upstreamHosts } from './service.ts';
+
+/** All that a workload's snapshot is made of, verified before it comes here. */
+export type SnapshotInput = {
+  readonly workload: {
+    readonly namespace: string;
+    readonly service: string;
+    readonly id: SpiffeId;
+  };
+  readonly trustDomain: TrustDomain;
+  /** The workload's own namespace and the root namespace, whole. */
+  readonly sets: ResourceSets;
+  /** Services of other namespaces, each proven to be in its set. */
+  readonly lookups: readonly ServiceResource[];
+  /** Where the application listens, for ports that name no `targetPort`. */
+  readonly appPort: number | undefined;
+};
+
+/**
+ * Compiles what one workload enforces. All or nothing: one resource that does not compile is an
+ * error that names every such resource, and the caller keeps what it enforced before.
+ */
+export function compileSnapshot(input: SnapshotInput): Result<Snapshot, readonly string[]> {
+  try {
+    return compileParts(input);
+  } catch (error) {
+    // SECURITY: a compiler that fell over has not compiled; the last good snapshot must stay.
+    return fail([
+      `the set cannot be compiled: ${error instanceof Error ? error.message : 'unknown'}`,
+    ]);
+  }
+}
+
+/** What a service without its own limits gets: those that a Service resource defaults to. */
+const DEFAULT_TIMEOUTS: Timeouts = {
+  connectMs: 2_000,
+  idleMs: 300_000,
+  headerMs: 10_000,
+  responseMs: 60_000,
+};
+// oxlint-disable-next-line unicorn/no-thenable -- the surface names the field so; it holds text
+const DEFAULT_STALENESS = { budget: '72h', then: 'enforce' } as const;
+
+function compileParts(input: SnapshotInput): Result<Snapshot, readonly string[]> {
+  const { sets, trustDomain, workload } = input;
+  const problems: string[] = [];
+  const collect = <T>(result: Result<T, readonly string[]>): T | undefined => {
+    if (result.ok) return result.value;
+    problems.push(...result.error);
+    return undefined;
+  };
+  const mesh = resourcesOf(sets, ROOT_NAMESPACE, 'Mesh')[0];
+  const service = resourcesOf(sets, workload.namespace, 'Service').find(
+    (found) => found.metadata.name === workload.service,
+  );
+  const labels = workloadLabels(workload.service, service?.spec.labels);
+  const selected = { namespace: workload.namespace, service: workload.service, labels };
+  const policies = collect(compileSelected(sets, selected, trustDomain)) ?? [];
+  const timeouts = service === undefined ? undefined : collect(compileTimeouts(service));
+  const upstreams = collect(compileUpstreams(input)) ?? new Map();
+  const staleness = collect(compileStaleness(mesh));
+  if (problems.length > 0 || staleness === undefined) return fail(problems);
+  const defaultAction = mesh?.spec.defaultAction ?? 'deny';
+  return ok({
+    ...versionOf(sets),
+    workload: { ...workload, labels },
+    trustDomain,
+    program: compileProgram(policies, { defaultAction }),
+    policies,
+    defaultAction,
+    inbound: compileInbound(input, selected, service),
+    timeouts: timeouts ?? DEFAULT_TIMEOUTS,
+    upstreams,
+    staleness,
+  });
+}
+
+function compileSelected(
+  sets: ResourceSets,
+  workload: SelectedWorkload,
+  trustDomain: TrustDomain,
+): Result<readonly PolicyIr[], readonly string[]> {
+  const namespaces = new Set([ROOT_NAMESPACE, workload.namespace]);
+  const policies = [...namespaces].flatMap((namespace) =>
+    resourcesOf(sets, namespace, 'AuthorizationPolicy'),
+  );
+  return compilePolicies({ policies, workload, trustDomain });
+}
+
+function compileInbound(
+  input: SnapshotInput,
+  workload: SelectedWorkload,
+  service: ServiceResource | undefined,
+): readonly InboundPort[] {
+  return (service?.spec.ports ?? []).map(({ port, name, protocol, targetPort }) => ({
+    port,
+    name,
+    protocol,
+    targetPort: targetPort ?? input.appPort,
+    peerMode: resolvePeerMode(input.sets, workload, port).mode,
+  }));
+}
+
+function compileUpstreams(
+  input: SnapshotInput,
+): Result<ReadonlyMap<string, UpstreamService>, readonly string[]> {
+  const { lookups, sets, trustDomain, workload } = input;
+  // A set that is held whole is the truth about its namespace; a lookup into it can only be older.
+  const foreign = lookups.filter((service) => !sets.has(service.metadata.namespace));
+  const held = [...sets.keys()].flatMap((namespace) => resourcesOf(sets, namespace, 'Service'));
+  const problems: string[] = [];
+  const upstreams = new Map<string, UpstreamService>();
+  for (const service of [...held, ...foreign]) {
+    const compiled = compileUpstream(service, trustDomain);
+    if (!compiled.ok) {
+      problems.push(...compiled.error);
+      continue;
+    }
+    for (const host of upstreamHosts(service, trustDomain, workload.namespace)) {
+      upstreams.set(host, compiled.value);
+    }
+  }
+  return problems.length > 0 ? fail(problems) : ok(upstreams);
+}
+
+function compileStaleness(
+  mesh: MeshResource | undefined,
+): Result<Snapshot['staleness'], readonly string[]> {
+  const { budget, then } = mesh?.spec.staleness ?? DEFAULT_STALENESS;
+  const parsed = parseDuration(budget);
+  // oxlint-disable-next-line unicorn/no-thenable -- the surface names the field so; it holds text
+  if (parsed.ok) return ok({ budgetMs: parsed.value, then });
+  return fail([`Mesh: staleness.budget: ${parsed.error}`]);
+}
+
+function versionOf(sets: ResourceSets): Pick<Snapshot, 'version' | 'versions'> {
+  const sorted = [...sets].sort(([a], [b]) => compareText(a, b));
+  const versions: Record<string, SetVersion> = {};
+  for (const [namespace, { number, hash }] of sorted) versions[namespace] = { number, hash };
+  const version = sorted.map(([namespace, { number }]) => `${namespace}@${number}`).join(' ');
+  return { version, versions };
+}
