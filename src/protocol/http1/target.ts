@@ -7,8 +7,8 @@ export type Authority = { readonly name: string; readonly port: number | undefin
 
 /**
  * The one form of a path that policy judges and applications get, or why it has none.
- * Escapes of unreserved characters are decoded, other escapes get upper-case digits, characters
- * that a URI must not hold literally are escaped (RFC 3986 section 6.2.2).
+ * Escapes of unreserved characters are decoded, characters that a URI must not hold literally are
+ * escaped (RFC 3986 section 6.2.2); other escapes stay as they are, as in Istio.
  * SECURITY: whatever servers read in several ways is refused, not repaired: dot segments, `//`,
  * `\`, escaped slashes, backslashes and NUL, and escapes that are not UTF-8.
  */
@@ -28,7 +28,7 @@ export function canonicalPath(path: string): Result<string, Http1Error> {
       canonical += isPlain(code) ? path[at] : `%${code.toString(16).toUpperCase()}`;
     } else return fail('bad_target');
   }
-  return /\/\/|\/\.\.?(?:[/;]|%3B|$)/.test(canonical) ? fail('bad_path') : ok(canonical);
+  return /\/\/|\/\.\.?(?:[/;]|%3B|$)/i.test(canonical) ? fail('bad_path') : ok(canonical);
 }
 
 /** Whether `canonicalPath` would return these bytes unchanged; a fast and cautious test. */
@@ -103,13 +103,13 @@ function decodeEscape(text: string, at: number): Result<string, Http1Error> {
   if (first === 0x2f || first === 0x5c || first < 0x20 || first === 0x7f) return fail('bad_path');
   if (first < 0x80) {
     const unreserved = ((CLASS[first] as number) & UNRESERVED) !== 0;
-    return ok(unreserved ? String.fromCharCode(first) : text.slice(at, at + 3).toUpperCase());
+    return ok(unreserved ? String.fromCharCode(first) : text.slice(at, at + 3));
   }
   const length = utf8Length(first);
   const bytes = [first];
   for (let i = 1; i < length; i++) bytes.push(escapedByte(text, at + 3 * i));
   if (!isUtf8Character(bytes)) return fail('bad_percent_encoding');
-  return ok(text.slice(at, at + 3 * length).toUpperCase());
+  return ok(text.slice(at, at + 3 * length));
 }
 
 // RFC 3629 section 4: no overlong forms, no surrogates, nothing past U+10FFFF.
