@@ -22,7 +22,8 @@ export type AccessRecord = {
   /** Without the query string, ever. */
   readonly path: string | null;
   readonly policy: string | null;
-  readonly rule: string | null;
+  /** Index of the rule in its policy. */
+  readonly rule: number | null;
   /** What was enforced, e.g. `default@12`. */
   readonly policy_version: string | null;
   readonly denial_id: string | null;
@@ -35,7 +36,7 @@ export type AccessRecord = {
   readonly dry_run?: readonly DryRunRecord[];
   /** HTTP status sent to the caller; null for TCP. */
   readonly status: number | null;
-  /** The code of surface.md's "What a caller sees"; null when the call went through. */
+  /** The code of surface.md's "What a caller sees", or the decision's; null when the call just went through. */
   readonly reason: string | null;
   readonly verdict: 'allow' | 'deny';
   readonly seq: number;
@@ -77,7 +78,7 @@ export type RecordedCall = {
   host: string | null;
   path: string | null;
   policy: string | null;
-  rule: string | null;
+  rule: number | null;
   policyVersion: string | null;
   denialId: string | null;
   traceId: string | null;

@@ -80,7 +80,7 @@ export function createEdgeCounters(key: EdgeKey): EdgeCounters {
 export function countCall(edge: EdgeCounters, call: RecordedCall): void {
   edge.requests++;
   if (call.verdict === 'deny') edge.denied++;
-  else if (call.reason !== null || call.status >= 500) edge.errors++;
+  else if (isFailure(call.reason) || call.status >= 500) edge.errors++;
   edge.bytesIn += call.bytesIn;
   edge.bytesOut += call.bytesOut;
   edge.durationUs += call.durationUs;
@@ -111,6 +111,11 @@ export function deltaOf(edge: EdgeCounters, before: EdgeCounters | undefined): E
     connections: edge.opened - (before?.opened ?? 0),
     reporter: key.reporter,
   };
+}
+
+// An allowed call's reason may name why it was allowed: that is no failure.
+function isFailure(reason: string | null): boolean {
+  return reason !== null && !reason.startsWith('allowed');
 }
 
 function outcomeOf(edge: EdgeCounters, status: number, reason: string | null): OutcomeCounts {

@@ -10,6 +10,8 @@ export type SpooledRecord = {
 const SEQ = Buffer.from(',"seq":');
 const ALLOW = Buffer.from(',"verdict":"allow"');
 const NO_REASON = Buffer.from(',"reason":null');
+const ALLOWED_REASON = Buffer.from(',"reason":"allowed');
+const MAX_REASON_BYTES = 64;
 
 /**
  * Reads a record's line without parsing its JSON, from the fields that `formatRecord` puts last; undefined if
@@ -31,10 +33,17 @@ export function readRecordLine(line: Buffer): SpooledRecord | undefined {
 function wentThrough(line: Buffer, end: number): boolean {
   let at = end - ALLOW.length;
   if (!has(line, at, ALLOW)) return false;
-  at -= NO_REASON.length;
-  if (!has(line, at, NO_REASON)) return false;
+  at = reasonStart(line, at);
+  if (at < 0) return false;
   const isServerError = at >= 3 && line[at - 3] === 0x35 && isDigit(line[at - 1]);
   return !isServerError;
+}
+
+/** Where `,"reason":…` begins if it is null or says why the call was allowed; else -1. */
+function reasonStart(line: Buffer, end: number): number {
+  if (has(line, end - NO_REASON.length, NO_REASON)) return end - NO_REASON.length;
+  const start = line.lastIndexOf(ALLOWED_REASON, end);
+  return start >= 0 && end - start < MAX_REASON_BYTES ? start : -1;
 }
 
 function has(line: Buffer, at: number, expected: Buffer): boolean {
