@@ -22,8 +22,8 @@ export type AccessRecord = {
   /** Without the query string, ever. */
   readonly path: string | null;
   readonly policy: string | null;
-  /** Index of the rule in its policy. */
-  readonly rule: number | null;
+  /** Which rule of the policy: its index in decimal. */
+  readonly rule: string | null;
   /** What was enforced, e.g. `default@12`. */
   readonly policy_version: string | null;
   readonly denial_id: string | null;
@@ -78,7 +78,7 @@ export type RecordedCall = {
   host: string | null;
   path: string | null;
   policy: string | null;
-  rule: number | null;
+  rule: string | null;
   policyVersion: string | null;
   denialId: string | null;
   traceId: string | null;

@@ -60,8 +60,7 @@ export function formatRecord(
   at += buffer.latin1Write(',"path":', at);
   at = writeText(buffer, at, withoutQuery(call.path), MAX_PATH_CHARS);
   at = writeField(buffer, at, ',"policy":', call.policy);
-  if (call.rule === null) at += buffer.latin1Write(',"rule":null', at);
-  else at = writeNumber(buffer, at, ',"rule":', call.rule);
+  at = writeField(buffer, at, ',"rule":', call.rule);
   at = writeField(buffer, at, ',"policy_version":', call.policyVersion);
   at = writeField(buffer, at, ',"denial_id":', call.denialId);
   at = writeField(buffer, at, ',"trace_id":', call.traceId);
