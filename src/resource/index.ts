@@ -9,6 +9,7 @@ export {
   type TargetRef,
 } from './authorization-policy.ts';
 export type { RuleSource } from './authorization-source.ts';
+export { crossCheck } from './cross-check.ts';
 export type { Diagnostic, SourcePosition, SourceSpan } from './diagnostic.ts';
 export { DIAGNOSTIC_CODES, type DiagnosticCode } from './errors.ts';
 export { DEFAULT_TRUST_DOMAIN, type MeshResource, type MeshSpec } from './mesh.ts';
@@ -25,6 +26,9 @@ export type {
   PeerAuthenticationSpec,
 } from './peer-authentication.ts';
 export type { RegistrationResource, RegistrationSpec } from './registration.ts';
+export { type RenderOptions, renderDiagnostics } from './render.ts';
 export { KINDS, type Kind, type Resource, resourceKey, serviceHosts } from './resource.ts';
 export type { WorkloadSelector } from './selector.ts';
 export type { ServicePort, ServiceResource, ServiceSpec, ServiceTimeouts } from './service.ts';
+export { type StarterFile, starterResources } from './starter.ts';
+export { resourceToYaml } from './to-yaml.ts';

@@ -212,26 +212,26 @@ function readFields(options: {
   readonly context: Context;
 }): Record<string, unknown> {
   const { what, fields, node, context } = options;
-  const value: Record<string, unknown> = {};
+  const read = new Map<string, unknown>();
   const seen = new Set<string>();
   for (const { key, keyRange, value: item } of node.entries) {
     seen.add(key);
     const field = Object.hasOwn(fields, key) ? fields[key] : undefined;
     if (field === undefined) context.report.error(keyRange, unknownField(key, what, fields));
-    else if (field.presence === 'unsupported')
+    else if (field.presence === 'unsupported') {
       context.report.error(keyRange, notSupported(key, field));
-    else if (item.kind === 'scalar' && item.value === null)
+    } else if (item.kind === 'scalar' && item.value === null) {
       context.report.error(keyRange, noValue(key));
-    else {
-      const read = field.read(item, context);
-      if (read !== undefined) value[key] = read;
-    }
+    } else read.set(key, field.read(item, context));
   }
+  // The value's fields are in the schema's order, whatever the order in which they were written.
+  const value: Record<string, unknown> = {};
   for (const [key, field] of Object.entries(fields)) {
-    if (seen.has(key)) continue;
-    if (field.fallback !== undefined) value[key] = field.fallback(context);
-    else if (field.presence === 'required')
+    const item = seen.has(key) ? read.get(key) : field.fallback?.(context);
+    if (item !== undefined) value[key] = item;
+    else if (!seen.has(key) && field.presence === 'required') {
       context.report.error(headOf(node), missing(key, what, field));
+    }
   }
   return value;
 }

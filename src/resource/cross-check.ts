@@ -1,0 +1,83 @@
+import { checkPolicyAgainst } from './cross-check-policy.ts';
+import { checkSelection, type ReportAt } from './cross-check-selection.ts';
+import type { Diagnostic, Problem } from './diagnostic.ts';
+import type { AuthoredResource } from './parse.ts';
+import type { PeerAuthenticationResource } from './peer-authentication.ts';
+import { type Resource, resourceKey } from './resource.ts';
+import { createWorld } from './world.ts';
+
+/**
+ * Problems that show only between resources: those at hand, over those that are live already and
+ * that a resource at hand of the same namespace, kind and name replaces.
+ */
+export function crossCheck(
+  resources: readonly AuthoredResource[],
+  live: readonly Resource[],
+): readonly Diagnostic[] {
+  const diagnostics: Diagnostic[] = [];
+  const byKey = new Map<string, AuthoredResource>();
+  for (const authored of resources) {
+    const first = byKey.get(fullKey(authored.resource));
+    if (first === undefined) byKey.set(fullKey(authored.resource), authored);
+    else reporter(authored, diagnostics)('error', ['metadata', 'name'], duplicate(authored, first));
+  }
+  const others = live.filter((resource) => !byKey.has(fullKey(resource)));
+  const all = [...[...byKey.values()].map(({ resource }) => resource), ...others];
+  const world = createWorld(all);
+  const namespaceWide = namespaceWidePeerAuthentications(all);
+  for (const authored of byKey.values()) {
+    const report = reporter(authored, diagnostics);
+    const { resource } = authored;
+    if (resource.kind === 'AuthorizationPolicy') checkPolicyAgainst(world, resource, report);
+    if (resource.kind !== 'PeerAuthentication') continue;
+    checkSelection(world, resource, report);
+    if (!selectsAll(resource)) continue;
+    const rival = namespaceWide
+      .get(resource.metadata.namespace)
+      ?.find((other) => other !== resource.metadata.name);
+    if (rival !== undefined) report('error', ['metadata', 'name'], ambiguous(rival));
+  }
+  return diagnostics;
+}
+
+function fullKey(resource: Resource): string {
+  return `${resource.metadata.namespace}/${resourceKey(resource)}`;
+}
+
+function reporter(authored: AuthoredResource, diagnostics: Diagnostic[]): ReportAt {
+  return (severity, path, problem) =>
+    diagnostics.push({ severity, ...problem, ...authored.span(path) });
+}
+
+function duplicate(authored: AuthoredResource, first: AuthoredResource): Problem {
+  const { file, line } = first.position(['metadata', 'name']);
+  return {
+    code: 'duplicate_resource',
+    message: `\`${resourceKey(authored.resource)}\` of the namespace \`${authored.resource.metadata.namespace}\` is there twice`,
+    help: `the first is at ${file}:${line}: rename or remove one`,
+  };
+}
+
+function selectsAll(resource: PeerAuthenticationResource): boolean {
+  return Object.keys(resource.spec.selector?.matchLabels ?? {}).length === 0;
+}
+
+function namespaceWidePeerAuthentications(
+  resources: readonly Resource[],
+): ReadonlyMap<string, readonly string[]> {
+  const byNamespace = new Map<string, string[]>();
+  for (const resource of resources) {
+    if (resource.kind !== 'PeerAuthentication' || !selectsAll(resource)) continue;
+    const { namespace, name } = resource.metadata;
+    byNamespace.set(namespace, [...(byNamespace.get(namespace) ?? []), name]);
+  }
+  return byNamespace;
+}
+
+function ambiguous(rival: string): Problem {
+  return {
+    code: 'ambiguous_peer_authentication',
+    message: `\`PeerAuthentication/${rival}\` is for the whole namespace too`,
+    help: 'keep one without a selector in each namespace, and give the others a selector',
+  };
+}
