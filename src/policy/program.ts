@@ -58,6 +58,8 @@ export function compileProgram(policies: readonly PolicyIr[], options: PolicyOpt
   };
 }
 
+const NO_DRY_RUN: Decision['dryRun'] = Object.freeze([]);
+
 /** The answer where there is nothing to answer with. */
 export const CANNOT_DECIDE: Decision = decision('deny', 'cannot_decide');
 
@@ -159,5 +161,3 @@ function decision(
 ): Decision {
   return Object.freeze({ verdict, reason, policy, rule, dryRun: NO_DRY_RUN });
 }
-
-const NO_DRY_RUN: Decision['dryRun'] = Object.freeze([]);
