@@ -27,6 +27,8 @@ export type ProcessOptions = {
 
 export type UpOptions = ProcessOptions & {
   readonly demo: boolean;
+  /** False lets a demo take a temporary folder. */
+  readonly dataDirGiven: boolean;
   readonly strict: boolean;
   readonly trustDomain: string | undefined;
   /** API port; gRPC, CA and console follow it. 0 takes free ones. */

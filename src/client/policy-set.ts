@@ -88,7 +88,12 @@ export async function commitChanges(options: {
 }
 
 async function handIn(
-  options: { readonly api: ApiClient; readonly namespace: string; readonly author: Author },
+  options: {
+    readonly api: ApiClient;
+    readonly namespace: string;
+    readonly trustRoot: TrustRoot;
+    readonly author: Author;
+  },
   parent: PolicySet | undefined,
   changes: readonly Change[],
 ): Promise<StoredCommit> {
@@ -99,6 +104,7 @@ async function handIn(
   }
   const { author, namespace } = options;
   const made = createCommit({
+    trustDomain: options.trustRoot.trustDomain,
     parent: parent?.head,
     namespace,
     resources,

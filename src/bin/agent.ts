@@ -1,0 +1,30 @@
+import { type AgentOptions, EXIT } from '#cli';
+import { createProcessLog, openMeshFolder, startAgent } from '#local';
+import { reportStartErrors } from './report-start-error.ts';
+import { stopSignal } from './stop-signal.ts';
+
+/** `palisade agent`: the agent of this host, until a signal. */
+export function agent(options: AgentOptions): Promise<number> {
+  return reportStartErrors(async () => {
+    const stopped = stopSignal();
+    const mesh = openMeshFolder({ dataDir: options.dataDir, command: 'agent', parts: ['agent'] });
+    const { folder, trustRoot, settings } = mesh;
+    try {
+      const running = await startAgent({
+        folder,
+        trustDomain: trustRoot.trustDomain,
+        log: createProcessLog({ name: 'agent', verbose: options.verbose }),
+        caAddress: settings.ca,
+        controlAddress: settings.grpc,
+        hostName: options.hostName,
+        allowOtherUsers: options.allowOtherUsers,
+      });
+      process.stdout.write(`ready ${settings.agentSocket}\n`);
+      await stopped;
+      await running.close();
+      return EXIT.done;
+    } finally {
+      mesh.release();
+    }
+  });
+}

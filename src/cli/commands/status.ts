@@ -1,0 +1,84 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ApiClient } from '#client';
+import { type EnforcementPoint, fetchAll } from '../api-types.ts';
+import type { CommandModule } from '../commands.ts';
+import { EXIT } from '../exit.ts';
+import { parseDurationFlag } from '../flags.ts';
+import { globalsOf, sessionOf } from '../globals.ts';
+import { age, painter, printable, printResult, table } from '../output.ts';
+
+const POLL_MS = 100;
+
+/** `palisade status` */
+export const register: CommandModule['register'] = (program, context, finish) => {
+  program
+    .command('status')
+    .description(
+      'enforcement points: version wanted and enforced, staleness, certificates; 0 only if all enforce the newest',
+    )
+    .option('--wait', 'wait until all enforce the newest')
+    .option('--timeout <duration>', 'how long to wait', parseDurationFlag, 30_000)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ palisade status\n  $ palisade apply -f policies && palisade status --wait --timeout 10s\n',
+    )
+    .action(async (options, command) => {
+      const globals = globalsOf(command, context);
+      const { api } = sessionOf(globals);
+      const deadline = options.wait === true ? Date.now() + options.timeout : 0;
+      const points = await pollPoints(api, deadline);
+      const good = points.every((point) => isCurrent(point));
+      const value = { current: good, enforcementPoints: points };
+      printResult(context, globals.output, value, () => textOf(points, painter(context)));
+      finish(good ? EXIT.done : options.wait === true ? EXIT.unreachable : EXIT.no);
+    });
+};
+
+async function pollPoints(api: ApiClient, deadline: number): Promise<readonly EnforcementPoint[]> {
+  for (;;) {
+    const points = await fetchAll<EnforcementPoint>(api, '/enforcement-points');
+    if (points.every((point) => isCurrent(point)) || Date.now() >= deadline) return points;
+    await delay(POLL_MS);
+  }
+}
+
+function isCurrent(point: EnforcementPoint): boolean {
+  return !point.stale && point.refused.length === 0;
+}
+
+function textOf(points: readonly EnforcementPoint[], paint: ReturnType<typeof painter>): string {
+  if (points.length === 0)
+    return 'no enforcement point has connected yet: start a service with `palisade run`';
+  const now = Date.now();
+  const rows = points.map((point) => [
+    point.node,
+    point.kind,
+    point.sets.map((set) => versionOf(set)).join(' '),
+    stateOf(point, paint),
+    age(point.lastSeen, now),
+    age(point.certificateExpiresAt, now),
+    point.metricsUrl ?? '',
+  ]);
+  const stale = points.filter((point) => !isCurrent(point)).length;
+  const summary = `enforced on ${points.length - stale} of ${points.length}${stale === 0 ? '' : `, ${stale} stale`}`;
+  return `${table([['NODE', 'KIND', 'ENFORCED/WANTED', 'STATE', 'SEEN', 'CERT', 'METRICS'], ...rows])}\n\n${summary}`;
+}
+
+function versionOf(set: EnforcementPoint['sets'][number]): string {
+  return `${set.namespace}@${set.enforced?.number ?? '-'}/${set.wanted?.number ?? '-'}`;
+}
+
+function stateOf(point: EnforcementPoint, paint: ReturnType<typeof painter>): string {
+  const refusal = point.refused[0];
+  if (refusal !== undefined) {
+    return paint(
+      'red',
+      printable(
+        `refuses ${refusal.namespace}@${refusal.number}: ${refusal.code}: ${refusal.message}`,
+      ),
+    );
+  }
+  if (point.stale) return paint('yellow', printable(point.reason || 'stale'));
+  if (!point.ready) return paint('yellow', printable(`not ready: ${point.readyReason}`));
+  return paint('green', 'current');
+}

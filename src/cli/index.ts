@@ -1,0 +1,14 @@
+// cli: what people type. One file a command; processes are composed by bin and handed in.
+export type {
+  AgentOptions,
+  CaOptions,
+  CliContext,
+  ControlOptions,
+  Processes,
+  ProxyOptions,
+  RunOptions,
+  UpOptions,
+} from './context.ts';
+export { EXIT, ExitError } from './exit.ts';
+export { runCli } from './program.ts';
+export { VERSION } from './version.ts';

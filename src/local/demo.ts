@@ -1,0 +1,92 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { commitChanges, layoutOf, loadAuthor, type Session } from '#client';
+import { parseResources, resourceKey } from '#resource';
+import { StartError } from './start-error.ts';
+import type { RunningMesh } from './up.ts';
+
+/** A running demo shop. */
+export type Demo = { readonly services: readonly string[]; readonly close: () => Promise<void> };
+
+const SHOP = ['payments', 'catalog', 'orders', 'web', 'intruder'] as const;
+const MAIN = fileURLToPath(new URL('../bin/palisade.ts', import.meta.url));
+const DEMO_FOLDER = new URL('../../demo/', import.meta.url);
+const MARKER = 'demo';
+const STOP_LIMIT_MS = 10_000;
+
+/** Whether `root` holds a mesh that is no left-over of a demo. */
+export function holdsOwnMesh(root: string): boolean {
+  return existsSync(layoutOf(root).trustRoot) && !existsSync(join(root, MARKER));
+}
+
+/** Marks `root` as a demo's, so that the next demo may replace what a killed one left. */
+export function markAsDemo(root: string): void {
+  writeFileSync(
+    join(root, MARKER),
+    'this mesh belongs to `palisade up --demo` and goes when it ends\n',
+  );
+}
+
+/** Applies the shop's policies and starts its services, each an ordinary program with its own sidecar. */
+export async function startDemo(mesh: RunningMesh): Promise<Demo> {
+  await applyShopPolicies(mesh.session);
+  const log = openSync(join(mesh.folder.root, 'demo.log'), 'a', 0o600);
+  const children = SHOP.map((service) => startService(service, mesh.folder.root, log));
+  return {
+    services: SHOP,
+    close: async () => {
+      await Promise.all(children.map((child) => stopChild(child)));
+    },
+  };
+}
+
+async function applyShopPolicies(session: Session): Promise<void> {
+  const file = fileURLToPath(new URL('policies/shop.yaml', DEMO_FOLDER));
+  const parsed = parseResources([{ file, text: readFileSync(file, 'utf8') }], {
+    defaultNamespace: 'default',
+  });
+  const author = loadAuthor(session.folder);
+  if (!author.ok) throw new StartError(author.error, 'see `palisade doctor`');
+  const stored = await commitChanges({
+    api: session.api,
+    namespace: 'default',
+    trustRoot: session.trustRoot,
+    author: author.value,
+    changes: () =>
+      parsed.resources.map(({ resource, text }) => ({
+        key: resourceKey(resource),
+        resource,
+        source: text,
+      })),
+  });
+  if (!stored.ok) throw new StartError(stored.error.message, 'see `palisade doctor`');
+}
+
+function startService(service: string, dataDir: string, log: number): ChildProcess {
+  const program = fileURLToPath(new URL(`shop/${service}.js`, DEMO_FOLDER));
+  const run = [
+    MAIN,
+    'run',
+    '--data',
+    dataDir,
+    '--service',
+    service,
+    '--',
+    process.execPath,
+    program,
+  ];
+  // A group of its own, so that Ctrl-C reaches `up` alone, which ends the shop in order.
+  return spawn(process.execPath, run, { stdio: ['ignore', log, log], detached: true });
+}
+
+async function stopChild(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill('SIGTERM');
+  const limit = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);
+  await exited;
+  clearTimeout(limit);
+}

@@ -1,0 +1,98 @@
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { createAgent } from '#agent';
+import { createCa } from '#ca';
+import type { DataFolder } from '#client';
+import { createControl } from '#control';
+import type { Log } from '#telemetry';
+
+/** Where one mesh process listens. */
+export type Listen = { readonly host: string; readonly port: number };
+
+/** The built console, which `npm ci` makes. */
+const CONSOLE_ASSETS = fileURLToPath(new URL('../../console/dist', import.meta.url));
+
+type Shared = { readonly folder: DataFolder; readonly trustDomain: string; readonly log: Log };
+
+/** Starts the CA of `folder`. */
+export function startCa(
+  options: Shared & { readonly listen: Listen; readonly control: string | undefined },
+) {
+  const { folder, trustDomain, log, listen, control } = options;
+  return createCa({
+    folder: folder.ca.folder,
+    trustRootFile: folder.trustRoot,
+    trustDomain,
+    listen,
+    control,
+    clock: Date.now,
+    log,
+  });
+}
+
+/** Starts the control plane of `folder`. */
+export function startControl(
+  options: Shared & {
+    readonly api: Listen;
+    readonly grpc: Listen;
+    readonly console: Listen | undefined;
+    readonly caAddress: string;
+    readonly strict: boolean;
+  },
+) {
+  const { folder, trustDomain, log } = options;
+  return createControl({
+    folder: folder.control.folder,
+    trustRootFile: folder.trustRoot,
+    trustDomain,
+    api: options.api,
+    grpc: options.grpc,
+    console: options.console,
+    consoleAssets: CONSOLE_ASSETS,
+    ca: { address: options.caAddress },
+    joinTokenFile: folder.ca.joinTokenControl,
+    adminsFile: folder.control.admins,
+    autoRegister: !options.strict,
+    clock: Date.now,
+    log,
+  });
+}
+
+/** Starts the agent of `folder`. */
+export function startAgent(
+  options: Shared & {
+    readonly caAddress: string;
+    readonly controlAddress: string;
+    readonly hostName?: string | undefined;
+    readonly allowOtherUsers?: boolean;
+  },
+) {
+  const { folder, trustDomain, log } = options;
+  return createAgent({
+    folder: folder.agent.folder,
+    socketPath: folder.agent.socket,
+    trustRootFile: folder.trustRoot,
+    trustDomain,
+    caAddress: options.caAddress,
+    controlAddress: options.controlAddress,
+    joinTokenFile: folder.ca.joinTokenAgent,
+    hostName: options.hostName ?? hostName(),
+    allowOtherUsers: options.allowOtherUsers ?? false,
+    clock: Date.now,
+    log,
+  });
+}
+
+// A SPIFFE ID's segment allows letters, digits, dots, dashes and underscores only.
+function hostName(): string {
+  return (
+    hostname()
+      .replaceAll(/[^A-Za-z0-9._-]/g, '-')
+      .slice(0, 63) || machineId()
+  );
+}
+
+function machineId(): string {
+  return readFileSync('/etc/machine-id', 'utf8').trim();
+}

@@ -1,0 +1,206 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { constants } from 'node:os';
+import { openSession, type Session } from '#client';
+import { createGrpcClient, Host } from '#wire';
+import { ensureRegistered } from './auto-register.ts';
+import { findFreePort } from './free-port.ts';
+import { type Sidecar, type SidecarReady, startSidecar } from './sidecar.ts';
+
+/** What `palisade run` starts: see `--help`. */
+export type RunRequest = {
+  readonly dataDir: string;
+  readonly server: string | undefined;
+  readonly service: string;
+  readonly namespace: string;
+  readonly appPort: number | undefined;
+  readonly inboundPort: number | undefined;
+  readonly upstreams: readonly {
+    readonly service: string;
+    readonly port: number | undefined;
+    readonly localPort: number;
+  }[];
+  readonly command: readonly string[];
+  readonly verbose: boolean;
+};
+
+const PROGRESS_MS = 2000;
+const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
+
+/** Runs an application with its sidecar; resolves to the application's exit status (128 + signal where one ended it). */
+export async function runWorkload(request: RunRequest): Promise<number> {
+  const session = openSession({ dataDir: request.dataDir, server: request.server });
+  if (!session.ok)
+    return failRun(
+      3,
+      session.error,
+      'start the mesh with `palisade up`, or name its data folder with --data',
+    );
+  const introduced = await introduce(session.value, request);
+  if (introduced !== undefined)
+    return failRun(introduced.status, introduced.message, introduced.help);
+  const appPort = request.appPort ?? (await findFreePort());
+  const sidecar = startSidecar({
+    arguments: sidecarArguments(request, appPort),
+    inboundPort: request.inboundPort,
+    onRestart: (reason) => say(`the sidecar of ${request.service} is started again: ${reason}`),
+  });
+  const registered = await register(session.value, request);
+  if (registered !== undefined) {
+    await sidecar.close();
+    return failRun(
+      4,
+      registered,
+      'apply a Registration and a Service for it: `palisade init DIR` has examples',
+    );
+  }
+  const stopped = stopSignal();
+  const ready = await Promise.race([readyWithProgress(sidecar, request.service), stopped.promise]);
+  if (typeof ready === 'string') {
+    await sidecar.close();
+    return 128 + (constants.signals[ready] ?? 0);
+  }
+  stopped.cancel();
+  const status = await runApplication(
+    request,
+    environmentOf(session.value, request, ready, appPort),
+  );
+  await sidecar.close();
+  return status;
+}
+
+// The agent is told before anything is started, so that every process below is attested as this service.
+async function introduce(
+  session: Session,
+  request: RunRequest,
+): Promise<{ status: number; message: string; help: string } | undefined> {
+  const client = createGrpcClient(Host, { kind: 'unix', path: session.settings.agentSocket });
+  try {
+    await client.unary(Host.method.introduce, {
+      namespace: request.namespace,
+      service: request.service,
+    });
+    return undefined;
+  } catch (error) {
+    const { code, details } = error as { code?: number; details?: string };
+    if (code === 7)
+      return { status: 4, message: details ?? 'the agent refuses', help: 'see `palisade doctor`' };
+    const message = `cannot reach the agent at \`${session.settings.agentSocket}\`: ${details ?? String(error)}`;
+    return { status: 3, message, help: 'start it with `palisade up` (or `palisade agent`)' };
+  } finally {
+    client.close();
+  }
+}
+
+async function register(session: Session, request: RunRequest): Promise<string | undefined> {
+  const { namespace, service } = request;
+  const outcome = await ensureRegistered(session, { namespace, service });
+  if (!outcome.ok) return outcome.error;
+  if (outcome.value === 'registered') {
+    say(
+      `registered ${namespace}/${service}: processes started by \`palisade run --service ${service}\` of this user, HTTP on port 80`,
+    );
+  }
+  if (outcome.value === 'unknown_while_control_is_down')
+    say('the control plane is down: going on with what the agent knows');
+  return undefined;
+}
+
+function sidecarArguments(request: RunRequest, appPort: number): readonly string[] {
+  return [
+    '--data',
+    request.dataDir,
+    '--namespace',
+    request.namespace,
+    '--service',
+    request.service,
+    '--app-port',
+    String(appPort),
+    ...request.upstreams.flatMap(({ service, port, localPort }) => [
+      '--upstream',
+      `${service}${port === undefined ? '' : `:${port}`}=${localPort}`,
+    ]),
+    ...(request.verbose ? ['--verbose'] : []),
+  ];
+}
+
+async function readyWithProgress(sidecar: Sidecar, service: string): Promise<SidecarReady> {
+  let last = '';
+  const progress = setInterval(() => {
+    const reason = sidecar.waitingFor();
+    if (reason !== last) say(`waiting for the sidecar of ${service}: ${reason}`);
+    last = reason;
+  }, PROGRESS_MS);
+  try {
+    return await sidecar.ready;
+  } finally {
+    clearInterval(progress);
+  }
+}
+
+function environmentOf(
+  session: Session,
+  request: RunRequest,
+  ready: SidecarReady,
+  appPort: number,
+): NodeJS.ProcessEnv {
+  const proxy = `http://127.0.0.1:${ready.outboundPort}`;
+  const noProxy = 'localhost,127.0.0.1,::1';
+  return {
+    ...process.env,
+    PORT: String(appPort),
+    HTTP_PROXY: proxy,
+    http_proxy: proxy,
+    NODE_USE_ENV_PROXY: '1',
+    NO_PROXY: noProxy,
+    no_proxy: noProxy,
+    SPIFFE_ENDPOINT_SOCKET: `unix://${session.settings.agentSocket}`,
+    PALISADE_SERVICE: request.service,
+    PALISADE_NAMESPACE: request.namespace,
+  };
+}
+
+async function runApplication(request: RunRequest, env: NodeJS.ProcessEnv): Promise<number> {
+  const [file = '', ...rest] = request.command;
+  const child = spawn(file, rest, { env, stdio: 'inherit' });
+  const forward = FORWARDED.map((signal) => {
+    const listener = () => child.kill(signal);
+    process.on(signal, listener);
+    return () => process.off(signal, listener);
+  });
+  try {
+    const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+    return signal === null ? (code ?? 1) : 128 + (constants.signals[signal] ?? 0);
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    say(
+      missing
+        ? `there is no program \`${file}\` in PATH`
+        : `cannot start \`${file}\`: ${(error as Error).message}`,
+    );
+    return missing ? 127 : 126;
+  } finally {
+    for (const stop of forward) stop();
+  }
+}
+
+function stopSignal(): { promise: Promise<NodeJS.Signals>; cancel: () => void } {
+  const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>();
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, resolve);
+  return {
+    promise,
+    cancel: () => {
+      for (const signal of signals) process.off(signal, resolve);
+    },
+  };
+}
+
+function say(text: string): void {
+  process.stderr.write(`palisade: ${text}\n`);
+}
+
+function failRun(status: number, message: string, help: string): number {
+  process.stderr.write(`palisade: ${message}\n  help: ${help}\n`);
+  return status;
+}

@@ -1,0 +1,100 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { createBackoff } from '#lib';
+
+/** What a proxy process tells its parent, by IPC, once it serves. */
+export type SidecarReady = {
+  readonly kind: 'ready';
+  readonly inboundPort: number;
+  readonly outboundPort: number;
+  readonly metricsPort: number;
+};
+
+/** What it tells while it cannot serve yet. */
+export type SidecarWaiting = { readonly kind: 'waiting'; readonly reason: string };
+
+/** A sidecar process that is started again, on the same ports, whenever it dies. */
+export type Sidecar = {
+  readonly ready: Promise<SidecarReady>;
+  /** Why it does not serve yet, in words. */
+  readonly waitingFor: () => string;
+  readonly close: () => Promise<void>;
+};
+
+export type SidecarOptions = {
+  /** Arguments of `palisade proxy` without the ports. */
+  readonly arguments: readonly string[];
+  readonly inboundPort: number | undefined;
+  readonly onRestart: (reason: string) => void;
+};
+
+const MAIN = fileURLToPath(new URL('../bin/palisade.ts', import.meta.url));
+const DRAIN_LIMIT_MS = 8000;
+
+/** Starts a sidecar and keeps it running. */
+export function startSidecar(options: SidecarOptions): Sidecar {
+  const backoff = createBackoff({ minMs: 20, maxMs: 2000 });
+  const ready = Promise.withResolvers<SidecarReady>();
+  let reason = 'the sidecar is starting';
+  let ports: readonly string[] = [
+    '--inbound-port',
+    String(options.inboundPort ?? 0),
+    '--outbound-port',
+    '0',
+    '--metrics-port',
+    '0',
+  ];
+  let closing = false;
+  let child = start();
+
+  function start(): ChildProcess {
+    const started = spawn(process.execPath, [MAIN, 'proxy', ...options.arguments, ...ports], {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      // A group of its own: Ctrl-C in the terminal reaches `run`, which lets the application finish first.
+      detached: true,
+    });
+    started.on('message', onMessage);
+    started.on('error', (error) => options.onRestart(error.message));
+    started.on('exit', (code, signal) => {
+      if (closing) return;
+      options.onRestart(`it ended with ${signal ?? `status ${code}`}`);
+      setTimeout(() => {
+        if (!closing) child = start();
+      }, backoff.nextMs());
+    });
+    return started;
+  }
+
+  function onMessage(message: unknown): void {
+    const told = message as SidecarReady | SidecarWaiting;
+    if (told.kind === 'waiting') {
+      reason = told.reason;
+      return;
+    }
+    backoff.reset();
+    ports = [
+      '--inbound-port',
+      String(told.inboundPort),
+      '--outbound-port',
+      String(told.outboundPort),
+      '--metrics-port',
+      String(told.metricsPort),
+    ];
+    ready.resolve(told);
+  }
+
+  return {
+    ready: ready.promise,
+    waitingFor: () => reason,
+    async close() {
+      closing = true;
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const exited = once(child, 'exit');
+      child.kill('SIGTERM');
+      const limit = setTimeout(() => child.kill('SIGKILL'), DRAIN_LIMIT_MS);
+      await exited;
+      clearTimeout(limit);
+    },
+  };
+}
