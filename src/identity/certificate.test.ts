@@ -3,10 +3,17 @@ import { X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { decodeCertificate } from './certificate.ts';
-import { encodeExtension, encodeSigned, LEAF_KEY_USAGE } from './certificate-fields.ts';
+import {
+  encodeAuthorityKeyId,
+  encodeExtension,
+  encodeSigned,
+  encodeSubjectKeyId,
+  LEAF_KEY_USAGE,
+} from './certificate-fields.ts';
 import { DerReader, TAG } from './der-read.ts';
 import { encodeElement, encodeOid, encodeSequence } from './der-write.ts';
 import { fakeCertificate, KEYS, leafExtensions, NOW_MS } from './fake-authority.ts';
+import { withStowaways } from './fake-der.ts';
 import { OID } from './oid.ts';
 
 const URI = 'spiffe://td/ns/a/sa/b';
@@ -47,6 +54,38 @@ test('every truncation of a certificate is refused', () => {
 
 test('a byte behind a certificate is refused', () => {
   refused(Buffer.concat([GOOD.der, Buffer.from([0])]), /trailing/);
+});
+
+test('attack: something slipped in at any depth, where another reader may look', () => {
+  const extensions = [
+    ...leafExtensions([URI], ['a.example']),
+    encodeSubjectKeyId(Buffer.alloc(20)),
+    encodeAuthorityKeyId(Buffer.alloc(20)),
+    encodeExtension(OID.nameConstraints, Buffer.from('3009a00730058203616263', 'hex')),
+  ];
+  for (const kind of ['p256', 'rsa'] as const) {
+    const { der, name } = fakeCertificate({ name: 'x', privateKey: KEYS[kind], extensions });
+    assert.ok(decodeCertificate(der).ok);
+    const variants = withStowaways(Buffer.from(der), [name]);
+    assert.ok(variants.length > 30, `${variants.length}`);
+    for (const variant of variants) {
+      assert.equal(decodeCertificate(variant).ok, false, variant.toString('hex'));
+    }
+  }
+});
+
+test('a certificate of version 1 is refused', () => {
+  const tbs = new DerReader(GOOD.der).enter(TAG.sequence).body(TAG.sequence);
+  const algorithm = encodeSequence(encodeOid(OID.ecdsaSha256));
+  for (const [head, error] of [
+    ['', /not an X.509 v3/],
+    ['a003020100', /not an X.509 v3/],
+    ['a003020101', /not an X.509 v3/],
+    ['a003020103', /not an X.509 v3/],
+  ] as const) {
+    const other = encodeSequence(Buffer.from(head, 'hex'), tbs.subarray(5));
+    refused(encodeSigned(other, algorithm, Buffer.alloc(70)), error);
+  }
 });
 
 test('a certificate with a 1 MB extension is refused by its size alone', () => {

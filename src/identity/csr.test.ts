@@ -10,9 +10,10 @@ import {
   encodeSigned,
 } from './certificate-fields.ts';
 import { createCsr, parseCsr } from './csr.ts';
-import { TAG } from './der-read.ts';
+import { DerReader, TAG } from './der-read.ts';
 import { encodeElement, encodeOid, encodeSequence, encodeUnsigned } from './der-write.ts';
 import { caExtensions, fakeTrustDomain, KEYS, uriNames } from './fake-authority.ts';
+import { withStowaways } from './fake-der.ts';
 import { OID } from './oid.ts';
 import { createSigningKey, exportSpki } from './signing-key.ts';
 import { workloadSpiffeId } from './spiffe-id.ts';
@@ -114,6 +115,21 @@ test('attack: two URI names, none, other names beside it', () => {
   }
   refused(forge({ extensions: [uriNames('https://td/a')] }), /begins with `spiffe/);
   refused(forge({ extensions: [NAMES, NAMES] }), /twice/);
+});
+
+test('attack: something slipped in at any depth of what is signed, or around it', () => {
+  const key = createSigningKey(KEY);
+  assert.ok(key !== undefined);
+  const info = new DerReader(GOOD).enter(TAG.sequence).whole(TAG.sequence);
+  const inner = withStowaways(info).map((each) =>
+    encodeSigned(each, key.algorithm, key.sign(each)),
+  );
+  const around = withStowaways(Buffer.from(GOOD), [info]);
+  assert.ok(parseCsr(encodeSigned(info, key.algorithm, key.sign(info))).ok);
+  assert.ok(inner.length > 8 && around.length > 1, `${inner.length} ${around.length}`);
+  for (const variant of [...inner, ...around]) {
+    assert.equal(parseCsr(variant).ok, false, variant.toString('hex'));
+  }
 });
 
 test('attack: no attribute, two of them, another one', () => {

@@ -67,6 +67,12 @@ test('an element never reaches beyond the one around it', () => {
   check('30030402aabb', inner, undefined);
   check('30040401aa00', inner, undefined);
   check('3000', inner, undefined);
+  const unfinished = (reader: DerReader): string => {
+    const body = reader.enter(TAG.sequence).body(TAG.octetString);
+    return body.toString('hex') + reader.body(TAG.octetString).toString('hex');
+  };
+  check('30030401aa0401bb', unfinished, 'aabb');
+  check('30030402aa0401bb', unfinished, undefined);
 });
 
 test('booleans, integers and object identifiers have one encoding', () => {

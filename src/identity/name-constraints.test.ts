@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeCertificate } from './certificate.ts';
 import { encodeCommonName, encodeExtension } from './certificate-fields.ts';
-import { encodeElement, encodeSequence } from './der-write.ts';
+import { encodeElement, encodeOid, encodeSequence } from './der-write.ts';
 import { caExtensions, fakeCertificate } from './fake-authority.ts';
-import { NAME_TAG } from './general-names.ts';
+import { NAME_TAG, NO_NAMES } from './general-names.ts';
 import { satisfiesConstraints } from './name-constraints.ts';
 import { OID } from './oid.ts';
 
@@ -63,6 +63,7 @@ test('the host of a URI: exact, or any below with a leading dot', () => {
     ['spiffe://a.td/a', 'td', false],
     ['spiffe://atd/a', '.td', false],
     ['spiffe://td/a', 'TD', true],
+    ['spiffe://td/a', '', true],
     ['https://user@td:443/a', 'td', true],
     ['https://td@evil/a', 'td', false],
   ]);
@@ -75,6 +76,7 @@ test('a DNS name and all below it', () => {
     ['ba.example', 'a.example', false],
     ['A.EXAMPLE', 'a.example', true],
     ['example', 'a.example', false],
+    ['a.example', '', true],
   ]);
 });
 
@@ -143,4 +145,15 @@ test('directory names: a permitted one by its bytes, an excluded one refuses all
   assert.equal(passes([uri, ['directory', 'y']], [['directory', 'x']], [], 'x'), false);
   assert.equal(passes([uri], [], [['directory', 'x']], 'y'), false);
   assert.equal(passes([uri], [], [['directory', 'x']]), true);
+});
+
+test('an email address in the subject is a name of its kind', () => {
+  const decoded = decodeCertificate(fakeCertificate({ extensions: caExtensions() }).der);
+  assert.ok(decoded.ok);
+  const email = encodeElement(0x16, Buffer.from('a@example'));
+  const attribute = encodeSequence(encodeOid('2a864886f70d010901'), email);
+  const certificate = { ...decoded.value, subject: encodeSequence(encodeElement(0x31, attribute)) };
+  const permitted = { ...NO_NAMES, others: new Set([NAME_TAG.email]) };
+  assert.equal(satisfiesConstraints(decoded.value, { permitted, excluded: NO_NAMES }), true);
+  assert.equal(satisfiesConstraints(certificate, { permitted, excluded: NO_NAMES }), false);
 });

@@ -36,7 +36,6 @@ export function verifyX509Svid(
   nowMs: number,
   options: VerifyOptions = {},
 ): Result<PeerSvid, VerifyError> {
-  if (chain.length === 0) return refuse('no_certificate', 'the peer sent no certificate');
   if (chain.length > MAX_CHAIN) {
     return refuse('bad_chain', `the chain has more than ${MAX_CHAIN} certificates`);
   }
