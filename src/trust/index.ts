@@ -33,6 +33,7 @@ export {
   type ResourceChange,
 } from './policy-set.ts';
 export { matchRegistrations } from './registrations.ts';
+export { openSignedJson, signJson } from './signed-json.ts';
 export {
   decodeAnswer,
   decodeUpdate,

@@ -1,0 +1,211 @@
+import { readFileSync } from 'node:fs';
+import type { DatabaseSync } from 'node:sqlite';
+import { type Bundle, derToPem, parseBundle, parseTrustDomain } from '#identity';
+import { EVENT, type Log } from '#telemetry';
+import { type DsseEnvelope, decodeEnvelope, openTrustRoot, type TrustRoot } from '#trust';
+import { createGrpcServer, type GrpcServer } from '#wire';
+import { type Caller, identifyCaller } from './caller.ts';
+import { openDatabase } from './database.ts';
+import { type CaSecrets, caFolder, loadSecrets } from './initialize.ts';
+import { openIssuanceLog, signLogHead } from './issuance-log.ts';
+import { createIssue } from './issue.ts';
+import { createOwnIdentity } from './own-identity.ts';
+import { openPolicy, type Policy } from './policy.ts';
+import { createRateLimit } from './rate-limit.ts';
+import { createIssuanceService } from './service.ts';
+import { type PolicySubscription, subscribeToPolicy } from './subscribe.ts';
+
+/** What an authority runs on. */
+export type CaOptions = {
+  /** Made by `initializeCa`. */
+  readonly folder: string;
+  /** DSSE envelope of the trust root. */
+  readonly trustRootFile: string;
+  readonly trustDomain: string;
+  /** Port 0: any free one. */
+  readonly listen: { readonly host: string; readonly port: number };
+  /** `host:port` of the control plane's gRPC; undefined: decide by what is on disk. */
+  readonly control?: string | undefined;
+  /** Unix milliseconds. */
+  readonly clock: () => number;
+  readonly log: Log;
+  readonly softwareVersion?: string;
+  /** Certificates an identity may ask for at once, and then each second. */
+  readonly rateLimit?: { readonly burst: number; readonly perSecond: number };
+  /** How long a request waits for a registration that is still on its way; 1 s unless told. */
+  readonly patienceMs?: number;
+};
+
+/** A running authority. */
+export type Ca = {
+  readonly port: number;
+  /** Its own serving certificate now. */
+  readonly certificate: () => { readonly serial: string; readonly expiresAt: number };
+  /** The issuance log's head, signed with the log key. */
+  readonly logHead: () => DsseEnvelope;
+  readonly health: () => CaHealth;
+  readonly close: () => Promise<void>;
+};
+
+/** Whether an authority can do its work, and what it works by. */
+export type CaHealth = {
+  readonly ready: boolean;
+  /** A sentence; empty when all is well. */
+  readonly reason: string;
+  /** Whether the control plane is connected; issuing goes on without it. */
+  readonly connected: boolean;
+  readonly policySets: number;
+  readonly issued: number;
+  readonly certificateExpiresAt: number;
+};
+
+const DEFAULT_RATE = { burst: 200, perSecond: 50 };
+const DEFAULT_PATIENCE_MS = 1000;
+const RENEWAL_CHECK_MS = 30_000;
+
+/** Starts an authority; rejects, naming what is wrong, when its folder, trust root or port is not fit. */
+export async function createCa(options: CaOptions): Promise<Ca> {
+  const secrets = loadSecrets(options.folder);
+  const trustRoot = readTrustRoot(options.trustRootFile, options.trustDomain, secrets);
+  const database = openDatabase(caFolder(options.folder).database);
+  try {
+    return await start(options, { secrets, trustRoot, database });
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+type Parts = {
+  readonly secrets: CaSecrets;
+  readonly trustRoot: TrustRoot;
+  readonly database: DatabaseSync;
+};
+
+async function start(options: CaOptions, parts: Parts): Promise<Ca> {
+  const { trustDomain, clock, log, listen } = options;
+  const { secrets, database } = parts;
+  const issuanceLog = openIssuanceLog(database);
+  const policy = openPolicy({ database, trustRoot: parts.trustRoot, clock, log });
+  const roots = createRoots(policy);
+  const issue = createIssue({ issuer: secrets.issuer, issuanceLog, clock, log });
+  const identity = createOwnIdentity({ issue, trustDomain, rootsPem: roots.pem, clock, log });
+  const service = createIssuanceService({
+    trustDomain,
+    joinTokens: secrets.joinTokens,
+    policy,
+    issue,
+    issuanceLog,
+    callers: createRateLimit({ ...(options.rateLimit ?? DEFAULT_RATE), clock }),
+    enrolments: createRateLimit({ ...(options.rateLimit ?? DEFAULT_RATE), clock }),
+    callerOf: (call) => server.peer(call),
+    rootsDer: roots.der,
+    patienceMs: options.patienceMs ?? DEFAULT_PATIENCE_MS,
+    clock,
+    log,
+  });
+  const server: GrpcServer<Caller> = createGrpcServer<Caller>([service]);
+  const port = await server.listenTls({
+    ...listen,
+    material: identity.material,
+    identify: (socket) => identifyCaller(socket, roots.bundle(), clock()),
+    onRefused: (reason) => log.warn(EVENT.connectionRefused, { reason }),
+  });
+  log.info(EVENT.listening, { host: listen.host, port });
+  const subscription = subscribe(options, { policy, identity, bundle: roots.bundle });
+  const renewal = setInterval(() => {
+    if (identity.renewIfDue()) subscription?.reconnect();
+  }, RENEWAL_CHECK_MS);
+  return {
+    port,
+    certificate: () => ({ serial: identity.serial(), expiresAt: identity.expiresAt() }),
+    logHead: () =>
+      signLogHead(issuanceLog.head(), {
+        trustDomain,
+        nowMs: clock(),
+        signer: secrets.logSigner,
+      }),
+    health: () => ({
+      ...readiness(identity.expiresAt(), clock()),
+      connected: subscription?.connected() ?? false,
+      policySets: policy.sets().length,
+      issued: issuanceLog.head().number,
+      certificateExpiresAt: identity.expiresAt(),
+    }),
+    async close() {
+      clearInterval(renewal);
+      subscription?.close();
+      await server.close();
+      // Requests of this turn are still to be logged; after it nothing can reach the database.
+      await new Promise((resolve) => setImmediate(resolve));
+      database.close();
+    },
+  };
+}
+
+function subscribe(
+  options: CaOptions,
+  parts: Pick<Parameters<typeof subscribeToPolicy>[0], 'policy' | 'identity' | 'bundle'>,
+): PolicySubscription | undefined {
+  const { control, trustDomain, clock, log, softwareVersion = '' } = options;
+  if (control === undefined) return undefined;
+  return subscribeToPolicy({
+    ...parts,
+    address: control,
+    trustDomain,
+    softwareVersion,
+    clock,
+    log,
+  });
+}
+
+function readiness(expiresAt: number, nowMs: number): { ready: boolean; reason: string } {
+  if (nowMs < expiresAt) return { ready: true, reason: '' };
+  return { ready: false, reason: 'the authority could not renew its own certificate' };
+}
+
+/** The roots of the trust root now, in the forms their users want; the same objects until it changes. */
+function createRoots(policy: Policy) {
+  const compute = (root: TrustRoot) => {
+    const der = root.x509Roots.map((text) => Buffer.from(text, 'base64'));
+    const pem = der.map((bytes) => derToPem(bytes));
+    return { root, der, pem, bundle: bundleOf(root.trustDomain, pem) };
+  };
+  let held = compute(policy.trustRoot());
+  const current = () => {
+    const root = policy.trustRoot();
+    if (root !== held.root) held = compute(root);
+    return held;
+  };
+  return { der: () => current().der, pem: () => current().pem, bundle: () => current().bundle };
+}
+
+function bundleOf(trustDomain: string, rootsPem: readonly string[]): Bundle {
+  const name = parseTrustDomain(trustDomain);
+  if (!name.ok) throw new Error(name.error);
+  const bundle = parseBundle(name.value, rootsPem.join('\n'));
+  if (!bundle.ok) throw new Error(`the trust root: ${bundle.error}`);
+  return bundle.value;
+}
+
+function readTrustRoot(
+  path: string,
+  trustDomain: string,
+  { issuer, logSigner }: CaSecrets,
+): TrustRoot {
+  const envelope = decodeEnvelope(readFileSync(path));
+  const root = envelope.ok ? openTrustRoot(envelope.value) : envelope;
+  if (!root.ok) throw new Error(`\`${path}\`: ${root.error.message}`);
+  const { value } = root;
+  if (value.trustDomain !== trustDomain) {
+    throw new Error(`\`${path}\` is of trust domain \`${value.trustDomain}\``);
+  }
+  // An authority nobody believes would issue certificates that fail everywhere else.
+  if (!value.x509Roots.includes(Buffer.from(issuer.certificateDer).toString('base64'))) {
+    throw new Error(`\`${path}\` does not name this authority's certificate`);
+  }
+  if (value.issuanceLogKey !== logSigner.publicKey) {
+    throw new Error(`\`${path}\` does not name this authority's log key`);
+  }
+  return value;
+}

@@ -1,0 +1,50 @@
+import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
+import { type Bundle, type SpiffeId, verifyX509Svid } from '#identity';
+import { ok, type Result } from '#lib';
+import { type Refusal, refuse } from './refusal.ts';
+
+/** Who is at the other end of a connection. */
+export type Caller =
+  | { readonly kind: 'anonymous' }
+  | { readonly kind: 'identified'; readonly id: SpiffeId; readonly expiresAt: number }
+  | { readonly kind: 'refused'; readonly reason: string };
+
+const MAX_CHAIN = 8;
+
+/** Identifies the peer of a handshake. Nobody is cut off here: a call without identity gets a sentence instead. */
+export function identifyCaller(socket: TLSSocket, bundle: Bundle, nowMs: number): Caller {
+  const chain = presentedChain(socket);
+  if (chain.length === 0) return { kind: 'anonymous' };
+  const svid = verifyX509Svid(chain, bundle, nowMs);
+  if (!svid.ok) return { kind: 'refused', reason: svid.error.message };
+  return { kind: 'identified', id: svid.value.id, expiresAt: svid.value.expiresAt };
+}
+
+/** The caller's identity, still valid now; connections outlive certificates. */
+export function requireIdentity(caller: Caller, nowMs: number): Result<SpiffeId, Refusal> {
+  if (caller.kind === 'anonymous') {
+    return refuse(
+      'unauthenticated',
+      'a client certificate is needed: enrol with a join token first',
+    );
+  }
+  if (caller.kind === 'refused') {
+    return refuse('unauthenticated', `the client certificate is not accepted: ${caller.reason}`);
+  }
+  if (nowMs >= caller.expiresAt) {
+    const at = new Date(caller.expiresAt).toISOString();
+    return refuse('unauthenticated', `the client certificate expired at ${at}: enrol again`);
+  }
+  return ok(caller.id);
+}
+
+function presentedChain(socket: TLSSocket): Uint8Array[] {
+  const chain: Uint8Array[] = [];
+  let next: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
+  // A self-signed certificate is its own issuer, and no certificate at all is an empty object.
+  while (next?.raw !== undefined && chain.length < MAX_CHAIN) {
+    chain.push(next.raw);
+    next = next.issuerCertificate === next ? undefined : next.issuerCertificate;
+  }
+  return chain;
+}

@@ -1,0 +1,130 @@
+import type { Csr, SpiffeId } from '#identity';
+import { ok, parseDuration, type Result } from '#lib';
+import type { RegistrationResource } from '#resource';
+import { matchRegistrations } from '#trust';
+import { MESH_TTL_MS } from './enrol.ts';
+import type { Grant } from './issue.ts';
+import { isReserved, meshRole } from './mesh-identity.ts';
+import { type Refusal, refuse } from './refusal.ts';
+
+/** A signed registration and the set it stands in. */
+export type SignedRegistration = {
+  readonly registration: RegistrationResource;
+  /** `namespace@number` */
+  readonly set: string;
+};
+
+/** A request for an SVID, as it came over mutual TLS. */
+export type SvidRequest = {
+  readonly caller: SpiffeId;
+  readonly csr: Csr;
+  readonly selectors: readonly string[];
+};
+
+const MAX_SELECTORS = 64;
+const MAX_SELECTOR_LENGTH = 4200;
+const DEFAULT_TTL_MS = 3_600_000;
+
+/**
+ * Decides who may have a certificate: the mesh's own processes the identity they have already, and an agent those
+ * identities that a signed registration gives to a process with the selectors it attested. `registrations` are those
+ * that name the identity asked for.
+ */
+export function decideSvid(
+  request: SvidRequest,
+  registrations: readonly SignedRegistration[],
+): Result<Grant, Refusal> {
+  const { caller, csr, selectors } = request;
+  const role = meshRole(caller);
+  if (csr.id.trustDomain !== caller.trustDomain) {
+    return refuse('denied', `this authority is of trust domain \`${caller.trustDomain}\``);
+  }
+  // SECURITY: workloads do not renew themselves; who stole a workload's key has it until it expires.
+  if (role === undefined) {
+    return refuse('denied', `\`${caller.text}\` is no agent of this mesh`);
+  }
+  if (csr.id.text === caller.text) return ok(renewal(request));
+  if (role !== 'agent') return refuse('denied', `\`${caller.text}\` may renew only itself`);
+  if (isReserved(csr.id)) {
+    return refuse(
+      'denied',
+      `\`${csr.id.text}\` is of the mesh itself: enrol for it with a join token`,
+    );
+  }
+  if (selectors.length > MAX_SELECTORS || selectors.some((s) => s.length > MAX_SELECTOR_LENGTH)) {
+    return refuse('invalid', `more than ${MAX_SELECTORS} selectors, or one too long`);
+  }
+  return decideWorkload(request, registrations);
+}
+
+function decideWorkload(
+  { caller, csr, selectors }: SvidRequest,
+  registrations: readonly SignedRegistration[],
+): Result<Grant, Refusal> {
+  const named = registrations.filter(
+    ({ registration }) => registration.spec.spiffeId === csr.id.text,
+  );
+  const found = mostSpecific(selectors, named);
+  if (found === undefined) return refuse('denied', missing(csr.id.text, selectors, named));
+  const { spec } = found.registration;
+  const ttl = parseDuration(spec.ttl);
+  return ok({
+    id: csr.id,
+    publicKeyDer: csr.publicKeyDer,
+    ttlMs: ttl.ok ? ttl.value : DEFAULT_TTL_MS,
+    dnsNames: spec.dnsNames,
+    selectors,
+    requestedBy: caller.text,
+    allowedBy: found.set,
+  });
+}
+
+function renewal({ caller, csr }: SvidRequest): Grant {
+  return {
+    id: csr.id,
+    publicKeyDer: csr.publicKeyDer,
+    ttlMs: MESH_TTL_MS,
+    dnsNames: [],
+    selectors: [],
+    requestedBy: caller.text,
+    allowedBy: 'renewal',
+  };
+}
+
+/** The matching registration that asks for most; its lifetime and names are those meant. */
+function mostSpecific(
+  selectors: readonly string[],
+  named: readonly SignedRegistration[],
+): SignedRegistration | undefined {
+  const matching = new Set(
+    matchRegistrations(
+      selectors,
+      named.map(({ registration }) => registration),
+    ),
+  );
+  return named
+    .filter(({ registration }) => matching.has(registration))
+    .reduce<SignedRegistration | undefined>(
+      (best, next) => (best === undefined || weight(next) > weight(best) ? next : best),
+      undefined,
+    );
+}
+
+function weight({ registration }: SignedRegistration): number {
+  return registration.spec.selectors.length;
+}
+
+function missing(
+  id: string,
+  selectors: readonly string[],
+  named: readonly SignedRegistration[],
+): string {
+  const [nearest] = named;
+  if (nearest === undefined) {
+    return `no signed Registration gives \`${id}\`: apply one with \`spec.spiffeId: ${id}\` and the selectors of its process`;
+  }
+  const { metadata, spec } = nearest.registration;
+  const lacking = spec.selectors.filter((selector) => !selectors.includes(selector));
+  const name = `${metadata.namespace}/${metadata.name}`;
+  return `Registration \`${name}\` gives \`${id}\` to processes with \`${lacking.join('`, `')}\`, which this one was not found to have`;
+}

@@ -1,0 +1,7 @@
+// ca: who gets which certificate. Requests pass enrol or check, then issue, which signs, logs and only then answers.
+// The authority decides by signed registrations it verifies itself, and keeps deciding while the control plane is gone.
+export { type Ca, type CaHealth, type CaOptions, createCa } from './authority.ts';
+export { type CaPublicParts, initializeCa } from './initialize.ts';
+export { LOG_HEAD_TYPE, type LogHead, type SignedLogHead } from './issuance-log.ts';
+export type { LogEntry, LogFields } from './log-entry.ts';
+export { type LogProblem, type LogVerification, verifyIssuanceLog } from './verify-log.ts';

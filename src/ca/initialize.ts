@@ -1,0 +1,99 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createRoot, type Issuer, loadIssuer, parseTrustDomain } from '#identity';
+import { createPolicyKey, loadSigner, type PolicySigner } from '#trust';
+import { makeSecretFolder, writeSecretFile } from './secret-file.ts';
+
+/** Where an authority keeps what it owns; all of mode 0600. */
+export type CaFolder = {
+  readonly key: string;
+  readonly certificate: string;
+  readonly logKey: string;
+  readonly database: string;
+  readonly joinTokenAgent: string;
+  readonly joinTokenControl: string;
+};
+
+/** What a trust root says of an authority. */
+export type CaPublicParts = {
+  readonly rootPem: string;
+  /** The issuance log's public key: base64 SPKI DER, Ed25519. */
+  readonly logPublicKey: string;
+};
+
+/** An authority's secrets, in memory. SECURITY: never logged. */
+export type CaSecrets = {
+  readonly issuer: Issuer;
+  readonly logSigner: PolicySigner & { readonly publicKey: string };
+  readonly joinTokens: { readonly agent: string; readonly control: string };
+};
+
+const ROOT_TTL_MS = 10 * 365 * 24 * 3_600_000;
+
+/** The paths of an authority's files in `folder`. */
+export function caFolder(folder: string): CaFolder {
+  return {
+    key: join(folder, 'ca.key'),
+    certificate: join(folder, 'ca.crt'),
+    logKey: join(folder, 'log.key'),
+    database: join(folder, 'ca.db'),
+    joinTokenAgent: join(folder, 'join-token-agent'),
+    joinTokenControl: join(folder, 'join-token-control'),
+  };
+}
+
+/**
+ * Makes the authority's keys and join tokens on first run; later runs, also after a crash half-way, keep what is there.
+ * Throws when the folder cannot be written or holds something else.
+ */
+export function initializeCa(folder: string, trustDomain: string, nowMs: number): CaPublicParts {
+  const paths = caFolder(folder);
+  makeSecretFolder(folder);
+  if (!existsSync(paths.key)) createSecrets(paths, trustDomain, nowMs);
+  const { issuer, logSigner } = loadSecrets(folder);
+  return { rootPem: issuer.certificatePem, logPublicKey: logSigner.publicKey };
+}
+
+/** Reads what `initializeCa` made; throws, naming the file, if it is missing or damaged. */
+export function loadSecrets(folder: string): CaSecrets {
+  const paths = caFolder(folder);
+  const issuer = loadIssuer(read(paths.certificate), read(paths.key));
+  if (!issuer.ok) throw new Error(`\`${paths.key}\` and \`${paths.certificate}\`: ${issuer.error}`);
+  const logSigner = loadSigner(read(paths.logKey));
+  if (!logSigner.ok) throw new Error(`\`${paths.logKey}\`: ${logSigner.error}`);
+  return {
+    issuer: issuer.value,
+    logSigner: logSigner.value,
+    joinTokens: { agent: token(paths.joinTokenAgent), control: token(paths.joinTokenControl) },
+  };
+}
+
+function createSecrets(paths: CaFolder, trustDomain: string, nowMs: number): void {
+  const parsed = parseTrustDomain(trustDomain);
+  if (!parsed.ok) throw new Error(parsed.error);
+  const root = createRoot({ trustDomain: parsed.value, nowMs, ttlMs: ROOT_TTL_MS });
+  writeSecretFile(paths.logKey, createPolicyKey().privateKeyPem);
+  writeSecretFile(paths.joinTokenAgent, `${randomBytes(32).toString('base64url')}\n`);
+  writeSecretFile(paths.joinTokenControl, `${randomBytes(32).toString('base64url')}\n`);
+  writeSecretFile(paths.certificate, root.certificatePem);
+  // Last, for its presence says that all the others are there.
+  const pem = root.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  writeSecretFile(paths.key, pem);
+}
+
+function token(path: string): string {
+  const text = read(path).trim();
+  // SECURITY: an empty file must not become a token that everybody knows.
+  if (text.length < 32)
+    throw new Error(`\`${path}\` holds no join token of at least 32 characters`);
+  return text;
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new Error(`\`${path}\` cannot be read`, { cause });
+  }
+}

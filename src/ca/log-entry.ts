@@ -1,0 +1,50 @@
+import { hash } from 'node:crypto';
+import { canonicalJson } from '#trust';
+
+/** What the log says of one certificate. */
+export type LogFields = {
+  readonly timeMs: number;
+  readonly spiffeId: string;
+  /** Lower-case hex. */
+  readonly serial: string;
+  readonly expiresAtMs: number;
+  /** What the agent attested; empty for the mesh's own identities. */
+  readonly selectors: readonly string[];
+  /** SPIFFE ID of the caller; empty at enrolment, where there is none yet. */
+  readonly requestedBy: string;
+  /** `namespace@number` of the set whose registration allowed it, `enrol`, `renewal` or `self`. */
+  readonly allowedBy: string;
+  /** SHA-256 of the DER, lower-case hex. */
+  readonly certificateSha256: string;
+};
+
+/** An entry in the chain: `hash` is over everything else, `previousHash` included. */
+export type LogEntry = LogFields & {
+  /** From 1, without gaps. */
+  readonly number: number;
+  readonly previousHash: string;
+  readonly hash: string;
+};
+
+/** What the first entry has for the hash of the one before. */
+export const FIRST_PREVIOUS_HASH = '0'.repeat(64);
+
+// A domain of its own: no other hash of ours is over text that begins so.
+const HASH_DOMAIN = 'palisade issuance log entry\n';
+
+/** The hash of an entry, lower-case hex: SHA-256 of a prefix and the canonical JSON of all but the hash itself. */
+export function hashOf(entry: Omit<LogEntry, 'hash'>): string {
+  const body = {
+    number: entry.number,
+    previousHash: entry.previousHash,
+    timeMs: entry.timeMs,
+    spiffeId: entry.spiffeId,
+    serial: entry.serial,
+    expiresAtMs: entry.expiresAtMs,
+    selectors: entry.selectors,
+    requestedBy: entry.requestedBy,
+    allowedBy: entry.allowedBy,
+    certificateSha256: entry.certificateSha256,
+  };
+  return hash('sha256', HASH_DOMAIN + canonicalJson(body), 'hex');
+}

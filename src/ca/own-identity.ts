@@ -1,0 +1,78 @@
+import { createKeyPair, derToPem } from '#identity';
+import { EVENT, type Log } from '#telemetry';
+import type { TlsMaterial } from '#wire';
+import { MESH_TTL_MS } from './enrol.ts';
+import type { Issue } from './issue.ts';
+import { meshId } from './mesh-identity.ts';
+
+/** The authority's own serving certificate, which it issues to itself like any other. */
+export type OwnIdentity = {
+  readonly material: () => TlsMaterial;
+  readonly serial: () => string;
+  readonly expiresAt: () => number;
+  /** Issues the next certificate once half of the present one's time has passed; returns whether it did. */
+  readonly renewIfDue: () => boolean;
+};
+
+/** What it takes; `rootsPem` are those of the trust root now. */
+export type OwnIdentityOptions = {
+  readonly issue: Issue;
+  readonly trustDomain: string;
+  readonly rootsPem: () => readonly string[];
+  readonly clock: () => number;
+  readonly log: Log;
+};
+
+type Held = { readonly material: TlsMaterial; readonly serial: string; readonly expiresAt: number };
+
+/** Issues the first certificate; throws if that cannot be logged. */
+export function createOwnIdentity(options: OwnIdentityOptions): OwnIdentity {
+  let held = renew(options);
+  return {
+    material() {
+      const rootsPem = options.rootsPem();
+      // The same object until something changes: that is how the server knows when to load it again.
+      if (rootsPem !== held.material.rootsPem) {
+        held = { ...held, material: { ...held.material, rootsPem } };
+      }
+      return held.material;
+    },
+    serial: () => held.serial,
+    expiresAt: () => held.expiresAt,
+    renewIfDue() {
+      if (options.clock() < held.expiresAt - MESH_TTL_MS / 2) return false;
+      try {
+        held = renew(options);
+        options.log.info(EVENT.authorityRenewed, { serial: held.serial });
+        return true;
+      } catch (error) {
+        // The present certificate still has half its time; the next tick tries again.
+        options.log.error(EVENT.issuanceLogFailed, { error });
+        return false;
+      }
+    },
+  };
+}
+
+function renew({ issue, trustDomain, rootsPem }: OwnIdentityOptions): Held {
+  const { publicKey, privateKey } = createKeyPair();
+  const id = meshId(trustDomain, 'ca');
+  const { der, entry } = issue.issueNow({
+    id,
+    publicKeyDer: publicKey.export({ type: 'spki', format: 'der' }),
+    ttlMs: MESH_TTL_MS,
+    dnsNames: [],
+    selectors: [],
+    requestedBy: id.text,
+    allowedBy: 'self',
+  });
+  return {
+    material: {
+      chainPem: derToPem(der),
+      privateKeyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+      rootsPem: rootsPem(),
+    },
+    serial: entry.serial,
+    expiresAt: entry.expiresAtMs,
+  };
+}
