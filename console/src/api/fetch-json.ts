@@ -1,0 +1,46 @@
+/** Why the API gave no answer. `code` is the API's own, `unreachable`, or `unreadable`. */
+export type ApiFailure = {
+  readonly status: number;
+  readonly code: string;
+  readonly sentence: string;
+};
+
+/** An answer, or why there is none. */
+export type ApiAnswer<T> =
+  | { readonly kind: 'answer'; readonly data: T }
+  | { readonly kind: 'failure'; readonly failure: ApiFailure };
+
+const BASE = '/api/v1';
+const TIMEOUT_MS = 10_000;
+
+/**
+ * Reads one answer of the API. `path` begins with `/` and is below `/api/v1`. The cookie of the
+ * sign-in goes along because the request is same-origin. Never throws.
+ */
+export async function fetchJson<T>(path: string): Promise<ApiAnswer<T>> {
+  let response: Response;
+  try {
+    response = await fetch(`${BASE}${path}`, {
+      headers: { accept: 'application/json' },
+      credentials: 'same-origin',
+      cache: 'no-store',
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+  } catch {
+    // Refused, reset and timed out look the same to a page, and to its reader.
+    return failure(0, 'unreachable', 'the control plane does not answer');
+  }
+  try {
+    if (response.ok) return { kind: 'answer', data: (await response.json()) as T };
+    const problem = (await response.json()) as { code?: string; detail?: string; title?: string };
+    const sentence = problem.detail ?? problem.title ?? `the control plane said ${response.status}`;
+    return failure(response.status, problem.code ?? 'unknown', sentence);
+  } catch {
+    // A body that is no JSON comes from something between us and the API.
+    return failure(response.status, 'unreadable', `an answer (${response.status}) that is no JSON`);
+  }
+}
+
+function failure(status: number, code: string, sentence: string): ApiAnswer<never> {
+  return { kind: 'failure', failure: { status, code, sentence } };
+}

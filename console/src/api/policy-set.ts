@@ -1,0 +1,63 @@
+/** A key that signed, and whom the trust root says it belongs to. */
+export type Signer = { readonly keyId: string; readonly name: string | null };
+
+/** `GET /policy-sets`: the head of each namespace's policy. */
+export type PolicySetSummary = {
+  readonly namespace: string;
+  readonly number: number;
+  readonly hash: string;
+  readonly author: string;
+  readonly time: string;
+  readonly expires: string;
+  readonly size: number;
+  readonly message: string | null;
+  readonly expired: boolean;
+  readonly signers: readonly Signer[];
+  /** Connected points that should hold this set, and those that hold its head. */
+  readonly enforcement: { readonly wanted: number; readonly enforced: number };
+};
+
+/** `GET /policy-sets/:ns/commits`: one signed change, newest first. */
+export type CommitEntry = {
+  readonly namespace: string;
+  readonly number: number;
+  readonly hash: string;
+  readonly parent: string | null;
+  readonly author: string;
+  readonly time: string;
+  readonly expires: string;
+  readonly size: number;
+  readonly message: string | null;
+  readonly signers: readonly Signer[];
+  readonly receivedAt: string;
+  readonly receivedFrom: string;
+  readonly changes: readonly {
+    readonly key: string;
+    readonly change: 'added' | 'changed' | 'deleted';
+  }[];
+};
+
+/** `GET /resources`: what is in force, with the text its author wrote. */
+export type ResourceEntry = {
+  readonly namespace: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly key: string;
+  readonly resource: unknown;
+  readonly source: string | null;
+  /** The commit that changed it last. */
+  readonly number: number;
+  readonly author: string;
+  readonly time: string;
+};
+
+/** `GET /hits`: how often a rule decided, from the records kept. */
+export type PolicyHit = {
+  readonly namespace: string;
+  /** `namespace/name`. */
+  readonly policy: string;
+  readonly rule: string | null;
+  readonly verdict: 'allow' | 'deny';
+  readonly count: number;
+  readonly last: string;
+};

@@ -1,0 +1,45 @@
+import type { ReactNode } from 'react';
+import { useLiveState } from './live/use-live.ts';
+import { DenialPage } from './pages/denials/denial-page.tsx';
+import { DenialsPage } from './pages/denials/denials-page.tsx';
+import { EnforcementPage } from './pages/enforcement/enforcement-page.tsx';
+import { IdentitiesPage } from './pages/identities/identities-page.tsx';
+import { MapPage } from './pages/map/map-page.tsx';
+import { NotFoundPage, SignedOutPage } from './pages/outside-pages.tsx';
+import { OverviewPage } from './pages/overview/overview-page.tsx';
+import { PoliciesPage } from './pages/policies/policies-page.tsx';
+import { TrafficPage } from './pages/traffic/traffic-page.tsx';
+import { usePath } from './route/use-place.ts';
+import { Shell } from './shell/shell.tsx';
+
+/** The console: one shell around the page that the address names. */
+export function App(): ReactNode {
+  const path = usePath();
+  const live = useLiveState();
+  if (live.kind === 'signed-out') return <SignedOutPage />;
+  return <Shell path={path}>{pageAt(path)}</Shell>;
+}
+
+function pageAt(path: string): ReactNode {
+  if (path.startsWith('/denials/')) {
+    return <DenialPage id={decodeURIComponent(path.slice('/denials/'.length))} />;
+  }
+  switch (path) {
+    case '/':
+      return <OverviewPage />;
+    case '/map':
+      return <MapPage />;
+    case '/traffic':
+      return <TrafficPage />;
+    case '/denials':
+      return <DenialsPage />;
+    case '/policies':
+      return <PoliciesPage />;
+    case '/enforcement':
+      return <EnforcementPage />;
+    case '/identities':
+      return <IdentitiesPage />;
+    default:
+      return <NotFoundPage path={path} />;
+  }
+}

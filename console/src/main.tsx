@@ -1,0 +1,23 @@
+import './styles/tokens.css';
+import './styles/base.css';
+import './styles/shell.css';
+import './styles/parts.css';
+import './styles/table.css';
+import './styles/map.css';
+import './styles/pages.css';
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { App } from './app.tsx';
+import { liveChannel } from './live/use-live.ts';
+import { applyTheme, rememberedTheme } from './shell/theme.ts';
+
+applyTheme(rememberedTheme());
+liveChannel.open();
+
+const root = document.getElementById('root');
+if (root === null) throw new Error('index.html has no element `root`');
+createRoot(root).render(
+  <StrictMode>
+    <App />
+  </StrictMode>,
+);

@@ -1,0 +1,137 @@
+import type { ReactNode } from 'react';
+import type { DenialDetail, Explanation } from '../../api/denial.ts';
+import { useAnswer } from '../../live/use-live.ts';
+import { AnswerNote } from '../../parts/answer-states.tsx';
+import { Facts } from '../../parts/facts.tsx';
+import { Link } from '../../parts/link.tsx';
+import { PageHead } from '../../parts/page-head.tsx';
+import { SmallestChange } from '../../parts/smallest-change.tsx';
+import { SpiffeIdText } from '../../parts/spiffe-id.tsx';
+import { StateWord } from '../../parts/state-word.tsx';
+import { commandLine } from '../../words/command.ts';
+import { formatInstant } from '../../words/format.ts';
+import { qualifiedName, shortName } from '../../words/names.ts';
+import { reasonSentence } from '../../words/reason.ts';
+
+/** One denial: what was asked, every policy considered rule by rule, and what would allow it. */
+export function DenialPage(props: { id: string }): ReactNode {
+  const answer = useAnswer<DenialDetail>(`/denials/${encodeURIComponent(props.id)}`, {
+    topics: ['policy'],
+  });
+  const detail = answer.data;
+  return (
+    <div className="page">
+      <p className="crumb">
+        <Link to="/denials">All denials</Link>
+      </p>
+      <PageHead
+        title="Denials"
+        sentence={detail && sentenceOf(detail)}
+        command={commandLine(['explain', props.id])}
+      />
+      {answer.failure?.status === 404 ? (
+        <p className="quiet">
+          No denial has the id <code>{props.id}</code>, or it is older than the records kept.
+        </p>
+      ) : (
+        <AnswerNote answer={answer} />
+      )}
+      {detail !== undefined && (
+        <div className="denial-detail">
+          <section>
+            <h2>What was asked</h2>
+            <AskedFacts detail={detail} id={props.id} />
+          </section>
+          <section>
+            <h2>What was considered</h2>
+            {!detail.exact && (
+              <p className="quiet">
+                The version that denied it is not kept any more; this is what the oldest kept one
+                says.
+              </p>
+            )}
+            <Considered explanation={detail.explanation} />
+          </section>
+          <section>
+            <h2>{detail.now.decision.verdict === 'allow' ? 'Now' : 'What would allow it'}</h2>
+            <SmallestChange change={detail.now.smallestChange} />
+          </section>
+        </div>
+      )}
+    </div>
+  );
+}
+
+function sentenceOf({ record, explanation, changedSince, now }: DenialDetail): string {
+  const from = shortName(record['source.id'], record['source.service']);
+  const to = qualifiedName(
+    shortName(record['destination.id'], record['destination.service']),
+    record['destination.namespace'] ?? undefined,
+  );
+  const reason = reasonSentence(explanation.decision.reason);
+  if (!changedSince) return `${from} was stopped at ${to}: ${reason}.`;
+  const today = now.decision.verdict === 'allow' ? 'allowed' : 'still denied';
+  return `${from} was stopped at ${to}: ${reason}. Policy has changed since, and it would be ${today} now.`;
+}
+
+function AskedFacts({ detail, id }: { detail: DenialDetail; id: string }): ReactNode {
+  const { record } = detail;
+  const versions = Object.entries(detail.evaluatedAt).map(
+    ([namespace, number]) => `${namespace} version ${number}`,
+  );
+  return (
+    <Facts
+      lines={[
+        ['Denial', <code key="id">{id}</code>],
+        ['At', formatInstant(record.time)],
+        ['Caller', <SpiffeIdText key="caller" id={record['source.id']} />],
+        ['Service', <SpiffeIdText key="service" id={record['destination.id']} />],
+        ['Request', <code key="request">{requestOf(detail)}</code>],
+        ['Host', record.host],
+        ['Port', record['destination.port']],
+        ['Transport', record['tls.version'] ?? 'plaintext'],
+        ['Judged by', versions.join(', ')],
+      ]}
+    />
+  );
+}
+
+function requestOf({ record }: DenialDetail): string {
+  return [record.method, record.path].filter(Boolean).join(' ') || 'TCP connection';
+}
+
+function Considered({ explanation }: { explanation: Explanation }): ReactNode {
+  if (explanation.considered.length === 0) {
+    return (
+      <p className="quiet">No policy applies to this service, so the mesh’s default decided.</p>
+    );
+  }
+  return (
+    <ol className="considered">
+      {explanation.considered.map((policy) => (
+        <li key={policy.policy}>
+          <p className="considered-head">
+            <strong>{policy.policy}</strong>
+            <span className="quiet">
+              {policy.action}
+              {policy.dryRun && ', dry-run'}
+            </span>
+            <StateWord
+              tone={policy.matched ? (policy.action === 'DENY' ? 'denied' : 'allowed') : 'unknown'}
+            >
+              {policy.matched ? 'matched' : 'did not match'}
+            </StateWord>
+          </p>
+          <ul className="lines">
+            {policy.rules.map((rule) => (
+              <li key={rule.rule}>
+                <span className="quiet">rule {rule.rule}</span>
+                <span>{rule.matched ? 'matched' : rule.failed.join('; ')}</span>
+              </li>
+            ))}
+          </ul>
+        </li>
+      ))}
+    </ol>
+  );
+}

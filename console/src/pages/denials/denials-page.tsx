@@ -1,0 +1,108 @@
+import { type ReactNode, useMemo } from 'react';
+import type { DenialGroup } from '../../api/denial.ts';
+import type { Page } from '../../api/page.ts';
+import { useAnswer } from '../../live/use-live.ts';
+import { AnswerNote, Empty } from '../../parts/answer-states.tsx';
+import { PageHead } from '../../parts/page-head.tsx';
+import { SearchBox } from '../../parts/search-box.tsx';
+import { apiPath } from '../../route/query.ts';
+import { useQuery } from '../../route/use-place.ts';
+import { commandLine } from '../../words/command.ts';
+import type { ExportColumn } from '../../words/export.ts';
+import { formatNoun } from '../../words/format.ts';
+import { DenialGroupItem } from './denial-group.tsx';
+import { matchGroups, sortGroups } from './group-order.ts';
+
+const SPANS = ['1h', '24h', '7d'] as const;
+
+const COLUMNS: readonly ExportColumn<DenialGroup>[] = [
+  { head: 'source', value: (group) => group.source },
+  { head: 'source_id', value: (group) => group.sourceId },
+  { head: 'destination', value: (group) => group.destination },
+  { head: 'namespace', value: (group) => group.namespace },
+  { head: 'policy', value: (group) => group.policy },
+  { head: 'rule', value: (group) => group.rule },
+  { head: 'reason', value: (group) => group.reason },
+  { head: 'count', value: (group) => group.count },
+  { head: 'first', value: (group) => group.first },
+  { head: 'last', value: (group) => group.last },
+  { head: 'sentence', value: (group) => group.sentence },
+  { head: 'sample', value: (group) => group.sample.denialId },
+];
+
+/** Who was stopped, and should they have been? */
+export function DenialsPage(): ReactNode {
+  const [query, setQuery] = useQuery();
+  const since = SPANS.find((span) => span === query.get('since')) ?? '24h';
+  const path = apiPath('/denials', { since, limit: '200' });
+  const answer = useAnswer<Page<DenialGroup>>(path, { topics: ['denials', 'policy'] });
+  const search = query.get('q') ?? '';
+  const groups = useMemo(
+    () => matchGroups(sortGroups(answer.data?.items ?? []), search),
+    [answer.data, search],
+  );
+  // What is open is in the address; without a word about it, the worst is.
+  const opened = query.get('group') ?? groups[0]?.id;
+  return (
+    <div className="page">
+      <PageHead
+        title="Denials"
+        sentence={answer.data && denialsSentence(answer.data.items, since)}
+        command={commandLine(
+          ['log'],
+          [
+            ['denied', true],
+            ['since', since],
+          ],
+        )}
+        exported={{ name: 'palisade-denials', columns: COLUMNS, rows: groups }}
+      />
+      <div className="toolbar">
+        <SearchBox
+          label="Search denials"
+          placeholder="Caller, service or policy"
+          value={search}
+          onChange={(q) => setQuery({ q })}
+        />
+        <label className="field">
+          <span>Since</span>
+          <select value={since} onChange={(event) => setQuery({ since: event.target.value })}>
+            {SPANS.map((span) => (
+              <option key={span} value={span}>
+                {span}
+              </option>
+            ))}
+          </select>
+        </label>
+      </div>
+      <AnswerNote answer={answer} />
+      {answer.data !== undefined && groups.length === 0 && (
+        <Empty title={search === '' ? 'Nobody was stopped.' : 'No denial fits.'}>
+          {search === ''
+            ? `No call was denied in the last ${since}.`
+            : `Search for less than “${search}”.`}
+        </Empty>
+      )}
+      <ul className="denials" aria-label="Denials by caller, service and rule">
+        {groups.map((group) => (
+          <DenialGroupItem
+            key={group.id}
+            group={group}
+            isOpen={group.id === opened}
+            onToggle={(id) => setQuery({ group: id })}
+          />
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function denialsSentence(groups: readonly DenialGroup[], since: string): string {
+  const calls = groups.reduce((sum, group) => sum + group.count, 0);
+  if (calls === 0) return `No call was denied in the last ${since}.`;
+  const callers = new Set(groups.map((group) => group.sourceId ?? group.source));
+  const services = new Set(groups.map((group) => `${group.namespace}/${group.destination}`));
+  const caller = callers.size === 1 ? groups[0]?.source : formatNoun(callers.size, 'caller');
+  const verb = callers.size === 1 ? 'was' : 'were';
+  return `${caller} ${verb} stopped ${formatNoun(calls, 'time')} at ${formatNoun(services.size, 'service')} in the last ${since}.`;
+}

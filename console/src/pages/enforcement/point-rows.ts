@@ -1,0 +1,81 @@
+import type { EnforcementPoint, HeldSet } from '../../api/enforcement-point.ts';
+import { formatNoun } from '../../words/format.ts';
+
+/** One enforcement point and one namespace it holds. */
+export type PointRow = {
+  readonly key: string;
+  readonly point: EnforcementPoint;
+  /** Undefined for a point that holds no namespace yet. */
+  readonly set: HeldSet | undefined;
+  readonly isWorst: boolean;
+};
+
+/** A row for each point and namespace; what needs a person first. */
+export function pointRows(points: readonly EnforcementPoint[]): readonly PointRow[] {
+  return points
+    .toSorted(
+      (a, b) =>
+        trouble(b) - trouble(a) || nameOf(a).localeCompare(nameOf(b)) || (a.node < b.node ? -1 : 1),
+    )
+    .flatMap((point) => {
+      const sets: readonly (HeldSet | undefined)[] =
+        point.sets.length === 0
+          ? [undefined]
+          : point.sets.toSorted((a, b) => Number(a.current) - Number(b.current));
+      return sets.map((set) => ({
+        key: `${point.node} ${set?.namespace ?? ''}`,
+        point,
+        set,
+        isWorst: trouble(point) > 0,
+      }));
+    });
+}
+
+/** A point as people know it: its service, or its role and node. */
+export function nameOf(point: EnforcementPoint): string {
+  if (point.service !== null) return point.service;
+  return point.kind === 'ca' ? 'certificate authority' : `${point.kind} ${point.node}`;
+}
+
+/** How a point is, in one word, and why in a sentence (empty when all is well). */
+export function pointState(point: EnforcementPoint): {
+  tone: 'allowed' | 'stale' | 'failing' | 'denied';
+  word: string;
+  reason: string;
+} {
+  const refusal = point.refused[0];
+  if (refusal !== undefined) {
+    const reason =
+      point.reason || `refused ${refusal.namespace} version ${refusal.number}: ${refusal.message}`;
+    return { tone: 'denied', word: 'refuses', reason };
+  }
+  if (point.stale) return { tone: 'stale', word: 'stale', reason: point.reason };
+  if (!point.connected) {
+    return { tone: 'stale', word: 'not connected', reason: point.reason };
+  }
+  if (!point.ready) return { tone: 'failing', word: 'not ready', reason: point.readyReason };
+  return { tone: 'allowed', word: 'enforces', reason: point.reason };
+}
+
+/** The page's answer in one sentence. */
+export function enforcementSentence(points: readonly EnforcementPoint[]): string {
+  if (points.length === 0) return 'No enforcement point has reported yet.';
+  const stale = points.filter((point) => point.stale).length;
+  const refusing = points.filter((point) => point.refused.length > 0).length;
+  const unready = points.filter((point) => !point.ready).length;
+  const gone = points.filter((point) => !point.connected && !point.stale).length;
+  const parts = [
+    stale > 0 && `${stale} stale`,
+    refusing > 0 && `${formatNoun(refusing, 'point')} refusing a version`,
+    unready > 0 && `${unready} not ready`,
+    gone > 0 && `${gone} not connected`,
+  ].filter((part) => part !== false);
+  const total = formatNoun(points.length, 'enforcement point');
+  if (parts.length === 0) return `All ${total} enforce the newest signed version.`;
+  const well = points.filter((point) => pointState(point).tone === 'allowed').length;
+  return `Enforced on ${well} of ${total}: ${parts.join(', ')}.`;
+}
+
+function trouble(point: EnforcementPoint): number {
+  return ['allowed', 'failing', 'stale', 'denied'].indexOf(pointState(point).tone);
+}

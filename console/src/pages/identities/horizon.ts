@@ -1,0 +1,90 @@
+/** The geometry of the expiry horizon: a time axis with one bar an identity. Pure. */
+
+/** A place on the axis, as a share of its width. */
+export type Tick = { readonly at: number; readonly ms: number; readonly label: string };
+
+/** A bar from issue to expiry, cut off at the axis' ends. */
+export type Bar = {
+  readonly from: number;
+  readonly to: number;
+  /** More than half of the life is over and no newer certificate took its place. */
+  readonly isLate: boolean;
+  readonly isExpired: boolean;
+};
+
+/** The span the axis shows, milliseconds since 1970. */
+export type Axis = { readonly fromMs: number; readonly toMs: number };
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+const STEPS = [
+  5 * MINUTE,
+  10 * MINUTE,
+  15 * MINUTE,
+  30 * MINUTE,
+  HOUR,
+  2 * HOUR,
+  6 * HOUR,
+  12 * HOUR,
+  DAY,
+  7 * DAY,
+  30 * DAY,
+  90 * DAY,
+  365 * DAY,
+];
+const MAX_TICKS = 6;
+
+/**
+ * An axis from a quarter before now to the furthest expiry, of at least an hour. Its ends lie on whole
+ * steps, so that it stands still while time passes.
+ */
+export function axisFor(expiries: readonly number[], nowMs: number): Axis {
+  const furthest = Math.max(nowMs + HOUR, ...expiries);
+  const ahead = furthest - nowMs;
+  const step = stepFor(ahead * 1.25);
+  return {
+    fromMs: Math.floor((nowMs - ahead / 4) / step) * step,
+    toMs: Math.ceil((furthest + step / 4) / step) * step,
+  };
+}
+
+/** Ticks at whole steps, labelled relative to now. */
+export function ticksOf(axis: Axis, nowMs: number, label: (ms: number) => string): Tick[] {
+  const step = stepFor(axis.toMs - axis.fromMs);
+  const ticks: Tick[] = [];
+  for (
+    let ms = nowMs - Math.floor((nowMs - axis.fromMs) / step) * step;
+    ms <= axis.toMs;
+    ms += step
+  ) {
+    ticks.push({ at: shareOf(axis, ms), ms, label: ms === nowMs ? 'now' : label(ms) });
+  }
+  return ticks;
+}
+
+/** Where a certificate's life lies on the axis. */
+export function barOf(
+  axis: Axis,
+  life: { issuedMs: number; expiresMs: number; nowMs: number },
+): Bar {
+  const { issuedMs, expiresMs, nowMs } = life;
+  // Renewal begins at half life with 10 % jitter; a tenth later it is late.
+  const lateFrom = issuedMs + (expiresMs - issuedMs) * 0.7;
+  return {
+    from: shareOf(axis, issuedMs),
+    to: shareOf(axis, expiresMs),
+    isLate: nowMs > lateFrom,
+    isExpired: nowMs >= expiresMs,
+  };
+}
+
+/** An instant as a share of the axis, within 0 and 1. */
+export function shareOf(axis: Axis, ms: number): number {
+  const share = (ms - axis.fromMs) / (axis.toMs - axis.fromMs);
+  return Math.min(1, Math.max(0, share));
+}
+
+function stepFor(spanMs: number): number {
+  return STEPS.find((step) => spanMs / step <= MAX_TICKS) ?? (STEPS.at(-1) as number);
+}

@@ -1,0 +1,333 @@
+/** A left-to-right layered drawing of a small graph. Pure: the same input gives the same picture. */
+
+/** What is placed. `last` puts a node into the rightmost layer: stores, which call nobody. */
+export type LayoutNode = { readonly id: string; readonly group: string; readonly last?: boolean };
+
+/** What is drawn between two nodes. */
+export type LayoutEdge = { readonly id: string; readonly from: string; readonly to: string };
+
+/** Sizes in pixels. `width` is what the picture should fill if it can. */
+export type LayoutOptions = {
+  readonly nodeWidth: number;
+  readonly nodeHeight: number;
+  readonly rowGap: number;
+  readonly minColumnGap: number;
+  readonly maxColumnGap: number;
+  readonly margin: number;
+  readonly width: number;
+};
+
+/** Left top corner of a node. */
+export type Placed = { readonly x: number; readonly y: number; readonly layer: number };
+
+/** A cubic path and the point on it where its label belongs. */
+export type Routed = { readonly path: string; readonly labelX: number; readonly labelY: number };
+
+/** The picture. */
+export type Layout = {
+  readonly width: number;
+  readonly height: number;
+  readonly layers: number;
+  readonly nodes: ReadonlyMap<string, Placed>;
+  readonly edges: ReadonlyMap<string, Routed>;
+};
+
+/** A node or, on an edge that passes a layer, a point in that layer which keeps its way free. */
+type Slot = { readonly id: string; readonly group: string; readonly bend: boolean; y: number };
+
+type Graph = {
+  readonly layers: Slot[][];
+  /** Neighbours in the next layer, by slot id. */
+  readonly after: Map<string, string[]>;
+  readonly before: Map<string, string[]>;
+  /** The slots an edge passes between its ends, in order. */
+  readonly bends: Map<string, string[]>;
+  readonly layerOf: ReadonlyMap<string, number>;
+};
+
+const SWEEPS = 6;
+/** A bend needs less room than a node. */
+const BEND_SHARE = 0.5;
+
+/** Places the nodes in layers so that calls lead to the right, and routes the edges between them. */
+export function layOut(
+  nodes: readonly LayoutNode[],
+  edges: readonly LayoutEdge[],
+  options: LayoutOptions,
+): Layout {
+  const known = new Set(nodes.map((node) => node.id));
+  const usable = edges.filter((edge) => known.has(edge.from) && known.has(edge.to));
+  const layerOf = assignLayers(nodes, usable);
+  const graph = buildGraph(nodes, usable, layerOf);
+  for (let sweep = 0; sweep < SWEEPS; sweep += 1) orderOnce(graph, sweep % 2 === 0);
+  const height = placeVertically(graph, options);
+  return draw({ graph, edges: usable, options, height });
+}
+
+/**
+ * The layer of each node: one more than the furthest of its callers. Edges that close a circle, found
+ * depth first, do not count.
+ */
+export function assignLayers(
+  nodes: readonly LayoutNode[],
+  edges: readonly LayoutEdge[],
+): Map<string, number> {
+  const forward = withoutCircles(nodes, edges);
+  const layerOf = new Map<string, number>();
+  const depth = (id: string): number => {
+    const known = layerOf.get(id);
+    if (known !== undefined) return known;
+    const callers = forward.filter((edge) => edge.to === id);
+    const layer = Math.max(-1, ...callers.map((edge) => depth(edge.from))) + 1;
+    layerOf.set(id, layer);
+    return layer;
+  };
+  for (const node of nodes) depth(node.id);
+  pullEntries(nodes, forward, layerOf);
+  const deepest = Math.max(0, ...layerOf.values());
+  for (const node of nodes) if (node.last === true) layerOf.set(node.id, Math.max(1, deepest));
+  return layerOf;
+}
+
+/** A caller whom nobody calls stands just left of the first it calls, unless it is an entry there anyway. */
+function pullEntries(
+  nodes: readonly LayoutNode[],
+  edges: readonly LayoutEdge[],
+  layerOf: Map<string, number>,
+): void {
+  for (const node of nodes) {
+    if (edges.some((edge) => edge.to === node.id)) continue;
+    const callees = edges.filter((edge) => edge.from === node.id);
+    if (callees.length === 0) continue;
+    const nearest = Math.min(...callees.map((edge) => layerOf.get(edge.to) ?? 1));
+    layerOf.set(node.id, Math.max(0, nearest - 1));
+  }
+}
+
+function withoutCircles(nodes: readonly LayoutNode[], edges: readonly LayoutEdge[]): LayoutEdge[] {
+  const state = new Map<string, 'open' | 'done'>();
+  const kept: LayoutEdge[] = [];
+  const visit = (id: string): void => {
+    state.set(id, 'open');
+    for (const edge of edges) {
+      if (edge.from !== id || state.get(edge.to) === 'open') continue;
+      kept.push(edge);
+      if (!state.has(edge.to)) visit(edge.to);
+    }
+    state.set(id, 'done');
+  };
+  // Whom nobody calls first: then a circle is broken where it leads back, not where it begins.
+  const called = new Set(edges.map((edge) => edge.to));
+  for (const node of nodes) if (!called.has(node.id) && !state.has(node.id)) visit(node.id);
+  for (const node of nodes) if (!state.has(node.id)) visit(node.id);
+  return kept;
+}
+
+function buildGraph(
+  nodes: readonly LayoutNode[],
+  edges: readonly LayoutEdge[],
+  layerOf: ReadonlyMap<string, number>,
+): Graph {
+  const count = Math.max(0, ...layerOf.values()) + 1;
+  const layers: Slot[][] = Array.from({ length: nodes.length === 0 ? 0 : count }, () => []);
+  const sorted = nodes.toSorted((a, b) => compare(a.group, b.group) || compare(a.id, b.id));
+  for (const node of sorted) {
+    const slot = { id: node.id, group: node.group, bend: false, y: 0 };
+    layers[layerOf.get(node.id) ?? 0]?.push(slot);
+  }
+  const graph: Graph = { layers, after: new Map(), before: new Map(), bends: new Map(), layerOf };
+  for (const edge of edges) addEdge(graph, edge);
+  return graph;
+}
+
+function addEdge(graph: Graph, edge: LayoutEdge): void {
+  const from = graph.layerOf.get(edge.from) ?? 0;
+  const to = graph.layerOf.get(edge.to) ?? 0;
+  const bends: string[] = [];
+  graph.bends.set(edge.id, bends);
+  if (to <= from) return;
+  let previous = edge.from;
+  for (let layer = from + 1; layer < to; layer += 1) {
+    const id = `${edge.id}#${layer}`;
+    graph.layers[layer]?.push({ id, group: '', bend: true, y: 0 });
+    bends.push(id);
+    connect(graph, previous, id);
+    previous = id;
+  }
+  connect(graph, previous, edge.to);
+}
+
+function connect(graph: Graph, from: string, to: string): void {
+  graph.after.set(from, [...(graph.after.get(from) ?? []), to]);
+  graph.before.set(to, [...(graph.before.get(to) ?? []), from]);
+}
+
+/** Orders each layer by the mean place of its neighbours in the layer just passed. */
+function orderOnce(graph: Graph, rightwards: boolean): void {
+  const count = graph.layers.length;
+  for (let step = 1; step < count; step += 1) {
+    const at = rightwards ? step : count - 1 - step;
+    const beside = graph.layers[rightwards ? at - 1 : at + 1] ?? [];
+    const place = new Map(beside.map((slot, index) => [slot.id, index]));
+    const neighbours = rightwards ? graph.before : graph.after;
+    const own = graph.layers[at] ?? [];
+    const weight = new Map(
+      own.map((slot, index) => [slot.id, mean(neighbours.get(slot.id), place) ?? index]),
+    );
+    own.sort((a, b) => (weight.get(a.id) ?? 0) - (weight.get(b.id) ?? 0));
+  }
+}
+
+function mean(ids: readonly string[] | undefined, place: ReadonlyMap<string, number>) {
+  const places = (ids ?? []).map((id) => place.get(id)).filter((at) => at !== undefined);
+  if (places.length === 0) return undefined;
+  return places.reduce((sum, at) => sum + at, 0) / places.length;
+}
+
+/** Gives each slot its centre line near its neighbours', without overlap. Returns the height. */
+function placeVertically(graph: Graph, options: LayoutOptions): number {
+  for (const layer of graph.layers) {
+    let y = 0;
+    for (const [index, slot] of layer.entries()) {
+      y += index === 0 ? 0 : distance(layer[index - 1], slot, options);
+      slot.y = y;
+    }
+    for (const slot of layer) slot.y -= y / 2;
+  }
+  const yOf = new Map(graph.layers.flat().map((slot) => [slot.id, slot]));
+  for (let sweep = 0; sweep < SWEEPS; sweep += 1) {
+    const order = sweep % 2 === 0 ? graph.layers : graph.layers.toReversed();
+    for (const layer of order) settle({ layer, graph, yOf, options });
+  }
+  const all = graph.layers.flat();
+  const top = Math.min(0, ...all.map((slot) => slot.y));
+  for (const slot of all) slot.y += options.margin + options.nodeHeight / 2 - top;
+  const bottom = Math.max(0, ...all.map((slot) => slot.y));
+  return bottom + options.nodeHeight / 2 + options.margin;
+}
+
+/** Moves a layer's slots towards the mean of their neighbours, then apart where they would touch. */
+function settle(options: {
+  layer: Slot[];
+  graph: Graph;
+  yOf: ReadonlyMap<string, Slot>;
+  options: LayoutOptions;
+}): void {
+  const { layer, graph, yOf } = options;
+  const wished = layer.map((slot) => {
+    const beside = [...(graph.before.get(slot.id) ?? []), ...(graph.after.get(slot.id) ?? [])];
+    const ys = beside.map((id) => yOf.get(id)?.y ?? slot.y);
+    return ys.length === 0 ? slot.y : ys.reduce((sum, y) => sum + y, 0) / ys.length;
+  });
+  for (const [index, slot] of layer.entries()) {
+    const above = layer[index - 1];
+    const wish = wished[index] ?? slot.y;
+    const floor = above === undefined ? wish : above.y + distance(above, slot, options.options);
+    slot.y = Math.max(wish, floor);
+  }
+  // Pushing apart only ever moves down; half of the push is given back to the whole layer.
+  const pushed =
+    layer.reduce((sum, slot, index) => sum + slot.y - (wished[index] ?? slot.y), 0) /
+    Math.max(1, layer.length);
+  for (const slot of layer) slot.y -= pushed;
+}
+
+function distance(above: Slot | undefined, below: Slot, options: LayoutOptions): number {
+  const full = options.nodeHeight + options.rowGap;
+  if (above === undefined) return full;
+  const groupGap = !above.bend && !below.bend && above.group !== below.group ? 0.25 : 0;
+  return full * ((above.bend || below.bend ? BEND_SHARE : 1) + groupGap);
+}
+
+function draw(input: {
+  graph: Graph;
+  edges: readonly LayoutEdge[];
+  options: LayoutOptions;
+  height: number;
+}): Layout {
+  const { graph, edges, options, height } = input;
+  const count = graph.layers.length;
+  const free = options.width - 2 * options.margin - count * options.nodeWidth;
+  const gap = Math.min(
+    options.maxColumnGap,
+    Math.max(options.minColumnGap, count > 1 ? free / (count - 1) : 0),
+  );
+  const column = options.nodeWidth + gap;
+  const used = count * options.nodeWidth + Math.max(0, count - 1) * gap;
+  const width = Math.max(options.width, used + 2 * options.margin);
+  const left = (width - used) / 2;
+  const nodes = new Map<string, Placed>();
+  const yOf = new Map<string, number>();
+  for (const [layer, slots] of graph.layers.entries()) {
+    for (const slot of slots) {
+      yOf.set(slot.id, slot.y);
+      if (slot.bend) continue;
+      nodes.set(slot.id, { x: left + layer * column, y: slot.y - options.nodeHeight / 2, layer });
+    }
+  }
+  const routed = new Map(
+    edges.map((edge) => [edge.id, route({ edge, nodes, yOf, graph, options, left, column })]),
+  );
+  return { width, height, layers: count, nodes, edges: routed };
+}
+
+function route(input: {
+  edge: LayoutEdge;
+  nodes: ReadonlyMap<string, Placed>;
+  yOf: ReadonlyMap<string, number>;
+  graph: Graph;
+  options: LayoutOptions;
+  left: number;
+  column: number;
+}): Routed {
+  const { edge, nodes, yOf, graph, options, left, column } = input;
+  const from = nodes.get(edge.from) ?? { x: 0, y: 0, layer: 0 };
+  const to = nodes.get(edge.to) ?? { x: 0, y: 0, layer: 0 };
+  const start = { x: from.x + options.nodeWidth, y: from.y + options.nodeHeight / 2 };
+  const end = { x: to.x, y: to.y + options.nodeHeight / 2 };
+  if (to.layer <= from.layer) return routeBack(start, end, options);
+  const points = [start];
+  for (const [index, id] of (graph.bends.get(edge.id) ?? []).entries()) {
+    const x = left + (from.layer + 1 + index) * column;
+    const y = yOf.get(id) ?? start.y;
+    points.push({ x, y }, { x: x + options.nodeWidth, y });
+  }
+  points.push(end);
+  let path = `M${round(start.x)} ${round(start.y)}`;
+  for (const [index, point] of points.entries()) {
+    const before = points[index - 1];
+    if (before === undefined) continue;
+    const middle = round((before.x + point.x) / 2);
+    path += ` C${middle} ${round(before.y)} ${middle} ${round(point.y)} ${round(point.x)} ${round(point.y)}`;
+  }
+  // The label sits on the first stretch, a little past its middle: ends are where edges crowd.
+  const next = points[1] ?? end;
+  return { path, labelX: round((start.x + next.x) / 2), labelY: round((start.y + next.y) / 2) };
+}
+
+/** A call back to an earlier layer, or to itself, goes round below. */
+function routeBack(
+  start: { x: number; y: number },
+  end: { x: number; y: number },
+  options: LayoutOptions,
+): Routed {
+  const dip = options.nodeHeight * 0.9 + options.rowGap / 2;
+  const low = Math.max(start.y, end.y) + dip;
+  const reach = options.minColumnGap / 2;
+  const path =
+    `M${round(start.x)} ${round(start.y)} C${round(start.x + reach)} ${round(low)} ` +
+    `${round(end.x - reach)} ${round(low)} ${round(end.x)} ${round(end.y)}`;
+  return {
+    path,
+    labelX: round((start.x + end.x) / 2),
+    labelY: round(0.125 * start.y + 0.75 * low + 0.125 * end.y),
+  };
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10;
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

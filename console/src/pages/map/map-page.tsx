@@ -1,0 +1,136 @@
+import { type ReactNode, useMemo } from 'react';
+import type { MapEdge, MapNode, ServiceMap } from '../../api/service-map.ts';
+import { useAnswer } from '../../live/use-live.ts';
+import { AnswerNote, Empty } from '../../parts/answer-states.tsx';
+import { PageHead } from '../../parts/page-head.tsx';
+import { SearchBox } from '../../parts/search-box.tsx';
+import { useQuery } from '../../route/use-place.ts';
+import { commandLine } from '../../words/command.ts';
+import { EdgePanel } from './edge-panel.tsx';
+import { EdgeTable, edgeColumns } from './edge-table.tsx';
+import { FOLD_ABOVE, foldNamespaces } from './grouping.ts';
+import { MapCanvas } from './map-canvas.tsx';
+import { MapLegend } from './map-legend.tsx';
+import { mapSentence } from './map-sentence.ts';
+import { highlight } from './neighbours.ts';
+
+/** Who talks to whom, and is it safe? */
+export function MapPage(): ReactNode {
+  const answer = useAnswer<ServiceMap>('/map', { topics: ['map'] });
+  const [query, setQuery] = useQuery();
+  const openedText = query.get('open') ?? '';
+  const map = useMemo(() => shownMap(answer.data, openedText), [answer.data, openedText]);
+  const focus = query.get('focus') ?? undefined;
+  const search = query.get('q') ?? '';
+  const shine = useMemo(
+    () => (map === undefined ? undefined : highlight(map, { focus, search })),
+    [map, focus, search],
+  );
+  const edge = map?.edges.find((entry) => entry.id === query.get('edge'));
+  const names = useMemo(() => namesOf(map?.nodes ?? []), [map]);
+  const openEdge = (opened: MapEdge): void => setQuery({ edge: opened.id });
+  const pickNode = (node: MapNode): void => {
+    if (node.id.startsWith('fold:')) {
+      const opened = openedText.split(',').filter(Boolean);
+      setQuery({ open: [...opened, node.service].join(',') });
+    } else setQuery({ focus: focus === node.id ? undefined : node.id });
+  };
+  return (
+    <div className="page">
+      <PageHead
+        title="Map"
+        sentence={answer.data && mapSentence(answer.data)}
+        command={commandLine(['status'])}
+        exported={{
+          name: 'palisade-map',
+          columns: edgeColumns(names),
+          rows: map?.edges ?? [],
+        }}
+      />
+      <AnswerNote answer={answer} rows={10} />
+      {map !== undefined && (
+        <>
+          <div className="toolbar">
+            <SearchBox
+              label="Search services"
+              placeholder="Search services"
+              value={search}
+              onChange={(q) => setQuery({ q, focus: undefined })}
+            />
+            {focus !== undefined && (
+              <button
+                type="button"
+                className="button"
+                onClick={() => setQuery({ focus: undefined })}
+              >
+                Show all, not only {names.get(focus) ?? focus}
+              </button>
+            )}
+            {openedText !== '' && (
+              <button
+                type="button"
+                className="button"
+                onClick={() => setQuery({ open: undefined })}
+              >
+                Fold namespaces
+              </button>
+            )}
+            <MapLegend />
+          </div>
+          {map.edges.length === 0 ? (
+            <Empty title="No calls yet.">
+              Edges appear with the first call between two services. Start one with{' '}
+              <code>palisade run --service NAME -- COMMAND</code>.
+            </Empty>
+          ) : (
+            <div className="split" data-open={edge === undefined ? undefined : ''}>
+              <div className="split-main">
+                <MapCanvas
+                  map={map}
+                  shine={shine}
+                  selectedEdge={edge?.id}
+                  focusedNode={focus}
+                  onEdge={openEdge}
+                  onNode={pickNode}
+                />
+                <EdgeTable
+                  map={map}
+                  names={names}
+                  shine={shine}
+                  selected={edge?.id}
+                  onOpen={openEdge}
+                  onClose={() => setQuery({ edge: undefined })}
+                />
+              </div>
+              {edge !== undefined && (
+                <EdgePanel
+                  key={edge.id}
+                  edge={edge}
+                  names={names}
+                  onClose={() => setQuery({ edge: undefined })}
+                />
+              )}
+            </div>
+          )}
+        </>
+      )}
+    </div>
+  );
+}
+
+function shownMap(map: ServiceMap | undefined, opened: string): ServiceMap | undefined {
+  if (map === undefined || map.nodes.length <= FOLD_ABOVE) return map;
+  return foldNamespaces(map, new Set(opened.split(',')));
+}
+
+/** Services by their plain names, with the namespace where two share one. */
+function namesOf(nodes: readonly MapNode[]): ReadonlyMap<string, string> {
+  const counts = new Map<string, number>();
+  for (const node of nodes) counts.set(node.service, (counts.get(node.service) ?? 0) + 1);
+  return new Map(
+    nodes.map((node) => {
+      const isShared = (counts.get(node.service) ?? 0) > 1 && node.namespace !== null;
+      return [node.id, isShared ? `${node.service}.${node.namespace}` : node.service];
+    }),
+  );
+}

@@ -1,0 +1,73 @@
+import type { ReactNode } from 'react';
+import type { Page } from '../../api/page.ts';
+import type { CommitEntry } from '../../api/policy-set.ts';
+import { useAnswer } from '../../live/use-live.ts';
+import { AnswerNote } from '../../parts/answer-states.tsx';
+import { type Column, DataTable } from '../../parts/data-table.tsx';
+import { Moment } from '../../parts/moment.tsx';
+
+const COLUMNS: readonly Column<CommitEntry>[] = [
+  {
+    head: 'Version',
+    width: '5rem',
+    align: 'end',
+    value: (commit) => commit.number,
+    cell: (commit) => commit.number,
+    stacked: 'title',
+  },
+  {
+    head: 'When',
+    width: '7rem',
+    value: (commit) => commit.time,
+    cell: (commit) => <Moment at={commit.time} />,
+  },
+  {
+    head: 'Author',
+    width: '9rem',
+    value: (commit) => commit.author,
+    cell: (commit) => <span className="clip">{commit.author}</span>,
+  },
+  {
+    head: 'Signed by',
+    width: '9rem',
+    value: signersOf,
+    cell: (commit) => <span className="clip">{signersOf(commit)}</span>,
+  },
+  {
+    head: 'Changes',
+    value: changesOf,
+    cell: (commit) => <span title={commit.message ?? undefined}>{changesOf(commit)}</span>,
+  },
+];
+
+/** The signed changes of a namespace, newest first. */
+export function CommitHistory(props: { namespace: string }): ReactNode {
+  const path = `/policy-sets/${encodeURIComponent(props.namespace)}/commits?limit=20`;
+  const answer = useAnswer<Page<CommitEntry>>(path, { topics: ['policy'] });
+  return (
+    <section aria-labelledby="history" className="section">
+      <h2 id="history">Signed changes of {props.namespace}</h2>
+      <AnswerNote answer={answer} rows={3} />
+      {answer.data !== undefined && (
+        <DataTable
+          label={`Signed changes of ${props.namespace}`}
+          columns={COLUMNS}
+          rows={answer.data.items}
+          keyOf={(commit) => commit.hash}
+          minWidth="42rem"
+        />
+      )}
+    </section>
+  );
+}
+
+function signersOf(commit: CommitEntry): string {
+  return commit.signers.map((signer) => signer.name ?? signer.keyId.slice(0, 12)).join(', ');
+}
+
+function changesOf(commit: CommitEntry): string {
+  if (commit.changes.length === 0) return 'renewed, nothing changed';
+  const shown = commit.changes.slice(0, 3).map(({ key, change }) => `${change} ${key}`);
+  const more = commit.changes.length - shown.length;
+  return more > 0 ? `${shown.join(', ')} and ${more} more` : shown.join(', ');
+}

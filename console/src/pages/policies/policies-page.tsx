@@ -1,0 +1,135 @@
+import { type ReactNode, useMemo } from 'react';
+import type { Page } from '../../api/page.ts';
+import type { PolicyHit, PolicySetSummary, ResourceEntry } from '../../api/policy-set.ts';
+import { useAnswer } from '../../live/use-live.ts';
+import { AnswerNote, Empty } from '../../parts/answer-states.tsx';
+import { PageHead } from '../../parts/page-head.tsx';
+import { SearchBox } from '../../parts/search-box.tsx';
+import { useQuery } from '../../route/use-place.ts';
+import { commandLine } from '../../words/command.ts';
+import type { ExportColumn } from '../../words/export.ts';
+import { formatNoun } from '../../words/format.ts';
+import { CommitHistory } from './commit-history.tsx';
+import { ResourceList } from './resource-list.tsx';
+import { ResourceSource } from './resource-source.tsx';
+import { SetSummary } from './set-summary.tsx';
+
+const COLUMNS: readonly ExportColumn<ResourceEntry>[] = [
+  { head: 'namespace', value: (entry) => entry.namespace },
+  { head: 'kind', value: (entry) => entry.kind },
+  { head: 'name', value: (entry) => entry.name },
+  { head: 'version', value: (entry) => entry.number },
+  { head: 'author', value: (entry) => entry.author },
+  { head: 'time', value: (entry) => entry.time },
+];
+
+/** What is in force, who says so? */
+export function PoliciesPage(): ReactNode {
+  const [query, setQuery] = useQuery();
+  const sets = useAnswer<Page<PolicySetSummary>>('/policy-sets?limit=200', {
+    topics: ['policy', 'enforcement'],
+  });
+  const resources = useAnswer<Page<ResourceEntry>>('/resources?limit=1000', { topics: ['policy'] });
+  const hits = useAnswer<Page<PolicyHit>>('/hits?since=24h&limit=1000', { topics: ['denials'] });
+  const search = query.get('q') ?? '';
+  const entries = useMemo(
+    () => matchEntries(resources.data?.items ?? [], search),
+    [resources.data, search],
+  );
+  const chosen = chosenEntry(entries, query);
+  const set = sets.data?.items.find((entry) => entry.namespace === chosen?.namespace);
+  return (
+    <div className="page">
+      <PageHead
+        title="Policies"
+        sentence={
+          sets.data && resources.data && policiesSentence(sets.data.items, resources.data.items)
+        }
+        command={commandOf(chosen)}
+        exported={{ name: 'palisade-policies', columns: COLUMNS, rows: entries }}
+      />
+      <div className="toolbar">
+        <SearchBox
+          label="Search resources"
+          placeholder="Name, kind or text"
+          value={search}
+          onChange={(q) => setQuery({ q })}
+        />
+      </div>
+      <AnswerNote answer={resources} rows={10} />
+      {resources.data !== undefined && entries.length === 0 && (
+        <Empty title={search === '' ? 'No policy is in force.' : 'No resource fits.'}>
+          Without a policy every call is denied. Begin with <code>palisade init policies</code>.
+        </Empty>
+      )}
+      {chosen !== undefined && (
+        <div className="policies">
+          <ResourceList
+            entries={entries}
+            chosen={chosen}
+            hits={hits.data?.items}
+            onChoose={(entry) => setQuery({ ns: entry.namespace, resource: entry.key })}
+          />
+          <div className="policies-main">
+            {set !== undefined && <SetSummary set={set} />}
+            <ResourceSource entry={chosen} hits={hits.data?.items} />
+            <CommitHistory namespace={chosen.namespace} />
+          </div>
+        </div>
+      )}
+    </div>
+  );
+}
+
+function chosenEntry(
+  entries: readonly ResourceEntry[],
+  query: URLSearchParams,
+): ResourceEntry | undefined {
+  const [namespace, key] = [query.get('ns'), query.get('resource')];
+  const exact = entries.find((entry) => entry.namespace === namespace && entry.key === key);
+  const isPolicy = (entry: ResourceEntry): boolean => entry.kind === 'AuthorizationPolicy';
+  return (
+    exact ??
+    entries.find((entry) => entry.namespace === namespace) ??
+    entries.find(isPolicy) ??
+    entries[0]
+  );
+}
+
+function matchEntries(entries: readonly ResourceEntry[], text: string): readonly ResourceEntry[] {
+  const wanted = text.trim().toLowerCase();
+  if (wanted === '') return entries;
+  return entries.filter((entry) =>
+    `${entry.namespace}/${entry.key}\n${entry.source ?? ''}`.toLowerCase().includes(wanted),
+  );
+}
+
+function policiesSentence(
+  sets: readonly PolicySetSummary[],
+  resources: readonly ResourceEntry[],
+): string {
+  const policies = resources.filter((entry) => entry.kind.endsWith('Policy')).length;
+  const behind = sets.filter((set) => set.enforcement.enforced < set.enforcement.wanted);
+  const expired = sets.filter((set) => set.expired);
+  const start = `${formatNoun(policies, 'policy', 'policies')} in ${formatNoun(sets.length, 'namespace')}, each signed by its author`;
+  const end =
+    behind.length === 0
+      ? 'all enforced in their newest version'
+      : `${behind.map((set) => `${set.namespace} enforced on ${set.enforcement.enforced} of ${set.enforcement.wanted}`).join(', ')}`;
+  const late =
+    expired.length === 0
+      ? ''
+      : `, ${formatNoun(expired.length, 'set')} past expiry: ${expired.map((set) => set.namespace).join(', ')}`;
+  return `${start}; ${end}${late}.`;
+}
+
+function commandOf(entry: ResourceEntry | undefined): string {
+  if (entry === undefined) return commandLine(['get', 'all'], [['all-namespaces', true]]);
+  return commandLine(
+    ['get', entry.kind, entry.name],
+    [
+      ['namespace', entry.namespace],
+      ['output', 'yaml'],
+    ],
+  );
+}

@@ -1,0 +1,113 @@
+import type { ReactNode } from 'react';
+import type { ListedRecord } from '../../api/access-record.ts';
+import { CallNames } from '../../parts/call-names.tsx';
+import { CopyCommand } from '../../parts/copy-command.tsx';
+import { Facts } from '../../parts/facts.tsx';
+import { Link } from '../../parts/link.tsx';
+import { SidePanel } from '../../parts/side-panel.tsx';
+import { SpiffeIdText } from '../../parts/spiffe-id.tsx';
+import { commandLine } from '../../words/command.ts';
+import { formatBytes, formatInstant, formatMicros } from '../../words/format.ts';
+import { reasonSentence } from '../../words/reason.ts';
+import { calleeOf, callerOf, Outcome } from './record-columns.tsx';
+
+type CallPanelProps = { record: ListedRecord; onClose: () => void };
+
+/** One call, step by step: captured → TLS → identity → decision → upstream. */
+export function CallPanel({ record, onClose }: CallPanelProps): ReactNode {
+  const from = callerOf(record);
+  const to = calleeOf(record);
+  const isDenied = record.verdict === 'deny';
+  return (
+    <SidePanel
+      label={`Call from ${from} to ${to}`}
+      title={<CallNames from={from} to={to} />}
+      onClose={onClose}
+    >
+      <p className="panel-state">
+        <Outcome record={record} />
+      </p>
+      <ol className="steps">
+        <Step title="Captured" lines={captured(record)} />
+        <Step title="TLS" lines={tlsLines(record)} />
+        <Step title="Identity" lines={identityLines(record)} />
+        <Step title="Decision" tone={isDenied ? 'denied' : 'allowed'} lines={decision(record)} />
+        <Step title="Upstream" lines={upstream(record)} />
+      </ol>
+      {record.denial_id !== null && record.denial_id !== '' && (
+        <>
+          <p className="panel-links">
+            <Link to={`/denials/${encodeURIComponent(record.denial_id)}`}>
+              Every policy considered, and what would allow it
+            </Link>
+          </p>
+          <CopyCommand command={commandLine(['explain', record.denial_id])} />
+        </>
+      )}
+    </SidePanel>
+  );
+}
+
+type Lines = readonly (readonly [string, ReactNode])[];
+
+function Step(props: { title: string; lines: Lines; tone?: 'allowed' | 'denied' }): ReactNode {
+  return (
+    <li data-tone={props.tone}>
+      <h3>{props.title}</h3>
+      <Facts lines={props.lines} />
+    </li>
+  );
+}
+
+function captured(record: ListedRecord): Lines {
+  const request = [record.method, record.path].filter(Boolean).join(' ');
+  return [
+    ['At', formatInstant(record.time)],
+    ['Request', <code key="request">{request || `TCP connection`}</code>],
+    ['Host', record.host],
+    ['Port', record['destination.port']],
+    ['By', `${record.node} (${record.reporter === 'source' ? 'caller’s side' : 'service’s side'})`],
+    ['Trace', record.trace_id && <code key="trace">{record.trace_id}</code>],
+  ];
+}
+
+function tlsLines(record: ListedRecord): Lines {
+  if (record['tls.version'] === null || record['tls.version'] === '') {
+    return [['Transport', 'plaintext']];
+  }
+  return [
+    ['Version', record['tls.version']],
+    ['Key exchange', record['tls.group']],
+    ['Cipher', record['tls.cipher']],
+    ['Server name', record['connection.sni']],
+  ];
+}
+
+function identityLines(record: ListedRecord): Lines {
+  return [
+    ['Caller', <SpiffeIdText key="caller" id={record['source.id']} />],
+    ['Address', record['source.ip']],
+    ['Certificate', record.peer_serial && <code key="serial">{record.peer_serial}</code>],
+    ['Service', <SpiffeIdText key="service" id={record['destination.id']} />],
+  ];
+}
+
+function decision(record: ListedRecord): Lines {
+  const dryRun = record.dry_run?.filter((entry) => entry.verdict !== record.verdict) ?? [];
+  return [
+    ['Because', reasonSentence(record.reason)],
+    ['Policy', record.policy],
+    ['Rule', record.rule],
+    ['Version', record.policy_version],
+    ['In dry-run', dryRun.map((entry) => `${entry.policy} would ${entry.verdict}`).join(', ')],
+  ];
+}
+
+function upstream(record: ListedRecord): Lines {
+  if (record.verdict === 'deny') return [['Forwarded', 'nothing']];
+  return [
+    ['Status', record.status],
+    ['Took', record.duration_us === null ? undefined : formatMicros(record.duration_us)],
+    ['Bytes', `${formatBytes(record.bytes_in ?? 0)} in, ${formatBytes(record.bytes_out ?? 0)} out`],
+  ];
+}

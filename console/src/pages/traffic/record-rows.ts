@@ -1,0 +1,48 @@
+import type { ListedRecord } from '../../api/access-record.ts';
+
+/** More rows than this are not kept; what is older is a question for `palisade log`. */
+export const MAX_ROWS = 1000;
+
+/** Newest first, each record once, bounded. */
+export function mergeRecords(
+  shown: readonly ListedRecord[],
+  arrived: readonly ListedRecord[],
+): readonly ListedRecord[] {
+  const known = new Set(shown.map((record) => record['record.id']));
+  const fresh = arrived.filter((record) => !known.has(record['record.id']));
+  if (fresh.length === 0) return shown;
+  const merged = [...fresh, ...shown].toSorted((a, b) => compare(b.time, a.time));
+  return merged.slice(0, MAX_ROWS);
+}
+
+/** The records that hold the text anywhere a person would look for it. */
+export function matchRecords(
+  records: readonly ListedRecord[],
+  text: string,
+): readonly ListedRecord[] {
+  const wanted = text.trim().toLowerCase();
+  if (wanted === '') return records;
+  return records.filter((record) =>
+    [
+      record.method,
+      record.path,
+      record.host,
+      record.status,
+      record['source.service'],
+      record['source.id'],
+      record['destination.service'],
+      record.reason,
+      record.policy,
+      record.denial_id,
+      record.trace_id,
+    ].some((value) =>
+      String(value ?? '')
+        .toLowerCase()
+        .includes(wanted),
+    ),
+  );
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { patchQuery } from '../../route/query.ts';
+import {
+  encodeTrafficFilter,
+  parseTrafficFilter,
+  recordsPath,
+  trafficCommand,
+  watchPath,
+} from './traffic-filter.ts';
+
+const cases: { query: string; command: string; records: string }[] = [
+  {
+    query: '',
+    command: 'palisade log --follow --since 5m',
+    records: '/records?since=5m&limit=200',
+  },
+  {
+    query: '?denied=true&from=web&to=shop%2Forders&since=1h',
+    command: 'palisade log --follow --denied --from web --to shop/orders --since 1h',
+    records: '/records?denied=true&from=web&to=shop%2Forders&since=1h&limit=200',
+  },
+  {
+    query: '?since=yesterday&denied=perhaps',
+    command: 'palisade log --follow --since 5m',
+    records: '/records?since=5m&limit=200',
+  },
+];
+
+for (const { query, command, records } of cases) {
+  test(`the filter of \`${query}\` asks the API and the CLI the same`, () => {
+    const filter = parseTrafficFilter(new URLSearchParams(query));
+    assert.equal(trafficCommand(filter), command);
+    assert.equal(recordsPath(filter), records);
+  });
+}
+
+test('an address reproduces its filter', () => {
+  const search = '?denied=true&from=web&since=24h&q=%2Fcheckout';
+  const filter = parseTrafficFilter(new URLSearchParams(search));
+  assert.equal(patchQuery('', encodeTrafficFilter(filter)), search);
+});
+
+test('the live tail has no beginning in the past', () => {
+  const filter = parseTrafficFilter(new URLSearchParams('?to=orders&since=1h'));
+  assert.equal(watchPath(filter), '/api/v1/records/watch?to=orders');
+});
+
+test('changing one key of an address keeps the others', () => {
+  assert.equal(patchQuery('?a=1&b=2', { a: '3', c: '4' }), '?a=3&b=2&c=4');
+  assert.equal(patchQuery('?a=1', { a: '' }), '');
+});

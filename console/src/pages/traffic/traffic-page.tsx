@@ -1,0 +1,97 @@
+import { type ReactNode, useCallback, useMemo, useState } from 'react';
+import type { ListedRecord } from '../../api/access-record.ts';
+import { AnswerNote, Empty } from '../../parts/answer-states.tsx';
+import { DataTable } from '../../parts/data-table.tsx';
+import { PageHead } from '../../parts/page-head.tsx';
+import { useQuery } from '../../route/use-place.ts';
+import { formatCount, formatNoun, formatPercent } from '../../words/format.ts';
+import { CallPanel } from './call-panel.tsx';
+import { recordColumns } from './record-columns.tsx';
+import { matchRecords } from './record-rows.ts';
+import { parseTrafficFilter, type TrafficFilter, trafficCommand } from './traffic-filter.ts';
+import { TrafficFilterBar } from './traffic-filter-bar.tsx';
+import { useRecords } from './use-records.ts';
+
+/** What happened? */
+export function TrafficPage(): ReactNode {
+  const [query, setQuery] = useQuery();
+  const filterText = ['denied', 'from', 'to', 'since', 'q'].map((key) => query.get(key)).join('\n');
+  // `query` is reduced to the keys that filter: opening a row must not fetch anew.
+  const filter = useMemo(() => parseTrafficFilter(query), [filterText]);
+  const [pointed, setPointed] = useState(false);
+  const selectedId = query.get('call') ?? undefined;
+  const tail = useRecords(filter, pointed || selectedId !== undefined);
+  const rows = matchRecords(tail.answer.data ?? [], filter.text);
+  const selected = rows.find((record) => record['record.id'] === selectedId);
+  const open = useCallback(
+    (record: ListedRecord) => setQuery({ call: record['record.id'] }),
+    [setQuery],
+  );
+  const close = useCallback(() => setQuery({ call: undefined }), [setQuery]);
+  return (
+    <div className="page">
+      <PageHead
+        title="Traffic"
+        sentence={tail.answer.data && trafficSentence(rows, filter, tail.hasOlder)}
+        command={trafficCommand(filter)}
+        exported={{ name: 'palisade-traffic', columns: recordColumns, rows }}
+      />
+      <TrafficFilterBar filter={filter} onChange={setQuery} waiting={tail.waiting} />
+      <AnswerNote answer={tail.answer} rows={12} />
+      {tail.answer.data !== undefined && (
+        <div className="split" data-open={selected === undefined ? undefined : ''}>
+          <div
+            className="split-main"
+            onPointerEnter={() => setPointed(true)}
+            onPointerLeave={() => setPointed(false)}
+          >
+            {rows.length === 0 ? (
+              <Empty title="No call fits.">
+                Nothing was recorded in the last {filter.since} that this filter lets through. A
+                wider span or fewer conditions may show more.
+              </Empty>
+            ) : (
+              <DataTable
+                label="Calls"
+                columns={recordColumns}
+                rows={rows}
+                keyOf={(record) => record['record.id']}
+                selectedKey={selectedId}
+                onOpen={open}
+                onClose={close}
+                toneOf={(record) => (record.verdict === 'deny' ? 'denied' : undefined)}
+                minWidth="54rem"
+              />
+            )}
+            {tail.hasOlder && (
+              <button type="button" className="button" onClick={tail.loadOlder}>
+                Older calls
+              </button>
+            )}
+          </div>
+          {selected !== undefined && (
+            <CallPanel key={selected['record.id']} record={selected} onClose={close} />
+          )}
+        </div>
+      )}
+    </div>
+  );
+}
+
+function trafficSentence(
+  rows: readonly ListedRecord[],
+  filter: TrafficFilter,
+  hasOlder: boolean,
+): string {
+  const span = `in the last ${filter.since.replace('m', ' min').replace('h', ' h')}`;
+  if (rows.length === 0) return `No call ${span} fits this filter.`;
+  const denied = rows.filter((record) => record.verdict === 'deny').length;
+  const failed = rows.filter(
+    (record) => record.verdict === 'allow' && (record.status ?? 0) >= 500,
+  ).length;
+  const total = hasOlder
+    ? `The newest ${formatNoun(rows.length, 'call')} ${span}`
+    : `${formatNoun(rows.length, 'call')} ${span}`;
+  const share = formatPercent(denied / rows.length);
+  return `${total}: ${formatCount(denied)} denied (${share}), ${formatCount(failed)} failed.`;
+}

@@ -1,0 +1,126 @@
+import { useCallback, useEffect, useRef, useState } from 'react';
+import type { ListedRecord } from '../../api/access-record.ts';
+import { fetchJson } from '../../api/fetch-json.ts';
+import type { Page } from '../../api/page.ts';
+import type { Answer } from '../../live/answer-cache.ts';
+import { liveChannel, useLiveState } from '../../live/use-live.ts';
+import { mergeRecords } from './record-rows.ts';
+import { recordsPath, type TrafficFilter, watchPath } from './traffic-filter.ts';
+
+/** Arrivals are shown together this often, so that a busy mesh does not redraw for each call. */
+const SHOW_EVERY_MS = 400;
+
+/** The records of a filter: those of the past, and those that arrive. */
+export type RecordTail = {
+  readonly answer: Answer<readonly ListedRecord[]>;
+  /** Records that arrived while held back. */
+  readonly waiting: number;
+  readonly hasOlder: boolean;
+  readonly loadOlder: () => void;
+};
+
+type State = {
+  readonly answer: Answer<readonly ListedRecord[]>;
+  readonly waiting: readonly ListedRecord[];
+  readonly next: string | null;
+};
+
+const NOTHING: State = {
+  answer: { data: undefined, heardAt: undefined, failure: undefined },
+  waiting: [],
+  next: null,
+};
+
+/** Follows the records of a filter; `held` keeps arrivals back until it is lifted. */
+export function useRecords(filter: TrafficFilter, held: boolean): RecordTail {
+  const [state, setState] = useState<State>(NOTHING);
+  const isPaused = useLiveState().kind === 'paused';
+  const heldNow = useRef(held);
+  const listPath = recordsPath(filter);
+  const tailPath = watchPath(filter);
+
+  useEffect(() => {
+    if (isPaused) return undefined;
+    return follow({ listPath, tailPath, setState, isHeld: () => heldNow.current });
+  }, [listPath, tailPath, isPaused]);
+
+  useEffect(() => {
+    heldNow.current = held;
+    if (!held) setState((before) => (before.waiting.length === 0 ? before : show(before, [])));
+  }, [held]);
+
+  const loadOlder = useCallback(() => {
+    if (state.next === null) return;
+    void fetchPage(recordsPath(filter, state.next), setState);
+  }, [filter, state.next]);
+
+  return {
+    answer: state.answer,
+    waiting: state.waiting.length,
+    hasOlder: state.next !== null,
+    loadOlder,
+  };
+}
+
+type SetState = React.Dispatch<React.SetStateAction<State>>;
+
+function follow(options: {
+  listPath: string;
+  tailPath: string;
+  setState: SetState;
+  isHeld: () => boolean;
+}): () => void {
+  const { setState } = options;
+  let arrived: ListedRecord[] = [];
+  setState(NOTHING);
+  const tail = new EventSource(options.tailPath);
+  tail.addEventListener('record', (event: MessageEvent<string>) => {
+    arrived.push(JSON.parse(event.data) as ListedRecord);
+    liveChannel.heard();
+  });
+  // The list is fetched after each (re)connection: what was missed in between is in it.
+  tail.onopen = () => void fetchPage(options.listPath, setState);
+  void fetchPage(options.listPath, setState);
+  const timer = setInterval(() => {
+    if (arrived.length === 0) return;
+    const batch = arrived;
+    arrived = [];
+    setState((before) =>
+      options.isHeld()
+        ? { ...before, waiting: [...batch, ...before.waiting] }
+        : show(before, batch),
+    );
+  }, SHOW_EVERY_MS);
+  return () => {
+    tail.close();
+    clearInterval(timer);
+  };
+}
+
+async function fetchPage(path: string, setState: SetState): Promise<void> {
+  const result = await fetchJson<Page<ListedRecord>>(path);
+  if (result.kind === 'failure') {
+    if (result.failure.status === 401) liveChannel.signedOut();
+    setState((before) => ({ ...before, answer: { ...before.answer, failure: result.failure } }));
+    return;
+  }
+  liveChannel.heard();
+  setState((before) => ({
+    ...before,
+    next: result.data.next,
+    answer: {
+      data: mergeRecords(before.answer.data ?? [], result.data.items),
+      heardAt: Date.now(),
+      failure: undefined,
+    },
+  }));
+}
+
+function show(before: State, batch: readonly ListedRecord[]): State {
+  const data = mergeRecords(before.answer.data ?? [], [...batch, ...before.waiting]);
+  return {
+    ...before,
+    waiting: [],
+    answer: { data, heardAt: Date.now(), failure: undefined },
+  };
+}

@@ -1,0 +1,38 @@
+import type { ReactNode } from 'react';
+import type { SmallestChange as Change } from '../api/denial.ts';
+import { SourceView } from './source-view.tsx';
+
+/** The smallest change that would allow a call, as a sentence and a diff or a new resource. */
+export function SmallestChange(props: { change: Change | null | undefined }): ReactNode {
+  const { change } = props;
+  if (change === null || change === undefined) {
+    return <p className="quiet">No change is needed: the call would be allowed now.</p>;
+  }
+  const diff = change.diff ?? '';
+  const text = diff === '' ? (change.yaml ?? '') : diff;
+  return (
+    <div className="change">
+      <p>{sentenceCase(change.sentence)}</p>
+      {text !== '' && (
+        <SourceView
+          text={text}
+          diff={diff !== ''}
+          label={change.policy === undefined ? 'New policy' : `Change of ${change.policy}`}
+        />
+      )}
+      {change.kind !== 'none' && (
+        <p className="quiet">
+          Allow it only if the caller should be here at all. Save it, look at it with{' '}
+          <code>palisade diff -f FILE</code>, then sign and apply it with{' '}
+          <code>palisade apply -f FILE</code>.
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** Sentences of the API begin in lower case; on a page of their own they begin a line. */
+export function sentenceCase(text: string): string {
+  const body = text === '' ? text : text.slice(0, 1).toUpperCase() + text.slice(1);
+  return /[.:?]$/.test(body) ? body : `${body}.`;
+}
