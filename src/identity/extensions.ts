@@ -25,7 +25,7 @@ export type Extensions = {
 type Mutable = { -readonly [K in keyof Extensions]: Extensions[K] };
 
 /** A certificate without extensions. */
-export const NO_EXTENSIONS: Extensions = {
+const NO_EXTENSIONS: Extensions = {
   basicConstraints: undefined,
   keyUsage: undefined,
   extendedKeyUsage: undefined,
