@@ -1,0 +1,215 @@
+import type { KeyObject } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import {
+  createCsr,
+  createKeyPair,
+  parseSpiffeId,
+  type SpiffeId,
+  type WorkloadIdentity,
+} from '#identity';
+import { type Cell, createBackoff, createCell, fail, ok, type Result, type Source } from '#lib';
+import { EVENT, type Log } from '#telemetry';
+import { createGrpcClient, type GrpcTarget, Issuance, type X509SvidResponse } from '#wire';
+import { acceptSvid, readStoredIdentity, storedIdentity } from './issued-svid.ts';
+import { renewalTime } from './renewal.ts';
+import type { StateFolder } from './state-folder.ts';
+import type { Scheduler } from './timer.ts';
+import { expectServer, type X509Trust } from './trusted-root.ts';
+
+/** Signs certificates for the agent and its workloads: the CA, or a test's. */
+export type CertificateAuthority = {
+  readonly enrol: (joinToken: string, csr: Uint8Array) => Promise<X509SvidResponse>;
+  readonly issue: (
+    as: WorkloadIdentity,
+    csr: Uint8Array,
+    selectors: readonly string[],
+  ) => Promise<X509SvidResponse>;
+};
+
+/** The agent's own identity, renewed for as long as it lives. */
+export type AgentIdentity = Source<WorkloadIdentity | undefined> & {
+  /** Stops renewing. */
+  readonly close: () => void;
+};
+
+/** What the agent's identity is made of. */
+export type AgentIdentityOptions = {
+  readonly folder: StateFolder;
+  readonly spiffeId: string;
+  /** The pinned roots now. */
+  readonly trust: () => X509Trust;
+  readonly authority: CertificateAuthority;
+  readonly joinTokenFile: string;
+  readonly clock: () => number;
+  readonly random: () => number;
+  readonly scheduler: Scheduler;
+  readonly log: Log;
+};
+
+const FILE = 'identity.json';
+const RETRY = { minMs: 200, maxMs: 30_000 };
+
+/** Talks to the CA at `address` (`host:port`), whose identity is checked. */
+export function createCertificateAuthority(options: {
+  readonly address: string;
+  /** The pinned roots now. */
+  readonly trust: () => X509Trust;
+  readonly clock: () => number;
+}): CertificateAuthority {
+  const { address, trust, clock } = options;
+  const call = async <T>(
+    client: WorkloadIdentity | undefined,
+    work: (client: ReturnType<typeof createGrpcClient>) => Promise<T>,
+  ): Promise<T> => {
+    const { bundle, rootsPem } = trust();
+    const spiffeId = `spiffe://${bundle.trustDomain}/palisade/ca`;
+    const verifyServer = expectServer(trust(), spiffeId, clock);
+    const target: GrpcTarget = { kind: 'tls', address, rootsPem, verifyServer };
+    // Issuance is rare: a connection each time needs no care when the client's certificate changes.
+    const channel = createGrpcClient(
+      Issuance,
+      client === undefined ? target : { ...target, client },
+    );
+    try {
+      return await work(channel);
+    } finally {
+      channel.close();
+    }
+  };
+  return {
+    enrol: (joinToken, csr) =>
+      call(undefined, (client) => client.unary(Issuance.method.enrol, { joinToken, csr })),
+    issue: (as, csr, selectors) =>
+      call(as, (client) =>
+        client.unary(Issuance.method.issueX509Svid, { csr, selectors: [...selectors] }),
+      ),
+  };
+}
+
+/** Loads the identity of an earlier run or enrols, and renews at half life; retries with jitter for ever. */
+export function createAgentIdentity(options: AgentIdentityOptions): AgentIdentity {
+  const { folder, trust, clock, log } = options;
+  const id = parseSpiffeId(options.spiffeId);
+  if (!id.ok) throw new RangeError(`the agent's SPIFFE ID: ${id.error}`);
+  const stored = readStoredIdentity(folder.readJson(FILE), trust().bundle, clock());
+  const isOwn = stored.ok && stored.value.id.text === options.spiffeId;
+  const cell = createCell(isOwn ? stored.value : undefined);
+  const renewing = new Renewing(options, id.value, cell);
+  renewing.schedule();
+  return {
+    current: () => unexpired(cell.current(), clock()),
+    onChange: cell.onChange,
+    close: () => {
+      renewing.close();
+      log.debug(EVENT.stopping);
+    },
+  };
+}
+
+/** A certificate and its new key, asked for by `request`. */
+export async function requestSvid(options: {
+  readonly id: SpiffeId;
+  /** The pinned roots now. */
+  readonly trust: () => X509Trust;
+  readonly clock: () => number;
+  readonly request: (csr: Uint8Array) => Promise<X509SvidResponse>;
+}): Promise<Result<WorkloadIdentity, string>> {
+  const { id, trust, clock } = options;
+  const { privateKey, publicKey }: { privateKey: KeyObject; publicKey: KeyObject } =
+    createKeyPair();
+  try {
+    const response = await options.request(createCsr({ privateKey, publicKey, id }));
+    const accepted = acceptSvid({
+      chainDer: response.chain,
+      privateKey,
+      bundle: trust().bundle,
+      nowMs: clock(),
+    });
+    if (accepted.ok && accepted.value.id.text !== id.text) {
+      return fail(`the authority answered with the identity \`${accepted.value.id.text}\``);
+    }
+    return accepted;
+  } catch (error) {
+    return fail(error instanceof Error ? error.message : String(error));
+  }
+}
+
+class Renewing {
+  readonly #options: AgentIdentityOptions;
+  readonly #id: SpiffeId;
+  readonly #cell: Cell<WorkloadIdentity | undefined>;
+  readonly #backoff: ReturnType<typeof createBackoff>;
+  #cancel: () => void = () => {};
+  #isClosed = false;
+
+  constructor(
+    options: AgentIdentityOptions,
+    id: SpiffeId,
+    cell: Cell<WorkloadIdentity | undefined>,
+  ) {
+    this.#options = options;
+    this.#id = id;
+    this.#cell = cell;
+    this.#backoff = createBackoff(RETRY, options.random);
+  }
+
+  schedule(): void {
+    const current = this.#cell.current();
+    const { clock, random } = this.#options;
+    this.#after(current === undefined ? 0 : renewalTime(current, random) - clock());
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#cancel();
+  }
+
+  #after(ms: number): void {
+    this.#cancel = this.#options.scheduler.after(ms, () => void this.#renew());
+  }
+
+  async #renew(): Promise<void> {
+    const { authority, clock, folder, log, trust } = this.#options;
+    const current = unexpired(this.#cell.current(), clock());
+    const asked = await requestSvid({
+      id: this.#id,
+      trust,
+      clock,
+      request: async (csr) =>
+        current === undefined
+          ? authority.enrol(await this.#joinToken(), csr)
+          : authority.issue(current, csr, []),
+    });
+    if (this.#isClosed) return;
+    if (!asked.ok) {
+      const inMs = Math.round(this.#backoff.nextMs());
+      const event = current === undefined ? EVENT.agentEnrolFailed : EVENT.agentRenewFailed;
+      log.warn(event, { reason: asked.error, retryInMs: inMs });
+      this.#after(inMs);
+      return;
+    }
+    this.#backoff.reset();
+    await folder.writeJson(FILE, storedIdentity(asked.value)).catch((error: unknown) => {
+      log.error(EVENT.stateWriteFailed, { file: FILE, error });
+    });
+    const { serial, expiresAt } = asked.value;
+    log.info(current === undefined ? EVENT.agentEnrolled : EVENT.agentRenewed, {
+      serial,
+      expiresAt: new Date(expiresAt).toISOString(),
+    });
+    this.#cell.set(asked.value);
+    this.schedule();
+  }
+
+  async #joinToken(): Promise<string> {
+    // Read at each attempt: the CA's first start may come after ours.
+    return (await readFile(this.#options.joinTokenFile, 'utf8')).trim();
+  }
+}
+
+function unexpired(
+  identity: WorkloadIdentity | undefined,
+  nowMs: number,
+): WorkloadIdentity | undefined {
+  return identity !== undefined && identity.expiresAt > nowMs ? identity : undefined;
+}

@@ -1,0 +1,111 @@
+import { closeSync, readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { fail, ok, type Result } from '#lib';
+
+/** What the kernel says of the process that connected a Unix socket. */
+export type PeerCredentials = {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Whether that very process still runs; undefined where the kernel cannot say (before Linux 6.5). */
+  readonly isAlive: (() => boolean) | undefined;
+};
+
+/** Where peer credentials come from: the kernel, or a test. */
+export type CredentialSource = {
+  readonly credentialsOf: (socket: Socket) => Result<PeerCredentials, string>;
+};
+
+type GetSockOpt = (
+  fd: number,
+  level: number,
+  option: number,
+  value: Buffer,
+  length: number[],
+) => number;
+
+// Linux, all architectures Node.js 24 runs on: <asm-generic/socket.h>.
+const SOL_SOCKET = 1;
+const SO_PEERCRED = 17;
+const SO_PEERPIDFD = 77;
+const UCRED_BYTES = 12;
+
+/** Prepares reading SO_PEERCRED; fails in words where that is impossible on this machine. */
+export async function createKernelCredentials(): Promise<Result<CredentialSource, string>> {
+  if (process.platform !== 'linux') {
+    return fail('attesting local processes needs Linux (SO_PEERCRED)');
+  }
+  const loaded = await loadGetSockOpt();
+  if (!loaded.ok) return loaded;
+  return ok({ credentialsOf: (socket) => readCredentials(loaded.value, socket) });
+}
+
+async function loadGetSockOpt(): Promise<Result<GetSockOpt, string>> {
+  try {
+    const { default: koffi } = await import('koffi');
+    const libc = koffi.load(null);
+    const getsockopt = libc.func(
+      'int getsockopt(int fd, int level, int option, _Out_ uint8_t *value, _Inout_ uint32_t *length)',
+    );
+    return ok(getsockopt as unknown as GetSockOpt);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return fail(
+      `the native call for peer credentials (package \`koffi\`) cannot be loaded, so no local process can be attested: ${why}`,
+    );
+  }
+}
+
+function readCredentials(getsockopt: GetSockOpt, socket: Socket): Result<PeerCredentials, string> {
+  const fd = descriptorOf(socket);
+  if (fd === undefined) return fail('the connection has no file descriptor');
+  const ucred = Buffer.alloc(UCRED_BYTES);
+  const length = [UCRED_BYTES];
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, ucred, length) !== 0 || length[0] !== UCRED_BYTES) {
+    return fail('the kernel gave no peer credentials');
+  }
+  const pid = ucred.readInt32LE(0);
+  // SECURITY: pid 0 means a process outside our PID namespace, of which /proc here says nothing.
+  if (pid <= 0) return fail("the peer runs outside of the agent's PID namespace");
+  const isAlive = watchProcess(getsockopt, socket, pid);
+  return ok({ pid, uid: ucred.readUInt32LE(4), gid: ucred.readUInt32LE(8), isAlive });
+}
+
+/**
+ * SECURITY: a pid alone could be reused between connect and now. The pidfd that the kernel keeps with the
+ * socket (SO_PEERPIDFD) means the process that connected and never another.
+ */
+function watchProcess(
+  getsockopt: GetSockOpt,
+  socket: Socket,
+  pid: number,
+): (() => boolean) | undefined {
+  const fd = descriptorOf(socket);
+  const value = Buffer.alloc(4);
+  if (fd === undefined || getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, value, [4]) !== 0) {
+    return undefined;
+  }
+  const pidfd = value.readInt32LE(0);
+  let isOpen = true;
+  socket.once('close', () => {
+    isOpen = false;
+    closeSync(pidfd);
+  });
+  return () => isOpen && pidOf(pidfd) === pid;
+}
+
+/** The pid a pidfd stands for; -1 once the process is gone (proc(5), fdinfo). */
+function pidOf(pidfd: number): number | undefined {
+  try {
+    const info = readFileSync(`/proc/self/fdinfo/${pidfd}`, 'latin1');
+    return Number(/^Pid:\s*(-?\d+)$/m.exec(info)?.[1]);
+  } catch {
+    // Without /proc nobody is attested anyhow.
+    return undefined;
+  }
+}
+
+function descriptorOf(socket: Socket): number | undefined {
+  const { _handle: handle } = socket as unknown as { _handle?: { fd?: number } };
+  return handle?.fd !== undefined && handle.fd >= 0 ? handle.fd : undefined;
+}

@@ -1,0 +1,244 @@
+import { randomBytes } from 'node:crypto';
+import { type Bundle, parseTrustDomain, type WorkloadIdentity, workloadSpiffeId } from '#identity';
+import { createCell, fail, ok, type Result, type Source } from '#lib';
+import { ROOT_NAMESPACE } from '#resource';
+import { findUpstream, type Snapshot, type UpstreamService } from '#snapshot';
+import type { Log, Readiness } from '#telemetry';
+import { createGrpcClient, Distribution } from '#wire';
+import { acknowledgement } from './acknowledge.ts';
+import { type CompiledWorkload, compilePolicy } from './compile.ts';
+import { openEndpointTable, type ServiceEndpoint } from './endpoint-table.ts';
+import { createLookups } from './lookups.ts';
+import { openPolicyFiles } from './policy-files.ts';
+import { createRefusals } from './refusals.ts';
+import { openStateFolder, type StateFolder } from './state-folder.ts';
+import { createSubscription } from './subscribe.ts';
+import { createSwap } from './swap.ts';
+import { createScheduler, type Scheduler } from './timer.ts';
+import { x509TrustOf } from './trusted-root.ts';
+import { lookupKey } from './verify.ts';
+import { createWorkloadClient } from './workload-client.ts';
+
+/** Where others reach a service that this workload serves. */
+export type Announcement = {
+  readonly namespace: string;
+  readonly service: string;
+  readonly host: string;
+  readonly port: number;
+};
+
+/** What an enforcement point is made of. */
+export type EnforcementPointOptions = {
+  /** Keeps the pinned trust root and the last good configuration; one process at a time. */
+  readonly folder: string;
+  readonly agentSocket: string;
+  readonly workload: { readonly namespace: string; readonly service: string };
+  readonly appPort: number | undefined;
+  /** Where the trust root is pinned from at the first start. */
+  readonly trustRootFile: string;
+  readonly announcements?: readonly Announcement[];
+  readonly metricsUrl?: string;
+  readonly softwareVersion?: string;
+  readonly clock: () => number;
+  readonly log: Log;
+  readonly random?: () => number;
+  readonly scheduler?: Scheduler;
+};
+
+/** What one workload's proxy enforces, always the last good version. */
+export type EnforcementPoint = {
+  /** Stable name of this proxy, e.g. `default/orders/4f1c`. */
+  readonly node: string;
+  /** Undefined until there was a good configuration: then everything is denied. */
+  readonly snapshots: Source<Snapshot | undefined>;
+  /** Undefined without a valid certificate. */
+  readonly identity: Source<WorkloadIdentity | undefined>;
+  /** Why there is no identity, in words. */
+  readonly identityProblem: () => string | undefined;
+  readonly bundle: () => Bundle;
+  readonly endpoints: (service: {
+    readonly namespace: string;
+    readonly name: string;
+  }) => readonly ServiceEndpoint[];
+  /** The service a host names, asked for and proven if it is in a namespace not held; undefined if there is none. */
+  readonly resolve: (host: string) => Promise<UpstreamService | undefined>;
+  /** Sets what acknowledgements say of readiness. */
+  readonly reportReady: (read: () => Readiness) => void;
+  /** Announces these addresses instead of those before. */
+  readonly announce: (announcements: readonly Announcement[], metricsUrl?: string) => void;
+  /** Sends an acknowledgement now, e.g. since readiness changed. */
+  readonly acknowledge: () => void;
+  readonly isConnected: () => boolean;
+  /** Milliseconds since the control plane gave a sign of life; undefined if it never did. */
+  readonly stalenessMs: () => number | undefined;
+  readonly close: () => void;
+};
+
+/**
+ * Opens an enforcement point: what is on disk is verified and enforced before anything else, then the agent is asked
+ * for news for as long as the point lives. Fails in words only where there is no trust root to begin with.
+ */
+export async function createEnforcementPoint(
+  options: EnforcementPointOptions,
+): Promise<Result<EnforcementPoint, string>> {
+  const folder = openStateFolder(options.folder);
+  const files = await openPolicyFiles({
+    folder,
+    trustRootFile: options.trustRootFile,
+    log: options.log,
+  });
+  if (!files.ok) return files;
+  const policy = files.value.load(options.clock());
+  const workload = workloadOf(options, policy.trustRoot.trustDomain);
+  if (!workload.ok) return workload;
+  const trust = x509TrustOf(policy.trustRoot);
+  if (!trust.ok) return trust;
+  const swap = createSwap({
+    policy,
+    trust: trust.value,
+    files: files.value,
+    refusals: createRefusals(),
+    compile: (candidate) => compilePolicy(candidate, workload.value),
+    isWanted: (namespace) => namespacesOf(options).includes(namespace),
+    clock: options.clock,
+    log: options.log,
+  });
+  return ok(await connect(options, { folder, swap, workload: workload.value }));
+}
+
+type Parts = {
+  readonly folder: StateFolder;
+  readonly swap: ReturnType<typeof createSwap>;
+  readonly workload: CompiledWorkload;
+};
+
+async function connect(
+  options: EnforcementPointOptions,
+  { folder, swap, workload }: Parts,
+): Promise<EnforcementPoint> {
+  const { agentSocket, clock, log } = options;
+  const random = options.random ?? Math.random;
+  const scheduler = options.scheduler ?? createScheduler();
+  const node = await nodeName(folder, options.workload);
+  const endpoints = openEndpointTable(folder);
+  const announced = createCell({
+    announcements: options.announcements ?? [],
+    metricsUrl: options.metricsUrl ?? '',
+  });
+  const identity = createWorkloadClient({
+    agentSocket,
+    preferredId: workload.id.text,
+    bundle: () => swap.trust().bundle,
+    folder,
+    clock,
+    random,
+    scheduler,
+    log,
+  });
+  let readiness = (): Readiness => ({ ready: false, reason: 'starting' });
+  const agent = createGrpcClient(Distribution, { kind: 'unix', path: agentSocket });
+  const lookups = createLookups({
+    workload,
+    current: swap.current,
+    scheduler,
+    ask: (question) => subscription.lookup(question),
+  });
+  const subscription = createSubscription({
+    open: () => ({ stream: agent.bidi(Distribution.method.subscribe), close: () => {} }),
+    hello: () => ({
+      node,
+      kind: 'proxy',
+      spiffeId: workload.id.text,
+      namespaces: namespacesOf(options),
+      known: swap.held(),
+      endpoints: announced.current().announcements.map((each) => ({ ...each })),
+      softwareVersion: options.softwareVersion ?? '',
+      metricsUrl: announced.current().metricsUrl,
+      trustRootVersion: BigInt(swap.current().trustRoot.version),
+    }),
+    ack: () => acknowledgement({ swap, identity: identity.current(), readiness: readiness() }),
+    lookups: lookups.wanted,
+    async onMessage({ message }) {
+      if (message.case === 'endpoints') {
+        await endpoints.replace(message.value);
+        return;
+      }
+      await swap.receive(message);
+      if (message.case === 'lookup') lookups.answered(lookupKey(message.value));
+      subscription.acknowledge();
+    },
+    clock,
+    random,
+    scheduler,
+    log,
+  });
+  // A new certificate shows in `status` at once.
+  const stopListening = identity.onChange(() => subscription.acknowledge());
+  return {
+    node,
+    snapshots: swap.snapshots,
+    identity,
+    identityProblem: identity.problem,
+    bundle: () => swap.trust().bundle,
+    endpoints: endpoints.of,
+    async resolve(host) {
+      const snapshot = swap.snapshots.current();
+      const known = snapshot === undefined ? undefined : findUpstream(snapshot, host);
+      if (known !== undefined || snapshot === undefined) return known;
+      await lookups.find(host);
+      const after = swap.snapshots.current();
+      return after === undefined ? undefined : findUpstream(after, host);
+    },
+    reportReady(read) {
+      readiness = read;
+    },
+    announce(announcements, metricsUrl) {
+      announced.set({ announcements, metricsUrl: metricsUrl ?? announced.current().metricsUrl });
+      subscription.restart();
+    },
+    acknowledge: subscription.acknowledge,
+    isConnected: subscription.isConnected,
+    stalenessMs() {
+      const at = subscription.lastContactAt();
+      return at === undefined ? undefined : Math.max(0, clock() - at);
+    },
+    close() {
+      stopListening();
+      subscription.close();
+      identity.close();
+      agent.close();
+    },
+  };
+}
+
+function workloadOf(
+  options: EnforcementPointOptions,
+  trustDomainText: string,
+): Result<CompiledWorkload, string> {
+  const { namespace, service } = options.workload;
+  const trustDomain = parseTrustDomain(trustDomainText);
+  if (!trustDomain.ok) return trustDomain;
+  try {
+    const id = workloadSpiffeId(trustDomain.value, namespace, service);
+    return ok({ namespace, service, id, trustDomain: trustDomain.value, appPort: options.appPort });
+  } catch (error) {
+    return fail(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function namespacesOf({ workload }: EnforcementPointOptions): string[] {
+  return [...new Set([workload.namespace, ROOT_NAMESPACE])];
+}
+
+/** The same after a restart, since the control plane keeps what it knows of us under it. */
+async function nodeName(
+  folder: StateFolder,
+  workload: { readonly namespace: string; readonly service: string },
+): Promise<string> {
+  const prefix = `${workload.namespace}/${workload.service}/`;
+  const stored = folder.readJson('node.json');
+  if (typeof stored === 'string' && stored.startsWith(prefix) && stored.length < 200) return stored;
+  const node = `${prefix}${randomBytes(4).toString('hex')}`;
+  await folder.writeJson('node.json', node);
+  return node;
+}

@@ -1,0 +1,10 @@
+// agent: attests local processes and serves them their identities and configuration; and the enforcement point, which
+// verifies, compiles and swaps what the agent relays.
+
+export type { ServiceEndpoint } from './endpoint-table.ts';
+export {
+  type Announcement,
+  createEnforcementPoint,
+  type EnforcementPoint,
+  type EnforcementPointOptions,
+} from './enforcement-point.ts';
