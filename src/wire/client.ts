@@ -60,6 +60,8 @@ const CHANNEL_OPTIONS = {
   'grpc.max_reconnect_backoff_ms': 2_000,
   'grpc.enable_http_proxy': 0,
   'grpc.use_local_subchannel_pool': 1,
+  // RFC 6066 section 3: no address may be sent as a server's name, and ours are known by their SPIFFE IDs.
+  'grpc.ssl_target_name_override': 'palisade',
 };
 
 /** Opens a lazy channel to `target`. Calls fail with grpc-js's `ServiceError` (its `code` is the gRPC status). */
