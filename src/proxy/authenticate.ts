@@ -1,0 +1,86 @@
+import { constants, hash } from 'node:crypto';
+import type { Socket } from 'node:net';
+import {
+  connect,
+  createSecureContext,
+  type SecureContext,
+  type SecureContextOptions,
+  TLSSocket,
+} from 'node:tls';
+import { bundlePem, type PeerSvid, verifyX509Svid, type WorkloadIdentity } from '#identity';
+import { fail, type Result } from '#lib';
+
+/** A peer that did not verify, by a code of `VerifyErrorCode`. */
+export type PeerError = { readonly code: string; readonly message: string };
+
+/** The TLS side of one workload identity; made anew when it rotates. */
+export type TlsIdentity = {
+  readonly identity: WorkloadIdentity;
+  readonly context: SecureContext;
+};
+
+// SECURITY: a chain is read before it is known; `verifyX509Svid` accepts no more than this.
+const MAX_CHAIN = 6;
+
+/** Prepares handshakes with this identity: TLS 1.3 only, no tickets, so no session is ever resumed. */
+export function createTlsIdentity(identity: WorkloadIdentity): TlsIdentity {
+  const options: SecureContextOptions = {
+    key: identity.privateKeyPem,
+    cert: identity.chainPem,
+    // Only named to the peer; what verifies it is `verifyPeer`. Without this, Node.js would load
+    // the public web's roots into every context.
+    ca: identity.bundles.map(bundlePem),
+    minVersion: 'TLSv1.3',
+    maxVersion: 'TLSv1.3',
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  };
+  return { identity, context: createSecureContext(options) };
+}
+
+/** Starts the server's side of a handshake on an accepted connection; emits `secure` when done. */
+export function acceptTls(raw: Socket, tls: TlsIdentity): TLSSocket {
+  return new TLSSocket(raw, {
+    isServer: true,
+    secureContext: tls.context,
+    requestCert: true,
+    // SECURITY: OpenSSL knows no SPIFFE; every peer goes through `verifyPeer` before a byte of it.
+    rejectUnauthorized: false,
+  });
+}
+
+/** Starts the client's side; emits `secureConnect` when done. `serverName` goes into the hello. */
+export function connectTls(raw: Socket, tls: TlsIdentity, serverName: string): TLSSocket {
+  return connect({
+    socket: raw,
+    secureContext: tls.context,
+    servername: serverName,
+    rejectUnauthorized: false,
+    checkServerIdentity: () => undefined,
+  });
+}
+
+/** Verifies the peer of a finished handshake against the bundles of now. */
+export function verifyPeer(
+  socket: TLSSocket,
+  identity: WorkloadIdentity,
+  nowMs: number,
+): Result<PeerSvid, PeerError> {
+  if (socket.isSessionReused())
+    return fail({ code: 'resumed', message: 'the session was resumed' });
+  const chain: Uint8Array[] = [];
+  let certificate = socket.getPeerX509Certificate();
+  while (certificate !== undefined && chain.length <= MAX_CHAIN) {
+    chain.push(certificate.raw);
+    const issuer: typeof certificate | undefined = certificate.issuerCertificate;
+    certificate = issuer?.fingerprint256 === certificate.fingerprint256 ? undefined : issuer;
+  }
+  return verifyX509Svid(chain, identity.bundles, nowMs);
+}
+
+/**
+ * The value of `x-forwarded-client-cert` in Envoy's format: who we are, the SHA-256 of the peer's
+ * certificate, and who it is. SPIFFE IDs need no quoting in it.
+ */
+export function forwardedClientCert(peer: PeerSvid, own: WorkloadIdentity): string {
+  return `By=${own.id.text};Hash=${hash('sha256', peer.leafDer)};URI=${peer.id.text}`;
+}

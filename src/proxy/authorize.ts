@@ -1,0 +1,107 @@
+import type { PeerSvid, WorkloadIdentity } from '#identity';
+import { type Decision, decide, type Question } from '#policy';
+import type { Snapshot } from '#snapshot';
+import type { Failure } from './respond.ts';
+
+/**
+ * Proof that a call may pass. It is exported as a type only and its class is private to this file, so
+ * only `authorize` and `authorizeOutgoing` make one, and forwarding without one does not compile.
+ */
+export type { Permit };
+
+class Permit {
+  // A private field makes the type nominal: no object literal is a Permit.
+  readonly #granted = true;
+  readonly decision: Decision | undefined;
+
+  constructor(decision: Decision | undefined) {
+    this.decision = decision;
+  }
+
+  /** INVARIANT: always true; an object that only looks like a permit throws here. */
+  get granted(): boolean {
+    return this.#granted;
+  }
+}
+
+/** A call was judged: it may pass, or it may not and `failure` says what its caller is told. */
+export type Ruling =
+  | { readonly kind: 'permit'; readonly permit: Permit }
+  | { readonly kind: 'refuse'; readonly failure: Failure; readonly decision: Decision | undefined };
+
+/** What is enforced at this moment. */
+export type Enforcement = {
+  readonly snapshot: Snapshot | undefined;
+  readonly identity: WorkloadIdentity | undefined;
+  readonly nowMs: number;
+  /** When the control plane was last heard of, ms since 1970; undefined if that is not judged. */
+  readonly heardAt: number | undefined;
+};
+
+/** Who calls: verified, on plaintext, or with a certificate that did not verify. */
+export type Caller =
+  | { readonly kind: 'verified'; readonly svid: PeerSvid }
+  | { readonly kind: 'plaintext' }
+  | { readonly kind: 'unverified'; readonly code: string };
+
+const CLOCK_SKEW_MS = 60_000;
+
+/** Judges an incoming request or connection; `denialId` is called where there is a denial to name. */
+export function authorize(
+  enforcement: Enforcement,
+  caller: Caller,
+  question: Question,
+  denialId: () => string,
+): Ruling {
+  const { snapshot, nowMs } = enforcement;
+  const unable = whyUnable(enforcement);
+  if (unable !== undefined || snapshot === undefined) {
+    return refuse({ kind: 'cannot_decide', detail: unable ?? 'no_snapshot', denialId: denialId() });
+  }
+  if (caller.kind === 'unverified') {
+    return refuse({ kind: 'peer_unauthenticated', detail: caller.code });
+  }
+  // A connection may outlive the certificate that opened it.
+  if (caller.kind === 'verified' && caller.svid.expiresAt + CLOCK_SKEW_MS < nowMs) {
+    return refuse({ kind: 'peer_unauthenticated', detail: 'expired' });
+  }
+  const decision = decide(snapshot.program, question);
+  if (decision.verdict === 'allow') return { kind: 'permit', permit: new Permit(decision) };
+  const kind = decision.reason === 'cannot_decide' ? 'cannot_decide' : 'policy_denied';
+  return {
+    kind: 'refuse',
+    decision,
+    failure: { kind, detail: decision.reason, denialId: denialId() },
+  };
+}
+
+/**
+ * Judges an outgoing call. What it may reach is the destination's policy; here only a workload that
+ * can prove who it is may call at all.
+ */
+export function authorizeOutgoing(enforcement: Enforcement): Ruling {
+  const { snapshot, identity, nowMs } = enforcement;
+  if (snapshot === undefined) return refuse({ kind: 'cannot_decide', detail: 'no_snapshot' });
+  if (identity === undefined || identity.expiresAt <= nowMs) {
+    return refuse({ kind: 'peer_unauthenticated', detail: 'own_identity_expired' });
+  }
+  return OUTGOING;
+}
+
+/** Why nothing can be decided now, as a stable code; undefined if all is well. */
+export function whyUnable(enforcement: Enforcement): string | undefined {
+  const { snapshot, identity, nowMs, heardAt } = enforcement;
+  if (snapshot === undefined) return 'no_snapshot';
+  if (identity === undefined) return 'no_identity';
+  if (identity.expiresAt <= nowMs) return 'own_identity_expired';
+  if (heardAt !== undefined && snapshot.staleness.then === 'deny') {
+    if (nowMs - heardAt > snapshot.staleness.budgetMs) return 'policy_stale';
+  }
+  return undefined;
+}
+
+function refuse(failure: Failure): Ruling {
+  return { kind: 'refuse', failure, decision: undefined };
+}
+
+const OUTGOING: Ruling = { kind: 'permit', permit: new Permit(undefined) };

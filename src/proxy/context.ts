@@ -1,0 +1,63 @@
+import type { Snapshot, Timeouts } from '#snapshot';
+import { createTraceIds, type TraceIds } from '#telemetry';
+import { createTlsIdentity, type TlsIdentity } from './authenticate.ts';
+import type { Enforcement } from './authorize.ts';
+import { LiveConnections } from './live.ts';
+import type { ProxyOptions } from './options.ts';
+
+/** What every connection of one proxy shares. */
+export type ProxyContext = {
+  readonly options: ProxyOptions;
+  readonly live: LiveConnections;
+  readonly ids: TraceIds;
+  /** The certificate to show now; undefined while there is none. */
+  readonly tls: () => TlsIdentity | undefined;
+  readonly enforcement: () => Enforcement;
+  readonly timeouts: () => Timeouts;
+  /** The proxy takes no further requests on open connections. */
+  draining: boolean;
+};
+
+/** Limits that hold while there is no snapshot to say others. */
+export const DEFAULT_TIMEOUTS: Timeouts = {
+  connectMs: 5_000,
+  idleMs: 300_000,
+  headerMs: 10_000,
+  responseMs: 60_000,
+};
+
+/** Creates what the connections of a proxy share. */
+export function createContext(options: ProxyOptions): ProxyContext {
+  let tls: TlsIdentity | undefined;
+  return {
+    options,
+    live: new LiveConnections(),
+    ids: createTraceIds(),
+    tls() {
+      const identity = options.identity.current();
+      if (identity === undefined) return undefined;
+      // Rotation gives a new object: the context is made once for each.
+      if (tls?.identity !== identity) tls = createTlsIdentity(identity);
+      return tls;
+    },
+    enforcement: () => ({
+      snapshot: options.snapshots.current(),
+      identity: options.identity.current(),
+      nowMs: options.clock(),
+      heardAt: options.heardAt?.(),
+    }),
+    timeouts: () => options.snapshots.current()?.timeouts ?? DEFAULT_TIMEOUTS,
+    draining: false,
+  };
+}
+
+/** The hosts' part of a connection's SNI: `outbound_.PORT_._.NAME.NS.svc.TD`, as Istio writes it. */
+export function serverNameOf(fqdn: string, port: number): string {
+  return `outbound_.${port}_._.${fqdn}`;
+}
+
+/** The fully qualified name of the workload's own service. */
+export function ownFqdn(snapshot: Snapshot): string {
+  const { service, namespace } = snapshot.workload;
+  return `${service}.${namespace}.svc.${snapshot.trustDomain}`;
+}

@@ -1,0 +1,453 @@
+import type { Socket } from 'node:net';
+import {
+  BodyReader,
+  createRequestReader,
+  FIELD,
+  fieldSet,
+  HOP_AND_SIDECAR,
+  HOP_BY_HOP,
+  isSizeError,
+  type RequestHead,
+  type ResponseHead,
+  serializeResponse,
+} from '#protocol';
+import { createRecordedCall, type RecordedCall } from '#telemetry';
+import type { ProxyContext } from './context.ts';
+import type { Live } from './live.ts';
+import { type CallFacts, recordCall, resetRecord } from './record.ts';
+import { type Failure, serializeFailure, statusOf } from './respond.ts';
+import type { AnswerSink, BodyPart, UpstreamConnection } from './upstream-connection.ts';
+
+/** What differs between the two directions. */
+export type HttpDirection = {
+  readonly side: 'inbound' | 'outbound';
+  /** authorize → route → forward, for one request; ends in `forward` or `respond` of the call. */
+  readonly serve: (call: HttpConnection, head: RequestHead) => void;
+  /** Whether the exchange under way may go on under what is enforced now. */
+  readonly mayGoOn: (call: HttpConnection) => boolean;
+};
+
+/** How a call finds the connection that answers it. */
+export type Connector = {
+  /** A connection at hand, or undefined. */
+  readonly take: () => UpstreamConnection | undefined;
+  /** Opens one; calls back once. */
+  readonly dial: (done: (outcome: DialOutcome) => void) => void;
+};
+
+/** What became of an attempt to reach a server. */
+export type DialOutcome =
+  | { readonly kind: 'connected'; readonly connection: UpstreamConnection }
+  | { readonly kind: 'failed'; readonly failure: Failure };
+
+const PHASE = { head: 0, body: 1, response: 2, closing: 3 } as const;
+const LINGER_MS = 2_000;
+const TEXT_ONLY = /\bjson\b/;
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
+const FROM_APPLICATION = HOP_AND_SIDECAR;
+// The peer's sidecar has stripped what its application said, so what remains is its own word.
+const FROM_SIDECAR = HOP_BY_HOP | fieldSet(FIELD.CLIENT_CERT);
+
+/**
+ * A caller's HTTP/1.1 connection: reads its requests one after another, hands each to its direction,
+ * and carries body and answer both ways without keeping them. It is the state of the call under way.
+ */
+export class HttpConnection implements Live, AnswerSink {
+  deadlineAt = 0;
+  /** The record of the call under way; handlers fill it in as they learn. */
+  readonly record: RecordedCall;
+  /** Records' constant part, and the counters, of the call under way. */
+  facts: CallFacts;
+  /** Calls under way on behalf of this connection. */
+  head: RequestHead | undefined;
+  upstream: UpstreamConnection | undefined;
+  readonly #socket: Socket;
+  readonly #context: ProxyContext;
+  readonly #direction: HttpDirection;
+  readonly #reader = createRequestReader();
+  readonly #body = new BodyReader();
+  #phase: number = PHASE.head;
+  #held: Buffer | undefined;
+  #part: BodyPart = { chunk: EMPTY, start: 0, end: 0, last: true };
+  #message: Buffer | undefined;
+  #connector: Connector | undefined;
+  #startedAt = 0;
+  #call = 0;
+  #answering = false;
+  #closeAfter = false;
+  #rechunking = false;
+  #gone = false;
+
+  constructor(socket: Socket, context: ProxyContext, direction: HttpDirection, facts: CallFacts) {
+    this.#socket = socket;
+    this.#context = context;
+    this.#direction = direction;
+    this.facts = facts;
+    this.record = createRecordedCall(facts.recorded);
+    this.#awaitRequest();
+    context.live.add(this);
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    socket.on('end', () => this.#onEnd());
+    socket.on('drain', () => this.upstream?.resume());
+    socket.on('error', () => {
+      // Told by `close`, which always follows.
+    });
+    socket.on('close', () => this.#onClose());
+  }
+
+  get method(): string {
+    return this.record.method ?? '';
+  }
+
+  get requestComplete(): boolean {
+    return this.#phase === PHASE.response;
+  }
+
+  /** First bytes of the request's body, to go out with its head. */
+  get firstPart(): BodyPart {
+    return this.#part;
+  }
+
+  /** Answers instead of a server. The connection stays if the whole request has come. */
+  respond(failure: Failure): void {
+    this.#context.options.metrics.refused(failure.detail ?? failure.kind).value++;
+    this.record.status = statusOf(failure.kind);
+    this.record.reason = failure.kind;
+    this.record.denialId = failure.denialId ?? null;
+    // Too late for words once an answer has begun.
+    if (this.#answering) return this.destroy();
+    const close = !this.#mayKeep(this.head?.keepAlive ?? false);
+    const json = TEXT_ONLY.test(this.head?.fields.valueOf(FIELD.ACCEPT) ?? '');
+    const headOnly = this.record.method === 'HEAD';
+    this.#socket.write(serializeFailure(failure, { json, headOnly, close }));
+    this.#finish(close);
+  }
+
+  /** Sends `message`, the request's head with its first body bytes, over what `connector` finds. */
+  dispatch(message: Buffer, connector: Connector): void {
+    const retriable = this.requestComplete && this.#part.end === this.#part.start;
+    this.#message = retriable && IDEMPOTENT.has(this.method) ? message : undefined;
+    this.#connector = connector;
+    const idle = connector.take();
+    if (idle !== undefined) this.#attach(idle, message);
+    else this.#dial(message);
+  }
+
+  onResponseHead(head: ResponseHead, part: BodyPart): void {
+    const request = this.head;
+    if (request === undefined) return;
+    if (head.interim) {
+      // RFC 9110 section 15.2: HTTP/1.0 knows no interim answers.
+      if (request.minor === 1) this.#write(serializeResponse(head, { ...NO_CHANGE, added: '' }));
+      return;
+    }
+    this.record.status = head.status;
+    if (this.#direction.side === 'outbound' && head.status >= 400) this.#copyReason(head);
+    const untilClose = head.framing.kind === 'until_close';
+    this.#closeAfter = !this.#mayKeep(request.keepAlive);
+    this.#rechunking = untilClose && request.minor === 1;
+    if (untilClose && request.minor === 0) this.#closeAfter = true;
+    this.#answering = true;
+    const added =
+      (this.#closeAfter ? 'connection: close\r\n' : '') +
+      (this.#rechunking ? 'transfer-encoding: chunked\r\n' : '');
+    const dropped = this.#direction.side === 'inbound' ? FROM_APPLICATION : FROM_SIDECAR;
+    const { chunk, start, end } = part;
+    const body = this.#rechunking || start === end ? undefined : chunk;
+    this.#write(serializeResponse(head, { dropped, added, body, bodyStart: start, bodyEnd: end }));
+    if (this.#rechunking) this.#writeBody(part);
+    else this.record.bytesOut += end - start;
+    this.#answered(part.last);
+  }
+
+  onResponseBody(part: BodyPart): void {
+    this.#writeBody(part);
+    this.#answered(part.last);
+  }
+
+  onUpstreamDrain(): void {
+    if (this.#phase === PHASE.body) this.#socket.resume();
+  }
+
+  onUpstreamFailure(detail: string, untouched: boolean): void {
+    const stale = untouched && (this.upstream?.begun ?? 0) > 1;
+    this.upstream = undefined;
+    const message = this.#message;
+    this.#message = undefined;
+    // A kept connection may be closed just when it is used; nothing was answered, so once more.
+    if (stale && message !== undefined) return this.#dial(message);
+    this.respond({ kind: 'upstream_failed', detail: `upstream_${detail}` });
+  }
+
+  expire(): void {
+    if (this.#phase === PHASE.closing) return this.#socket.destroySoon();
+    if (this.#phase === PHASE.response && !this.#answering) {
+      this.upstream?.destroy();
+      this.upstream = undefined;
+      return this.respond({ kind: 'upstream_timeout' });
+    }
+    if (this.#phase === PHASE.head && !this.#reader.partial()) return this.#closeIdle();
+    if (this.#phase === PHASE.head)
+      return this.#refuse({ kind: 'request_timeout', detail: 'header_timeout' });
+    if (this.#phase === PHASE.body && !this.#answering) {
+      this.upstream?.destroy();
+      return this.respond({ kind: 'request_timeout', detail: 'body_timeout' });
+    }
+    this.record.reason ??= 'upstream_timeout';
+    this.destroy();
+  }
+
+  judgeAgain(): void {
+    if (this.head === undefined || this.#direction.mayGoOn(this)) return;
+    this.record.verdict = 'deny';
+    this.record.reason = 'policy_denied';
+    this.destroy();
+  }
+
+  drain(): void {
+    if (this.#phase === PHASE.head && !this.#reader.partial()) this.#closeIdle();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+    this.#onClose();
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#phase === PHASE.closing) return;
+    this.#take(chunk);
+  }
+
+  #take(chunk: Buffer): void {
+    let at = 0;
+    while (at < chunk.length) {
+      if (this.#phase === PHASE.head) at = this.#takeHead(chunk, at);
+      else if (this.#phase === PHASE.body) at = this.#takeBody(chunk, at);
+      else {
+        // Pipelined: read when its turn comes.
+        if (this.#phase === PHASE.response) this.#hold(chunk.subarray(at));
+        return;
+      }
+    }
+  }
+
+  #takeHead(chunk: Buffer, from: number): number {
+    const fresh = !this.#reader.partial();
+    const head = this.#reader.read(chunk, from);
+    if (head.kind === 'more') {
+      if (fresh) this.#expectIn(this.#context.timeouts().headerMs);
+      return chunk.length;
+    }
+    if (head.kind === 'refuse') {
+      const kind = isSizeError(head.error) ? 'too_large' : 'bad_request';
+      this.#refuse({ kind, detail: head.error });
+      return chunk.length;
+    }
+    const start = from + head.consumed;
+    this.#body.start(head.framing);
+    const end = this.#body.read(chunk, start);
+    this.#begin(head, { chunk, start, end, last: this.#body.complete });
+    return end;
+  }
+
+  #begin(head: RequestHead, part: BodyPart): void {
+    const { record } = this;
+    resetRecord(record);
+    record.startedAt = this.#context.options.clock();
+    this.#startedAt = performance.now();
+    record.method = head.method;
+    record.host = head.host;
+    record.path = head.path;
+    record.bytesIn = part.end - part.start;
+    this.head = head;
+    this.#part = part;
+    this.#answering = false;
+    this.#phase = part.last ? PHASE.response : PHASE.body;
+    const { responseMs, idleMs } = this.#context.timeouts();
+    this.#expectIn(part.last ? responseMs : idleMs);
+    const problem = this.#body.error;
+    if (problem !== undefined) this.respond({ kind: 'bad_request', detail: problem });
+    // RFC 9110 section 7.8: an offer of h2c may be ignored; what else asks for another protocol
+    // would break in it later, so it is told now.
+    else if (head.upgrade === 'other')
+      this.respond({ kind: 'bad_request', detail: 'upgrade_refused' });
+    else this.#direction.serve(this, head);
+  }
+
+  #takeBody(chunk: Buffer, start: number): number {
+    const end = this.#body.read(chunk, start);
+    if (this.#body.error !== undefined) {
+      // INVARIANT: a body found malformed midway never completes at its receiver.
+      this.upstream?.destroy();
+      this.upstream = undefined;
+      this.respond({ kind: 'bad_request', detail: this.#body.error });
+      return chunk.length;
+    }
+    this.record.bytesIn += end - start;
+    const { responseMs, idleMs } = this.#context.timeouts();
+    if (this.#body.complete) this.#phase = PHASE.response;
+    this.#expectIn(this.#body.complete ? responseMs : idleMs);
+    const bytes = chunk.subarray(start, end);
+    if (this.upstream?.write(bytes) === false && !this.#body.complete) this.#socket.pause();
+    return end;
+  }
+
+  #dial(message: Buffer): void {
+    const call = this.#call;
+    // Nothing more is read than fits in the first chunk until there is somebody to send it to.
+    if (this.#phase === PHASE.body) this.#socket.pause();
+    this.#connector?.dial((outcome) => {
+      // The call may have ended, and another one begun, while the connection was being made.
+      if (call !== this.#call || this.#gone) {
+        if (outcome.kind === 'connected') outcome.connection.destroy();
+        return;
+      }
+      if (outcome.kind === 'connected') this.#attach(outcome.connection, message);
+      else this.respond(outcome.failure);
+    });
+  }
+
+  #attach(connection: UpstreamConnection, message: Buffer): void {
+    this.upstream = connection;
+    this.facts = connection.facts ?? this.facts;
+    const flowing = connection.begin(this, message);
+    if (this.#phase !== PHASE.body) return;
+    if (flowing) this.#socket.resume();
+    else this.#socket.pause();
+  }
+
+  #answered(last: boolean): void {
+    if (!last) {
+      this.#expectIn(this.#context.timeouts().idleMs);
+      return;
+    }
+    this.upstream = undefined;
+    this.#finish(this.#closeAfter || !this.requestComplete);
+  }
+
+  #finish(close: boolean): void {
+    const { record } = this;
+    record.durationUs = Math.round((performance.now() - this.#startedAt) * 1000);
+    recordCall(this.#context.options, this.facts, record);
+    this.#call++;
+    this.head = undefined;
+    this.upstream = undefined;
+    this.#message = undefined;
+    this.#connector = undefined;
+    if (close) return this.#closeSoon();
+    this.#awaitRequest();
+    const held = this.#held;
+    if (held === undefined) return;
+    this.#held = undefined;
+    this.#take(held);
+    // Taking may have held the rest again; then the socket stays paused.
+    if (this.#held === undefined) this.#socket.resume();
+  }
+
+  /** A request that cannot be read: no call of a direction, but recorded and answered all the same. */
+  #refuse(failure: Failure): void {
+    resetRecord(this.record);
+    this.record.startedAt = this.#context.options.clock();
+    this.#startedAt = performance.now();
+    this.record.method = null;
+    this.record.host = null;
+    this.record.path = null;
+    this.head = undefined;
+    this.#answering = false;
+    this.respond(failure);
+  }
+
+  #awaitRequest(): void {
+    this.#phase = PHASE.head;
+    this.#answering = false;
+    const { idleMs } = this.#context.timeouts();
+    this.#expectIn(idleMs);
+  }
+
+  #expectIn(ms: number): void {
+    this.deadlineAt = this.#context.live.now + ms;
+  }
+
+  #mayKeep(keepAlive: boolean): boolean {
+    return keepAlive && this.requestComplete && !this.#context.draining;
+  }
+
+  #hold(rest: Buffer): void {
+    this.#held = this.#held === undefined ? rest : Buffer.concat([this.#held, rest]);
+    this.#socket.pause();
+  }
+
+  #write(bytes: Buffer): void {
+    if (!this.#socket.write(bytes)) this.upstream?.pause();
+  }
+
+  #writeBody({ chunk, start, end, last }: BodyPart): void {
+    this.record.bytesOut += end - start;
+    if (!this.#rechunking) {
+      if (end > start)
+        this.#write(start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end));
+      return;
+    }
+    const size = end > start ? `${(end - start).toString(16)}\r\n` : '';
+    const after = `${size === '' ? '' : '\r\n'}${last ? '0\r\n\r\n' : ''}`;
+    if (size !== '' || last) {
+      this.#write(
+        Buffer.concat([Buffer.from(size), chunk.subarray(start, end), Buffer.from(after)]),
+      );
+    }
+  }
+
+  // What the server's sidecar said is worth a line in ours: it carries the id to explain.
+  #copyReason(head: ResponseHead): void {
+    this.record.reason = head.fields.value('x-palisade-reason') ?? null;
+    if (this.record.reason !== null) {
+      this.record.denialId = head.fields.value('x-palisade-denial') ?? null;
+    }
+  }
+
+  /** Ends our side and reads on for a while, so that the answer is not lost to a reset. */
+  #closeSoon(): void {
+    this.#phase = PHASE.closing;
+    this.#held = undefined;
+    this.#expectIn(LINGER_MS);
+    this.#socket.resume();
+    this.#socket.end();
+  }
+
+  #closeIdle(): void {
+    this.#phase = PHASE.closing;
+    this.#expectIn(LINGER_MS);
+    this.#socket.end();
+  }
+
+  #onEnd(): void {
+    // The caller may half-close and still read its answer.
+    if (this.#phase === PHASE.response) this.#closeAfterAnswer();
+    else if (this.#phase === PHASE.closing || this.#phase === PHASE.head) this.#socket.end();
+    else this.destroy();
+  }
+
+  #closeAfterAnswer(): void {
+    this.#closeAfter = true;
+    if (this.head !== undefined) this.head = { ...this.head, keepAlive: false };
+  }
+
+  #onClose(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#context.live.remove(this);
+    this.#held = undefined;
+    const { upstream } = this;
+    this.upstream = undefined;
+    upstream?.destroy();
+    if (this.head === undefined) return;
+    this.record.reason ??= 'caller_gone';
+    this.record.durationUs = Math.round((performance.now() - this.#startedAt) * 1000);
+    recordCall(this.#context.options, this.facts, this.record);
+    this.head = undefined;
+    this.#call++;
+  }
+}
+
+const EMPTY: Buffer = Buffer.alloc(0);
+const NO_CHANGE = { dropped: HOP_AND_SIDECAR, body: undefined, bodyStart: 0, bodyEnd: 0 };

@@ -1,0 +1,272 @@
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { Question } from '#policy';
+import type { RequestHead } from '#protocol';
+import type { InboundPort } from '#snapshot';
+import { acceptTls, forwardedClientCert, verifyPeer } from './authenticate.ts';
+import { authorize, type Caller, type Ruling, whyUnable } from './authorize.ts';
+import type { ProxyContext } from './context.ts';
+import { detect, plaintextAllowed } from './detect.ts';
+import { dialTcp } from './dial.ts';
+import { continueTrace, forwardRequest } from './forward.ts';
+import { type Connector, HttpConnection, type HttpDirection } from './http-connection.ts';
+import { watchNewcomer } from './listen.ts';
+import type { ConnectionPool } from './pool.ts';
+import { type CallFacts, describeConnection, ownParty, recordDecision } from './record.ts';
+import { applicationConnector, inboundPortOf } from './route.ts';
+import { TcpSession } from './tcp-session.ts';
+
+/** An accepted connection whose caller is known, or known not to be. */
+type Arrival = {
+  readonly socket: Socket;
+  readonly caller: Caller;
+  readonly ip: string;
+  readonly sni: string | undefined;
+};
+
+/**
+ * The whole way of an incoming connection: listen → detect → authenticate → authorize → route →
+ * forward → record. From `authorize` on, HTTP goes through it request by request.
+ */
+export function acceptInbound(raw: Socket, context: ProxyContext, pool: ConnectionPool): void {
+  const unable = whyUnable(context.enforcement());
+  if (unable === 'own_identity_expired' || unable === 'no_identity')
+    return refuseRaw(context, raw, unable);
+  const newcomer = watchNewcomer(raw, context);
+  const proceed = (arrival: Arrival): void => {
+    newcomer.settle();
+    serveArrival(arrival, context, pool);
+  };
+  if (!plaintextAllowed(context.options.snapshots.current())) {
+    return authenticate(raw, context, proceed);
+  }
+  detect(raw, (transport) => {
+    if (transport === 'tls') return authenticate(raw, context, proceed);
+    proceed({ socket: raw, caller: { kind: 'plaintext' }, ip: addressOf(raw), sni: undefined });
+  });
+}
+
+function authenticate(raw: Socket, context: ProxyContext, done: (arrival: Arrival) => void): void {
+  const tls = context.tls();
+  if (tls === undefined) return refuseRaw(context, raw, 'no_identity');
+  const ip = addressOf(raw);
+  const socket = acceptTls(raw, tls);
+  const { metrics, identity, clock } = context.options;
+  let settled = false;
+  socket.on('error', () => {
+    if (settled) return;
+    settled = true;
+    metrics.handshake('failed', 'inbound').value++;
+    raw.destroy();
+  });
+  socket.once('secure', () => {
+    settled = true;
+    const peer = verifyPeer(socket, identity.current() ?? tls.identity, clock());
+    metrics.handshake(peer.ok ? 'ok' : peer.error.code, 'inbound').value++;
+    const caller: Caller = peer.ok
+      ? { kind: 'verified', svid: peer.value }
+      : { kind: 'unverified', code: peer.error.code };
+    done({ socket, caller, ip, sni: serverName(socket) });
+  });
+}
+
+function serveArrival(arrival: Arrival, context: ProxyContext, pool: ConnectionPool): void {
+  const snapshot = context.options.snapshots.current();
+  const port = snapshot === undefined ? undefined : inboundPortOf(snapshot, arrival.sni);
+  if (snapshot !== undefined && port === undefined) {
+    return refuseRaw(context, arrival.socket, 'unknown_port');
+  }
+  if (port?.peerMode === 'STRICT' && arrival.caller.kind === 'plaintext') {
+    return refuseRaw(context, arrival.socket, 'plaintext_refused');
+  }
+  const inbound = new InboundCalls(arrival, port, context, pool);
+  // Without a snapshot nobody knows the protocol; HTTP is the one in which the reason can be told.
+  if (port?.protocol === 'tcp') inbound.serveTcp();
+  else inbound.serveHttp();
+}
+
+/** The calls of one incoming connection. */
+class InboundCalls implements HttpDirection {
+  readonly side = 'inbound';
+  readonly #arrival: Arrival;
+  readonly #port: InboundPort | undefined;
+  readonly #context: ProxyContext;
+  readonly #facts: CallFacts;
+  readonly #connector: Connector | undefined;
+  readonly #applicationPort: number | undefined;
+  readonly #ownPortSuffix: string;
+  #caller: Caller;
+  #clientCert: string;
+  #bundles: unknown;
+
+  constructor(
+    arrival: Arrival,
+    port: InboundPort | undefined,
+    context: ProxyContext,
+    pool: ConnectionPool,
+  ) {
+    this.#arrival = arrival;
+    this.#port = port;
+    this.#context = context;
+    this.#caller = arrival.caller;
+    this.#facts = describeArrival(arrival, port, context);
+    this.#applicationPort = port?.targetPort ?? context.options.appPort;
+    this.#connector =
+      this.#applicationPort === undefined
+        ? undefined
+        : applicationConnector(context, pool, this.#applicationPort);
+    this.#ownPortSuffix = `:${port?.port ?? 0}`;
+    const own = context.options.identity.current();
+    this.#bundles = own?.bundles;
+    this.#clientCert =
+      arrival.caller.kind === 'verified' && own !== undefined
+        ? `x-forwarded-client-cert: ${forwardedClientCert(arrival.caller.svid, own)}\r\n`
+        : '';
+  }
+
+  serveHttp(): void {
+    const { socket } = this.#arrival;
+    new HttpConnection(socket, this.#context, this, this.#facts);
+    socket.resume();
+  }
+
+  // authorize → route → forward; the connection records the call when it is over.
+  serve(call: HttpConnection, head: RequestHead): void {
+    const ruling = this.#judge(head);
+    recordDecision(
+      call.record,
+      ruling.kind === 'permit' ? ruling.permit.decision : ruling.decision,
+      this.#context.options.snapshots.current(),
+    );
+    const trace = continueTrace(this.#context, call, head);
+    if (ruling.kind === 'refuse') return call.respond(ruling.failure);
+    if (this.#connector === undefined) {
+      return call.respond({ kind: 'upstream_connect_failed', detail: 'no_application_port' });
+    }
+    forwardRequest(ruling.permit, call, head, {
+      connector: this.#connector,
+      added: this.#clientCert + trace,
+      dropped: 0,
+    });
+  }
+
+  mayGoOn(call: HttpConnection): boolean {
+    return call.head === undefined || this.#judge(call.head).kind === 'permit';
+  }
+
+  serveTcp(): void {
+    const { socket } = this.#arrival;
+    const context = this.#context;
+    const session = new TcpSession(
+      socket,
+      context,
+      this.#facts,
+      () => this.#judge(undefined).kind === 'permit',
+    );
+    const ruling = this.#judge(undefined);
+    const decision = ruling.kind === 'permit' ? ruling.permit.decision : ruling.decision;
+    recordDecision(session.record, decision, context.options.snapshots.current());
+    if (ruling.kind === 'refuse') return session.refuse(ruling.failure);
+    const port = this.#applicationPort;
+    if (port === undefined) {
+      return session.refuse({ kind: 'upstream_connect_failed', detail: 'no_application_port' });
+    }
+    dialTcp({ host: '127.0.0.1', port }, context.timeouts().connectMs, (dialed) => {
+      if (dialed.kind === 'connected') session.join(ruling.permit, dialed.socket);
+      else session.refuse(dialed.failure);
+    });
+  }
+
+  #judge(head: RequestHead | undefined): Ruling {
+    const enforcement = this.#context.enforcement();
+    const { identity, nowMs } = enforcement;
+    // A root that was withdrawn takes its callers along: new bundles, new verification.
+    if (identity !== undefined && identity.bundles !== this.#bundles) this.#verifyAgain();
+    const { ip, sni } = this.#arrival;
+    const question: Question = {
+      source: { id: this.#caller.kind === 'verified' ? this.#caller.svid.id : undefined, ip },
+      connection: { tls: this.#caller.kind !== 'plaintext', sni },
+      request:
+        head === undefined
+          ? undefined
+          : { method: head.method, host: this.#hostOf(head), path: head.path },
+      destination: { port: this.#port?.port ?? 0 },
+      nowMs,
+    };
+    return authorize(enforcement, this.#caller, question, () => this.#denialId());
+  }
+
+  #verifyAgain(): void {
+    const { identity, clock } = this.#context.options;
+    const own = identity.current();
+    const { socket, caller } = this.#arrival;
+    if (own === undefined || caller.kind === 'plaintext') return;
+    this.#bundles = own.bundles;
+    const peer = verifyPeer(socket as TLSSocket, own, clock());
+    this.#caller = peer.ok
+      ? { kind: 'verified', svid: peer.value }
+      : { kind: 'unverified', code: peer.error.code };
+  }
+
+  // Policy sees the host without a port that says nothing: that of the Service itself.
+  #hostOf(head: RequestHead): string {
+    const { host } = head;
+    return host.endsWith(this.#ownPortSuffix) ? host.slice(0, -this.#ownPortSuffix.length) : host;
+  }
+
+  #denialId(): string {
+    return this.#context.ids.spanId();
+  }
+}
+
+function describeArrival(
+  arrival: Arrival,
+  port: InboundPort | undefined,
+  context: ProxyContext,
+): CallFacts {
+  const { caller, socket, ip, sni } = arrival;
+  const { metrics, snapshots, identity } = context.options;
+  const svid = caller.kind === 'verified' ? caller.svid : undefined;
+  const tls =
+    caller.kind === 'plaintext'
+      ? undefined
+      : {
+          version: (socket as TLSSocket).getProtocol() ?? '',
+          cipher: (socket as TLSSocket).getCipher().name,
+          group: undefined,
+        };
+  return describeConnection(metrics, {
+    reporter: 'destination',
+    protocol: port?.protocol ?? 'http',
+    source: {
+      id: svid?.id.text,
+      service: svid?.id.serviceAccount,
+      namespace: svid?.id.namespace,
+    },
+    sourceIp: ip,
+    destination: ownParty(snapshots.current(), identity.current()),
+    destinationPort: port?.port ?? 0,
+    sni,
+    tls,
+    peerSerial: svid?.serial,
+  });
+}
+
+function refuseRaw(context: ProxyContext, socket: Socket, kind: string): void {
+  context.options.metrics.refused(kind).value++;
+  socket.on('error', () => {
+    // It is being refused: what becomes of it is of no interest.
+  });
+  socket.destroy();
+}
+
+function serverName(socket: TLSSocket): string | undefined {
+  // Node.js has the name a client sent on server sockets too; its types know only the client's.
+  const { servername } = socket as TLSSocket & { servername?: string | false | null };
+  return typeof servername === 'string' && servername !== '' ? servername : undefined;
+}
+
+function addressOf(socket: Socket): string {
+  const address = socket.remoteAddress ?? '';
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address;
+}

@@ -1,0 +1,57 @@
+import type { WorkloadIdentity } from '#identity';
+import type { Source } from '#lib';
+import type { Snapshot, UpstreamService } from '#snapshot';
+import type { Log, ProxyMetrics, RecordSink } from '#telemetry';
+
+/** Where a listener binds; port 0 takes a free one. */
+export type ListenAddress = { readonly host: string; readonly port: number };
+
+/** One instance of a service. Its address needs no trust: its identity is checked. */
+export type Endpoint = { readonly host: string; readonly port: number };
+
+/** A port on 127.0.0.1 that is a service of the mesh. */
+export type UpstreamListener = {
+  /** Host by which the service is found, e.g. `orders` or `orders.shop`. */
+  readonly service: string;
+  /** The service's port; its first one if undefined. */
+  readonly port?: number | undefined;
+  readonly localPort: number;
+};
+
+/** What a proxy for one workload works with; nothing here is global, so a process may hold many. */
+export type ProxyOptions = {
+  readonly snapshots: Source<Snapshot | undefined>;
+  readonly identity: Source<WorkloadIdentity | undefined>;
+  /** Endpoints of a service's port that are thought healthy, in any order. */
+  readonly endpoints: (service: UpstreamService, port: number) => readonly Endpoint[];
+  /** Looks up a service that the snapshot does not hold, e.g. of another namespace. */
+  readonly resolve: (host: string) => Promise<UpstreamService | undefined>;
+  /** The application's port on 127.0.0.1 where the Service's port names none. */
+  readonly appPort: number | undefined;
+  readonly listen: {
+    readonly inbound: ListenAddress | undefined;
+    readonly outbound: ListenAddress | undefined;
+    readonly upstreams: readonly UpstreamListener[];
+  };
+  readonly records: RecordSink;
+  readonly metrics: ProxyMetrics;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+  /** When the control plane was last heard of (ms since 1970); staleness is not judged without it. */
+  readonly heardAt?: (() => number) | undefined;
+};
+
+/** A running proxy. */
+export type Proxy = {
+  readonly inboundPort: number | undefined;
+  readonly outboundPort: number | undefined;
+  /** Local ports of `listen.upstreams`, in their order. */
+  readonly upstreamPorts: readonly number[];
+  /** Whether calls can be served now, and why not in words. */
+  readonly ready: () => { readonly ready: boolean; readonly reason: string };
+  /** Takes no new connections, lets exchanges finish for at most `timeoutMs`, then closes. */
+  readonly drain: (timeoutMs: number) => Promise<void>;
+  /** Closes everything at once. */
+  readonly close: () => Promise<void>;
+};

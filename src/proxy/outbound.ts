@@ -1,0 +1,188 @@
+import type { Socket } from 'node:net';
+import { FIELD, fieldSet, type RequestHead } from '#protocol';
+import type { Snapshot, UpstreamService } from '#snapshot';
+import { authorizeOutgoing, type Permit } from './authorize.ts';
+import type { ProxyContext } from './context.ts';
+import { dialService } from './dial.ts';
+import { continueTrace, forwardRequest } from './forward.ts';
+import { HttpConnection, type HttpDirection } from './http-connection.ts';
+import type { UpstreamListener } from './options.ts';
+import type { ConnectionPool } from './pool.ts';
+import {
+  type CallFacts,
+  describeConnection,
+  ownParty,
+  recordDecision,
+  UNKNOWN_PARTY,
+} from './record.ts';
+import { choosePort, findService, ServiceConnector, type ServiceRoute } from './route.ts';
+import { TcpSession } from './tcp-session.ts';
+
+/** Connectors by host, for one snapshot. */
+const MAX_ROUTES = 4096;
+/** `127.0.0.1:9000` as Host says where the caller's library connected, not what it wants. */
+const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::|$)/;
+
+/** The calls that the workload itself makes: to any service over HTTP, or to one that a port stands for. */
+export class OutboundCalls implements HttpDirection {
+  readonly side = 'outbound';
+  readonly #context: ProxyContext;
+  readonly #pool: ConnectionPool;
+  readonly #fixed: UpstreamListener | undefined;
+  readonly #routes = new Map<string, ServiceConnector>();
+  readonly #services = new WeakMap<HttpConnection, string>();
+  #routesOf: Snapshot | undefined;
+  #unroutedOf: Snapshot | undefined;
+  #unroutedFacts: CallFacts | undefined;
+
+  constructor(context: ProxyContext, pool: ConnectionPool, fixed?: UpstreamListener) {
+    this.#context = context;
+    this.#pool = pool;
+    this.#fixed = fixed;
+  }
+
+  /** Takes a connection of the application; the protocol is that of the port it stands for. */
+  accept(socket: Socket): void {
+    const fixed = this.#fixed;
+    if (fixed === undefined) return this.#serveHttp(socket);
+    socket.pause();
+    socket.on('error', () => {
+      // Told by `close`, which always follows.
+    });
+    findService(this.#context, fixed.service, (service) => {
+      const port =
+        service === undefined
+          ? undefined
+          : choosePort(service, fixed.port ?? service.ports[0]?.port);
+      if (service === undefined || port === undefined || port.protocol === 'http') {
+        this.#serveHttp(socket);
+        socket.resume();
+      } else this.#serveTcp(socket, { service, port });
+    });
+  }
+
+  // authorize → route → forward; the connection records the call when it is over.
+  serve(call: HttpConnection, head: RequestHead): void {
+    const { snapshot, ...rest } = this.#context.enforcement();
+    call.facts = this.#unrouted();
+    const ruling = authorizeOutgoing({ snapshot, ...rest });
+    recordDecision(call.record, undefined, snapshot);
+    const trace = continueTrace(this.#context, call, head);
+    if (ruling.kind === 'refuse') return call.respond(ruling.failure);
+    call.record.verdict = 'allow';
+    const host = this.#fixed?.service ?? head.host;
+    const known = this.#known(host, snapshot);
+    if (known !== undefined)
+      return this.#forward(ruling.permit, call, head, { connector: known, trace });
+    findService(this.#context, host, (service) => {
+      // Looking up may have taken a while, in which the caller may have gone.
+      if (call.head !== head) return;
+      const connector = service === undefined ? undefined : this.#remember(host, service, snapshot);
+      if (connector === undefined) return call.respond({ kind: 'no_such_service' });
+      this.#forward(ruling.permit, call, head, { connector, trace });
+    });
+  }
+
+  /** Whether the server that answers is still one that may serve the name it was called by. */
+  mayGoOn(call: HttpConnection): boolean {
+    const peerId = call.upstream?.peerId;
+    const snapshot = this.#context.options.snapshots.current();
+    const name = this.#services.get(call);
+    const service = name === undefined ? undefined : snapshot?.upstreams.get(name);
+    return peerId === undefined || service === undefined || service.identities.has(peerId);
+  }
+
+  #forward(
+    permit: Permit,
+    call: HttpConnection,
+    head: RequestHead,
+    { connector, trace }: { readonly connector: ServiceConnector; readonly trace: string },
+  ): void {
+    const { service } = connector.route;
+    this.#services.set(call, service.fqdn);
+    call.facts = connector.unreached;
+    const renamed = this.#fixed !== undefined && LOOPBACK.test(head.host);
+    if (renamed) call.record.host = service.name;
+    forwardRequest(permit, call, head, {
+      connector,
+      added: renamed ? `host: ${service.name}\r\n${trace}` : trace,
+      dropped: renamed ? HOST : 0,
+    });
+  }
+
+  #serveHttp(socket: Socket): void {
+    new HttpConnection(socket, this.#context, this, this.#unrouted());
+  }
+
+  #serveTcp(socket: Socket, route: ServiceRoute): void {
+    const context = this.#context;
+    const { service, port } = route;
+    const peer: { id: string | undefined } = { id: undefined };
+    const facts = new ServiceConnector(context, this.#pool, route);
+    const session = new TcpSession(socket, context, facts.unreached, () => {
+      const now = context.options.snapshots.current()?.upstreams.get(service.fqdn);
+      return now === undefined || peer.id === undefined || now.identities.has(peer.id);
+    });
+    const ruling = authorizeOutgoing(context.enforcement());
+    recordDecision(session.record, undefined, context.options.snapshots.current());
+    if (ruling.kind === 'refuse') return session.refuse(ruling.failure);
+    session.record.verdict = 'allow';
+    const endpoint = facts.choose();
+    if (endpoint === undefined) return session.refuse({ kind: 'no_healthy_endpoint' });
+    dialService(context, { service, port: port.port, endpoint }, (dialed) => {
+      if (dialed.kind === 'failed') {
+        facts.markDown(endpoint);
+        return session.refuse(dialed.failure);
+      }
+      peer.id = dialed.peer.id.text;
+      session.facts = facts.describe(dialed);
+      session.join(ruling.permit, dialed.socket);
+    });
+  }
+
+  // A snapshot's routes are its own: identities and ports may differ in the next one.
+  #known(host: string, snapshot: Snapshot | undefined): ServiceConnector | undefined {
+    if (snapshot !== this.#routesOf || this.#routes.size > MAX_ROUTES) {
+      this.#routes.clear();
+      this.#routesOf = snapshot;
+    }
+    return this.#routes.get(host);
+  }
+
+  #remember(
+    host: string,
+    service: UpstreamService,
+    snapshot: Snapshot | undefined,
+  ): ServiceConnector | undefined {
+    const named = /:(\d+)$/.exec(host)?.[1];
+    const wanted = this.#fixed === undefined ? named : (this.#fixed.port ?? service.ports[0]?.port);
+    const port = choosePort(service, wanted === undefined ? undefined : Number(wanted));
+    if (port === undefined) return undefined;
+    const connector = new ServiceConnector(this.#context, this.#pool, { service, port });
+    if (snapshot === this.#routesOf) this.#routes.set(host, connector);
+    return connector;
+  }
+
+  /** Records' constant part of calls that reach no service. */
+  #unrouted(): CallFacts {
+    const { metrics, snapshots, identity } = this.#context.options;
+    const snapshot = snapshots.current();
+    if (this.#unroutedFacts !== undefined && snapshot === this.#unroutedOf)
+      return this.#unroutedFacts;
+    this.#unroutedOf = snapshot;
+    this.#unroutedFacts = describeConnection(metrics, {
+      reporter: 'source',
+      protocol: 'http',
+      source: ownParty(snapshot, identity.current()),
+      sourceIp: undefined,
+      destination: UNKNOWN_PARTY,
+      destinationPort: 0,
+      sni: undefined,
+      tls: undefined,
+      peerSerial: undefined,
+    });
+    return this.#unroutedFacts;
+  }
+}
+
+const HOST = fieldSet(FIELD.HOST);

@@ -1,0 +1,76 @@
+import { UpstreamConnection, type UpstreamEvents } from './upstream-connection.ts';
+
+/** Idle connections kept for one server. */
+const MAX_IDLE = 256;
+const SWEEP_MS = 1_000;
+
+/** Idle connections by server, last used first, so that those not needed grow old and go. */
+export class ConnectionPool {
+  readonly #idle = new Map<string, UpstreamConnection[]>();
+  readonly #all = new Set<UpstreamConnection>();
+  readonly #keys = new WeakMap<UpstreamConnection, string>();
+  readonly #idleMs: () => number;
+  readonly #timer: NodeJS.Timeout;
+  #closed = false;
+
+  constructor(idleMs: () => number) {
+    this.#idleMs = idleMs;
+    this.#timer = setInterval(() => this.#sweep(), SWEEP_MS);
+    this.#timer.unref();
+  }
+
+  /** An idle connection to `key`, or undefined. */
+  take(key: string): UpstreamConnection | undefined {
+    return this.#idle.get(key)?.pop();
+  }
+
+  /** Registers what `make` builds; it comes back by itself whenever an exchange on it ended well. */
+  adopt(key: string, make: (events: UpstreamEvents) => UpstreamConnection): UpstreamConnection {
+    const connection = make({
+      onIdle: (idle) => this.#putBack(idle),
+      onGone: (gone) => this.#forget(gone),
+    });
+    this.#all.add(connection);
+    this.#keys.set(connection, key);
+    return connection;
+  }
+
+  /** Ends idle connections now and the others after their exchange. */
+  flush(): void {
+    for (const connection of this.#all) connection.retire();
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#timer);
+    this.flush();
+  }
+
+  #putBack(connection: UpstreamConnection): void {
+    const key = this.#keys.get(connection) ?? '';
+    const idle = this.#idle.get(key);
+    if (this.#closed || (idle !== undefined && idle.length >= MAX_IDLE))
+      return connection.destroy();
+    connection.idleSince = performance.now();
+    if (idle === undefined) this.#idle.set(key, [connection]);
+    else idle.push(connection);
+  }
+
+  #forget(connection: UpstreamConnection): void {
+    this.#all.delete(connection);
+    const key = this.#keys.get(connection) ?? '';
+    const idle = this.#idle.get(key);
+    const at = idle?.indexOf(connection) ?? -1;
+    if (at >= 0) idle?.splice(at, 1);
+    if (idle?.length === 0) this.#idle.delete(key);
+  }
+
+  #sweep(): void {
+    const oldest = performance.now() - this.#idleMs();
+    for (const idle of this.#idle.values()) {
+      for (const connection of idle.filter(({ idleSince }) => idleSince < oldest)) {
+        connection.retire();
+      }
+    }
+  }
+}

@@ -1,0 +1,103 @@
+import { EVENT } from '#telemetry';
+import { whyUnable } from './authorize.ts';
+import { createContext, DEFAULT_TIMEOUTS, type ProxyContext } from './context.ts';
+import { acceptInbound } from './inbound.ts';
+import { type Listener, listen } from './listen.ts';
+import type { Proxy, ProxyOptions } from './options.ts';
+import { OutboundCalls } from './outbound.ts';
+import { ConnectionPool } from './pool.ts';
+
+/** A server closes idle connections after its time-out; we let go of ours well before. */
+const IDLE_SHARE = 0.75;
+
+/** Opens the listeners of one workload's proxy; rejects if a port cannot be had. */
+export async function createProxy(options: ProxyOptions): Promise<Proxy> {
+  const context = createContext(options);
+  const pool = new ConnectionPool(
+    () => IDLE_SHARE * (options.snapshots.current()?.timeouts ?? DEFAULT_TIMEOUTS).idleMs,
+  );
+  const stopWatching = watchChanges(context, pool);
+  const listeners: Listener[] = [];
+  const stopListening = (): void => {
+    for (const listener of listeners.splice(0)) listener.close();
+  };
+  const close = async (): Promise<void> => {
+    stopListening();
+    stopWatching();
+    pool.close();
+    context.live.close();
+  };
+  try {
+    const ports = await openListeners(context, pool, listeners);
+    return {
+      ...ports,
+      ready: () => readiness(context),
+      async drain(timeoutMs) {
+        context.draining = true;
+        stopListening();
+        await context.live.drain(timeoutMs);
+        await close();
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function openListeners(
+  context: ProxyContext,
+  pool: ConnectionPool,
+  listeners: Listener[],
+): Promise<Pick<Proxy, 'inboundPort' | 'outboundPort' | 'upstreamPorts'>> {
+  const { listen: wanted, log } = context.options;
+  const open = async (...args: Parameters<typeof listen>): Promise<number> => {
+    const listener = await listen(...args);
+    listeners.push(listener);
+    return listener.port;
+  };
+  const inboundPort =
+    wanted.inbound &&
+    (await open(wanted.inbound, context, (socket) => acceptInbound(socket, context, pool)));
+  const calls = new OutboundCalls(context, pool);
+  const outboundPort =
+    wanted.outbound && (await open(wanted.outbound, context, (socket) => calls.accept(socket)));
+  const upstreamPorts: number[] = [];
+  for (const upstream of wanted.upstreams) {
+    const fixed = new OutboundCalls(context, pool, upstream);
+    const address = { host: '127.0.0.1', port: upstream.localPort };
+    upstreamPorts.push(await open(address, context, (socket) => fixed.accept(socket)));
+  }
+  log.info(EVENT.listening, { inboundPort, outboundPort, upstreamPorts });
+  return { inboundPort, outboundPort, upstreamPorts };
+}
+
+// INVARIANT: what changes is in force before the next event is handled; live connections included.
+function watchChanges(context: ProxyContext, pool: ConnectionPool): () => void {
+  const { snapshots, identity } = context.options;
+  const stopSnapshots = snapshots.onChange(() => context.live.judgeAgain());
+  const stopIdentity = identity.onChange(() => {
+    // Connections speak for the certificate with which they were made: the next call dials anew.
+    pool.flush();
+    context.live.judgeAgain();
+  });
+  return () => {
+    stopSnapshots();
+    stopIdentity();
+  };
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  no_snapshot: 'no policy has arrived yet',
+  no_identity: 'the workload has no certificate yet',
+  own_identity_expired: "the workload's certificate has expired",
+  policy_stale: 'the control plane was not heard of for longer than the staleness budget',
+};
+
+function readiness(context: ProxyContext): { ready: boolean; reason: string } {
+  if (context.draining) return { ready: false, reason: 'draining' };
+  const unable = whyUnable(context.enforcement());
+  if (unable === undefined) return { ready: true, reason: 'ready' };
+  return { ready: false, reason: REASONS[unable] ?? unable };
+}

@@ -1,0 +1,124 @@
+import type { WorkloadIdentity } from '#identity';
+import type { Decision } from '#policy';
+import type { Snapshot } from '#snapshot';
+import {
+  createRecordedConnection,
+  type EdgeCounters,
+  type ProxyMetrics,
+  type RecordedCall,
+  type RecordedConnection,
+  type RecordSink,
+} from '#telemetry';
+
+/** The parts of records and metrics that are the same for every call of one connection. */
+export type CallFacts = { readonly recorded: RecordedConnection; readonly edge: EdgeCounters };
+
+/** One side of a call as far as it is known. */
+export type Party = {
+  readonly id: string | undefined;
+  readonly service: string | undefined;
+  readonly namespace: string | undefined;
+};
+
+/** What `describeConnection` writes down. */
+export type ConnectionDescription = {
+  readonly reporter: 'destination' | 'source';
+  readonly protocol: 'http' | 'tcp';
+  readonly source: Party;
+  readonly sourceIp: string | undefined;
+  readonly destination: Party;
+  readonly destinationPort: number;
+  readonly sni: string | undefined;
+  readonly tls:
+    | { readonly version: string; readonly cipher: string; readonly group: string | undefined }
+    | undefined;
+  readonly peerSerial: string | undefined;
+};
+
+/** Nobody is known. */
+export const UNKNOWN_PARTY: Party = { id: undefined, service: undefined, namespace: undefined };
+
+/** Resolves records' constant text and metrics' counters once a connection. */
+export function describeConnection(metrics: ProxyMetrics, about: ConnectionDescription): CallFacts {
+  const { reporter, protocol, source, destination, tls } = about;
+  const recorded = createRecordedConnection({
+    kind: protocol,
+    reporter,
+    sourceId: source.id ?? null,
+    sourceService: source.service ?? null,
+    sourceIp: about.sourceIp ?? null,
+    destinationId: destination.id ?? null,
+    destinationService: destination.service ?? null,
+    destinationNamespace: destination.namespace ?? null,
+    destinationPort: about.destinationPort,
+    sni: about.sni ?? null,
+    tlsVersion: tls?.version ?? null,
+    tlsCipher: tls?.cipher ?? null,
+    tlsGroup: tls?.group ?? null,
+    peerSerial: about.peerSerial ?? null,
+  });
+  const edge = metrics.edge({
+    reporter,
+    sourceId: source.id ?? null,
+    sourceService: source.service ?? null,
+    sourceNamespace: source.namespace ?? null,
+    destinationId: destination.id ?? null,
+    destinationService: destination.service ?? null,
+    destinationNamespace: destination.namespace ?? null,
+    protocol,
+    mtls: tls !== undefined,
+  });
+  return { recorded, edge };
+}
+
+/** The workload itself as a party. */
+export function ownParty(
+  snapshot: Snapshot | undefined,
+  identity: WorkloadIdentity | undefined,
+): Party {
+  return {
+    id: (identity?.id ?? snapshot?.workload.id)?.text,
+    service: snapshot?.workload.service,
+    namespace: snapshot?.workload.namespace,
+  };
+}
+
+/** Empties a record for the next call. INVARIANT: a record denies until something allowed it. */
+export function resetRecord(record: RecordedCall): void {
+  record.policy = null;
+  record.rule = null;
+  record.denialId = null;
+  record.traceId = null;
+  record.spanId = null;
+  record.bytesIn = 0;
+  record.bytesOut = 0;
+  record.dryRun = undefined;
+  record.status = 0;
+  record.reason = null;
+  record.verdict = 'deny';
+}
+
+/** Writes into a record what was decided, and by which version. */
+export function recordDecision(
+  record: RecordedCall,
+  decision: Decision | undefined,
+  snapshot: Snapshot | undefined,
+): void {
+  record.policyVersion = snapshot?.version ?? null;
+  if (decision === undefined) return;
+  record.verdict = decision.verdict;
+  record.policy = decision.policy ?? null;
+  record.rule = decision.rule === undefined ? null : `${decision.rule}`;
+  record.dryRun = decision.dryRun.length === 0 ? undefined : decision.dryRun;
+}
+
+/** The last stage: hands a finished call to the access log and the metrics. */
+export function recordCall(
+  to: { readonly records: RecordSink; readonly metrics: ProxyMetrics },
+  facts: CallFacts,
+  record: RecordedCall,
+): void {
+  record.connection = facts.recorded;
+  to.records.record(record);
+  to.metrics.countCall(facts.edge, record);
+}

@@ -1,0 +1,206 @@
+import type { TLSSocket } from 'node:tls';
+import type { PeerSvid } from '#identity';
+import type { InboundPort, Snapshot, UpstreamPort, UpstreamService } from '#snapshot';
+import { findUpstream } from '#snapshot';
+import { ownFqdn, type ProxyContext } from './context.ts';
+import { dialService, dialTcp } from './dial.ts';
+import type { Connector, DialOutcome } from './http-connection.ts';
+import type { Endpoint } from './options.ts';
+import type { ConnectionPool } from './pool.ts';
+import { type CallFacts, describeConnection, ownParty } from './record.ts';
+import { UpstreamConnection } from './upstream-connection.ts';
+
+/** Attempts to connect, each to another endpoint; nothing of the request has been sent by then. */
+const MAX_ATTEMPTS = 3;
+/** An endpoint that could not be reached is left alone this long if there are others. */
+const DOWN_MS = 2_000;
+
+/**
+ * The service port that an incoming connection is for: the one its SNI names in Istio's form
+ * `outbound_.PORT_._.HOST`, else the only one there is; undefined if neither tells.
+ */
+export function inboundPortOf(
+  snapshot: Snapshot,
+  sni: string | undefined,
+): InboundPort | undefined {
+  const named = sni === undefined ? null : /^outbound_\.(\d{1,5})_\.[^_]*_\.(.+)$/.exec(sni);
+  if (named === null) return snapshot.inbound.length === 1 ? snapshot.inbound[0] : undefined;
+  // SECURITY: a name that is not ours came here by a wrong address; nobody else's policy applies.
+  if (named[2]?.toLowerCase() !== ownFqdn(snapshot)) return undefined;
+  const port = Number(named[1]);
+  return snapshot.inbound.find((inbound) => inbound.port === port);
+}
+
+/** The way to the workload's own application at `port` of 127.0.0.1. */
+export function applicationConnector(
+  context: ProxyContext,
+  pool: ConnectionPool,
+  port: number,
+): Connector {
+  const key = `127.0.0.1:${port}`;
+  return {
+    take: () => pool.take(key),
+    dial(done) {
+      dialTcp({ host: '127.0.0.1', port }, context.timeouts().connectMs, (dialed) => {
+        if (dialed.kind === 'failed') return done(dialed);
+        const connection = pool.adopt(
+          key,
+          (events) => new UpstreamConnection(dialed.socket, events),
+        );
+        done({ kind: 'connected', connection });
+      });
+    },
+  };
+}
+
+/** A port of a service that a call goes to. */
+export type ServiceRoute = { readonly service: UpstreamService; readonly port: UpstreamPort };
+
+/** The port of a service that `portNumber` names; without one 80, else its only port. */
+export function choosePort(
+  service: UpstreamService,
+  portNumber: number | undefined,
+): UpstreamPort | undefined {
+  const found = service.ports.find(({ port }) => port === (portNumber ?? 80));
+  if (found !== undefined || portNumber !== undefined) return found;
+  return service.ports.length === 1 ? service.ports[0] : undefined;
+}
+
+/** Finds the service of `host` in the snapshot or, for names that could be the mesh's, by asking. */
+export function findService(
+  context: ProxyContext,
+  host: string,
+  done: (service: UpstreamService | undefined) => void,
+): void {
+  const snapshot = context.options.snapshots.current();
+  const known = snapshot === undefined ? undefined : findUpstream(snapshot, host);
+  if (known !== undefined || snapshot === undefined) return done(known);
+  const name = host.replace(/:\d+$/, '');
+  if (!couldBeOurs(name, snapshot)) return done(undefined);
+  context.options.resolve(name).then(done, () => done(undefined));
+}
+
+// `NAME.NS`, `NAME.NS.svc`, `NAME.NS.svc.TD`: only these are ever asked for.
+function couldBeOurs(host: string, snapshot: Snapshot): boolean {
+  const [, , svc, ...domain] = host.split('.');
+  if (svc === undefined) return host.includes('.');
+  return svc === 'svc' && (domain.length === 0 || domain.join('.') === snapshot.trustDomain);
+}
+
+/** Ways to one port of a service over mutual TLS: endpoints in turn, connections kept. */
+export class ServiceConnector implements Connector {
+  readonly route: ServiceRoute;
+  /** Records' constant part while no server has been reached. */
+  readonly unreached: CallFacts;
+  readonly #context: ProxyContext;
+  readonly #pool: ConnectionPool;
+  readonly #name: string;
+  readonly #downUntil = new Map<string, number>();
+  #turn = 0;
+  #chosen: Endpoint | undefined;
+
+  constructor(context: ProxyContext, pool: ConnectionPool, route: ServiceRoute) {
+    this.route = route;
+    this.#context = context;
+    this.#pool = pool;
+    this.#name = `${route.service.fqdn}:${route.port.port}`;
+    this.unreached = this.describe(undefined);
+  }
+
+  take(): UpstreamConnection | undefined {
+    this.#chosen = this.choose();
+    if (this.#chosen === undefined) return undefined;
+    const key = this.#keyOf(this.#chosen);
+    for (;;) {
+      const connection = this.#pool.take(key);
+      if (connection === undefined) return undefined;
+      // Who may serve the name can have changed since the connection was made.
+      if (this.route.service.identities.has(connection.peerId ?? '')) return connection;
+      connection.destroy();
+    }
+  }
+
+  dial(done: (outcome: DialOutcome) => void): void {
+    const first = this.#chosen ?? this.choose();
+    if (first === undefined)
+      return done({ kind: 'failed', failure: { kind: 'no_healthy_endpoint' } });
+    this.#attempt(first, 1, done);
+  }
+
+  /** The next endpoint in turn that is not known to be down, or the next one if all are. */
+  choose(): Endpoint | undefined {
+    const { service, port } = this.route;
+    const endpoints = this.#context.options.endpoints(service, port.port);
+    const count = endpoints.length;
+    if (count <= 1) return endpoints[0];
+    this.#turn = (this.#turn + 1) % count;
+    for (let i = 0; i < count; i++) {
+      const endpoint = endpoints[(this.#turn + i) % count];
+      if (endpoint !== undefined && !this.#isDown(endpoint)) return endpoint;
+    }
+    return endpoints[this.#turn];
+  }
+
+  markDown(endpoint: Endpoint): void {
+    if (this.#downUntil.size > 1000) this.#downUntil.clear();
+    this.#downUntil.set(this.#keyOf(endpoint), this.#context.live.now + DOWN_MS);
+  }
+
+  #attempt(endpoint: Endpoint, attempt: number, done: (outcome: DialOutcome) => void): void {
+    const { service, port } = this.route;
+    dialService(this.#context, { service, port: port.port, endpoint }, (dialed) => {
+      if (dialed.kind === 'connected') {
+        const peer = { id: dialed.peer.id.text, facts: this.describe(dialed) };
+        const connection = this.#pool.adopt(
+          this.#keyOf(endpoint),
+          (events) => new UpstreamConnection(dialed.socket, events, peer),
+        );
+        return done({ kind: 'connected', connection });
+      }
+      this.markDown(endpoint);
+      const next = this.choose();
+      const again = attempt < MAX_ATTEMPTS && next !== undefined && !this.#isDown(next);
+      if (again) this.#attempt(next, attempt + 1, done);
+      else done(dialed);
+    });
+  }
+
+  /** Records' constant part for calls over `dialed`, or for those that reached nobody. */
+  describe(dialed: { readonly socket: TLSSocket; readonly peer: PeerSvid } | undefined): CallFacts {
+    const { service, port } = this.route;
+    const { options } = this.#context;
+    return describeConnection(options.metrics, {
+      reporter: 'source',
+      protocol: port.protocol,
+      source: ownParty(options.snapshots.current(), options.identity.current()),
+      sourceIp: undefined,
+      destination: {
+        id: dialed?.peer.id.text,
+        service: service.name,
+        namespace: service.namespace,
+      },
+      destinationPort: port.port,
+      sni: undefined,
+      tls: dialed === undefined ? undefined : tlsFacts(dialed.socket),
+      peerSerial: dialed?.peer.serial,
+    });
+  }
+
+  #isDown(endpoint: Endpoint): boolean {
+    const until = this.#downUntil.get(this.#keyOf(endpoint));
+    return until !== undefined && until > this.#context.live.now;
+  }
+
+  #keyOf(endpoint: Endpoint): string {
+    return `${this.#name}@${endpoint.host}:${endpoint.port}`;
+  }
+}
+
+function tlsFacts(socket: TLSSocket): {
+  version: string;
+  cipher: string;
+  group: string | undefined;
+} {
+  const group = (socket.getEphemeralKeyInfo() as { readonly name?: string } | null)?.name;
+  return { version: socket.getProtocol() ?? '', cipher: socket.getCipher().name, group };
+}

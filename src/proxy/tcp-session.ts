@@ -1,0 +1,119 @@
+import type { Socket } from 'node:net';
+import { createRecordedCall, type RecordedCall } from '#telemetry';
+import type { Permit } from './authorize.ts';
+import type { ProxyContext } from './context.ts';
+import { forwardConnection } from './forward.ts';
+import type { Live } from './live.ts';
+import { type CallFacts, recordCall } from './record.ts';
+import type { Failure } from './respond.ts';
+
+/** A connection that is judged once, joined with its server, and judged again when policy changes. */
+export class TcpSession implements Live {
+  deadlineAt = 0;
+  facts: CallFacts;
+  readonly record: RecordedCall;
+  readonly #caller: Socket;
+  readonly #context: ProxyContext;
+  readonly #mayGoOn: () => boolean;
+  readonly #startedAt = performance.now();
+  #server: Socket | undefined;
+  #done = false;
+
+  /** Registers the connection; nothing of it is read before `join`. */
+  constructor(caller: Socket, context: ProxyContext, facts: CallFacts, mayGoOn: () => boolean) {
+    this.#caller = caller;
+    this.#context = context;
+    this.#mayGoOn = mayGoOn;
+    this.facts = facts;
+    this.record = createRecordedCall(facts.recorded);
+    this.record.startedAt = context.options.clock();
+    facts.edge.opened++;
+    context.live.add(this);
+    caller.on('error', () => {
+      // Told by `close`, which always follows.
+    });
+    caller.on('close', () => this.#onClose());
+  }
+
+  get ended(): boolean {
+    return this.#done;
+  }
+
+  /** Joins it with its server under a permit. */
+  join(permit: Permit, server: Socket): void {
+    if (this.#done) {
+      server.destroy();
+      return;
+    }
+    this.#server = server;
+    server.on('error', () => {
+      // Told by `close`, which always follows.
+    });
+    this.#touch();
+    forwardConnection(permit, this.#caller, server, {
+      onCallerBytes: (count) => {
+        this.record.bytesIn += count;
+        this.#touch();
+      },
+      onServerBytes: (count) => {
+        this.record.bytesOut += count;
+        this.#touch();
+      },
+    });
+  }
+
+  /** Ends it with a reset, as a TCP caller is told of failures. */
+  refuse(failure: Failure): void {
+    this.#context.options.metrics.refused(failure.detail ?? failure.kind).value++;
+    this.record.reason = failure.kind;
+    this.record.denialId = failure.denialId ?? null;
+    this.#cut();
+  }
+
+  expire(): void {
+    this.destroy();
+  }
+
+  judgeAgain(): void {
+    if (this.#done || this.#mayGoOn()) return;
+    this.record.verdict = 'deny';
+    this.record.reason = 'policy_denied';
+    this.#cut();
+  }
+
+  drain(): void {
+    // A TCP session has no end that we could know of: it lasts until the drain's own time is over.
+  }
+
+  destroy(): void {
+    this.#caller.destroy();
+    this.#onClose();
+  }
+
+  #cut(): void {
+    this.#server?.destroy();
+    reset(this.#caller);
+    this.#onClose();
+  }
+
+  #touch(): void {
+    this.deadlineAt = this.#context.live.now + this.#context.timeouts().idleMs;
+  }
+
+  #onClose(): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#context.live.remove(this);
+    this.facts.edge.closed++;
+    const { record } = this;
+    record.durationUs = Math.round((performance.now() - this.#startedAt) * 1000);
+    recordCall(this.#context.options, this.facts, record);
+  }
+}
+
+/** Ends a connection so that its peer sees a failure and not the end of the data. */
+export function reset(socket: Socket): void {
+  // A TLS connection ends with its alert; only a plain one can be reset through Node.js.
+  if ('encrypted' in socket) socket.destroy();
+  else socket.resetAndDestroy();
+}

@@ -1,0 +1,178 @@
+import type { Socket } from 'node:net';
+import { BodyReader, createResponseReader, type ResponseHead } from '#protocol';
+import type { CallFacts } from './record.ts';
+
+/** The exchange that an upstream connection is answering. Bytes handed over are not kept. */
+export type AnswerSink = {
+  readonly method: string;
+  /** All of the request has been written: the connection may serve another one afterwards. */
+  readonly requestComplete: boolean;
+  readonly onResponseHead: (head: ResponseHead, part: BodyPart) => void;
+  readonly onResponseBody: (part: BodyPart) => void;
+  /** More of the request may be written. */
+  readonly onUpstreamDrain: () => void;
+  /** `untouched`: not one byte of an answer came. */
+  readonly onUpstreamFailure: (detail: string, untouched: boolean) => void;
+};
+
+/** Body bytes `chunk[start, end)`, with which the message ends if `last`. */
+export type BodyPart = {
+  readonly chunk: Buffer;
+  readonly start: number;
+  readonly end: number;
+  readonly last: boolean;
+};
+
+/** What a connection tells its pool. */
+export type UpstreamEvents = {
+  readonly onIdle: (connection: UpstreamConnection) => void;
+  readonly onGone: (connection: UpstreamConnection) => void;
+};
+
+const NOTHING = Buffer.alloc(0);
+
+/** One HTTP/1.1 connection to a server: answers one exchange at a time, strictly read. */
+export class UpstreamConnection {
+  /** SPIFFE ID and serial of a verified server; undefined for the own application. */
+  readonly peerId: string | undefined;
+  /** Records' constant part for calls over this connection; undefined where the caller's side has it. */
+  readonly facts: CallFacts | undefined;
+  /** Exchanges begun, so that a first failure is told from a stale connection. */
+  begun = 0;
+  /** When it became idle, on the pool's clock. */
+  idleSince = 0;
+  readonly #socket: Socket;
+  readonly #events: UpstreamEvents;
+  readonly #reader = createResponseReader();
+  readonly #body = new BodyReader();
+  #sink: AnswerSink | undefined;
+  #hasHead = false;
+  #touched = false;
+  #reusable = true;
+
+  constructor(
+    socket: Socket,
+    events: UpstreamEvents,
+    peer?: { readonly id: string; readonly facts: CallFacts },
+  ) {
+    this.#socket = socket;
+    this.#events = events;
+    this.peerId = peer?.id;
+    this.facts = peer?.facts;
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    socket.on('end', () => this.#onEnd());
+    socket.on('drain', () => this.#sink?.onUpstreamDrain());
+    socket.on('error', () => {
+      // Told by `close`, which always follows.
+    });
+    socket.on('close', () => this.#onClose());
+  }
+
+  /** Starts an exchange with the head and first body bytes; false if writing should pause. */
+  begin(sink: AnswerSink, message: Buffer): boolean {
+    this.#sink = sink;
+    this.#hasHead = false;
+    this.#touched = false;
+    this.begun++;
+    return this.#socket.write(message);
+  }
+
+  /** Writes more of the request's body; false if writing should pause. */
+  write(bytes: Buffer): boolean {
+    return this.#socket.write(bytes);
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** No exchange will be begun on it any more; one under way goes on. */
+  retire(): void {
+    this.#reusable = false;
+    if (this.#sink === undefined) this.destroy();
+  }
+
+  /** Ends it with whatever is under way, without telling the exchange. */
+  destroy(): void {
+    this.#sink = undefined;
+    this.#reusable = false;
+    this.#socket.destroy();
+  }
+
+  #onData(chunk: Buffer): void {
+    let at = 0;
+    while (at < chunk.length) {
+      const sink = this.#sink;
+      // SECURITY: bytes that nobody asked for would become the answer to somebody's next request.
+      if (sink === undefined) return this.destroy();
+      this.#touched = true;
+      const next = this.#hasHead
+        ? this.#takeBody(sink, chunk, at)
+        : this.#takeHead(sink, chunk, at);
+      if (next < 0) return;
+      at = next;
+    }
+  }
+
+  #takeHead(sink: AnswerSink, chunk: Buffer, from: number): number {
+    const head = this.#reader.read(chunk, from, sink.method);
+    if (head.kind === 'more') return chunk.length;
+    if (head.kind === 'refuse') return this.#fail(head.error);
+    const start = from + head.consumed;
+    if (head.interim) {
+      sink.onResponseHead(head, { chunk, start, end: start, last: false });
+      return start;
+    }
+    this.#body.start(head.framing);
+    const end = this.#body.read(chunk, start);
+    if (this.#body.error !== undefined) return this.#fail(this.#body.error);
+    this.#hasHead = true;
+    this.#reusable &&= head.keepAlive;
+    const last = this.#body.complete;
+    if (last) this.#release(end < chunk.length);
+    sink.onResponseHead(head, { chunk, start, end, last });
+    return end;
+  }
+
+  #takeBody(sink: AnswerSink, chunk: Buffer, start: number): number {
+    const end = this.#body.read(chunk, start);
+    if (this.#body.error !== undefined) return this.#fail(this.#body.error);
+    const last = this.#body.complete;
+    if (last) this.#release(end < chunk.length);
+    sink.onResponseBody({ chunk, start, end, last });
+    return end;
+  }
+
+  // Before the exchange is told, so that its connection is there for the next one.
+  #release(moreCame: boolean): void {
+    const sink = this.#sink;
+    this.#sink = undefined;
+    if (moreCame || !this.#reusable || sink?.requestComplete !== true) this.destroy();
+    else this.#events.onIdle(this);
+  }
+
+  #onEnd(): void {
+    const sink = this.#sink;
+    if (sink !== undefined && this.#hasHead && this.#body.end()) {
+      this.#sink = undefined;
+      this.destroy();
+      sink.onResponseBody({ chunk: NOTHING, start: 0, end: 0, last: true });
+    } else this.#fail('closed');
+  }
+
+  #onClose(): void {
+    this.#fail('closed');
+    this.#events.onGone(this);
+  }
+
+  #fail(detail: string): -1 {
+    const sink = this.#sink;
+    this.destroy();
+    sink?.onUpstreamFailure(detail, !this.#touched);
+    return -1;
+  }
+}
