@@ -4,7 +4,8 @@ import type { Diagnostic, Problem } from './diagnostic.ts';
 import type { AuthoredResource } from './parse.ts';
 import type { PeerAuthenticationResource } from './peer-authentication.ts';
 import { type Resource, resourceKey } from './resource.ts';
-import { createWorld } from './world.ts';
+import { bySourceOrder } from './source.ts';
+import { createWorld, type World } from './world.ts';
 
 /**
  * Problems that show only between resources: those at hand, over those that are live already and
@@ -26,18 +27,30 @@ export function crossCheck(
   const world = createWorld(all);
   const namespaceWide = namespaceWidePeerAuthentications(all);
   for (const authored of byKey.values()) {
-    const report = reporter(authored, diagnostics);
-    const { resource } = authored;
-    if (resource.kind === 'AuthorizationPolicy') checkPolicyAgainst(world, resource, report);
-    if (resource.kind !== 'PeerAuthentication') continue;
-    checkSelection(world, resource, report);
-    if (!selectsAll(resource)) continue;
-    const rival = namespaceWide
-      .get(resource.metadata.namespace)
-      ?.find((other) => other !== resource.metadata.name);
-    if (rival !== undefined) report('error', ['metadata', 'name'], ambiguous(rival));
+    const own: Diagnostic[] = [];
+    const report = reporter(authored, own);
+    checkOne(authored.resource, { world, namespaceWide, report });
+    diagnostics.push(...own.sort(bySourceOrder));
   }
   return diagnostics;
+}
+
+function checkOne(
+  resource: Resource,
+  options: {
+    readonly world: World;
+    readonly namespaceWide: ReadonlyMap<string, readonly string[]>;
+    readonly report: ReportAt;
+  },
+): void {
+  const { world, namespaceWide, report } = options;
+  if (resource.kind === 'AuthorizationPolicy') checkPolicyAgainst(world, resource, report);
+  if (resource.kind !== 'PeerAuthentication') return;
+  checkSelection(world, resource, report);
+  if (!selectsAll(resource)) return;
+  const { name, namespace } = resource.metadata;
+  const rival = namespaceWide.get(namespace)?.find((other) => other !== name);
+  if (rival !== undefined) report('error', ['metadata', 'name'], ambiguous(rival));
 }
 
 function fullKey(resource: Resource): string {

@@ -1,4 +1,5 @@
 import {
+  type Alias,
   isAlias,
   isMap,
   isScalar,
@@ -17,6 +18,8 @@ const MAX_EXPANDED_NODES = 20_000;
 
 type Conversion = {
   readonly report: Report;
+  /** Where in the file the parsed text begins. */
+  readonly offset: number;
   /** Anchors whose node is complete, so that an alias inside its own anchor finds nothing. */
   readonly anchors: Map<string, Sized>;
   usesAliases: boolean;
@@ -25,12 +28,20 @@ type Conversion = {
 /** A node and the number of nodes a walk through it visits, aliases unfolded. */
 type Sized = { readonly node: Node; readonly size: number };
 
-/** Turns a composed YAML document into plain nodes; undefined after an error that makes it unreadable. */
-export function nodeFromYaml(root: ParsedNode, report: Report): Node | undefined {
-  const conversion: Conversion = { report, anchors: new Map(), usesAliases: false };
+/**
+ * Turns a composed YAML document into plain nodes whose ranges are moved by `offset`; undefined
+ * after an error that makes it unreadable. Reports are relative to the parsed text.
+ */
+export function nodeFromYaml(options: {
+  readonly root: ParsedNode;
+  readonly offset: number;
+  readonly report: Report;
+}): Node | undefined {
+  const { root, offset, report } = options;
+  const conversion: Conversion = { report, offset, anchors: new Map(), usesAliases: false };
   const { node, size } = convert(root, conversion);
   if (!conversion.usesAliases || size <= MAX_EXPANDED_NODES) return node;
-  report.error(rangeOf(root), {
+  report.error(textRange(root), {
     code: 'alias_expansion',
     message: `aliases unfold the document to more than ${MAX_EXPANDED_NODES} values`,
     help: 'write the repeated parts out, or split the resource',
@@ -40,25 +51,26 @@ export function nodeFromYaml(root: ParsedNode, report: Report): Node | undefined
 
 function convert(yaml: ParsedNode | null, conversion: Conversion): Sized {
   if (yaml === null) return leaf(null, '', [0, 0]);
-  if (isAlias(yaml)) return followAlias(yaml.source, rangeOf(yaml), conversion);
+  if (isAlias(yaml)) return followAlias(yaml, conversion);
   let sized: Sized;
   if (isMap(yaml)) sized = convertMap(yaml as YAMLMap.Parsed, conversion);
   else if (isSeq(yaml)) sized = convertList(yaml as YAMLSeq.Parsed, conversion);
-  else sized = convertScalar(yaml as Scalar.Parsed);
+  else sized = convertScalar(yaml as Scalar.Parsed, conversion);
   if (yaml.anchor !== undefined) conversion.anchors.set(yaml.anchor, sized);
   return sized;
 }
 
-function followAlias(name: string, at: Range, conversion: Conversion): Sized {
+function followAlias(alias: Alias.Parsed, conversion: Conversion): Sized {
+  const name = alias.source;
   conversion.usesAliases = true;
   const target = conversion.anchors.get(name);
   if (target !== undefined) return target;
-  conversion.report.error(at, {
+  conversion.report.error(textRange(alias), {
     code: 'yaml_syntax',
     message: `the alias ${quote(`*${name}`)} has no anchor before it`,
     help: `mark the value it stands for with \`&${name.slice(0, 60)}\`, or put the text in quotes if a star is meant`,
   });
-  return leaf(null, '', at);
+  return leaf(null, '', fileRange(alias, conversion));
 }
 
 function convertMap(yaml: YAMLMap.Parsed, conversion: Conversion): Sized {
@@ -66,15 +78,15 @@ function convertMap(yaml: YAMLMap.Parsed, conversion: Conversion): Sized {
   const seen = new Set<string>();
   let size = 1;
   for (const { key, value } of yaml.items) {
-    const keyRange = rangeOf(key);
+    const keyRange = fileRange(key, conversion);
     const name = keyText(key);
     if (name === undefined) {
-      conversion.report.error(keyRange, COMPLEX_KEY);
+      conversion.report.error(textRange(key), COMPLEX_KEY);
       continue;
     }
     const item = convert(value, conversion);
     size += item.size;
-    if (seen.has(name)) conversion.report.error(keyRange, duplicateKey(name));
+    if (seen.has(name)) conversion.report.error(textRange(key), duplicateKey(name));
     // A missing value has no place of its own: it is shown at its key.
     else
       entries.push({
@@ -84,7 +96,7 @@ function convertMap(yaml: YAMLMap.Parsed, conversion: Conversion): Sized {
       });
     seen.add(name);
   }
-  return { node: { kind: 'map', entries, range: rangeOf(yaml) }, size };
+  return { node: { kind: 'map', entries, range: fileRange(yaml, conversion) }, size };
 }
 
 function convertList(yaml: YAMLSeq.Parsed, conversion: Conversion): Sized {
@@ -94,16 +106,16 @@ function convertList(yaml: YAMLSeq.Parsed, conversion: Conversion): Sized {
     size += sized.size;
     return sized.node;
   });
-  return { node: { kind: 'list', items, range: rangeOf(yaml) }, size };
+  return { node: { kind: 'list', items, range: fileRange(yaml, conversion) }, size };
 }
 
-function convertScalar(yaml: Scalar.Parsed): Sized {
+function convertScalar(yaml: Scalar.Parsed, conversion: Conversion): Sized {
   const { value } = yaml;
   const isPlain = value === null || ['string', 'number', 'boolean'].includes(typeof value);
   return leaf(
     isPlain ? (value as ScalarNode['value']) : String(value),
     yaml.source ?? '',
-    rangeOf(yaml),
+    fileRange(yaml, conversion),
   );
 }
 
@@ -121,8 +133,15 @@ function keyText(key: ParsedNode | null): string | undefined {
   return typeof key.value === 'string' ? key.value : (key.source ?? undefined);
 }
 
-function rangeOf(yaml: ParsedNode | null): Range {
+/** The place of a node in the parsed text. */
+function textRange(yaml: ParsedNode | null): Range {
   return yaml === null ? [0, 0] : [yaml.range[0], yaml.range[1]];
+}
+
+/** The place of a node in the file. */
+function fileRange(yaml: ParsedNode | null, { offset }: Conversion): Range {
+  const [start, end] = textRange(yaml);
+  return [start + offset, end + offset];
 }
 
 function duplicateKey(name: string): Problem {

@@ -4,7 +4,7 @@ import { locate, nodeFromJson } from './node.ts';
 import { type ReadOptions, readResource } from './read-resource.ts';
 import { MAX_DEPTH, readYaml } from './read-yaml.ts';
 import type { Resource } from './resource.ts';
-import { createReport, createSource } from './source.ts';
+import { bySourceOrder, createReport, createSource } from './source.ts';
 
 /** A resource together with the text it was written as. */
 export type AuthoredResource = {
@@ -96,7 +96,7 @@ function parseFile(options: {
     };
     resources.push({ resource, file: options.file, position, span, text });
   }
-  options.diagnostics.push(...own.sort((a, b) => a.line - b.line || a.column - b.column));
+  options.diagnostics.push(...own.sort(bySourceOrder));
   return resources;
 }
 

@@ -81,10 +81,11 @@ function readKind(root: MapNode, report: Report): Kind | undefined {
     });
     return undefined;
   }
-  const value = written.value.kind === 'scalar' ? written.value.value : undefined;
-  const kind = KINDS.find((kind) => kind === value);
-  if (kind === undefined)
-    report.error(headOf(written.value), unknownKind(typeof value === 'string' ? value : ''));
+  const word = plainText(root, 'kind');
+  const kind = KINDS.find((kind) => kind === word);
+  if (kind === undefined) {
+    report.error(headOf(written.value), word === undefined ? KIND_IS_TEXT : unknownKind(word));
+  }
   return kind;
 }
 
@@ -111,6 +112,12 @@ function plainText(node: Node | undefined, key: string): string | undefined {
     ? value.value
     : undefined;
 }
+
+const KIND_IS_TEXT: Problem = {
+  code: 'wrong_type',
+  message: 'the kind is not text',
+  help: `write one of ${KINDS.map((kind) => `\`${kind}\``).join(', ')}`,
+};
 
 const NOT_A_RESOURCE: Problem = {
   code: 'wrong_type',

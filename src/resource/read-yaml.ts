@@ -1,4 +1,4 @@
-import { Composer, type CST, type Document, type ParsedNode, Parser } from 'yaml';
+import { Composer, type CST, type Document, type ParsedNode, Parser, visit } from 'yaml';
 import type { Problem, Range, Report } from './diagnostic.ts';
 import type { Node } from './node.ts';
 import { nodeFromYaml } from './node-from-yaml.ts';
@@ -11,60 +11,118 @@ export type ReadDocument = { readonly root: Node; readonly text: string };
 /** The deepest nesting a resource may have; Istio's deepest is ten. */
 export const MAX_DEPTH = 32;
 const MAX_DOCUMENT_LENGTH = 1024 * 1024;
+const MAX_PARTS = 100_000;
 const MAX_DOCUMENTS = 10_000;
 
 /** Reads the documents of a file, reporting those that are not well-formed; never throws. */
 export function readYaml(source: Source, report: Report): readonly ReadDocument[] {
-  if (!isReadable(source, report)) return [];
+  const strange = source.text.search(UNREADABLE);
+  if (strange >= 0) {
+    report.error([strange, strange + 1], NOT_TEXT);
+    return [];
+  }
+  const documents: ReadDocument[] = [];
+  let count = 0;
+  for (const range of documentRanges(source.text)) {
+    if (++count > MAX_DOCUMENTS) {
+      report.error(range, TOO_MANY_DOCUMENTS);
+      return documents;
+    }
+    documents.push(...readRange(source.text, range, report));
+  }
+  return documents;
+}
+
+/** Reads the text of one document; there may be more in it, as `...` may separate documents too. */
+function readRange(text: string, range: Range, report: Report): readonly ReadDocument[] {
+  const [start, end] = range;
+  const part = text.slice(start, end);
+  if (part.length > MAX_DOCUMENT_LENGTH || countParts(part) > MAX_PARTS) {
+    report.error([start, start], TOO_LARGE);
+    return [];
+  }
+  const placed: Report = {
+    error: (at, problem) => report.error([at[0] + start, at[1] + start], problem),
+    warn: (at, problem) => report.warn([at[0] + start, at[1] + start], problem),
+    errorCount: report.errorCount,
+  };
   try {
-    return composeAll(source, report);
+    return composeAll({ text: part, offset: start, report: placed });
   } catch {
-    // The library's promise is to collect errors; should it break it, the file is refused.
-    report.error([0, 0], {
-      code: 'yaml_syntax',
-      message: 'the file cannot be read as YAML',
-      help: 'reduce it to a part that can be read, and add the rest step by step',
-    });
+    // The library's promise is to collect errors; should it break it, the document is refused.
+    placed.error([0, 0], UNREADABLE_YAML);
     return [];
   }
 }
 
-function isReadable(source: Source, report: Report): boolean {
-  const { text } = source;
-  const strange = text.search(UNREADABLE);
-  if (strange >= 0) {
-    report.error([strange, strange + 1], {
-      code: 'not_text',
-      message: 'the file is not UTF-8 text here',
-      help: 'save the file with the encoding UTF-8',
-    });
-    return false;
-  }
-  const large = largeDocumentAt(text);
-  if (large === undefined) return true;
-  report.error([large, large], {
-    code: 'document_too_large',
-    message: 'the document that begins here is larger than 1 MiB',
-    help: 'write fewer rules to a policy, or split it into several',
-  });
-  return false;
-}
+/** A part of a file and where in it the part begins; reports are relative to the part. */
+type Part = { readonly text: string; readonly offset: number; readonly report: Report };
 
 // A replacement character is what decoding leaves of bytes that are not UTF-8; a NUL is UTF-16 or binary.
 const UNREADABLE = /[\0\uFFFD]/;
 
-/** The offset of a document beyond the limit; a line that begins with `---` starts one (YAML 9.1.2). */
-function largeDocumentAt(text: string): number | undefined {
+const NOT_TEXT: Problem = {
+  code: 'not_text',
+  message: 'the file is not UTF-8 text here',
+  help: 'save the file with the encoding UTF-8',
+};
+
+const UNREADABLE_YAML: Problem = {
+  code: 'yaml_syntax',
+  message: 'the document cannot be read as YAML',
+  help: 'reduce it to a part that can be read, and add the rest step by step',
+};
+
+const TOO_LARGE: Problem = {
+  code: 'document_too_large',
+  message: `the document that begins here is larger than 1 MiB or has more than ${MAX_PARTS} parts`,
+  help: 'split the resource into several',
+};
+
+/**
+ * Where documents begin and end: a line of `---`, or `---` and a space, starts one (YAML 9.1.2), even
+ * within quotes. Splitting here first keeps an open quote from swallowing the documents after it.
+ */
+function* documentRanges(text: string): Generator<Range> {
   let start = 0;
-  while (text.length - start > MAX_DOCUMENT_LENGTH) {
-    const next = text.indexOf('\n---', start);
-    if (next < 0 || next - start > MAX_DOCUMENT_LENGTH) return start;
-    start = next + 1;
+  for (let at = text.indexOf('\n---'); at >= 0; at = text.indexOf('\n---', at + 1)) {
+    // What precedes the marker may be the document's own directives.
+    if (text.charCodeAt(at + 4) > SPACE || isDirectives(text.slice(start, at))) continue;
+    yield [start, at + 1];
+    start = at + 1;
   }
-  return undefined;
+  yield [start, text.length];
 }
 
-function composeAll(source: Source, report: Report): readonly ReadDocument[] {
+function isDirectives(text: string): boolean {
+  return text.length < 1000 && /^(?:[ \t]*(?:#.*)?\r?\n)*%/.test(text) && !/^[^%#\s]/m.test(text);
+}
+
+/**
+ * SECURITY: the parser makes objects of several hundred bytes for each line, item and bracket, so
+ * a megabyte of commas would take a gigabyte. They are counted before it sees the text.
+ */
+function countParts(text: string): number {
+  let parts = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (ALWAYS_PART[code] === 1) parts++;
+    else if (BEFORE_SPACE[code] === 1 && text.charCodeAt(i + 1) <= SPACE) parts++;
+  }
+  return parts;
+}
+
+const SPACE = 32;
+const ALWAYS_PART = flags('\n,[]{}&!*#|>');
+const BEFORE_SPACE = flags('-:?');
+
+function flags(characters: string): Uint8Array {
+  const set = new Uint8Array(128);
+  for (const character of characters) set[character.charCodeAt(0)] = 1;
+  return set;
+}
+
+function composeAll(part: Part): readonly ReadDocument[] {
   const composer = new Composer({
     version: '1.2',
     // SECURITY: the library compares every key with every other; ours is linear and knows the place.
@@ -72,50 +130,53 @@ function composeAll(source: Source, report: Report): readonly ReadDocument[] {
     resolveKnownTags: false,
     prettyErrors: false,
     logLevel: 'silent',
-    keepSourceTokens: false,
   });
-  const documents: ReadDocument[] = [];
-  let end = 0;
-  let count = 0;
-  const take = (document: Document.Parsed) => {
-    const read = readDocument({ document, source, report, start: end });
-    end = document.range[2];
-    if (read !== undefined) documents.push(read);
-  };
-  for (const token of new Parser().parse(source.text)) {
+  const composed: Document.Parsed[] = [];
+  for (const token of new Parser().parse(part.text)) {
     if (isDeeperThan(token, MAX_DEPTH)) {
-      report.error([token.offset, token.offset], TOO_DEEP);
-      return documents;
+      part.report.error([token.offset, token.offset], TOO_DEEP);
+      return [];
     }
-    if (token.type === 'document' && ++count > MAX_DOCUMENTS) {
-      report.error([token.offset, token.offset], TOO_MANY_DOCUMENTS);
-      return documents;
-    }
-    for (const document of composer.next(token)) take(document as Document.Parsed);
+    composed.push(...(composer.next(token) as Iterable<Document.Parsed>));
   }
-  for (const document of composer.end(false, source.text.length)) take(document as Document.Parsed);
-  return documents;
+  composed.push(...(composer.end(false, part.text.length) as Iterable<Document.Parsed>));
+  let start = 0;
+  return composed.flatMap((document) => {
+    const read = readDocument(document, part, start);
+    start = document.range[2];
+    return read ?? [];
+  });
 }
 
-function readDocument(options: {
-  readonly document: Document.Parsed;
-  readonly source: Source;
-  readonly report: Report;
-  readonly start: number;
-}): ReadDocument | undefined {
-  const { document, source, report, start } = options;
-  for (const { code, message, pos } of [...document.errors, ...document.warnings]) {
-    report.error(visible(source.text, pos), yamlSyntaxProblem(code, message));
+function readDocument(
+  document: Document.Parsed,
+  part: Part,
+  start: number,
+): ReadDocument | undefined {
+  const { text, offset, report } = part;
+  const problems = [...document.errors, ...document.warnings];
+  for (const { code, message, pos } of problems) {
+    const open = /^Missing closing .*quote/.test(message) ? openQuote(document) : undefined;
+    report.error(open ?? visible(text, pos), yamlSyntaxProblem(code, message));
   }
-  if (document.errors.length > 0 || document.warnings.length > 0) return undefined;
   const contents = document.contents as ParsedNode | null;
-  if (contents === null || isNothing(contents)) return undefined;
-  const root = nodeFromYaml(contents, report);
+  if (problems.length > 0 || contents === null || isNothing(contents)) return undefined;
+  const root = nodeFromYaml({ root: contents, offset, report });
   if (root === undefined) return undefined;
-  const text = source.text
-    .slice(start, document.range[2])
-    .replace(/^(?:\.\.\.|---)?[ \t]*\r?\n/, '');
-  return { root, text };
+  const own = text.slice(start, document.range[2]).replace(/^(?:\.\.\.|---)?[ \t]*\r?\n/, '');
+  return { root, text: own };
+}
+
+/** Where the last quoted text of a document begins, which is the one that does not end. */
+function openQuote(document: Document.Parsed): Range | undefined {
+  let at: Range | undefined;
+  visit(document, {
+    Scalar(_key, node) {
+      if (node.type?.startsWith('QUOTE') === true && node.range)
+        at = [node.range[0], node.range[1]];
+    },
+  });
+  return at;
 }
 
 /** Whether a document is empty, or nothing but comments. */
@@ -123,10 +184,10 @@ function isNothing(contents: ParsedNode): boolean {
   return 'value' in contents && contents.value === null && contents.range[0] === contents.range[1];
 }
 
-/** Moves an error's place back over white space, so that it lies on a line that shows something. */
+/** Moves the place of an error at a line's end to what is before it, so that something is underlined. */
 function visible(text: string, pos: readonly [number, number]): Range {
   let at = Math.min(pos[0], text.length);
-  if (at < text.length && !/\s/.test(text[at] ?? '')) return [at, Math.max(at + 1, pos[1])];
+  if (at < text.length && !/[\r\n]/.test(text[at] ?? '')) return [at, Math.max(at + 1, pos[1])];
   while (at > 0 && /\s/.test(text[at - 1] ?? '')) at--;
   return at === 0 ? [pos[0], pos[1]] : [at - 1, at];
 }

@@ -157,12 +157,15 @@ export function oneOf<const T extends string>(
   return text((value) => {
     if ((words as readonly string[]).includes(value)) return undefined;
     const list = words.map((word) => `\`${word}\``).join(', ');
-    const guess = nearest(value, words);
+    const guess = words.length === 1 ? undefined : nearest(value, words);
     return (
       explain(value) ?? {
         code: 'bad_value',
-        message: `${quote(value)} is none of ${list}`,
-        help: guess === undefined ? `write one of ${list}` : `did you mean \`${guess}\`?`,
+        message: `${quote(value)} is ${words.length === 1 ? 'not' : 'none of'} ${list}`,
+        help:
+          guess === undefined
+            ? `write ${words.length === 1 ? '' : 'one of '}${list}`
+            : `did you mean \`${guess}\`?`,
       }
     );
   }) as Reader<T>;
@@ -194,7 +197,7 @@ export function quote(value: string): string {
 const EMPTY_LIST: Problem = {
   code: 'empty_value',
   message: 'the list is empty',
-  help: 'an empty list would mean no condition at all: write at least one item, or remove the field',
+  help: 'write at least one item, or remove the field: in a policy an empty list would mean no condition',
 };
 
 function tooManyItems(count: number, most: number): Problem {

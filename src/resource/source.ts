@@ -27,6 +27,11 @@ export function createSource(file: string, rawText: string): Source {
   };
 }
 
+/** Compares diagnostics of one file by their place. */
+export function bySourceOrder(a: Diagnostic, b: Diagnostic): number {
+  return a.line - b.line || a.column - b.column;
+}
+
 /** A report that appends to `diagnostics`, up to a bound that the last entry names. */
 export function createReport(source: Source, diagnostics: Diagnostic[]): Report {
   let errors = 0;

@@ -26,6 +26,22 @@ const HELP_BY_CODE: Readonly<Record<string, string>> = {
 
 /** The problem for an error of the YAML library. */
 export function yamlSyntaxProblem(code: string, message: string): Problem {
+  const [, quote] = /^Missing closing (["'])quote/.exec(message) ?? [];
+  if (quote !== undefined) {
+    return {
+      code: 'yaml_syntax',
+      message: `a text in quotes does not end: the closing \`${quote}\` is missing`,
+      help: 'close the text where it ends; it may have been opened many lines before',
+    };
+  }
+  const [, bracket] = /^Flow \S+ in block collection .* end with a ([\]}])/.exec(message) ?? [];
+  if (bracket !== undefined) {
+    return {
+      code: 'yaml_syntax',
+      message: `a list or mapping in brackets does not end: \`${bracket}\` is missing before this`,
+      help: `add \`${bracket}\` where it ends, or indent what belongs to it`,
+    };
+  }
   return {
     code: 'yaml_syntax',
     message: message.charAt(0).toLowerCase() + message.slice(1, 200).replace(/[.\s]+$/, ''),

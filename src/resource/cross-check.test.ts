@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { crossCheck } from './cross-check.ts';
+import { parseResources } from './parse.ts';
+
+const service = (name: string, protocol = 'http', namespace = 'default') =>
+  `{apiVersion: palisade.dev/v1, kind: Service, metadata: {name: ${name}, namespace: ${namespace}}, spec: {ports: [{port: 80, protocol: ${protocol}}]}}`;
+const policy = (spec: string, namespace = 'default') =>
+  `{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: p, namespace: ${namespace}}, spec: ${spec}}`;
+const peers = (name: string, spec = '{}') =>
+  `{apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: ${name}}, spec: ${spec}}`;
+
+const GET = '{rules: [{to: [{operation: {methods: [GET]}}]}]}';
+const FOR_WEB =
+  '{selector: {matchLabels: {app: web}}, rules: [{to: [{operation: {methods: [GET]}}]}]}';
+
+function parse(documents: readonly string[]) {
+  const text = documents.join('\n---\n');
+  const { resources, diagnostics } = parseResources([{ file: 'f', text }], {
+    defaultNamespace: 'default',
+  });
+  assert.deepEqual(diagnostics, []);
+  return resources;
+}
+
+/** Documents against what is live give exactly these problems, each as `severity code`. */
+function check(
+  name: string,
+  sources: { readonly authored: readonly string[]; readonly live?: readonly string[] },
+  expected: readonly string[],
+): void {
+  test(`between resources: ${name}`, () => {
+    const live = parse(sources.live ?? []).map(({ resource }) => resource);
+    const found = crossCheck(parse(sources.authored), live);
+    assert.deepEqual(
+      found.map(({ severity, code }) => `${severity} ${code}`),
+      expected,
+    );
+  });
+}
+
+check('nothing', { authored: [] }, []);
+check('policies alone say nothing of services elsewhere', { authored: [policy(FOR_WEB)] }, []);
+check('a live service counts', { authored: [policy(FOR_WEB)], live: [service('web')] }, []);
+check('a live TCP service counts', { authored: [policy(FOR_WEB)], live: [service('web', 'tcp')] }, [
+  'error http_field_on_tcp',
+]);
+check(
+  'a service at hand replaces the live one',
+  { authored: [policy(FOR_WEB), service('web')], live: [service('web', 'tcp')] },
+  [],
+);
+check(
+  'the same name in two namespaces',
+  { authored: [service('web'), service('web', 'http', 'other')] },
+  [],
+);
+check('the same service twice', { authored: [service('web'), service('web')] }, [
+  'error duplicate_resource',
+]);
+check(
+  'what replaces its live self is no duplicate',
+  { authored: [service('web')], live: [service('web')] },
+  [],
+);
+check('a whole namespace of TCP', { authored: [policy(GET), service('db', 'tcp')] }, [
+  'error http_field_on_tcp',
+]);
+check(
+  'a whole namespace, some of it TCP',
+  { authored: [policy(GET), service('db', 'tcp'), service('web')] },
+  ['warning http_field_on_tcp'],
+);
+check(
+  'TCP in another namespace',
+  { authored: [policy(GET), service('db', 'tcp', 'other'), service('web')] },
+  [],
+);
+check(
+  'the root namespace reaches every namespace',
+  { authored: [policy(GET, 'palisade-system'), service('db', 'tcp', 'other')] },
+  ['error http_field_on_tcp'],
+);
+check(
+  'a selector that fits a service of another namespace only',
+  { authored: [policy(FOR_WEB), service('web', 'http', 'other')] },
+  ['warning no_workload_selected'],
+);
+check(
+  'a target that is no service',
+  { authored: [policy('{targetRefs: [{kind: Service, name: wbe}]}'), service('web')] },
+  ['warning no_workload_selected'],
+);
+check(
+  'callers known, foreign, and by pattern',
+  {
+    authored: [
+      policy(
+        '{rules: [{from: [{source: {principals: [cluster.local/ns/default/sa/web, other.org/ns/x/sa/y, "*", "*/sa/z"], namespaces: [default, "x*"]}}]}]}',
+      ),
+      service('web'),
+    ],
+  },
+  [],
+);
+check(
+  'callers that nobody is',
+  {
+    authored: [
+      policy(
+        '{rules: [{from: [{source: {notPrincipals: [cluster.local/ns/default/sa/wbe], notNamespaces: [defualt]}}, {source: {serviceAccounts: [web, other/web]}}]}]}',
+      ),
+      service('web'),
+    ],
+  },
+  ['warning unknown_principal', 'warning unknown_principal', 'warning unknown_principal'],
+);
+check('two for the whole namespace', { authored: [peers('a'), peers('b')] }, [
+  'error ambiguous_peer_authentication',
+  'error ambiguous_peer_authentication',
+]);
+check('a second one beside the live one', { authored: [peers('b')], live: [peers('a')] }, [
+  'error ambiguous_peer_authentication',
+]);
+check(
+  'one for the namespace, one for a workload',
+  { authored: [peers('a'), peers('b', '{selector: {matchLabels: {app: web}}}')] },
+  [],
+);
