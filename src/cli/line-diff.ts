@@ -28,7 +28,7 @@ export function lineDiff(before: readonly string[], after: readonly string[]): r
 
 function commonLengths(before: readonly string[], after: readonly string[]): number[][] {
   const lengths = Array.from({ length: before.length + 1 }, () =>
-    new Array<number>(after.length + 1).fill(0),
+    Array.from({ length: after.length + 1 }, () => 0),
   );
   for (let i = before.length - 1; i >= 0; i -= 1) {
     const row = lengths[i] ?? [];

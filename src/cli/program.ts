@@ -5,7 +5,14 @@ import type { CliContext } from './context.ts';
 import { EXIT, ExitError } from './exit.ts';
 import { VERSION } from './version.ts';
 
-const GLOBAL_FLAGS_WITH_VALUE = ['--data', '--server', '--namespace', '-n', '--output', '-o'];
+const GLOBAL_FLAGS_WITH_VALUE = new Set([
+  '--data',
+  '--server',
+  '--namespace',
+  '-n',
+  '--output',
+  '-o',
+]);
 
 /** Runs one command line (without the interpreter and script); resolves to the exit status and never throws. */
 export async function runCli(argv: readonly string[], context: CliContext): Promise<number> {
@@ -81,7 +88,7 @@ function descendants(command: Command): Command[] {
 function verbOf(argv: readonly string[]): string | undefined {
   for (let i = 0; i < argv.length; i += 1) {
     const word = argv[i] ?? '';
-    if (GLOBAL_FLAGS_WITH_VALUE.includes(word)) i += 1;
+    if (GLOBAL_FLAGS_WITH_VALUE.has(word)) i += 1;
     else if (!word.startsWith('-')) return word;
   }
   return undefined;

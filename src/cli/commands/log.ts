@@ -1,4 +1,5 @@
-import { type AccessRecord, fetchAll, type Page } from '../api-types.ts';
+import type { ApiClient } from '#client';
+import type { AccessRecord, Page } from '../api-types.ts';
 import type { CommandModule } from '../commands.ts';
 import { globalsOf, sessionOf } from '../globals.ts';
 import { painter, printable } from '../output.ts';
@@ -43,7 +44,7 @@ export const register: CommandModule['register'] = (program, context) => {
 };
 
 async function newestRecords(
-  api: Parameters<typeof fetchAll>[0],
+  api: ApiClient,
   query: URLSearchParams,
   limit: number,
 ): Promise<readonly AccessRecord[]> {

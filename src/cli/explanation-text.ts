@@ -1,0 +1,54 @@
+import type { Explanation } from '#policy';
+import type { painter } from './output.ts';
+import { printable } from './output.ts';
+
+const REASONS: Readonly<Record<string, string>> = {
+  allowed_by_policy: 'a policy allows it',
+  allowed_by_default: 'no ALLOW policy applies, and the mesh allows by default',
+  policy_denied: 'a DENY policy matches',
+  no_policy_allows: 'ALLOW policies apply, and none of their rules matches',
+  default_deny: 'no ALLOW policy applies to this service, and the mesh denies by default',
+  peer_unauthenticated: 'the caller proved no identity, and the service asks for one',
+  cannot_decide: 'the decision could not be made',
+};
+
+/** A decision with its reasons, as lines for people. */
+export function explanationText(
+  explanation: Explanation,
+  paint: ReturnType<typeof painter>,
+): string {
+  const { decision, considered, smallestChange } = explanation;
+  const verdict = decision.verdict === 'allow' ? paint('green', 'allowed') : paint('red', 'denied');
+  const by =
+    decision.policy === undefined
+      ? ''
+      : ` (${decision.policy}${decision.rule === undefined ? '' : `, rule ${decision.rule}`})`;
+  return [
+    `${verdict}: ${REASONS[decision.reason] ?? decision.reason}${by}`,
+    ...considered.flatMap((policy) => consideredText(policy, paint)),
+    ...decision.dryRun.map((dry) => `dry run: ${dry.policy} would ${dry.verdict}`),
+    ...(smallestChange === undefined
+      ? []
+      : ['', `smallest change that would allow it: ${printable(smallestChange.sentence)}`]),
+    ...(smallestChange?.diff ?? smallestChange?.yaml ?? '')
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => `  ${line}`),
+  ].join('\n');
+}
+
+function consideredText(
+  policy: Explanation['considered'][number],
+  paint: ReturnType<typeof painter>,
+): readonly string[] {
+  const outcome = policy.matched ? 'matches' : 'does not match';
+  const lines = [
+    `  ${policy.action} ${policy.policy}${policy.dryRun ? ' (dry run)' : ''} ${outcome}`,
+  ];
+  for (const rule of policy.rules) {
+    if (rule.matched) lines.push(`    rule ${rule.rule} matches`);
+    for (const reason of rule.failed)
+      lines.push(paint('dim', `    rule ${rule.rule}: ${printable(reason)}`));
+  }
+  return lines;
+}
