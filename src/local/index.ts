@@ -2,6 +2,7 @@
 export { type Demo, holdsOwnMesh, markAsDemo, startDemo } from './demo.ts';
 export { type MeshFolder, openMeshFolder } from './mesh-folder.ts';
 export { startAgent, startCa, startControl } from './mesh-processes.ts';
+export { type ProxyRequest, type RunningProxy, startProxy } from './proxy.ts';
 export { type RunRequest, runWorkload } from './run.ts';
 export { explainListenError, StartError } from './start-error.ts';
 export { createProcessLog } from './start-log.ts';

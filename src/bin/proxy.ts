@@ -1,0 +1,52 @@
+import { EXIT, type ProxyOptions, VERSION } from '#cli';
+import { createProcessLog, explainListenError, type RunningProxy, startProxy } from '#local';
+import { reportStartErrors } from './report-start-error.ts';
+import { stopSignal } from './stop-signal.ts';
+
+const DRAIN_MS = 5000;
+
+/** `palisade proxy`: the sidecar of one workload, until a signal or, under `palisade run`, the end of its parent. */
+export function proxy(options: ProxyOptions): Promise<number> {
+  return reportStartErrors(async () => {
+    const orphaned = new Promise<void>((resolve) => process.once('disconnect', () => resolve()));
+    const stopped = stopSignal();
+    const running = await start(options);
+    tellParent(running);
+    running.onChange(() => tellParent(running));
+    await Promise.race([stopped, orphaned]);
+    await running.close(DRAIN_MS);
+    return EXIT.done;
+  });
+}
+
+async function start(options: ProxyOptions): Promise<RunningProxy> {
+  try {
+    return await startProxy({
+      dataDir: options.dataDir,
+      namespace: options.namespace,
+      service: options.service,
+      appPort: options.appPort,
+      inboundPort: options.inboundPort ?? 0,
+      outboundPort: options.outboundPort ?? 0,
+      metricsPort: options.metricsPort ?? 0,
+      upstreams: options.upstreams,
+      softwareVersion: VERSION,
+      log: createProcessLog({
+        name: `proxy ${options.namespace}/${options.service}`,
+        verbose: options.verbose,
+      }),
+    });
+  } catch (error) {
+    throw explainListenError(error);
+  }
+}
+
+// Under `palisade run` the parent starts the application once we are ready.
+function tellParent(running: RunningProxy): void {
+  if (process.send === undefined || !process.connected) return;
+  const { ready, reason } = running.ready();
+  const { inboundPort, outboundPort, metricsPort } = running;
+  process.send(
+    ready ? { kind: 'ready', inboundPort, outboundPort, metricsPort } : { kind: 'waiting', reason },
+  );
+}

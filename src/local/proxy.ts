@@ -1,0 +1,186 @@
+import { join } from 'node:path';
+import { createEnforcementPoint, createRecordShipper, type EnforcementPoint } from '#agent';
+import { layoutOf, readMeshSettings } from '#client';
+import { createProxy, type Proxy } from '#proxy';
+import {
+  type AccessLog,
+  createAccessLog,
+  createAdminServer,
+  createProxyMetrics,
+  type Log,
+  type ProxyMetrics,
+} from '#telemetry';
+import { type ProxyFolder, takeProxyFolder } from './proxy-folder.ts';
+import { StartError } from './start-error.ts';
+
+/** What one sidecar is started with; port 0 takes a free one. */
+export type ProxyRequest = {
+  readonly dataDir: string;
+  readonly namespace: string;
+  readonly service: string;
+  readonly appPort: number | undefined;
+  readonly inboundPort: number;
+  readonly outboundPort: number;
+  readonly metricsPort: number;
+  readonly upstreams: readonly {
+    readonly service: string;
+    readonly port: number | undefined;
+    readonly localPort: number;
+  }[];
+  readonly softwareVersion: string;
+  readonly log: Log;
+};
+
+/** A running sidecar. */
+export type RunningProxy = {
+  readonly inboundPort: number;
+  readonly outboundPort: number;
+  readonly metricsPort: number;
+  readonly ready: () => { readonly ready: boolean; readonly reason: string };
+  /** Calls `listener` whenever readiness may have changed. */
+  readonly onChange: (listener: () => void) => void;
+  readonly close: (drainMs: number) => Promise<void>;
+};
+
+const HOST = '127.0.0.1';
+
+/** Starts the sidecar of one workload: listeners first, so that it can say why it is not ready. Throws `StartError`. */
+export async function startProxy(request: ProxyRequest): Promise<RunningProxy> {
+  const layout = layoutOf(request.dataDir);
+  const settings = readMeshSettings(layout);
+  if (!settings.ok)
+    throw new StartError(
+      settings.error,
+      'start a mesh with `palisade up`, or name its data folder with --data',
+    );
+  const { namespace, service } = request;
+  const folder = takeProxyFolder(layout, { namespace, service });
+  const accessLog = createAccessLog({ folder: join(folder.path, 'records') });
+  const metrics = createProxyMetrics({
+    workload: { service, namespace, trustDomain: settings.value.trustDomain },
+    clock: Date.now,
+  });
+  const point = await createEnforcementPoint({
+    folder: folder.path,
+    agentSocket: settings.value.agentSocket,
+    workload: { namespace, service },
+    appPort: request.appPort,
+    trustRootFile: layout.trustRoot,
+    softwareVersion: request.softwareVersion,
+    clock: Date.now,
+    log: request.log,
+  });
+  if (!point.ok) throw new StartError(point.error, 'see `palisade doctor`');
+  return serve(request, {
+    folder,
+    accessLog,
+    metrics,
+    point: point.value,
+    agentSocket: settings.value.agentSocket,
+  });
+}
+
+type Parts = {
+  readonly folder: ProxyFolder;
+  readonly accessLog: AccessLog;
+  readonly metrics: ProxyMetrics;
+  readonly point: EnforcementPoint;
+  readonly agentSocket: string;
+};
+
+async function serve(request: ProxyRequest, parts: Parts): Promise<RunningProxy> {
+  const { point, metrics, accessLog, folder } = parts;
+  const proxy = await listen(request, parts);
+  const admin = await createAdminServer({
+    host: HOST,
+    port: request.metricsPort,
+    metrics,
+    ready: () => readinessOf(proxy, point),
+  });
+  const shipper = createRecordShipper({
+    node: point.node,
+    folder: folder.path,
+    agentSocket: parts.agentSocket,
+    accessLog,
+    metrics,
+    log: request.log,
+  });
+  observe(parts);
+  announce(request, parts, {
+    inboundPort: proxy.inboundPort ?? 0,
+    outboundPort: proxy.outboundPort ?? 0,
+    metricsPort: admin.port,
+  });
+  point.reportReady(() => readinessOf(proxy, point));
+  return {
+    inboundPort: proxy.inboundPort ?? 0,
+    outboundPort: proxy.outboundPort ?? 0,
+    metricsPort: admin.port,
+    ready: () => readinessOf(proxy, point),
+    onChange(listener) {
+      point.snapshots.onChange(listener);
+      point.identity.onChange(listener);
+    },
+    async close(drainMs) {
+      await proxy.drain(drainMs);
+      await shipper.close();
+      accessLog.close();
+      point.close();
+      await admin.close();
+      folder.release();
+    },
+  };
+}
+
+function listen(request: ProxyRequest, { point, metrics, accessLog }: Parts): Promise<Proxy> {
+  return createProxy({
+    snapshots: point.snapshots,
+    identity: point.identity,
+    endpoints: (service) => point.endpoints(service),
+    resolve: (host) => point.resolve(host),
+    appPort: request.appPort,
+    listen: {
+      inbound: { host: HOST, port: request.inboundPort },
+      outbound: { host: HOST, port: request.outboundPort },
+      upstreams: request.upstreams,
+    },
+    records: accessLog,
+    metrics,
+    log: request.log,
+    clock: Date.now,
+    heardAt: () => Date.now() - (point.stalenessMs() ?? 0),
+  });
+}
+
+function readinessOf(proxy: Proxy, point: EnforcementPoint): { ready: boolean; reason: string } {
+  const readiness = proxy.ready();
+  const problem = point.identity.current() === undefined ? point.identityProblem() : undefined;
+  return problem === undefined ? readiness : { ready: false, reason: problem };
+}
+
+function observe({ metrics, point, accessLog }: Parts): void {
+  metrics.observeGauges(() => {
+    const versions = Object.entries(point.snapshots.current()?.versions ?? {});
+    return {
+      certificateExpiresAt: point.identity.current()?.expiresAt,
+      policyVersions: versions.map(([namespace, { number }]) => ({ namespace, number })),
+      stalenessMs: point.stalenessMs(),
+      records: accessLog.counts(),
+    };
+  });
+}
+
+function announce(
+  request: ProxyRequest,
+  { point, folder }: Parts,
+  ports: {
+    readonly inboundPort: number;
+    readonly outboundPort: number;
+    readonly metricsPort: number;
+  },
+): void {
+  const { namespace, service } = request;
+  const metricsUrl = `http://${HOST}:${ports.metricsPort}`;
+  point.announce([{ namespace, service, host: HOST, port: ports.inboundPort }], metricsUrl);
+  folder.describe({ pid: process.pid, node: point.node, namespace, service, metricsUrl, ...ports });
+}
