@@ -2,11 +2,11 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { WorkloadIdentity } from '#identity';
 import type { Readiness } from '#telemetry';
 import type { AckSchema } from '#wire';
-import type { Swap } from './swap.ts';
+import type { Compiled, Swap } from './swap.ts';
 
 /** What an enforcement point tells of itself: exactly what it enforces, what it refused and why, whether it works. */
 export function acknowledgement(of: {
-  readonly swap: Pick<Swap, 'enforced' | 'refused'>;
+  readonly swap: Pick<Swap<Compiled>, 'enforced' | 'refused'>;
   readonly identity: WorkloadIdentity | undefined;
   readonly readiness: Readiness;
 }): MessageInitShape<typeof AckSchema> {

@@ -7,7 +7,7 @@ import {
   type SpiffeId,
   type WorkloadIdentity,
 } from '#identity';
-import { type Cell, createBackoff, createCell, fail, ok, type Result, type Source } from '#lib';
+import { type Cell, createBackoff, createCell, fail, type Result, type Source } from '#lib';
 import { EVENT, type Log } from '#telemetry';
 import { createGrpcClient, type GrpcTarget, Issuance, type X509SvidResponse } from '#wire';
 import { acceptSvid, readStoredIdentity, storedIdentity } from './issued-svid.ts';

@@ -13,7 +13,7 @@ import { openPolicyFiles } from './policy-files.ts';
 import { createRefusals } from './refusals.ts';
 import { openStateFolder, type StateFolder } from './state-folder.ts';
 import { createSubscription } from './subscribe.ts';
-import { createSwap } from './swap.ts';
+import { createSwap, type Swap } from './swap.ts';
 import { createScheduler, type Scheduler } from './timer.ts';
 import { x509TrustOf } from './trusted-root.ts';
 import { lookupKey } from './verify.ts';
@@ -71,7 +71,8 @@ export type EnforcementPoint = {
   readonly isConnected: () => boolean;
   /** Milliseconds since the control plane gave a sign of life; undefined if it never did. */
   readonly stalenessMs: () => number | undefined;
-  readonly close: () => void;
+  /** Says goodbye, so that nobody is sent here any more; resolves within half a second. */
+  readonly close: () => Promise<void>;
 };
 
 /**
@@ -108,7 +109,7 @@ export async function createEnforcementPoint(
 
 type Parts = {
   readonly folder: StateFolder;
-  readonly swap: ReturnType<typeof createSwap>;
+  readonly swap: Swap<Snapshot>;
   readonly workload: CompiledWorkload;
 };
 
@@ -202,10 +203,10 @@ async function connect(
       const at = subscription.lastContactAt();
       return at === undefined ? undefined : Math.max(0, clock() - at);
     },
-    close() {
+    async close() {
       stopListening();
-      subscription.close();
       identity.close();
+      await subscription.close();
       agent.close();
     },
   };

@@ -1,6 +1,6 @@
 // agent: attests local processes and serves them their identities and configuration; and the enforcement point, which
 // verifies, compiles and swaps what the agent relays.
-
+export { type Agent, type AgentOptions, createAgent } from './agent.ts';
 export type { ServiceEndpoint } from './endpoint-table.ts';
 export {
   type Announcement,
@@ -8,3 +8,9 @@ export {
   type EnforcementPoint,
   type EnforcementPointOptions,
 } from './enforcement-point.ts';
+export {
+  createRecordShipper,
+  type RecordShipper,
+  type RecordShipperOptions,
+  readShippedSeq,
+} from './record-shipper.ts';

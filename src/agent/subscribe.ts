@@ -40,11 +40,13 @@ export type Subscription = {
   readonly lookup: (lookup: MessageInitShape<typeof LookupSchema>) => void;
   /** Says Hello anew, with what changed in it. */
   readonly restart: () => void;
-  readonly close: () => void;
+  /** Says goodbye; resolves when the other side heard it, or after half a second. */
+  readonly close: () => Promise<void>;
 };
 
 const RETRY = { minMs: 100, maxMs: 10_000 };
 const ACK_EVERY_MS = 10_000;
+const GOODBYE_WITHIN_MS = 500;
 // A server with nothing to say answers nothing; a call that was not refused for so long counts as connected.
 const CONNECTED_AFTER_MS = 1_000;
 
@@ -93,8 +95,18 @@ class StandingSubscription implements Subscription {
     this.#after(0, () => this.#connect());
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#isClosed = true;
+    const call = this.#call;
+    if (call !== undefined) {
+      await new Promise<void>((resolve) => {
+        call.stream.on('end', resolve);
+        call.stream.on('error', () => resolve());
+        setTimeout(resolve, GOODBYE_WITHIN_MS);
+        call.stream.end();
+        call.stream.resume();
+      });
+    }
     this.#drop();
   }
 
@@ -165,8 +177,8 @@ class StandingSubscription implements Subscription {
   }
 
   #retry(reason: string): void {
-    this.#drop();
     if (this.#isClosed) return;
+    this.#drop();
     const inMs = this.#backoff.nextMs();
     this.#options.log.debug(EVENT.configurationLost, { reason, retryInMs: Math.round(inMs) });
     this.#after(inMs, () => this.#connect());

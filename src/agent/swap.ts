@@ -1,5 +1,4 @@
 import { createCell, type Result, type Source } from '#lib';
-import type { Snapshot } from '#snapshot';
 import { EVENT, type Log } from '#telemetry';
 import type { LookupResult, PolicySetUpdate, SubscribeResponse } from '#wire';
 import type { CompileProblem } from './compile.ts';
@@ -14,9 +13,14 @@ import {
   verifyTrustRoot,
 } from './verify.ts';
 
+/** What verified policy was compiled to, with the set versions it was compiled from. */
+export type Compiled = {
+  readonly versions: Readonly<Record<string, { readonly number: number; readonly hash: string }>>;
+};
+
 /** The last good configuration, and the only way it changes: verify, compile, write down, swap. */
-export type Swap = {
-  readonly snapshots: Source<Snapshot | undefined>;
+export type Swap<T extends Compiled> = {
+  readonly snapshots: Source<T | undefined>;
   readonly current: () => VerifiedPolicy;
   readonly trust: () => X509Trust;
   /** The versions enforced now, as messages hold them. */
@@ -32,12 +36,12 @@ export type Swap = {
 export type EncodedVersion = { namespace: string; number: bigint; hash: string };
 
 /** What a swap works with. */
-export type SwapOptions = {
+export type SwapOptions<T extends Compiled> = {
   readonly policy: VerifiedPolicy;
   readonly trust: X509Trust;
   readonly files: PolicyFiles;
   readonly refusals: Refusals;
-  readonly compile: (policy: VerifiedPolicy) => Result<Snapshot, CompileProblem>;
+  readonly compile: (policy: VerifiedPolicy) => Result<T, CompileProblem>;
   /** Whether a namespace's whole set was asked for. */
   readonly isWanted: (namespace: string) => boolean;
   readonly clock: () => number;
@@ -49,17 +53,17 @@ const MAX_LOOKUPS = 2_000;
 const TRUST_ROOT = 'trust root';
 
 /** Starts with what was on disk, compiled. */
-export function createSwap(options: SwapOptions): Swap {
+export function createSwap<T extends Compiled>(options: SwapOptions<T>): Swap<T> {
   return new LastGood(options);
 }
 
-class LastGood implements Swap {
-  readonly #options: SwapOptions;
-  readonly #snapshots = createCell<Snapshot | undefined>(undefined);
+class LastGood<T extends Compiled> implements Swap<T> {
+  readonly #options: SwapOptions<T>;
+  readonly #snapshots = createCell<T | undefined>(undefined);
   #policy: VerifiedPolicy;
   #trust: X509Trust;
 
-  constructor(options: SwapOptions) {
+  constructor(options: SwapOptions<T>) {
     this.#options = options;
     this.#policy = options.policy;
     this.#trust = options.trust;
@@ -70,7 +74,7 @@ class LastGood implements Swap {
     else options.log.error(EVENT.policyOnDiskRefused, { reason: snapshot.error.message });
   }
 
-  get snapshots(): Source<Snapshot | undefined> {
+  get snapshots(): Source<T | undefined> {
     return this.#snapshots;
   }
 
@@ -187,7 +191,7 @@ class LastGood implements Swap {
     log.info(EVENT.trustRootSucceeded, { version: successor.value.root.version });
   }
 
-  #enforce(policy: VerifiedPolicy, snapshot: Snapshot): void {
+  #enforce(policy: VerifiedPolicy, snapshot: T): void {
     this.#policy = policy;
     this.#snapshots.set(snapshot);
   }

@@ -1,0 +1,281 @@
+import { status } from '@grpc/grpc-js';
+import { parseSpiffeId } from '#identity';
+import { createCell, fail, ok, type Result } from '#lib';
+import type { RegistrationResource } from '#resource';
+import { EVENT, type Log, type Readiness } from '#telemetry';
+import { createGrpcServer, Distribution } from '#wire';
+import { createAccounts } from './accounts.ts';
+import { acknowledgement } from './acknowledge.ts';
+import {
+  type AgentIdentity,
+  createAgentIdentity,
+  createCertificateAuthority,
+} from './agent-identity.ts';
+import { prepareSocket } from './agent-socket.ts';
+import { type Attestor, createAttestor, type LocalPeer } from './attest.ts';
+import { type ControlChannel, createControlChannel } from './control-channel.ts';
+import { type CredentialSource, createKernelCredentials } from './credentials.ts';
+import { compileHostPolicy, type HostPolicy } from './host-policy.ts';
+import { createHostService } from './host-service.ts';
+import { createIntroductions } from './introductions.ts';
+import { openPolicyFiles } from './policy-files.ts';
+import { createProcessTable } from './process-table.ts';
+import { createRefusals } from './refusals.ts';
+import { createRelay, type RelayOptions } from './relay.ts';
+import { openStateFolder } from './state-folder.ts';
+import { createSubscription, type Subscription } from './subscribe.ts';
+import { createSvidSource } from './svid-source.ts';
+import { createSwap, type Swap } from './swap.ts';
+import { createScheduler, type Scheduler } from './timer.ts';
+import { x509TrustOf } from './trusted-root.ts';
+import { createWorkloadApi } from './workload-api.ts';
+
+/** What an agent is made of; addresses are `host:port`. */
+export type AgentOptions = {
+  /** Keeps the agent's identity, introductions and last good configuration. */
+  readonly folder: string;
+  readonly socketPath: string;
+  /** Where the trust root is pinned from at the first start. */
+  readonly trustRootFile: string;
+  readonly caAddress: string;
+  readonly controlAddress: string;
+  readonly joinTokenFile: string;
+  /** The last part of the agent's identity, `spiffe://TD/palisade/agent/HOST`. */
+  readonly hostName: string;
+  /** Lets processes of other users connect; they still get only what is registered for them. */
+  readonly allowOtherUsers?: boolean;
+  readonly softwareVersion?: string;
+  readonly clock: () => number;
+  readonly log: Log;
+  readonly random?: () => number;
+  readonly scheduler?: Scheduler;
+  /** The kernel's, unless a test brings its own. */
+  readonly credentials?: CredentialSource;
+};
+
+/** A running agent. */
+export type Agent = {
+  readonly spiffeId: string;
+  readonly health: () => Readiness;
+  readonly close: () => Promise<void>;
+};
+
+/** Starts an agent; fails in words where it can never work (no native call, no trust root, socket taken). */
+export async function createAgent(options: AgentOptions): Promise<Result<Agent, string>> {
+  const kernel = options.credentials === undefined ? await createKernelCredentials() : undefined;
+  if (kernel?.ok === false) return kernel;
+  const credentials = options.credentials ?? (kernel?.ok === true ? kernel.value : undefined);
+  if (credentials === undefined) return fail('no source of peer credentials');
+  const socket = await prepareSocket(options.socketPath, options.allowOtherUsers ? 0o666 : 0o600);
+  if (!socket.ok) return socket;
+  const core = await createCore(options);
+  if (!core.ok) return core;
+  const { identity, swap, subscription } = core.value;
+  const server = createServer(options, core.value, credentials);
+  await server.listen(socket.value.path);
+  socket.value.publish();
+  options.log.info(EVENT.listening, { socket: options.socketPath });
+  return ok({
+    spiffeId: core.value.spiffeId,
+    health: () => healthOf(identity, swap, subscription),
+    async close() {
+      socket.value.remove();
+      await server.close();
+      await core.value.close();
+    },
+  });
+}
+
+type Core = {
+  readonly spiffeId: string;
+  readonly scheduler: Scheduler;
+  readonly folder: ReturnType<typeof openStateFolder>;
+  readonly identity: AgentIdentity;
+  readonly swap: Swap<HostPolicy>;
+  readonly subscription: Subscription;
+  readonly control: ControlChannel;
+  readonly svids: ReturnType<typeof createSvidSource>;
+  readonly close: () => Promise<void>;
+};
+
+/** Everything but the socket: own identity, verified policy, the workloads' identities. */
+async function createCore(options: AgentOptions): Promise<Result<Core, string>> {
+  const { clock, log } = options;
+  const random = options.random ?? Math.random;
+  const scheduler = options.scheduler ?? createScheduler();
+  const folder = openStateFolder(options.folder);
+  const swap = await openPolicy(options, folder);
+  if (!swap.ok) return swap;
+  const trust = swap.value.trust;
+  const spiffeId = `spiffe://${trust().bundle.trustDomain}/palisade/agent/${options.hostName}`;
+  const parsed = parseSpiffeId(spiffeId);
+  if (!parsed.ok) return fail(`the host name \`${options.hostName}\`: ${parsed.error}`);
+  const authority = createCertificateAuthority({ address: options.caAddress, trust, clock });
+  const { joinTokenFile } = options;
+  const common = { trust, authority, clock, random, scheduler, log };
+  const identity = createAgentIdentity({ ...common, folder, spiffeId, joinTokenFile });
+  const control = createControlChannel({
+    address: options.controlAddress,
+    agent: identity,
+    trust,
+    clock,
+  });
+  const registrations = registrationsOf(swap.value);
+  const svids = createSvidSource({ ...common, agent: identity, registrations });
+  const parts = { spiffeId, scheduler, folder, identity, swap: swap.value, control, svids };
+  const subscription = subscribe({ options, parts, random });
+  return ok({
+    ...parts,
+    subscription,
+    async close() {
+      svids.close();
+      identity.close();
+      await subscription.close();
+      control.close();
+    },
+  });
+}
+
+async function openPolicy(
+  options: AgentOptions,
+  folder: Core['folder'],
+): Promise<Result<Swap<HostPolicy>, string>> {
+  const { clock, log, trustRootFile } = options;
+  const files = await openPolicyFiles({ folder, trustRootFile, log });
+  if (!files.ok) return files;
+  const policy = files.value.load(clock());
+  const trust = x509TrustOf(policy.trustRoot);
+  if (!trust.ok) return trust;
+  return ok(
+    createSwap({
+      policy,
+      trust: trust.value,
+      files: files.value,
+      refusals: createRefusals(),
+      compile: compileHostPolicy,
+      isWanted: () => true,
+      clock,
+      log,
+    }),
+  );
+}
+
+function registrationsOf(swap: Swap<HostPolicy>) {
+  const cell = createCell<readonly RegistrationResource[] | undefined>(
+    swap.snapshots.current()?.registrations,
+  );
+  swap.snapshots.onChange((policy) => cell.set(policy?.registrations));
+  return cell;
+}
+
+function subscribe(of: {
+  readonly options: AgentOptions;
+  readonly parts: Omit<Core, 'subscription' | 'close'>;
+  readonly random: () => number;
+}): Subscription {
+  const { options, parts, random } = of;
+  const { control, identity, scheduler, spiffeId, swap } = parts;
+  const subscription: Subscription = createSubscription({
+    open() {
+      const call = control.acquire(Distribution);
+      if (call === undefined) return undefined;
+      return {
+        stream: call.client.bidi(Distribution.method.subscribe) as never,
+        close: call.release,
+      };
+    },
+    hello: () => ({
+      node: `agent/${options.hostName}`,
+      kind: 'agent',
+      spiffeId,
+      namespaces: ['*'],
+      known: swap.held(),
+      softwareVersion: options.softwareVersion ?? '',
+      trustRootVersion: BigInt(swap.current().trustRoot.version),
+    }),
+    ack: () => {
+      const readiness = healthOf(identity, swap, subscription);
+      return acknowledgement({ swap, identity: identity.current(), readiness });
+    },
+    lookups: () => [],
+    async onMessage({ message }) {
+      await swap.receive(message);
+      subscription.acknowledge();
+    },
+    clock: options.clock,
+    random,
+    scheduler,
+    log: options.log,
+  });
+  return subscription;
+}
+
+function createServer(options: AgentOptions, core: Core, credentials: CredentialSource) {
+  const { log } = options;
+  const { folder, scheduler, svids, swap } = core;
+  const processes = createProcessTable();
+  const introductions = createIntroductions(folder, processes);
+  const attestor: Attestor = createAttestor({
+    credentials,
+    processes,
+    accounts: createAccounts(),
+    introductions,
+  });
+  const peer = (call: { readonly getPeer: () => string }): LocalPeer => server.peer(call);
+  const attestForRelay: RelayOptions['attest'] = (call) => {
+    const selectors = attestor.attest(peer(call));
+    if (!selectors.ok) return fail({ code: status.PERMISSION_DENIED, details: selectors.error });
+    if (swap.snapshots.current() === undefined) {
+      return fail({ code: status.UNAVAILABLE, details: 'the agent knows no registrations yet' });
+    }
+    const ids = svids.idsFor(selectors.value);
+    if (ids.length > 0) return ok({ ids });
+    const details = 'no identity is registered for this process';
+    return fail({ code: status.PERMISSION_DENIED, details });
+  };
+  const { trustDomain } = swap.trust().bundle;
+  const ownUid = process.getuid?.() ?? 0;
+  const server = createGrpcServer<LocalPeer>([
+    createWorkloadApi({
+      attest: (call) => attestor.attest(peer(call)),
+      svids,
+      trust: swap.trust,
+      scheduler,
+      log,
+    }),
+    createHostService({ peer, attestor, introductions, trustDomain, ownUid, log }),
+    ...createRelay({
+      attest: attestForRelay,
+      policy: () => swap.snapshots.current(),
+      control: core.control,
+      log,
+    }),
+  ]);
+  return {
+    close: server.close,
+    listen: (path: string) =>
+      server.listenUnix({
+        path,
+        identify(socket) {
+          const identified = attestor.identify(socket);
+          if (identified.ok) return identified.value;
+          log.warn(EVENT.attestationFailed, { reason: identified.error });
+          return undefined;
+        },
+      }),
+  };
+}
+
+function healthOf(
+  identity: AgentIdentity,
+  swap: Swap<HostPolicy>,
+  subscription: Subscription,
+): Readiness {
+  if (identity.current() === undefined)
+    return { ready: false, reason: 'no identity from the CA yet' };
+  if (swap.snapshots.current() === undefined) return { ready: false, reason: 'no policy yet' };
+  if (!subscription.isConnected()) {
+    return { ready: true, reason: 'the control plane is not reachable: serving what is known' };
+  }
+  return { ready: true, reason: '' };
+}

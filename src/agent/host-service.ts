@@ -1,0 +1,74 @@
+import { type handleUnaryCall, status } from '@grpc/grpc-js';
+import type { Result } from '#lib';
+import { EVENT, type Log } from '#telemetry';
+import {
+  createMessage,
+  type GrpcService,
+  Host,
+  type IntroduceRequest,
+  type IntroduceResponse,
+  IntroduceResponseSchema,
+  type WhoAmIRequest,
+  type WhoAmIResponse,
+  WhoAmIResponseSchema,
+} from '#wire';
+import type { Attestor, LocalPeer } from './attest.ts';
+import type { Introductions } from './introductions.ts';
+
+/** What the Host service works with. */
+export type HostServiceOptions = {
+  readonly peer: (call: { readonly getPeer: () => string }) => LocalPeer;
+  readonly attestor: Attestor;
+  readonly introductions: Introductions;
+  readonly trustDomain: string;
+  /** The agent's own user, who may introduce processes; root may too. */
+  readonly ownUid: number;
+  readonly log: Log;
+};
+
+/** The Host service (host.proto). */
+export function createHostService(options: HostServiceOptions): GrpcService {
+  const introduce: handleUnaryCall<IntroduceRequest, IntroduceResponse> = async (call, done) => {
+    const { namespace, service } = call.request;
+    const { introductions, log } = options;
+    const selectors = introducePeer(options, options.peer(call), { namespace, service });
+    if (!selectors.ok) {
+      log.warn(EVENT.introductionRefused, { namespace, service, reason: selectors.error });
+      done({ code: status.PERMISSION_DENIED, details: selectors.error });
+      return;
+    }
+    log.info(EVENT.introduced, { namespace, service });
+    // Answered once it is on disk, so that a restart of the agent does not undo it.
+    await introductions.saved();
+    done(null, createMessage(IntroduceResponseSchema, { selectors: [...selectors.value] }));
+  };
+  const whoAmI: handleUnaryCall<WhoAmIRequest, WhoAmIResponse> = (call, done) => {
+    const { attestor, peer, trustDomain } = options;
+    const selectors = attestor.attest(peer(call));
+    if (!selectors.ok) {
+      done({ code: status.PERMISSION_DENIED, details: selectors.error });
+      return;
+    }
+    done(
+      null,
+      createMessage(WhoAmIResponseSchema, { selectors: [...selectors.value], trustDomain }),
+    );
+  };
+  return { service: Host, implementation: { introduce, whoAmI } };
+}
+
+function introducePeer(
+  options: HostServiceOptions,
+  peer: LocalPeer,
+  service: { readonly namespace: string; readonly service: string },
+): Result<readonly string[], string> {
+  const { attestor, introductions, ownUid } = options;
+  // SECURITY: whoever may introduce can become any service that a registration gives to introduced processes.
+  if (peer.uid !== ownUid && peer.uid !== 0) {
+    return { ok: false, error: `user ${peer.uid} may not introduce processes to this agent` };
+  }
+  const attested = attestor.attest(peer);
+  if (!attested.ok) return attested;
+  const introduced = introductions.introduce(peer.pid, service);
+  return introduced.ok ? attestor.attest(peer) : introduced;
+}
