@@ -31,7 +31,7 @@ export type MeshSpec = {
 };
 
 /** How long an enforcement point may go without news (a duration), and what it does after that. */
-export type MeshStaleness = { readonly budget: string; readonly then: 'enforce' | 'deny' };
+type MeshStaleness = { readonly budget: string; readonly then: 'enforce' | 'deny' };
 
 /** The trust domain of a mesh that names none. */
 export const DEFAULT_TRUST_DOMAIN = 'cluster.local';

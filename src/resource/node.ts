@@ -17,7 +17,7 @@ export type MapNode = {
 export type Entry = { readonly key: string; readonly keyRange: Range; readonly value: Node };
 
 /** A list. */
-export type ListNode = {
+type ListNode = {
   readonly kind: 'list';
   readonly items: readonly Node[];
   readonly range: Range;

@@ -25,7 +25,10 @@ export type RegistrationResource = {
 /** The identity, and what attestation must have found, all of it. */
 export type RegistrationSpec = {
   readonly spiffeId: string;
-  /** `unix:uid:N`, `unix:gid:N`, `unix:user:NAME`, `unix:path:/FILE`, `palisade:service:NAMESPACE/NAME`. */
+  /**
+   * `unix:uid:N`, `unix:gid:N`, `unix:user:NAME`, `unix:group:NAME`, `unix:path:/FILE`,
+   * `palisade:service:NAMESPACE/NAME`.
+   */
   readonly selectors: readonly string[];
   /** The lifetime of the certificate, a duration from one minute to 24 hours. */
   readonly ttl: string;
@@ -41,10 +44,8 @@ const SELECTORS: Readonly<
 > = {
   'unix:uid': { matches: isId, example: 'unix:uid:1000' },
   'unix:gid': { matches: isId, example: 'unix:gid:1000' },
-  'unix:user': {
-    matches: (value) => /^[A-Za-z0-9._][-A-Za-z0-9._]{0,63}\$?$/.test(value),
-    example: 'unix:user:www-data',
-  },
+  'unix:user': { matches: isAccountName, example: 'unix:user:www-data' },
+  'unix:group': { matches: isAccountName, example: 'unix:group:www-data' },
   'unix:path': { matches: isAbsolutePath, example: 'unix:path:/usr/bin/python3.13' },
   'palisade:service': { matches: isServiceName, example: 'palisade:service:default/web' },
 };
@@ -101,6 +102,13 @@ function foreignIdentity(id: SpiffeId, context: Context): Problem | undefined {
       help: `its authority signs only for \`spiffe://${context.trustDomain}/…\``,
     };
   }
+  if (id.path === '/palisade' || id.path.startsWith('/palisade/')) {
+    return {
+      code: 'bad_value',
+      message: `${quote(id.path)} is reserved for the mesh's own processes`,
+      help: `write \`spiffe://${id.trustDomain}/ns/${context.namespace}/sa/ACCOUNT\``,
+    };
+  }
   if (context.namespace === ROOT_NAMESPACE || id.namespace === context.namespace) return undefined;
   return {
     code: 'foreign_namespace',
@@ -135,6 +143,10 @@ function dnsNameProblem(value: string, context: Context): Problem | undefined {
 
 function isId(value: string): boolean {
   return /^(?:0|[1-9]\d{0,9})$/.test(value) && Number(value) <= 0xff_ff_ff_ff;
+}
+
+function isAccountName(value: string): boolean {
+  return /^[A-Za-z0-9._][-A-Za-z0-9._]{0,63}\$?$/.test(value);
 }
 
 function isAbsolutePath(value: string): boolean {

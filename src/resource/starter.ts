@@ -208,12 +208,12 @@ expect() {
 web=spiffe://cluster.local/ns/default/sa/web
 catalog=spiffe://cluster.local/ns/default/sa/catalog
 
-expect 0 --from "$web" --to catalog --label tier=backend --method GET --path /products/1
-expect 1 --from "$web" --to catalog --label tier=backend --method DELETE --path /products/1
-expect 1 --from "$web" --to catalog --label tier=backend --method GET --path /admin
+expect 0 --from "$web" --to catalog --label app=catalog --label tier=backend --method GET --path /products/1
+expect 1 --from "$web" --to catalog --label app=catalog --label tier=backend --method DELETE --path /products/1
+expect 1 --from "$web" --to catalog --label app=catalog --label tier=backend --method GET --path /admin
 expect 0 --from "$catalog" --to store --port 6379
 expect 1 --from "$web" --to store --port 6379
-expect 1 --to catalog --label tier=backend --method GET --path /products
+expect 1 --to catalog --label app=catalog --label tier=backend --method GET --path /products
 
 [ "$status" -eq 0 ] && echo "all calls are judged as expected"
 exit "$status"
