@@ -6,6 +6,7 @@ import { createCa } from '#ca';
 import type { DataFolder } from '#client';
 import { createControl } from '#control';
 import type { Log } from '#telemetry';
+import { StartError } from './start-error.ts';
 
 /** Where one mesh process listens. */
 export type Listen = { readonly host: string; readonly port: number };
@@ -59,8 +60,8 @@ export function startControl(
   });
 }
 
-/** Starts the agent of `folder`. */
-export function startAgent(
+/** Starts the agent of `folder`. Throws `StartError` where it can never work. */
+export async function startAgent(
   options: Shared & {
     readonly caAddress: string;
     readonly controlAddress: string;
@@ -68,12 +69,11 @@ export function startAgent(
     readonly allowOtherUsers?: boolean;
   },
 ) {
-  const { folder, trustDomain, log } = options;
-  return createAgent({
+  const { folder, log } = options;
+  const agent = await createAgent({
     folder: folder.agent.folder,
     socketPath: folder.agent.socket,
     trustRootFile: folder.trustRoot,
-    trustDomain,
     caAddress: options.caAddress,
     controlAddress: options.controlAddress,
     joinTokenFile: folder.ca.joinTokenAgent,
@@ -82,6 +82,9 @@ export function startAgent(
     clock: Date.now,
     log,
   });
+  if (!agent.ok)
+    throw new StartError(`the agent cannot start: ${agent.error}`, 'see `palisade doctor`');
+  return agent.value;
 }
 
 // A SPIFFE ID's segment allows letters, digits, dots, dashes and underscores only.

@@ -1,5 +1,10 @@
 import { join } from 'node:path';
-import { createEnforcementPoint, createRecordShipper, type EnforcementPoint } from '#agent';
+import {
+  createEnforcementPoint,
+  createRecordShipper,
+  type EnforcementPoint,
+  readShippedSeq,
+} from '#agent';
 import { layoutOf, readMeshSettings } from '#client';
 import { createProxy, type Proxy } from '#proxy';
 import {
@@ -55,7 +60,10 @@ export async function startProxy(request: ProxyRequest): Promise<RunningProxy> {
     );
   const { namespace, service } = request;
   const folder = takeProxyFolder(layout, { namespace, service });
-  const accessLog = createAccessLog({ folder: join(folder.path, 'records') });
+  const accessLog = createAccessLog({
+    folder: join(folder.path, 'records'),
+    afterSeq: readShippedSeq(folder.path),
+  });
   const metrics = createProxyMetrics({
     workload: { service, namespace, trustDomain: settings.value.trustDomain },
     clock: Date.now,
@@ -103,6 +111,7 @@ async function serve(request: ProxyRequest, parts: Parts): Promise<RunningProxy>
     agentSocket: parts.agentSocket,
     accessLog,
     metrics,
+    clock: Date.now,
     log: request.log,
   });
   observe(parts);

@@ -1,0 +1,202 @@
+// A mesh of real processes for system tests: `palisade up` (or control, ca and agent apart) in a temporary folder, on
+// free ports, and services behind sidecars started by `palisade run`.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** A finished command. */
+export type Finished = {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+};
+
+/** A process under test, with all it printed. */
+export type Running = {
+  readonly child: ChildProcess;
+  readonly output: () => string;
+  /** Resolves when `pattern` was printed; rejects when the process ends or the time is up. */
+  readonly printed: (pattern: RegExp, timeoutMs?: number) => Promise<RegExpExecArray>;
+  readonly stop: (signal?: NodeJS.Signals) => Promise<void>;
+};
+
+/** A mesh under test. */
+export type TestMesh = {
+  readonly dataDir: string;
+  readonly up: Running;
+  /** Runs one `palisade` command against this mesh to its end. */
+  readonly cli: (...args: string[]) => Promise<Finished>;
+  /** Starts a service behind a sidecar; resolves when the sidecar serves. */
+  readonly run: (
+    service: string,
+    command: readonly string[],
+    flags?: readonly string[],
+  ) => Promise<Service>;
+  readonly apply: (yaml: string) => Promise<void>;
+  readonly close: () => Promise<void>;
+};
+
+/** A service behind its sidecar. */
+export type Service = {
+  readonly name: string;
+  readonly run: Running;
+  /** Ports as the sidecar's state folder tells them. */
+  readonly ports: {
+    readonly inboundPort: number;
+    readonly outboundPort: number;
+    readonly pid: number;
+  };
+};
+
+export const BIN: string = fileURLToPath(new URL('../../bin/palisade.js', import.meta.url));
+const READY_MS = 30_000;
+
+/** Starts `palisade up` on free ports in a folder of its own. */
+export async function startTestMesh(...flags: string[]): Promise<TestMesh> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'palisade-system-'));
+  const up = start([process.execPath, BIN, 'up', '--data', dataDir, '--port', '0', ...flags]);
+  await up.printed(/^ready (http\S+)/m, READY_MS);
+  return meshIn(dataDir, up);
+}
+
+/** The mesh of a folder whose processes somebody else started. */
+export function meshIn(dataDir: string, up: Running): TestMesh {
+  const services: Service[] = [];
+  const cli = (...args: string[]) => finish([process.execPath, BIN, ...args, '--data', dataDir]);
+  return {
+    dataDir,
+    up,
+    cli,
+    async run(name, command, flags = []) {
+      const service = await startService(dataDir, { name, command, flags });
+      services.push(service);
+      return service;
+    },
+    async apply(yaml) {
+      const applied = await finish(
+        [process.execPath, BIN, 'apply', '-f', '-', '--data', dataDir],
+        yaml,
+      );
+      if (applied.status !== 0) throw new Error(`apply failed: ${applied.stderr}${applied.stdout}`);
+      const status = await cli('status', '--wait', '--timeout', '20s');
+      if (status.status !== 0) throw new Error(`not enforced: ${status.stdout}${status.stderr}`);
+    },
+    async close() {
+      await Promise.all(services.map((service) => service.run.stop()));
+      await up.stop();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function startService(
+  dataDir: string,
+  options: {
+    readonly name: string;
+    readonly command: readonly string[];
+    readonly flags: readonly string[];
+  },
+): Promise<Service> {
+  const { name, command, flags } = options;
+  const marker = `started-${name}`;
+  // The marker is printed by a shell that `run` starts in the application's place: so the sidecar is ready by then.
+  const script = `echo ${marker}; exec "$@"`;
+  const run = start([
+    ...[process.execPath, BIN, 'run', '--data', dataDir, '--service', name, ...flags, '--'],
+    ...['sh', '-c', script, 'sh', ...command],
+  ]);
+  await run.printed(new RegExp(marker), READY_MS);
+  const file = join(dataDir, 'proxies', `default.${name}`, 'proxy.json');
+  return { name, run, ports: JSON.parse(readFileSync(file, 'utf8')) };
+}
+
+/** Starts a process whose output is kept. */
+export function start(command: readonly string[], env: NodeJS.ProcessEnv = process.env): Running {
+  const [file = '', ...args] = command;
+  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
+  let text = '';
+  const listeners = new Set<() => void>();
+  const keep = (chunk: Buffer) => {
+    text = `${text}${chunk.toString('utf8')}`.slice(-1_000_000);
+    for (const listener of listeners) listener();
+  };
+  child.stdout.on('data', keep);
+  child.stderr.on('data', keep);
+  const ended = once(child, 'exit');
+  return {
+    child,
+    output: () => text,
+    printed: (pattern, timeoutMs = 10_000) =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          const match = pattern.exec(text);
+          if (match !== null) settle(() => resolve(match));
+        };
+        const settle = (how: () => void) => {
+          clearTimeout(limit);
+          listeners.delete(look);
+          how();
+        };
+        const fail = (why: string) =>
+          settle(() => reject(new Error(`${why}, waiting for ${pattern}:\n${text}`)));
+        const limit = setTimeout(() => fail('time is up'), timeoutMs);
+        listeners.add(look);
+        void ended.then(() => setImmediate(() => fail(`\`${command.join(' ')}\` ended`)));
+        look();
+      }),
+    async stop(signal = 'SIGTERM') {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      child.kill(signal);
+      await ended;
+    },
+  };
+}
+
+/** Runs a command to its end. */
+export async function finish(command: readonly string[], input = ''): Promise<Finished> {
+  const [file = '', ...args] = command;
+  const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString('utf8')));
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString('utf8')));
+  child.stdin.on('error', () => {
+    // A command that fails before it reads its input closes the pipe: its status says the rest.
+  });
+  child.stdin.end(input);
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { status: code ?? 1, stdout, stderr };
+}
+
+/** `curl` through the outbound port of `service`, as its application would. */
+export async function curlFrom(
+  service: Service,
+  ...args: string[]
+): Promise<{ status: number; body: string; headers: string }> {
+  const proxy = `http://127.0.0.1:${service.ports.outboundPort}`;
+  const done = await finish(['curl', '-sS', '-i', '--max-time', '10', '--proxy', proxy, ...args]);
+  const [head = '', ...rest] = done.stdout.split('\r\n\r\n');
+  const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1] ?? 0);
+  return { status, headers: head.toLowerCase(), body: rest.join('\r\n\r\n') || done.stderr };
+}
+
+/** A TCP port of 127.0.0.1 that nobody listens on now. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Where Debian puts `program`, or undefined with a reason to skip. */
+export async function findProgram(program: string): Promise<string | undefined> {
+  const found = await finish(['sh', '-c', `PATH=$PATH:/usr/sbin command -v ${program}`]);
+  return found.status === 0 ? found.stdout.trim() : undefined;
+}
