@@ -2,7 +2,7 @@ import { type RuleOperation, readOperation } from './authorization-operation.ts'
 import { type RuleSource, readSource } from './authorization-source.ts';
 import type { Metadata } from './metadata.ts';
 import { dnsLabel } from './names.ts';
-import { child, entry, headOf, items, type MapNode, type Node } from './node.ts';
+import { child, entry, headOf, items, locate, type MapNode, type Node } from './node.ts';
 import {
   type Context,
   defaulted,
@@ -107,6 +107,35 @@ const fields = {
   provider: unsupported('it belongs to the action `CUSTOM`: write rules with `ALLOW` and `DENY`'),
   targetRef: unsupported('write the list `targetRefs` instead'),
 };
+
+/**
+ * Reports a dry-run annotation that is neither true nor false: it would leave a policy enforced that
+ * its author wanted to try, or the other way round. The words are those Istio takes.
+ */
+export function checkDryRun(metadata: Metadata | undefined, root: Node, context: Context): void {
+  const value = metadata?.annotations?.[DRY_RUN_ANNOTATION];
+  if (value === undefined || DRY_RUN_WORDS.has(value)) return;
+  context.report.error(locate(root, ['metadata', 'annotations', DRY_RUN_ANNOTATION]), {
+    code: 'bad_value',
+    message: `${quote(value)} is neither true nor false`,
+    help: 'write "true" to try the policy without enforcing it, "false" or nothing to enforce it',
+  });
+}
+
+const DRY_RUN_WORDS = new Set([
+  '1',
+  't',
+  'T',
+  'true',
+  'TRUE',
+  'True',
+  '0',
+  'f',
+  'F',
+  'false',
+  'FALSE',
+  'False',
+]);
 
 /** Reads the spec of an AuthorizationPolicy. */
 export const readAuthorizationPolicySpec: Reader<AuthorizationPolicySpec> = object(

@@ -178,5 +178,5 @@ function unknownNamespace(namespace: string, world: World): Problem {
 
 // A suggestion is a courtesy: it must not cost a pass over the whole mesh for each warning.
 function sample(names: ReadonlySet<string>): readonly string[] {
-  return [...names].slice(0, 2000);
+  return [...names].slice(0, 256);
 }

@@ -112,6 +112,11 @@ test('no text makes parsing throw or its diagnostics lie', () => {
   fc.assert(fc.property(fc.oneof(shuffled, spliced), checkConsistent), { numRuns: 1500 });
 });
 
+test('no truncation of a file makes parsing throw or its diagnostics lie', () => {
+  const text = `${policy('p')}---\r\n${starterResources().find(({ path }) => path === 'services/catalog.yaml')?.text}`;
+  for (let length = 0; length <= text.length; length++) checkConsistent(text.slice(0, length));
+});
+
 test('no stored value makes reading throw', () => {
   fc.assert(
     fc.property(fc.anything({ withNullPrototype: true, withBigInt: true }), (value) => {

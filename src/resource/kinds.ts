@@ -1,10 +1,11 @@
-import { readAuthorizationPolicySpec } from './authorization-policy.ts';
+import { checkDryRun, readAuthorizationPolicySpec } from './authorization-policy.ts';
 import { readMeshSpec } from './mesh.ts';
-import { type MetadataRules, ROOT_NAMESPACE } from './metadata.ts';
+import { type Metadata, type MetadataRules, ROOT_NAMESPACE } from './metadata.ts';
+import type { Node } from './node.ts';
 import { readPeerAuthenticationSpec } from './peer-authentication.ts';
 import { readRegistrationSpec } from './registration.ts';
 import type { Kind, Resource } from './resource.ts';
-import type { Reader } from './schema.ts';
+import type { Context, Reader } from './schema.ts';
 import { readServiceSpec } from './service.ts';
 
 /** How a kind is read; the first of `apiVersions` is the one it is stored with. */
@@ -12,6 +13,8 @@ export type KindSchema = {
   readonly apiVersions: readonly [Resource['apiVersion'], ...string[]];
   readonly metadata: MetadataRules;
   readonly readSpec: Reader<Resource['spec']>;
+  /** What the kind demands of its metadata besides; `root` is the document. */
+  readonly checkMetadata?: (metadata: Metadata | undefined, root: Node, context: Context) => void;
 };
 
 const OWN = ['palisade.dev/v1'] as const;
@@ -34,6 +37,7 @@ export const KIND_SCHEMAS: Readonly<Record<Kind, KindSchema>> = {
     apiVersions: ISTIO,
     metadata: { nameIsHost: false },
     readSpec: readAuthorizationPolicySpec,
+    checkMetadata: checkDryRun,
   },
   PeerAuthentication: {
     apiVersions: ISTIO,

@@ -37,6 +37,7 @@ export function readResource(
     name: schema.metadata.only?.name ?? plainText(child(root, 'metadata'), 'name') ?? '',
   };
   const read = documentReader(kind, schema)(root, context);
+  schema.checkMetadata?.(read?.metadata, root, context);
   if (read?.metadata === undefined || read.spec === undefined || report.errorCount() > before)
     return undefined;
   const { metadata, spec } = read;
