@@ -2,14 +2,15 @@
 // The launcher: plain JavaScript, so that any Node.js from 20 on can run it. It starts the CLI under the
 // pinned Node.js 24 that npm installed beside it, whatever the system's own version is.
 import { spawn } from 'node:child_process';
-import { createRequire, enableCompileCache } from 'node:module';
+import module, { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 const main = new URL('../src/bin/palisade.ts', import.meta.url);
 const major = Number(process.versions.node.split('.')[0]);
 
 if (major >= 24) {
-  enableCompileCache?.();
+  // Not imported by name: Node.js before 22.8 has no such export and would refuse this file.
+  module.enableCompileCache?.();
   await import(main.href);
 } else {
   runPinned(pinnedNode());
