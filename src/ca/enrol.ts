@@ -1,5 +1,5 @@
 import { hash, timingSafeEqual } from 'node:crypto';
-import type { Csr } from '#identity';
+import { parseCsr } from '#identity';
 import { ok, type Result } from '#lib';
 import type { Grant } from './issue.ts';
 import { type MeshRole, meshRole } from './mesh-identity.ts';
@@ -13,14 +13,18 @@ export const MESH_TTL_MS = 24 * 3_600_000;
 
 /** Decides an enrolment: a join token is good for one role's identities and for nothing else. */
 export function decideEnrolment(
-  request: { readonly joinToken: string; readonly csr: Csr; readonly trustDomain: string },
+  request: { readonly joinToken: string; readonly csr: Uint8Array; readonly trustDomain: string },
   tokens: JoinTokens,
 ): Result<Grant, Refusal> {
-  const { csr, joinToken, trustDomain } = request;
+  const { joinToken, trustDomain } = request;
   const role = roleOf(joinToken, tokens);
   if (role === undefined) {
     return refuse('unauthenticated', 'the join token is not one of this authority');
   }
+  // SECURITY: the token first, so that strangers cannot make us verify signatures.
+  const parsed = parseCsr(request.csr);
+  if (!parsed.ok) return refuse('invalid', `the CSR: ${parsed.error}`);
+  const csr = parsed.value;
   if (csr.id.trustDomain !== trustDomain) {
     return refuse('denied', `this authority is of trust domain \`${trustDomain}\``);
   }

@@ -103,14 +103,12 @@ async function enrol(
   request: EnrolRequest,
 ): Promise<Result<X509SvidResponse, Refusal>> {
   const { trustDomain, joinTokens, enrolments } = options;
-  const csr = parseCsr(request.csr);
-  if (!csr.ok) return refuse('invalid', `the CSR: ${csr.error}`);
-  const { joinToken } = request;
-  const grant = decideEnrolment({ joinToken, csr: csr.value, trustDomain }, joinTokens);
+  const grant = decideEnrolment({ ...request, trustDomain }, joinTokens);
   if (!grant.ok) return grant;
   // Only who holds a token spends of the limit, so that nobody else can use it up.
-  if (!enrolments.take(csr.value.id.text)) {
-    return refuse('exhausted', `\`${csr.value.id.text}\` enrols too often: try again in a minute`);
+  const { text } = grant.value.id;
+  if (!enrolments.take(text)) {
+    return refuse('exhausted', `\`${text}\` enrols too often: try again in a minute`);
   }
   return sealed(options, grant.value);
 }

@@ -10,7 +10,7 @@ import {
   signersOf,
 } from './dsse.ts';
 import { refuse, type TrustError, TrustPromiseError } from './errors.ts';
-import { leafOf, merkleRoot, sortLeaves } from './merkle.ts';
+import { buildTree, changeLeaves, type Leaf, leafOf, rootOf } from './merkle.ts';
 import type { PolicySigner } from './policy-key.ts';
 import { resourceIdentity } from './resource-key.ts';
 import { hasExactly, isCount, isDigest, isInstant, isNamespace, isText } from './shape.ts';
@@ -94,7 +94,7 @@ export function createCommit(options: CommitOptions): {
     author: options.author,
     time: new Date(options.nowMs).toISOString(),
     expires: new Date(options.nowMs + options.ttlMs).toISOString(),
-    root: rootOf(options.namespace, resources),
+    root: signedRoot(options.namespace, resources),
     size: resources.size,
     ...(options.message === undefined ? {} : { message: options.message }),
   };
@@ -181,16 +181,17 @@ function parseCommit(value: unknown): Result<Commit, TrustError> {
   return ok(value as unknown as Commit);
 }
 
-function rootOf(namespace: string, resources: ReadonlyMap<string, unknown>): string {
-  const leaves = [...resources].map(([key, resource]) => {
+function signedRoot(namespace: string, resources: ReadonlyMap<string, unknown>): string {
+  const leaves = new Map<string, Leaf>();
+  for (const [key, resource] of resources) {
     const identity = resourceIdentity(resource);
     if (!identity.ok) throw new TrustPromiseError('malformed', identity.error);
     if (identity.value.namespace !== namespace || identity.value.key !== key) {
       throw new TrustPromiseError('wrong_namespace', `\`${key}\` is not what the resource says`);
     }
-    return leafOf(key, canonicalJson(resource));
-  });
-  return merkleRoot(sortLeaves(leaves).map((leaf) => leaf.hash)).toString('hex');
+    leaves.set(key, leafOf(key, canonicalJson(resource)));
+  }
+  return rootOf(buildTree(changeLeaves([], leaves))).toString('hex');
 }
 
 function hashOf(signedBytes: Uint8Array): string {

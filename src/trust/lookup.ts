@@ -2,7 +2,7 @@ import { ok, type Result } from '#lib';
 import { checkExpiry, openCommit, type VerifiedHead, verifyCommit } from './commit.ts';
 import type { DsseEnvelope } from './dsse.ts';
 import { refuse, type TrustError } from './errors.ts';
-import { type Leaf, leafHash, leafOf, merklePath, rootFromPath } from './merkle.ts';
+import { type Leaf, leafHash, leafOf, pathOf, rootFromPath } from './merkle.ts';
 import { checkResource, type PolicySet } from './policy-set.ts';
 import { isResourceKey } from './resource-key.ts';
 import { hasExactly, isCount, isDigest } from './shape.ts';
@@ -52,19 +52,18 @@ const MAX_PATH = 64;
 
 /** Answers a lookup of `key` out of a verified set. */
 export function proveResource(set: PolicySet, key: string): LookupAnswer {
-  const hashes = set.leaves.map((leaf) => leaf.hash);
-  const pathOf = (index: number) => merklePath(hashes, index).map((node) => node.toString('hex'));
+  const path = (index: number) => pathOf(set.tree, index).map((node) => node.toString('hex'));
   const found = set.leaves.findIndex((leaf) => leaf.key >= key);
   const after = found < 0 ? set.leaves.length : found;
   const commit = set.head.envelope;
   if (set.leaves[after]?.key === key) {
-    const proof = { kind: 'inclusion', index: after, path: pathOf(after) } as const;
+    const proof = { kind: 'inclusion', index: after, path: path(after) } as const;
     return { commit, resource: set.resources.get(key), proof };
   }
   const neighbour = (index: number): NeighbourProof | null => {
     const leaf: Leaf | undefined = set.leaves[index];
     if (leaf === undefined) return null;
-    return { key: leaf.key, digest: leaf.digest.toString('hex'), index, path: pathOf(index) };
+    return { key: leaf.key, digest: leaf.digest.toString('hex'), index, path: path(index) };
   };
   const proof = { kind: 'absence', before: neighbour(after - 1), after: neighbour(after) } as const;
   return { commit, resource: undefined, proof };

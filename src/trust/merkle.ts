@@ -29,21 +29,60 @@ export function leafHash(key: string, digest: Uint8Array): Buffer {
   return sha256(Buffer.concat([LEAF, digest, Buffer.from(key)]));
 }
 
-/** Puts leaves in the tree's order: by the bytes of their keys. */
-export function sortLeaves(leaves: Iterable<Leaf>): Leaf[] {
-  // Keys are ASCII, where code units and bytes order alike.
-  return [...leaves].sort((a, b) => (a.key < b.key ? -1 : 1));
+/** A tree over sorted leaves. INVARIANT: level 0 holds the leaves' hashes, the last level the root alone. */
+export type MerkleTree = { readonly levels: readonly (readonly Buffer[])[] };
+
+/**
+ * Sorted leaves after a change, in time proportional to their number. Keys are ASCII, where code units and bytes order
+ * alike. An undefined leaf is one that was deleted.
+ */
+export function changeLeaves(
+  sorted: readonly Leaf[],
+  changes: ReadonlyMap<string, Leaf | undefined>,
+): Leaf[] {
+  const fresh = [...changes.values()].filter((leaf) => leaf !== undefined);
+  fresh.sort((a, b) => (a.key < b.key ? -1 : 1));
+  const merged: Leaf[] = [];
+  let next = 0;
+  for (const leaf of sorted) {
+    if (changes.has(leaf.key)) continue;
+    for (let one = fresh[next]; one !== undefined && one.key < leaf.key; one = fresh[++next]) {
+      merged.push(one);
+    }
+    merged.push(leaf);
+  }
+  return [...merged, ...fresh.slice(next)];
 }
 
-/** The root over the hashes of sorted leaves. */
-export function merkleRoot(hashes: readonly Buffer[]): Buffer {
-  if (hashes.length === 0) return sha256(EMPTY);
-  return subtreeRoot(hashes, 0, hashes.length);
+/** The tree over sorted leaves; what is as in `before` is not hashed again. */
+export function buildTree(leaves: readonly Leaf[], before?: MerkleTree): MerkleTree {
+  if (leaves.length === 0) return { levels: [[], [sha256(EMPTY)]] };
+  const levels: Buffer[][] = [leaves.map((leaf) => leaf.hash)];
+  for (let level = levels[0]; level !== undefined && level.length > 1; level = levels.at(-1)) {
+    const depth = levels.length;
+    levels.push(levelAbove(level, before?.levels[depth - 1], before?.levels[depth]));
+  }
+  return { levels };
+}
+
+/** The root of a tree. */
+export function rootOf(tree: MerkleTree): Buffer {
+  const root = tree.levels.at(-1)?.[0];
+  if (root === undefined) throw new Error('a tree without a root');
+  return root;
 }
 
 /** The sibling hashes from the leaf at `index` up to the root (RFC 9162 section 2.1.3.1). */
-export function merklePath(hashes: readonly Buffer[], index: number): Buffer[] {
-  return pathIn(hashes, { start: 0, end: hashes.length }, index);
+export function pathOf(tree: MerkleTree, index: number): Buffer[] {
+  const path: Buffer[] = [];
+  let at = index;
+  for (const level of tree.levels.slice(0, -1)) {
+    // A last node without sibling moves up as it is.
+    const sibling = level[at % 2 === 0 ? at + 1 : at - 1];
+    if (sibling !== undefined) path.push(sibling);
+    at = Math.floor(at / 2);
+  }
+  return path;
 }
 
 /** The root that a leaf's path leads to (RFC 9162 section 2.1.3.2); undefined if the path has not the tree's length. */
@@ -73,28 +112,23 @@ export function rootFromPath(
   return sn === 0 ? root : undefined;
 }
 
-function subtreeRoot(hashes: readonly Buffer[], start: number, end: number): Buffer {
-  const only = hashes[start];
-  if (end - start === 1 && only !== undefined) return only;
-  const middle = start + largestPowerBelow(end - start);
-  return nodeHash(subtreeRoot(hashes, start, middle), subtreeRoot(hashes, middle, end));
-}
-
-function pathIn(
-  hashes: readonly Buffer[],
-  range: { readonly start: number; readonly end: number },
-  index: number,
+// Pairing from the left and moving an odd last node up gives RFC 9162's tree, whose left half is the largest power of 2.
+function levelAbove(
+  level: readonly Buffer[],
+  levelBefore: readonly Buffer[] | undefined,
+  aboveBefore: readonly Buffer[] | undefined,
 ): Buffer[] {
-  const { start, end } = range;
-  if (end - start <= 1) return [];
-  const middle = start + largestPowerBelow(end - start);
-  return index < middle
-    ? [...pathIn(hashes, { start, end: middle }, index), subtreeRoot(hashes, middle, end)]
-    : [...pathIn(hashes, { start: middle, end }, index), subtreeRoot(hashes, start, middle)];
-}
-
-function largestPowerBelow(count: number): number {
-  return 2 ** (31 - Math.clz32(count - 1));
+  const above: Buffer[] = [];
+  for (let i = 0; i < level.length; i += 2) {
+    const left = level[i];
+    const right = level[i + 1];
+    if (left === undefined) break;
+    const known = aboveBefore?.[i / 2];
+    const isSame = levelBefore?.[i] === left && levelBefore[i + 1] === right;
+    if (right === undefined) above.push(left);
+    else above.push(isSame && known !== undefined ? known : nodeHash(left, right));
+  }
+  return above;
 }
 
 function nodeHash(left: Buffer, right: Buffer): Buffer {

@@ -8,7 +8,7 @@ import {
   verifyCommit,
 } from './commit.ts';
 import { refuse, type TrustError } from './errors.ts';
-import { type Leaf, leafOf, merkleRoot, sortLeaves } from './merkle.ts';
+import { buildTree, changeLeaves, type Leaf, leafOf, type MerkleTree, rootOf } from './merkle.ts';
 import { isResourceKey, resourceIdentity } from './resource-key.ts';
 import { isRecord } from './shape.ts';
 import type { TrustRoot } from './trust-root.ts';
@@ -23,6 +23,7 @@ export type PolicySet = {
   readonly resources: ReadonlyMap<string, unknown>;
   /** In the tree's order. */
   readonly leaves: readonly Leaf[];
+  readonly tree: MerkleTree;
   readonly [verified]: true;
 };
 
@@ -172,26 +173,26 @@ function buildSet(
 ): Result<PolicySet, TrustError> {
   const about = { number: head.number, hash: head.hash };
   const resources = new Map(base?.resources);
-  const leaves = new Map(base?.leaves.map((leaf) => [leaf.key, leaf]));
+  const changed = new Map<string, Leaf | undefined>();
   for (const { key, resource } of update.changes) {
     if (resource === undefined) {
       resources.delete(key);
-      leaves.delete(key);
+      changed.set(key, undefined);
       continue;
     }
     const canonical = checkResource(update.namespace, key, resource);
     if (!canonical.ok) return refuse(canonical.error.code, canonical.error.message, about);
-    leaves.set(key, leafOf(key, canonical.value));
+    changed.set(key, leafOf(key, canonical.value));
     // A copy made from what was hashed: no one who holds the original can change the set.
     resources.set(key, JSON.parse(canonical.value));
   }
-  const sorted = sortLeaves(leaves.values());
-  const root = merkleRoot(sorted.map((leaf) => leaf.hash)).toString('hex');
-  if (sorted.length !== head.commit.size || root !== head.commit.root) {
+  const leaves = changeLeaves(base?.leaves ?? [], changed);
+  const tree = buildTree(leaves, base?.tree);
+  if (leaves.length !== head.commit.size || rootOf(tree).toString('hex') !== head.commit.root) {
     const message = `the resources that came with commit ${head.number} are not those it signs`;
     return refuse('root_mismatch', message, about);
   }
-  const set = { namespace: update.namespace, head, resources, leaves: sorted };
+  const set = { namespace: update.namespace, head, resources, leaves, tree };
   return ok(set as unknown as PolicySet);
 }
 
