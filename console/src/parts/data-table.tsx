@@ -8,8 +8,8 @@ export type Column<T> = ExportColumn<T> & {
   /** CSS width of the column; one column without a width takes the rest. */
   readonly width?: string;
   readonly align?: 'end';
-  /** In the stacked form for narrow screens: the row's title, or left out. */
-  readonly stacked?: 'title' | 'omit';
+  /** In the stacked form for narrow screens: the row's title, of full width, or left out. */
+  readonly stacked?: 'title' | 'wide' | 'omit';
 };
 
 type DataTableProps<T> = {

@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react';
 import type { SmallestChange as Change } from '../api/denial.ts';
 import { SourceView } from './source-view.tsx';
+import { Words } from './words.tsx';
 
 /** The smallest change that would allow a call, as a sentence and a diff or a new resource. */
 export function SmallestChange(props: { change: Change | null | undefined }): ReactNode {
@@ -12,7 +13,9 @@ export function SmallestChange(props: { change: Change | null | undefined }): Re
   const text = diff === '' ? (change.yaml ?? '') : diff;
   return (
     <div className="change">
-      <p>{sentenceCase(change.sentence)}</p>
+      <p>
+        <Words text={change.sentence} />
+      </p>
       {text !== '' && (
         <SourceView
           text={text}
@@ -29,10 +32,4 @@ export function SmallestChange(props: { change: Change | null | undefined }): Re
       )}
     </div>
   );
-}
-
-/** Sentences of the API begin in lower case; on a page of their own they begin a line. */
-export function sentenceCase(text: string): string {
-  const body = text === '' ? text : text.slice(0, 1).toUpperCase() + text.slice(1);
-  return /[.:?]$/.test(body) ? body : `${body}.`;
 }

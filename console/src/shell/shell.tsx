@@ -76,6 +76,10 @@ function useFocusOnPage(path: string): React.RefObject<HTMLElement | null> {
   const main = useRef<HTMLElement>(null);
   const shownPath = useRef(path);
   useEffect(() => {
+    // On narrow screens the navigation scrolls sideways; the current page must be in view.
+    document
+      .querySelector('.shell-nav [aria-current]')
+      ?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
     document.title = `${pageOf(path)?.title ?? 'Not found'} · Palisade`;
     if (shownPath.current === path) return;
     shownPath.current = path;

@@ -64,6 +64,14 @@ export function formatSpan(ms: number): string {
   return `${Math.floor(span / DAY)} d`;
 }
 
+/** A span as the CLI writes it (`5m`, `24h`) as it reads after `the last`. */
+export function formatSpanWord(span: string): string {
+  const [, count = '', unit = ''] = /^(\d+)([smhd])$/.exec(span) ?? [];
+  const noun = { s: 'second', m: 'minute', h: 'hour', d: 'day' }[unit];
+  if (noun === undefined) return span;
+  return count === '1' ? noun : `${count} ${noun}s`;
+}
+
 /**
  * An instant relative to now: `just now`, `14 s ago`, `in 42 min`. Undefined or unreadable instants
  * read `never`.

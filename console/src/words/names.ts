@@ -22,6 +22,17 @@ export function shortName(id: string | null | undefined, service?: string | null
   return id.replace(/^spiffe:\/\/[^/]+\//, '');
 }
 
+/** A service as its caller would name it: with the namespace only where theirs is another. */
+export function nameBeside(
+  name: string,
+  namespace: string | null,
+  callerId: string | null,
+): string {
+  const own = spiffeParts(callerId)?.namespace;
+  const isNear = namespace === null || own === undefined || own === namespace;
+  return isNear ? name : qualifiedName(name, namespace);
+}
+
 /** A name with its namespace where that is not the reader's default, e.g. `redis.cache`. */
 export function qualifiedName(name: string, namespace: string | undefined): string {
   return namespace === undefined || namespace === '' || namespace === 'default'

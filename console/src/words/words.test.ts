@@ -11,8 +11,10 @@ import {
   formatPercent,
   formatRate,
   formatSpan,
+  formatSpanWord,
 } from './format.ts';
-import { qualifiedName, shortName } from './names.ts';
+import { nameBeside, qualifiedName, shortName } from './names.ts';
+import { sentencePieces } from './sentence.ts';
 
 function check<T>(read: (input: T) => string, cases: readonly (readonly [T, string])[]): void {
   for (const [input, expected] of cases) assert.equal(read(input), expected, String(input));
@@ -90,6 +92,10 @@ test('identities read as people named them', () => {
   for (const [id, service, expected] of cases) assert.equal(shortName(id, service), expected);
   assert.equal(qualifiedName('redis', 'cache'), 'redis.cache');
   assert.equal(qualifiedName('redis', 'default'), 'redis');
+  const web = 'spiffe://cluster.local/ns/shop/sa/web';
+  assert.equal(nameBeside('orders', 'shop', web), 'orders');
+  assert.equal(nameBeside('redis', 'data', web), 'redis.data');
+  assert.equal(nameBeside('redis', 'data', null), 'redis');
 });
 
 test('a pasted command means what it says', () => {
@@ -115,4 +121,28 @@ test('attack: a path that a spreadsheet would run as a formula', () => {
     rows,
   );
   assert.equal(csv, `path,calls\r\n"'=HYPERLINK(""http://evil"")",-2\r\n`);
+});
+
+test('sentences of the API end with a full stop and set quotations as code', () => {
+  const read = (text: string): string =>
+    sentencePieces(text)
+      .map((piece) => (piece.isCode ? `<${piece.text}>` : piece.text))
+      .join('');
+  check(read, [
+    ['', ''],
+    ['path `/a` is not `/b`', 'path </a> is not </b>.'],
+    ['done.', 'done.'],
+    ['a stray ` stays', 'a stray ` stays.'],
+    ['`web` and a stray `', '<web> and a stray `.'],
+  ]);
+});
+
+test('spans read as people say them', () => {
+  check(formatSpanWord, [
+    ['5m', '5 minutes'],
+    ['1h', 'hour'],
+    ['24h', '24 hours'],
+    ['7d', '7 days'],
+    ['soon', 'soon'],
+  ]);
 });

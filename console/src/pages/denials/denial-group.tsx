@@ -6,12 +6,13 @@ import { Facts } from '../../parts/facts.tsx';
 import { Icon } from '../../parts/icon.tsx';
 import { Link } from '../../parts/link.tsx';
 import { Moment } from '../../parts/moment.tsx';
-import { SmallestChange, sentenceCase } from '../../parts/smallest-change.tsx';
+import { SmallestChange } from '../../parts/smallest-change.tsx';
 import { SpiffeIdText } from '../../parts/spiffe-id.tsx';
+import { Words } from '../../parts/words.tsx';
 import { patchQuery } from '../../route/query.ts';
 import { commandLine } from '../../words/command.ts';
 import { formatCount } from '../../words/format.ts';
-import { qualifiedName } from '../../words/names.ts';
+import { nameBeside } from '../../words/names.ts';
 import { reasonSentence } from '../../words/reason.ts';
 
 type DenialGroupProps = {
@@ -35,16 +36,21 @@ export function DenialGroupItem({ group, isOpen, onToggle }: DenialGroupProps): 
           onClick={() => onToggle(isOpen ? 'none' : group.id)}
         >
           <Icon name="right" />
-          <CallNames from={group.source} to={qualifiedName(group.destination, group.namespace)} />
+          <CallNames
+            from={group.source}
+            to={nameBeside(group.destination, group.namespace, group.sourceId)}
+          />
           <span className="denial-count number">
             {formatCount(group.count)} <span className="quiet">denied</span>
           </span>
           <span className="denial-when quiet">
-            last <Moment at={group.last} />
+            <Moment at={group.last} />
           </span>
         </button>
       </h2>
-      <p className="denial-why">{sentenceCase(group.sentence)}</p>
+      <p className="denial-why">
+        <Words text={group.sentence} />
+      </p>
       <div id={bodyId} className="denial-body" hidden={!isOpen}>
         {isOpen && <GroupBody group={group} />}
       </div>

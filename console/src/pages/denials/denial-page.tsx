@@ -8,9 +8,10 @@ import { PageHead } from '../../parts/page-head.tsx';
 import { SmallestChange } from '../../parts/smallest-change.tsx';
 import { SpiffeIdText } from '../../parts/spiffe-id.tsx';
 import { StateWord } from '../../parts/state-word.tsx';
+import { Words } from '../../parts/words.tsx';
 import { commandLine } from '../../words/command.ts';
 import { formatInstant } from '../../words/format.ts';
-import { qualifiedName, shortName } from '../../words/names.ts';
+import { nameBeside, shortName } from '../../words/names.ts';
 import { reasonSentence } from '../../words/reason.ts';
 
 /** One denial: what was asked, every policy considered rule by rule, and what would allow it. */
@@ -64,9 +65,10 @@ export function DenialPage(props: { id: string }): ReactNode {
 
 function sentenceOf({ record, explanation, changedSince, now }: DenialDetail): string {
   const from = shortName(record['source.id'], record['source.service']);
-  const to = qualifiedName(
+  const to = nameBeside(
     shortName(record['destination.id'], record['destination.service']),
-    record['destination.namespace'] ?? undefined,
+    record['destination.namespace'],
+    record['source.id'],
   );
   const reason = reasonSentence(explanation.decision.reason);
   if (!changedSince) return `${from} was stopped at ${to}: ${reason}.`;
@@ -116,17 +118,19 @@ function Considered({ explanation }: { explanation: Explanation }): ReactNode {
               {policy.action}
               {policy.dryRun && ', dry-run'}
             </span>
-            <StateWord
-              tone={policy.matched ? (policy.action === 'DENY' ? 'denied' : 'allowed') : 'unknown'}
-            >
-              {policy.matched ? 'matched' : 'did not match'}
-            </StateWord>
+            {policy.matched ? (
+              <StateWord tone={policy.action === 'DENY' ? 'denied' : 'allowed'}>matched</StateWord>
+            ) : (
+              <StateWord tone="unknown" icon="minus">
+                did not match
+              </StateWord>
+            )}
           </p>
           <ul className="lines">
             {policy.rules.map((rule) => (
               <li key={rule.rule}>
                 <span className="quiet">rule {rule.rule}</span>
-                <span>{rule.matched ? 'matched' : rule.failed.join('; ')}</span>
+                <Words text={rule.matched ? 'matched' : rule.failed.join('; ')} />
               </li>
             ))}
           </ul>

@@ -9,7 +9,7 @@ import { apiPath } from '../../route/query.ts';
 import { useQuery } from '../../route/use-place.ts';
 import { commandLine } from '../../words/command.ts';
 import type { ExportColumn } from '../../words/export.ts';
-import { formatNoun } from '../../words/format.ts';
+import { formatNoun, formatSpanWord } from '../../words/format.ts';
 import { DenialGroupItem } from './denial-group.tsx';
 import { matchGroups, sortGroups } from './group-order.ts';
 
@@ -79,7 +79,7 @@ export function DenialsPage(): ReactNode {
       {answer.data !== undefined && groups.length === 0 && (
         <Empty title={search === '' ? 'Nobody was stopped.' : 'No denial fits.'}>
           {search === ''
-            ? `No call was denied in the last ${since}.`
+            ? `No call was denied in the last ${formatSpanWord(since)}.`
             : `Search for less than “${search}”.`}
         </Empty>
       )}
@@ -99,10 +99,10 @@ export function DenialsPage(): ReactNode {
 
 function denialsSentence(groups: readonly DenialGroup[], since: string): string {
   const calls = groups.reduce((sum, group) => sum + group.count, 0);
-  if (calls === 0) return `No call was denied in the last ${since}.`;
+  if (calls === 0) return `No call was denied in the last ${formatSpanWord(since)}.`;
   const callers = new Set(groups.map((group) => group.sourceId ?? group.source));
   const services = new Set(groups.map((group) => `${group.namespace}/${group.destination}`));
   const caller = callers.size === 1 ? groups[0]?.source : formatNoun(callers.size, 'caller');
   const verb = callers.size === 1 ? 'was' : 'were';
-  return `${caller} ${verb} stopped ${formatNoun(calls, 'time')} at ${formatNoun(services.size, 'service')} in the last ${since}.`;
+  return `${caller} ${verb} stopped ${formatNoun(calls, 'time')} at ${formatNoun(services.size, 'service')} in the last ${formatSpanWord(since)}.`;
 }

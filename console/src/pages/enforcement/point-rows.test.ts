@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EnforcementPoint } from '../../api/enforcement-point.ts';
-import { enforcementSentence, pointRows, pointState } from './point-rows.ts';
+import { enforcementSentence, pointState, rowsOf, sortPoints } from './point-rows.ts';
 
 function point(part: Partial<EnforcementPoint>): EnforcementPoint {
   return {
@@ -59,7 +59,7 @@ for (const { name, part, expected } of cases) {
 
 test('the worst come first, and so do the namespaces they lag in', () => {
   const held = { wanted: null, enforced: null, wantedSince: null };
-  const rows = pointRows([
+  const points = sortPoints([
     point({ node: 'a', service: 'a' }),
     point({
       node: 'b',
@@ -73,7 +73,7 @@ test('the worst come first, and so do the namespaces they lag in', () => {
     point({ node: 'c', service: 'c', refused, sets: [] }),
   ]);
   assert.deepEqual(
-    rows.map((row) => row.key),
+    points.flatMap(rowsOf).map(({ point, set }) => `${point.node} ${set?.namespace ?? ''}`),
     ['c ', 'b two', 'b one', 'a shop'],
   );
 });

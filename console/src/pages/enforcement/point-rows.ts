@@ -1,34 +1,28 @@
 import type { EnforcementPoint, HeldSet } from '../../api/enforcement-point.ts';
 import { formatNoun } from '../../words/format.ts';
 
-/** One enforcement point and one namespace it holds. */
-export type PointRow = {
-  readonly key: string;
-  readonly point: EnforcementPoint;
-  /** Undefined for a point that holds no namespace yet. */
-  readonly set: HeldSet | undefined;
-  readonly isWorst: boolean;
-};
+/** One enforcement point and one namespace it holds; undefined where it holds none yet. */
+export type PointRow = { readonly point: EnforcementPoint; readonly set: HeldSet | undefined };
 
-/** A row for each point and namespace; what needs a person first. */
-export function pointRows(points: readonly EnforcementPoint[]): readonly PointRow[] {
-  return points
-    .toSorted(
-      (a, b) =>
-        trouble(b) - trouble(a) || nameOf(a).localeCompare(nameOf(b)) || (a.node < b.node ? -1 : 1),
-    )
-    .flatMap((point) => {
-      const sets: readonly (HeldSet | undefined)[] =
-        point.sets.length === 0
-          ? [undefined]
-          : point.sets.toSorted((a, b) => Number(a.current) - Number(b.current));
-      return sets.map((set) => ({
-        key: `${point.node} ${set?.namespace ?? ''}`,
-        point,
-        set,
-        isWorst: trouble(point) > 0,
-      }));
-    });
+/** What needs a person first, then by name. */
+export function sortPoints(points: readonly EnforcementPoint[]): readonly EnforcementPoint[] {
+  return points.toSorted(
+    (a, b) =>
+      trouble(b) - trouble(a) || nameOf(a).localeCompare(nameOf(b)) || a.node.localeCompare(b.node),
+  );
+}
+
+/** The namespaces it lags in first, then by name. */
+export function sortSets(sets: readonly HeldSet[]): readonly HeldSet[] {
+  return sets.toSorted(
+    (a, b) => Number(a.current) - Number(b.current) || a.namespace.localeCompare(b.namespace),
+  );
+}
+
+/** A row for each namespace of a point, and one for a point without any. */
+export function rowsOf(point: EnforcementPoint): readonly PointRow[] {
+  const sets = point.sets.length === 0 ? [undefined] : sortSets(point.sets);
+  return sets.map((set) => ({ point, set }));
 }
 
 /** A point as people know it: its service, or its role and node. */

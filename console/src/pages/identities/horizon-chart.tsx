@@ -1,8 +1,8 @@
 import { type ReactNode, useRef } from 'react';
 import type { Identity } from '../../api/identity.ts';
 import { useNow } from '../../live/use-now.ts';
-import { useWidth } from '../../parts/use-width.ts';
-import { formatAgo, formatSpan, toMs } from '../../words/format.ts';
+import { useSize } from '../../parts/use-size.ts';
+import { formatAgo, toMs } from '../../words/format.ts';
 import { shortName } from '../../words/names.ts';
 import { type Axis, axisFor, barOf, shareOf, ticksOf } from './horizon.ts';
 
@@ -14,7 +14,7 @@ const MAX_BARS = 24;
 /** Until when each identity is valid: one bar each from issue to expiry, the first to end on top. */
 export function HorizonChart({ identities }: { identities: readonly Identity[] }): ReactNode {
   const frame = useRef<HTMLDivElement>(null);
-  const width = useWidth(frame);
+  const width = useSize(frame)?.width;
   const nowMs = useNow();
   const shown = identities.slice(0, MAX_BARS);
   const axis = axisFor(
@@ -117,7 +117,7 @@ function Row(props: {
       <rect x={from} y={middle - 4} width={Math.max(2, to - from)} height={8} rx={2} />
       <path className="horizon-end" d={`M${to} ${middle - 7}V${middle + 7}`} />
       {state !== '' && (
-        <text className="horizon-state" x={Math.max(from, place(0)) + 6} y={middle - 6}>
+        <text className="horizon-state" x={to + 8} y={middle + 4}>
           {state}
         </text>
       )}
@@ -126,5 +126,11 @@ function Row(props: {
 }
 
 function formatTick(ms: number): string {
-  return `${ms < 0 ? '−' : '+'}${formatSpan(ms)}`;
+  const minutes = Math.round(Math.abs(ms) / 60_000);
+  const units = [
+    [1440, 'd'],
+    [60, 'h'],
+  ] as const;
+  const [size, unit] = units.find(([size]) => minutes % size === 0) ?? [1, 'min'];
+  return `${ms < 0 ? '−' : '+'}${minutes / size} ${unit}`;
 }

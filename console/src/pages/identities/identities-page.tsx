@@ -7,7 +7,7 @@ import { type Column, DataTable } from '../../parts/data-table.tsx';
 import { Moment } from '../../parts/moment.tsx';
 import { PageHead } from '../../parts/page-head.tsx';
 import { SearchBox } from '../../parts/search-box.tsx';
-import { SpiffeIdText } from '../../parts/spiffe-id.tsx';
+import { Breakable, SpiffeIdText } from '../../parts/spiffe-id.tsx';
 import { StateWord } from '../../parts/state-word.tsx';
 import { apiPath } from '../../route/query.ts';
 import { useQuery } from '../../route/use-place.ts';
@@ -20,7 +20,12 @@ const COLUMNS: readonly Column<Identity>[] = [
   {
     head: 'Identity',
     value: (identity) => identity.spiffeId,
-    cell: (identity) => <SpiffeIdText id={identity.spiffeId} />,
+    cell: (identity) => (
+      <span className="identity">
+        <strong>{shortName(identity.spiffeId)}</strong>
+        <SpiffeIdText id={identity.spiffeId} />
+      </span>
+    ),
     stacked: 'title',
   },
   {
@@ -37,7 +42,7 @@ const COLUMNS: readonly Column<Identity>[] = [
   },
   {
     head: 'Serial',
-    width: '10rem',
+    width: '9rem',
     value: (identity) => identity.serial,
     cell: (identity) => (
       <code className="clip" title={identity.serial}>
@@ -49,21 +54,13 @@ const COLUMNS: readonly Column<Identity>[] = [
     head: 'Attested by',
     width: '16rem',
     value: (identity) => identity.selectors.join(' '),
-    cell: (identity) => (
-      <span className="clip" title={identity.selectors.join('\n')}>
-        {identity.selectors.join(', ') || <span className="quiet">none recorded</span>}
-      </span>
-    ),
+    cell: (identity) => <Selectors selectors={identity.selectors} />,
   },
   {
     head: 'Allowed by',
     width: '11rem',
     value: (identity) => identity.allowedBy,
-    cell: (identity) => (
-      <span className="clip" title={identity.allowedBy}>
-        {identity.allowedBy}
-      </span>
-    ),
+    cell: (identity) => <Breakable text={identity.allowedBy} />,
   },
   {
     head: 'Log',
@@ -133,6 +130,15 @@ export function IdentitiesPage(): ReactNode {
       )}
     </div>
   );
+}
+
+function Selectors(props: { selectors: readonly string[] }): ReactNode {
+  if (props.selectors.length === 0) return <span className="quiet">none recorded</span>;
+  return props.selectors.map((selector) => (
+    <span key={selector} className="line">
+      <Breakable text={selector} />
+    </span>
+  ));
 }
 
 function LogState({ page }: { page: IdentityPage }): ReactNode {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { assignLayers, type LayoutEdge, type LayoutNode, layOut } from './layout.ts';
+import { assignLayers, type LayoutEdge, type LayoutNode } from './layers.ts';
+import { layOut } from './layout.ts';
 
 const OPTIONS = {
   nodeWidth: 140,

@@ -1,10 +1,8 @@
 /** A left-to-right layered drawing of a small graph. Pure: the same input gives the same picture. */
 
-/** What is placed. `last` puts a node into the rightmost layer: stores, which call nobody. */
-export type LayoutNode = { readonly id: string; readonly group: string; readonly last?: boolean };
-
-/** What is drawn between two nodes. */
-export type LayoutEdge = { readonly id: string; readonly from: string; readonly to: string };
+import type { Point } from './label-places.ts';
+import { assignLayers, type LayoutEdge, type LayoutNode } from './layers.ts';
+import { type Routed, route } from './routes.ts';
 
 /** Sizes in pixels. `width` is what the picture should fill if it can. */
 export type LayoutOptions = {
@@ -19,9 +17,6 @@ export type LayoutOptions = {
 
 /** Left top corner of a node. */
 export type Placed = { readonly x: number; readonly y: number; readonly layer: number };
-
-/** A cubic path and the point on it where its label belongs. */
-export type Routed = { readonly path: string; readonly labelX: number; readonly labelY: number };
 
 /** The picture. */
 export type Layout = {
@@ -62,65 +57,6 @@ export function layOut(
   for (let sweep = 0; sweep < SWEEPS; sweep += 1) orderOnce(graph, sweep % 2 === 0);
   const height = placeVertically(graph, options);
   return draw({ graph, edges: usable, options, height });
-}
-
-/**
- * The layer of each node: one more than the furthest of its callers. Edges that close a circle, found
- * depth first, do not count.
- */
-export function assignLayers(
-  nodes: readonly LayoutNode[],
-  edges: readonly LayoutEdge[],
-): Map<string, number> {
-  const forward = withoutCircles(nodes, edges);
-  const layerOf = new Map<string, number>();
-  const depth = (id: string): number => {
-    const known = layerOf.get(id);
-    if (known !== undefined) return known;
-    const callers = forward.filter((edge) => edge.to === id);
-    const layer = Math.max(-1, ...callers.map((edge) => depth(edge.from))) + 1;
-    layerOf.set(id, layer);
-    return layer;
-  };
-  for (const node of nodes) depth(node.id);
-  pullEntries(nodes, forward, layerOf);
-  const deepest = Math.max(0, ...layerOf.values());
-  for (const node of nodes) if (node.last === true) layerOf.set(node.id, Math.max(1, deepest));
-  return layerOf;
-}
-
-/** A caller whom nobody calls stands just left of the first it calls, unless it is an entry there anyway. */
-function pullEntries(
-  nodes: readonly LayoutNode[],
-  edges: readonly LayoutEdge[],
-  layerOf: Map<string, number>,
-): void {
-  for (const node of nodes) {
-    if (edges.some((edge) => edge.to === node.id)) continue;
-    const callees = edges.filter((edge) => edge.from === node.id);
-    if (callees.length === 0) continue;
-    const nearest = Math.min(...callees.map((edge) => layerOf.get(edge.to) ?? 1));
-    layerOf.set(node.id, Math.max(0, nearest - 1));
-  }
-}
-
-function withoutCircles(nodes: readonly LayoutNode[], edges: readonly LayoutEdge[]): LayoutEdge[] {
-  const state = new Map<string, 'open' | 'done'>();
-  const kept: LayoutEdge[] = [];
-  const visit = (id: string): void => {
-    state.set(id, 'open');
-    for (const edge of edges) {
-      if (edge.from !== id || state.get(edge.to) === 'open') continue;
-      kept.push(edge);
-      if (!state.has(edge.to)) visit(edge.to);
-    }
-    state.set(id, 'done');
-  };
-  // Whom nobody calls first: then a circle is broken where it leads back, not where it begins.
-  const called = new Set(edges.map((edge) => edge.to));
-  for (const node of nodes) if (!called.has(node.id) && !state.has(node.id)) visit(node.id);
-  for (const node of nodes) if (!state.has(node.id)) visit(node.id);
-  return kept;
 }
 
 function buildGraph(
@@ -266,12 +202,16 @@ function draw(input: {
     }
   }
   const routed = new Map(
-    edges.map((edge) => [edge.id, route({ edge, nodes, yOf, graph, options, left, column })]),
+    edges.map((edge) => [
+      edge.id,
+      route(waysOf({ edge, nodes, yOf, graph, options, left, column }), options),
+    ]),
   );
   return { width, height, layers: count, nodes, edges: routed };
 }
 
-function route(input: {
+/** The points an edge passes, from the side of one node to the side of the other. */
+function waysOf(input: {
   edge: LayoutEdge;
   nodes: ReadonlyMap<string, Placed>;
   yOf: ReadonlyMap<string, number>;
@@ -279,53 +219,21 @@ function route(input: {
   options: LayoutOptions;
   left: number;
   column: number;
-}): Routed {
+}): { readonly points: readonly Point[]; readonly isBack: boolean } {
   const { edge, nodes, yOf, graph, options, left, column } = input;
   const from = nodes.get(edge.from) ?? { x: 0, y: 0, layer: 0 };
   const to = nodes.get(edge.to) ?? { x: 0, y: 0, layer: 0 };
   const start = { x: from.x + options.nodeWidth, y: from.y + options.nodeHeight / 2 };
   const end = { x: to.x, y: to.y + options.nodeHeight / 2 };
-  if (to.layer <= from.layer) return routeBack(start, end, options);
-  const points = [start];
-  for (const [index, id] of (graph.bends.get(edge.id) ?? []).entries()) {
+  const bends = (graph.bends.get(edge.id) ?? []).flatMap((id, index) => {
     const x = left + (from.layer + 1 + index) * column;
     const y = yOf.get(id) ?? start.y;
-    points.push({ x, y }, { x: x + options.nodeWidth, y });
-  }
-  points.push(end);
-  let path = `M${round(start.x)} ${round(start.y)}`;
-  for (const [index, point] of points.entries()) {
-    const before = points[index - 1];
-    if (before === undefined) continue;
-    const middle = round((before.x + point.x) / 2);
-    path += ` C${middle} ${round(before.y)} ${middle} ${round(point.y)} ${round(point.x)} ${round(point.y)}`;
-  }
-  // The label sits on the first stretch, a little past its middle: ends are where edges crowd.
-  const next = points[1] ?? end;
-  return { path, labelX: round((start.x + next.x) / 2), labelY: round((start.y + next.y) / 2) };
-}
-
-/** A call back to an earlier layer, or to itself, goes round below. */
-function routeBack(
-  start: { x: number; y: number },
-  end: { x: number; y: number },
-  options: LayoutOptions,
-): Routed {
-  const dip = options.nodeHeight * 0.9 + options.rowGap / 2;
-  const low = Math.max(start.y, end.y) + dip;
-  const reach = options.minColumnGap / 2;
-  const path =
-    `M${round(start.x)} ${round(start.y)} C${round(start.x + reach)} ${round(low)} ` +
-    `${round(end.x - reach)} ${round(low)} ${round(end.x)} ${round(end.y)}`;
-  return {
-    path,
-    labelX: round((start.x + end.x) / 2),
-    labelY: round(0.125 * start.y + 0.75 * low + 0.125 * end.y),
-  };
-}
-
-function round(value: number): number {
-  return Math.round(value * 10) / 10;
+    return [
+      { x, y },
+      { x: x + options.nodeWidth, y },
+    ];
+  });
+  return { points: [start, ...bends, end], isBack: to.layer <= from.layer };
 }
 
 function compare(a: string, b: string): number {

@@ -1,10 +1,13 @@
 import { type ReactNode, useMemo, useRef, useState } from 'react';
 import type { MapEdge, MapNode, ServiceMap } from '../../api/service-map.ts';
 import { Icon } from '../../parts/icon.tsx';
-import { useWidth } from '../../parts/use-width.ts';
-import { type Layout, layOut } from './layout.ts';
-import { MapEdgeShape } from './map-edge.tsx';
-import { MapNodeShape, NODE_HEIGHT, NODE_WIDTH } from './map-node.tsx';
+import { useSize } from '../../parts/use-size.ts';
+import type { Point } from './label-places.ts';
+import type { Layout } from './layout.ts';
+import { MapEdgeLabel, MapEdgeShape } from './map-edge.tsx';
+import { labelPlaces, layOutMap } from './map-layout.ts';
+import { MapLegend } from './map-legend.tsx';
+import { MapNodeShape } from './map-node.tsx';
 import type { Highlight } from './neighbours.ts';
 
 type MapCanvasProps = {
@@ -18,31 +21,33 @@ type MapCanvasProps = {
 
 const ZOOMS = [0.5, 0.7, 0.85, 1, 1.25, 1.5] as const;
 const TONES = ['allowed', 'plaintext', 'denied', 'failing'] as const;
-const STORE_PROTOCOLS = new Set(['tcp', 'postgres', 'redis', 'mysql', 'mongo']);
 
 /** The picture: layers from entry to stores. It scrolls in itself; a drag moves it. */
 export function MapCanvas(props: MapCanvasProps): ReactNode {
   const frame = useRef<HTMLDivElement>(null);
-  const width = useWidth(frame);
+  const size = useSize(frame);
   const [zoom, setZoom] = useState<number>(1);
   const { map } = props;
   // Rates change each second and places do not: the layout depends on who calls whom only.
   const shape = map.edges.map((edge) => `${edge.id} ${edge.protocol}`).join('\n');
   const ids = map.nodes.map((node) => node.id).join('\n');
   const layout = useMemo(
-    () => (width === undefined ? undefined : layOutMap(map, width)),
+    () => (size === undefined ? undefined : layOutMap(map, size)),
     // `map` is reduced to `ids` and `shape`.
-    [ids, shape, width],
+    [ids, shape, size],
   );
   return (
     <section className="map" aria-label="Service map">
+      <div className="map-bar">
+        <MapLegend />
+        <div className="map-zoom">
+          <ZoomButton label="Smaller" icon="minus" zoom={step(zoom, -1)} onZoom={setZoom} />
+          <ZoomButton label="Larger" icon="plus" zoom={step(zoom, 1)} onZoom={setZoom} />
+        </div>
+      </div>
       {/* The frame scrolls, so it must be reachable by keyboard. */}
       <div className="map-frame" ref={frame} tabIndex={0} onPointerDown={startPan}>
         {layout !== undefined && <Picture {...props} layout={layout} zoom={zoom} />}
-      </div>
-      <div className="map-zoom">
-        <ZoomButton label="Smaller" sign="−" zoom={step(zoom, -1)} onZoom={setZoom} />
-        <ZoomButton label="Larger" sign="+" zoom={step(zoom, 1)} onZoom={setZoom} />
       </div>
     </section>
   );
@@ -51,6 +56,8 @@ export function MapCanvas(props: MapCanvasProps): ReactNode {
 function Picture(props: MapCanvasProps & { layout: Layout; zoom: number }): ReactNode {
   const { map, layout, zoom, shine } = props;
   const nodeById = useMemo(() => new Map(map.nodes.map((node) => [node.id, node])), [map]);
+  const places: ReadonlyMap<string, Point> = useMemo(() => labelPlaces(map, layout), [map, layout]);
+  const isDim = (edge: MapEdge): boolean => shine !== undefined && !shine.edges.has(edge.id);
   return (
     <svg
       className="map-picture"
@@ -60,31 +67,15 @@ function Picture(props: MapCanvasProps & { layout: Layout; zoom: number }): Reac
       height={layout.height * zoom}
       viewBox={`0 0 ${layout.width} ${layout.height}`}
     >
-      <defs>
-        {TONES.map((tone) => (
-          <marker
-            key={tone}
-            id={`arrow-${tone}`}
-            viewBox="0 0 8 8"
-            refX="7"
-            refY="4"
-            markerWidth="9"
-            markerHeight="9"
-            markerUnits="userSpaceOnUse"
-            orient="auto"
-          >
-            <path className="map-arrow" data-tone={tone} d="M0 .5 8 4 0 7.500z" />
-          </marker>
-        ))}
-      </defs>
+      <ArrowHeads />
       {map.edges.map((edge) => (
         <MapEdgeShape
           key={edge.id}
           edge={edge}
-          routed={layout.edges.get(edge.id)}
+          path={layout.edges.get(edge.id)?.path}
           from={nodeById.get(edge.source)?.service ?? edge.source}
           to={nodeById.get(edge.destination)?.service ?? edge.destination}
-          dim={shine !== undefined && !shine.edges.has(edge.id)}
+          dim={isDim(edge)}
           selected={props.selectedEdge === edge.id}
           onOpen={props.onEdge}
         />
@@ -99,13 +90,39 @@ function Picture(props: MapCanvasProps & { layout: Layout; zoom: number }): Reac
           onPick={props.onNode}
         />
       ))}
+      {/* Labels lie above all lines, so that no line crosses out another one's label. */}
+      {map.edges.map((edge) => (
+        <MapEdgeLabel key={edge.id} edge={edge} place={places.get(edge.id)} dim={isDim(edge)} />
+      ))}
     </svg>
+  );
+}
+
+function ArrowHeads(): ReactNode {
+  return (
+    <defs>
+      {TONES.map((tone) => (
+        <marker
+          key={tone}
+          id={`arrow-${tone}`}
+          viewBox="0 0 8 8"
+          refX="7"
+          refY="4"
+          markerWidth="9"
+          markerHeight="9"
+          markerUnits="userSpaceOnUse"
+          orient="auto"
+        >
+          <path className="map-arrow" data-tone={tone} d="M0 .5 8 4 0 7.500z" />
+        </marker>
+      ))}
+    </defs>
   );
 }
 
 function ZoomButton(props: {
   label: string;
-  sign: string;
+  icon: 'plus' | 'minus';
   zoom: number | undefined;
   onZoom: (zoom: number) => void;
 }): ReactNode {
@@ -117,7 +134,7 @@ function ZoomButton(props: {
       disabled={props.zoom === undefined}
       onClick={() => props.zoom !== undefined && props.onZoom(props.zoom)}
     >
-      <Icon name={props.sign === '+' ? 'plus' : 'minus'} />
+      <Icon name={props.icon} />
     </button>
   );
 }
@@ -126,37 +143,12 @@ function step(zoom: number, by: number): number | undefined {
   return ZOOMS[ZOOMS.findIndex((entry) => entry === zoom) + by];
 }
 
-function layOutMap(map: ServiceMap, width: number): Layout {
-  const calls = new Set(map.edges.map((edge) => edge.source));
-  const isStore = (node: MapNode): boolean => {
-    const incoming = map.edges.filter((edge) => edge.destination === node.id);
-    return (
-      !calls.has(node.id) &&
-      incoming.length > 0 &&
-      incoming.every((edge) => STORE_PROTOCOLS.has(edge.protocol))
-    );
-  };
-  return layOut(
-    map.nodes.map((node) => ({ id: node.id, group: node.namespace ?? '', last: isStore(node) })),
-    map.edges.map((edge) => ({ id: edge.id, from: edge.source, to: edge.destination })),
-    {
-      nodeWidth: NODE_WIDTH,
-      nodeHeight: NODE_HEIGHT,
-      rowGap: 32,
-      minColumnGap: 116,
-      maxColumnGap: 280,
-      margin: 20,
-      width,
-    },
-  );
-}
-
 /** Dragging the empty ground moves the picture; a drag that begins on a service or edge does not. */
 function startPan(event: React.PointerEvent<HTMLDivElement>): void {
   const frame = event.currentTarget;
-  const onThing =
+  const isOnThing =
     event.target instanceof Element && event.target.closest('[role="button"]') !== null;
-  if (event.button !== 0 || event.pointerType === 'touch' || onThing) return;
+  if (event.button !== 0 || event.pointerType === 'touch' || isOnThing) return;
   const from = { x: event.clientX + frame.scrollLeft, y: event.clientY + frame.scrollTop };
   const move = (moved: PointerEvent): void =>
     frame.scrollTo(from.x - moved.clientX, from.y - moved.clientY);

@@ -2,11 +2,11 @@ import type { KeyboardEvent, ReactNode } from 'react';
 import type { MapEdge } from '../../api/service-map.ts';
 import { formatRate } from '../../words/format.ts';
 import { edgeSentence, edgeState, edgeWidth } from './edge-state.ts';
-import type { Routed } from './layout.ts';
+import type { Point } from './label-places.ts';
 
 type MapEdgeProps = {
   edge: MapEdge;
-  routed: Routed | undefined;
+  path: string | undefined;
   from: string;
   to: string;
   dim: boolean;
@@ -14,11 +14,10 @@ type MapEdgeProps = {
   onOpen: (edge: MapEdge) => void;
 };
 
-/** One edge: a line by state and rate, its label, and a wide invisible line that is easy to hit. */
-export function MapEdgeShape({ edge, routed, onOpen, ...props }: MapEdgeProps): ReactNode {
-  if (routed === undefined) return null;
+/** One edge: a line by state and rate, and a wide invisible line that is easy to hit. */
+export function MapEdgeShape({ edge, path, onOpen, ...props }: MapEdgeProps): ReactNode {
+  if (path === undefined) return null;
   const state = edgeState(edge);
-  const rate = edge.rate > 0 ? formatRate(edge.rate) : 'idle';
   const onKeyDown = (event: KeyboardEvent): void => {
     if (event.key !== 'Enter' && event.key !== ' ') return;
     event.preventDefault();
@@ -37,18 +36,39 @@ export function MapEdgeShape({ edge, routed, onOpen, ...props }: MapEdgeProps): 
       onClick={() => onOpen(edge)}
       onKeyDown={onKeyDown}
     >
-      <path className="map-hit" d={routed.path} />
+      <path className="map-hit" d={path} />
       <path
         className="map-line"
         data-tone={state.tone}
-        d={routed.path}
+        d={path}
         strokeWidth={edgeWidth(edge.rate)}
         markerEnd={`url(#arrow-${state.tone})`}
       />
-      <text className="map-label" x={routed.labelX} y={routed.labelY - 7} textAnchor="middle">
-        {rate}
-        {state.tone !== 'allowed' && ` · ${state.word}`}
-      </text>
     </g>
+  );
+}
+
+type MapEdgeLabelProps = { edge: MapEdge; place: Point | undefined; dim: boolean };
+
+/** The rate of an edge, and the word of its state where that is not the usual one. */
+export function MapEdgeLabel({ edge, place, dim }: MapEdgeLabelProps): ReactNode {
+  if (place === undefined) return null;
+  const state = edgeState(edge);
+  const rate = edge.rate > 0 ? formatRate(edge.rate) : 'idle';
+  return (
+    <text
+      className="map-label"
+      // The edge itself carries these words for screen readers.
+      aria-hidden="true"
+      data-tone={state.tone}
+      data-idle={edge.rate > 0 ? undefined : ''}
+      data-dim={dim ? '' : undefined}
+      x={place.x}
+      y={place.y + 4}
+      textAnchor="middle"
+    >
+      {rate}
+      {state.tone !== 'allowed' && ` · ${state.word}`}
+    </text>
   );
 }

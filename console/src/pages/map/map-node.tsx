@@ -2,10 +2,7 @@ import type { KeyboardEvent, ReactNode } from 'react';
 import type { MapNode } from '../../api/service-map.ts';
 import { formatNoun } from '../../words/format.ts';
 import type { Placed } from './layout.ts';
-
-/** Size of a node in pixels. */
-export const NODE_WIDTH = 132;
-export const NODE_HEIGHT = 44;
+import { NODE_HEIGHT, NODE_WIDTH } from './map-layout.ts';
 
 type MapNodeProps = {
   node: MapNode;
@@ -55,7 +52,7 @@ function describe(node: MapNode): { words: string; tone: 'stale' | 'failing' | u
   if (node.id.startsWith('fold:')) {
     return { words: `${formatNoun(node.proxies, 'sidecar')}, open`, tone: undefined };
   }
-  if (node.kind === 'external') return { words: 'outside the mesh', tone: undefined };
+  if (node.kind === 'external') return { words: 'caller only', tone: undefined };
   if (node.stale > 0) return { words: `${node.stale} of ${node.proxies} stale`, tone: 'stale' };
   if (node.proxies === 0) return { words: 'no sidecar now', tone: 'stale' };
   if (node.ready < node.proxies) {

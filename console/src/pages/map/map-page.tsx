@@ -10,7 +10,6 @@ import { EdgePanel } from './edge-panel.tsx';
 import { EdgeTable, edgeColumns } from './edge-table.tsx';
 import { FOLD_ABOVE, foldNamespaces } from './grouping.ts';
 import { MapCanvas } from './map-canvas.tsx';
-import { MapLegend } from './map-legend.tsx';
 import { mapSentence } from './map-sentence.ts';
 import { highlight } from './neighbours.ts';
 
@@ -40,7 +39,7 @@ export function MapPage(): ReactNode {
       <PageHead
         title="Map"
         sentence={answer.data && mapSentence(answer.data)}
-        command={commandLine(['status'])}
+        command={edge === undefined ? commandLine(['status']) : edgeCommand(edge)}
         exported={{
           name: 'palisade-map',
           columns: edgeColumns(names),
@@ -75,7 +74,6 @@ export function MapPage(): ReactNode {
                 Fold namespaces
               </button>
             )}
-            <MapLegend />
           </div>
           {map.edges.length === 0 ? (
             <Empty title="No calls yet.">
@@ -115,6 +113,16 @@ export function MapPage(): ReactNode {
         </>
       )}
     </div>
+  );
+}
+
+function edgeCommand(edge: MapEdge): string {
+  return commandLine(
+    ['log'],
+    [
+      ['from', edge.sourceId ?? edge.source],
+      ['to', edge.destination],
+    ],
   );
 }
 

@@ -6,6 +6,7 @@ import { CopyCommand } from '../../parts/copy-command.tsx';
 import { Link } from '../../parts/link.tsx';
 import { PageHead } from '../../parts/page-head.tsx';
 import { StateWord, type Tone } from '../../parts/state-word.tsx';
+import { Words } from '../../parts/words.tsx';
 import { commandLine } from '../../words/command.ts';
 import { formatCount } from '../../words/format.ts';
 import { Sparkline } from './sparkline.tsx';
@@ -26,7 +27,7 @@ export function OverviewPage(): ReactNode {
     <div className="page">
       <PageHead
         title="Overview"
-        sentence={overview?.sentence}
+        sentence={overview && <Words text={overview.sentence} />}
         command={commandLine(['status'])}
         exported={{
           name: 'palisade-overview',
@@ -65,10 +66,15 @@ function Problems(props: { problems: readonly Problem[] }): ReactNode {
     <ul className="problems">
       {props.problems.map((problem) => (
         <li key={problem.sentence}>
-          <StateWord tone={SEVERITY[problem.severity].tone}>
+          <StateWord
+            tone={SEVERITY[problem.severity].tone}
+            {...(problem.severity === 'info' ? { icon: 'info' as const } : {})}
+          >
             {SEVERITY[problem.severity].word}
           </StateWord>
-          <p>{problem.sentence}</p>
+          <p>
+            <Words text={problem.sentence} />
+          </p>
           {problem.command !== null && <CopyCommand command={problem.command} />}
         </li>
       ))}
@@ -116,8 +122,8 @@ function Counts({ counts }: { counts: Overview['counts'] }): ReactNode {
     <ul className="counts">
       {lines.map(([name, value, to]) => (
         <li key={name}>
-          <Link to={to}>{name}</Link>
           <strong className="number">{value}</strong>
+          <Link to={to}>{name}</Link>
         </li>
       ))}
     </ul>

@@ -11,10 +11,12 @@ export function SetSummary({ set }: { set: PolicySetSummary }): ReactNode {
   const { wanted, enforced } = set.enforcement;
   const words = `${enforced} of ${wanted}`;
   return (
-    <section className="set" aria-label={`Policy set ${set.namespace}`}>
+    <section className="set" aria-labelledby="set-title">
+      <h2 id="set-title">
+        {set.namespace}, version {set.number}
+      </h2>
       <Facts
         lines={[
-          ['Namespace', `${set.namespace}, version ${set.number}`],
           ['Author', set.author],
           [
             'Signed by',

@@ -4,14 +4,14 @@ import { CallNames } from '../../parts/call-names.tsx';
 import type { Column } from '../../parts/data-table.tsx';
 import { StateWord, type Tone } from '../../parts/state-word.tsx';
 import { formatBytes, formatClock, formatInstant, formatMicros } from '../../words/format.ts';
-import { qualifiedName, shortName } from '../../words/names.ts';
+import { nameBeside, shortName } from '../../words/names.ts';
 import { reasonSentence } from '../../words/reason.ts';
 
 /** The columns of calls, on screen and in files. */
 export const recordColumns: readonly Column<ListedRecord>[] = [
   {
     head: 'Time',
-    width: '7rem',
+    width: '8rem',
     value: (record) => record.time,
     cell: (record) => (
       <time dateTime={record.time} title={formatInstant(record.time)}>
@@ -21,7 +21,7 @@ export const recordColumns: readonly Column<ListedRecord>[] = [
   },
   {
     head: 'Call',
-    width: '14rem',
+    width: '15rem',
     value: (record) => `${callerOf(record)} → ${calleeOf(record)}`,
     cell: (record) => (
       <CallNames
@@ -86,10 +86,10 @@ export function callerOf(record: ListedRecord): string {
   return shortName(record['source.id'], record['source.service']);
 }
 
-/** The called service by name. */
+/** The called service by name, with its namespace where the caller is of another. */
 export function calleeOf(record: ListedRecord): string {
   const name = shortName(record['destination.id'], record['destination.service']);
-  return qualifiedName(name, record['destination.namespace'] ?? undefined);
+  return nameBeside(name, record['destination.namespace'], record['source.id']);
 }
 
 function requestOf(record: ListedRecord): string {

@@ -4,7 +4,7 @@ import { AnswerNote, Empty } from '../../parts/answer-states.tsx';
 import { DataTable } from '../../parts/data-table.tsx';
 import { PageHead } from '../../parts/page-head.tsx';
 import { useQuery } from '../../route/use-place.ts';
-import { formatCount, formatNoun, formatPercent } from '../../words/format.ts';
+import { formatCount, formatNoun, formatPercent, formatSpanWord } from '../../words/format.ts';
 import { CallPanel } from './call-panel.tsx';
 import { recordColumns } from './record-columns.tsx';
 import { matchRecords } from './record-rows.ts';
@@ -47,8 +47,8 @@ export function TrafficPage(): ReactNode {
           >
             {rows.length === 0 ? (
               <Empty title="No call fits.">
-                Nothing was recorded in the last {filter.since} that this filter lets through. A
-                wider span or fewer conditions may show more.
+                Nothing was recorded in the last {formatSpanWord(filter.since)} that this filter
+                lets through. A wider span or fewer conditions may show more.
               </Empty>
             ) : (
               <DataTable
@@ -83,7 +83,7 @@ function trafficSentence(
   filter: TrafficFilter,
   hasOlder: boolean,
 ): string {
-  const span = `in the last ${filter.since.replace('m', ' min').replace('h', ' h')}`;
+  const span = `in the last ${formatSpanWord(filter.since)}`;
   if (rows.length === 0) return `No call ${span} fits this filter.`;
   const denied = rows.filter((record) => record.verdict === 'deny').length;
   const failed = rows.filter(
