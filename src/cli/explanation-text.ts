@@ -30,11 +30,17 @@ export function explanationText(
     ...(smallestChange === undefined
       ? []
       : ['', `smallest change that would allow it: ${printable(smallestChange.sentence)}`]),
-    ...(smallestChange?.diff ?? smallestChange?.yaml ?? '')
-      .split('\n')
-      .filter(Boolean)
-      .map((line) => `  ${line}`),
+    ...proposalLines(smallestChange),
   ].join('\n');
+}
+
+// A change of what is in force reads best as a difference; a new resource as itself.
+function proposalLines(change: Explanation['smallestChange']): readonly string[] {
+  const text = change?.kind === 'add_policy' ? change.yaml : (change?.diff ?? change?.yaml);
+  return (text ?? '')
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .map((line) => `  ${line}`);
 }
 
 function consideredText(
