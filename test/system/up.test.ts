@@ -1,0 +1,207 @@
+// `palisade up`, `run` and the demo as their users meet them: first start, second start, refusals, ends.
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { BIN, finish, freePort, start, startTestMesh } from './mesh.ts';
+
+test('a second `up` on the same folder names the process that has it', async () => {
+  const mesh = await startTestMesh();
+  try {
+    const second = await finish([
+      process.execPath,
+      BIN,
+      'up',
+      '--data',
+      mesh.dataDir,
+      '--port',
+      '0',
+    ]);
+    assert.equal(second.status, 2);
+    assert.match(second.stderr, new RegExp(`process ${mesh.up.child.pid}`));
+    assert.match(second.stderr, /help: /);
+  } finally {
+    await mesh.close();
+  }
+});
+
+test('a taken port names the process that has it', async () => {
+  const port = await freePort();
+  const server = createServer().listen(port, '127.0.0.1');
+  const dataDir = mkdtempSync(join(tmpdir(), 'palisade-port-'));
+  try {
+    const up = await finish([
+      process.execPath,
+      BIN,
+      'up',
+      '--data',
+      dataDir,
+      '--port',
+      String(port),
+    ]);
+    assert.equal(up.status, 2, up.stderr);
+    assert.match(up.stderr, new RegExp(`port ${port} is taken by process ${process.pid}`));
+  } finally {
+    server.close();
+    rmSync(dataDir, { recursive: true });
+  }
+});
+
+test('a data folder that cannot be made says so', async () => {
+  const up = await finish([process.execPath, BIN, 'up', '--data', '/proc/palisade', '--port', '0']);
+  assert.equal(up.status, 2, up.stderr);
+  assert.match(up.stderr, /cannot .*\/proc\/palisade.*\n {2}help: /);
+});
+
+test('keys are for their owner alone', async () => {
+  const mesh = await startTestMesh();
+  try {
+    const files = readdirSync(mesh.dataDir, { recursive: true, encoding: 'utf8' });
+    for (const file of files.filter((name) => /key|token|\.db|\.sock|admins/.test(name))) {
+      assert.equal(statSync(join(mesh.dataDir, file)).mode & 0o077, 0, file);
+    }
+    assert.ok(files.some((name) => name.endsWith('policy-author.key')));
+  } finally {
+    await mesh.close();
+  }
+});
+
+test('`run` exits with the status of its application, and hands it signals', async () => {
+  const mesh = await startTestMesh();
+  try {
+    const run = (script: string) => [
+      process.execPath,
+      BIN,
+      'run',
+      '--data',
+      mesh.dataDir,
+      '--service',
+      'job',
+      '--',
+      'sh',
+      '-c',
+      script,
+    ];
+    assert.equal((await finish(run('exit 7'))).status, 7);
+    assert.equal((await finish(run('kill -9 $$'))).status, 128 + 9);
+    const missing = await finish([
+      process.execPath,
+      BIN,
+      'run',
+      '--data',
+      mesh.dataDir,
+      '--service',
+      'job',
+      '--',
+      'no-such-program',
+    ]);
+    assert.equal(missing.status, 127);
+    assert.match(missing.stderr, /there is no program `no-such-program`/);
+    const trapped = start(
+      run('trap "echo got it; exit 3" TERM; echo up; while :; do sleep 0.1; done'),
+    );
+    await trapped.printed(/^up/m, 20_000);
+    trapped.child.kill('SIGTERM');
+    await trapped.printed(/got it/);
+    await trapped.stop();
+    assert.equal(trapped.child.exitCode, 3);
+    const env = await finish(
+      run('echo "$PORT $HTTP_PROXY $PALISADE_SERVICE $PALISADE_NAMESPACE $SPIFFE_ENDPOINT_SOCKET"'),
+    );
+    assert.match(
+      env.stdout,
+      /^\d+ http:\/\/127\.0\.0\.1:\d+ job default unix:\/\/\/\S+agent\.sock$/m,
+    );
+  } finally {
+    await mesh.close();
+  }
+});
+
+test('a strict mesh refuses a service that nobody registered', async () => {
+  const mesh = await startTestMesh('--strict');
+  try {
+    const run = await finish([
+      process.execPath,
+      BIN,
+      'run',
+      '--data',
+      mesh.dataDir,
+      '--service',
+      'job',
+      '--',
+      'true',
+    ]);
+    assert.equal(run.status, 4, run.stderr);
+    assert.match(run.stderr, /no registration and this mesh is strict\n {2}help: /);
+  } finally {
+    await mesh.close();
+  }
+});
+
+test('what was applied is there after a kill -9 and a new start', async () => {
+  const mesh = await startTestMesh();
+  await mesh.apply(
+    'apiVersion: palisade.dev/v1\nkind: Service\nmetadata: { name: kept }\nspec: { ports: [{ name: http, port: 80, protocol: http }] }\n',
+  );
+  await mesh.up.stop('SIGKILL');
+  const again = start([process.execPath, BIN, 'up', '--data', mesh.dataDir, '--port', '0']);
+  try {
+    await again.printed(/^ready/m, 30_000);
+    const got = await mesh.cli('get', 'service', 'kept', '-o', 'json');
+    assert.equal(got.status, 0, got.stderr);
+    assert.equal(JSON.parse(got.stdout).metadata.name, 'kept');
+  } finally {
+    await again.stop();
+    await mesh.close();
+  }
+});
+
+test('the demo runs, is denied what it should be, and leaves nothing behind', {
+  timeout: 120_000,
+}, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'palisade-demo-test-'));
+  const dataDir = join(folder, 'mesh');
+  const up = start([
+    process.execPath,
+    BIN,
+    'up',
+    '--demo',
+    '--data',
+    dataDir,
+    '--port',
+    '0',
+    '-o',
+    'json',
+  ]);
+  const [line] = await up.printed(/^\{"event":"ready".*$/m, 30_000);
+  const ready = JSON.parse(line) as { api: string; console: string; data: string };
+  assert.equal(ready.data, dataDir);
+  const cli = (...args: string[]) => finish([process.execPath, BIN, ...args, '--data', dataDir]);
+  const seen = async (flags: string[], pattern: RegExp) => {
+    for (let attempt = 0; attempt < 200; attempt += 1) {
+      const done = await cli('log', '-o', 'json', ...flags);
+      if (pattern.test(done.stdout)) return done.stdout;
+      await delay(200);
+    }
+    throw new Error(`no record matches ${pattern}`);
+  };
+  await seen(['--to', 'payments'], /sa\/orders".*"verdict":"allow"/);
+  await seen(['--denied'], /sa\/intruder/);
+  const page = await fetch(ready.console);
+  assert.equal(page.status, 200);
+  assert.match(await page.text(), /<div id="root"/);
+  up.child.kill('SIGINT');
+  await up.stop('SIGINT');
+  assert.equal(up.child.exitCode, 0, up.output());
+  assert.equal(existsSync(dataDir), false);
+  const left = await finish([
+    'sh',
+    '-c',
+    `ps -eo args | grep -F ${dataDir} | grep -v grep | grep -v 'sh -c'`,
+  ]);
+  assert.equal(left.stdout, '');
+  rmSync(folder, { recursive: true });
+});
