@@ -19,7 +19,7 @@ export type Grant = {
 };
 
 /** A certificate that is in the log. */
-export type IssuedSvid = { readonly der: Uint8Array; readonly entry: LogEntry };
+type IssuedSvid = { readonly der: Uint8Array; readonly entry: LogEntry };
 
 /** Signs grants; the only place that uses the authority's key. */
 export type Issue = {

@@ -15,7 +15,7 @@ import {
 import type { SignedRegistration } from './check.ts';
 import { isReserved } from './mesh-identity.ts';
 
-/** The signed policy this authority decides by: verified, on disk, and never older than it was. */
+/** The signed policy this authority decides by: verified, kept on disk, and never older than it was. */
 export type Policy = {
   readonly trustRoot: () => TrustRoot;
   readonly sets: () => readonly PolicySet[];
@@ -56,6 +56,15 @@ export function openPolicy(options: PolicyOptions): Policy {
     );
   }
 
+  // SECURITY: newer policy may take an identity away, so it counts at once, even where the disk takes no more.
+  function keep(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      log.error(EVENT.stateWriteFailed, { error });
+    }
+  }
+
   for (const { namespace, number, update } of storage.sets()) {
     floors.set(namespace, number);
     const loaded = applyUpdate(undefined, update, trustRoot, clock());
@@ -76,7 +85,7 @@ export function openPolicy(options: PolicyOptions): Policy {
       const floor = floors.get(set.namespace) ?? 0;
       // SECURITY: where the copy on disk did not verify, its number is still the least that is accepted.
       if (set.head.number < floor) return olderThan(floor, set);
-      storage.putSet(set);
+      keep(() => storage.putSet(set));
       hold(set);
       for (const listener of Array.from(listeners)) listener();
       return applied;
@@ -84,7 +93,7 @@ export function openPolicy(options: PolicyOptions): Policy {
     succeed(envelope) {
       const next = succeedTrustRoot(trustRoot, envelope, clock());
       if (!next.ok || next.value === trustRoot) return next;
-      storage.putTrustRoot(next.value.version, envelope);
+      keep(() => storage.putTrustRoot(next.value.version, envelope));
       trustRoot = next.value;
       return next;
     },

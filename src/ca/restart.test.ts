@@ -125,6 +125,26 @@ test('a trust root in which a key was withdrawn takes its policy with it at the 
   database.close();
 });
 
+test('newer policy counts even where the disk takes no more', () => {
+  const database = openDatabase(':memory:');
+  const policy = openPolicy({
+    database,
+    trustRoot: mesh.trustRoot,
+    clock: () => mesh.clock.nowMs,
+    log: createSilentLog(),
+  });
+  const one = signSet(mesh, [registration('web', WEB)]);
+  assert.ok(policy.apply(one).ok);
+  database.exec('PRAGMA max_page_count = 1');
+  const padded = registration('other', [`unix:path:/${'x'.repeat(4000)}`, ...WEB]);
+  const two = signSet(mesh, [padded], { parent: one.head });
+  assert.ok(policy.apply(two).ok);
+  assert.equal(policy.registrationsOf(`spiffe://${TRUST_DOMAIN}/ns/shop/sa/web`).length, 0);
+  const stored = database.prepare('SELECT number FROM policy_set').get();
+  assert.equal(stored?.['number'], 1, 'the disk was full indeed');
+  database.close();
+});
+
 test('a full disk issues nothing and says so', async () => {
   const database = openDatabase(':memory:');
   const { issuer } = loadSecrets(mesh.folder);

@@ -54,7 +54,7 @@ const MAX_REFUSALS = 1000;
 /** Subscribes to every namespace, with retries until closed. */
 export function subscribeToPolicy(options: SubscriptionOptions): PolicySubscription {
   const { address, log } = options;
-  const backoff = createBackoff({ minMs: 200, maxMs: 5000 });
+  const backoff = createBackoff({ minMs: 100, maxMs: 2000 });
   let live: Live | undefined;
   let retry: NodeJS.Timeout | undefined;
   let connected = false;
@@ -193,6 +193,8 @@ function receiveTrustRoot(bytes: Uint8Array, { policy, log }: SubscriptionOption
 }
 
 function acknowledge({ stream, refusals }: Live, options: SubscriptionOptions): void {
+  // SECURITY: a sender that reads nothing must not fill our memory; the next acknowledgement says it all again.
+  if (stream.writableNeedDrain) return;
   const { identity, policy, trustDomain } = options;
   const value = createMessage(AckSchema, {
     enforced: versionsOf(policy),

@@ -14,7 +14,7 @@ import { buildTree, changeLeaves, type Leaf, leafOf, rootOf } from './merkle.ts'
 import type { PolicySigner } from './policy-key.ts';
 import { resourceIdentity } from './resource-key.ts';
 import { hasExactly, isCount, isDigest, isInstant, isNamespace, isText } from './shape.ts';
-import { allKeys, keysFor, type TrustRoot } from './trust-root.ts';
+import { allKeys, CLOCK_SKEW_MS, keysFor, type TrustRoot } from './trust-root.ts';
 
 /** One signed state of a namespace's policy. Instants are ISO 8601, UTC, milliseconds. */
 export type Commit = {
@@ -59,13 +59,10 @@ export type CommitOptions = {
 };
 
 /** DSSE's payload type of a commit. */
-export const COMMIT_TYPE = 'application/vnd.palisade.policy-commit+json';
+const COMMIT_TYPE = 'application/vnd.palisade.policy-commit+json';
 
 /** How long a commit is good unless its author says otherwise: 90 days. */
 export const DEFAULT_COMMIT_TTL_MS = 90 * 24 * 3_600_000;
-
-/** The clock difference that is forgiven, and named beyond. */
-export const CLOCK_SKEW_MS = 60_000;
 
 const MEMBERS = [
   'trustDomain',

@@ -23,7 +23,7 @@ export type AbsenceProof = {
 };
 
 /** A leaf shown for its key alone; `digest` is of its resource. */
-export type NeighbourProof = {
+type NeighbourProof = {
   readonly key: string;
   readonly digest: string;
   readonly index: number;

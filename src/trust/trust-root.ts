@@ -39,8 +39,11 @@ export type TrustRoot = {
   readonly issuedAt: string;
 };
 
+/** The clock difference that is forgiven, and named beyond. */
+export const CLOCK_SKEW_MS = 60_000;
+
 /** DSSE's payload type of a trust root. */
-export const TRUST_ROOT_TYPE = 'application/vnd.palisade.trust-root+json';
+const TRUST_ROOT_TYPE = 'application/vnd.palisade.trust-root+json';
 
 const MEMBERS = [
   'version',
@@ -54,7 +57,6 @@ const MEMBERS = [
 const MAX_KEYS = 256;
 const MAX_ROOTS = 64;
 const MAX_ROOT_BYTES = 16 * 1024;
-const CLOCK_SKEW_MS = 60_000;
 
 // Parsing a key costs as much as verifying with it; the entries of a pinned root live long.
 const openedKeys = new WeakMap<TrustedPolicyKey, KeyObject>();
