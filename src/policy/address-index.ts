@@ -1,4 +1,5 @@
 import { type Cidr, parseIp } from '#lib';
+import type { NumberList } from './number-list.ts';
 
 /**
  * A source address ready for lookups: `v4` is the address as an unsigned number, or -1 and the
@@ -6,10 +7,10 @@ import { type Cidr, parseIp } from '#lib';
  */
 export type Address = { v4: number; v6: Uint8Array | undefined };
 
-/** Finds the values of all blocks that hold an address: one hash lookup a distinct prefix length. */
-export type AddressIndex<T> = {
-  readonly at: (block: Cidr, create: () => T) => T;
-  readonly collect: (address: Address, out: T[]) => void;
+/** Finds the numbers of all blocks that hold an address: one hash lookup a distinct prefix length. */
+export type AddressIndex = {
+  readonly at: (block: Cidr, create: () => number) => number;
+  readonly collect: (address: Address, out: NumberList) => void;
 };
 
 /** Reads `text` into `into` without allocating for IPv4; throws if it is no address. */
@@ -24,9 +25,9 @@ export function readAddress(text: string, into: Address): void {
 }
 
 /** An empty index. */
-export function createAddressIndex<T>(): AddressIndex<T> {
-  const v4: { readonly bits: number; readonly values: Map<number, T> }[] = [];
-  const v6: { readonly bits: number; readonly values: Map<string, T> }[] = [];
+export function createAddressIndex(): AddressIndex {
+  const v4: Level<number>[] = [];
+  const v6: Level<string>[] = [];
   return {
     at({ bytes, bits }, create) {
       return bytes.length === 4
@@ -43,17 +44,17 @@ export function createAddressIndex<T>(): AddressIndex<T> {
   };
 }
 
-type Level<K, T> = { readonly bits: number; readonly values: Map<K, T> };
+type Level<K> = { readonly bits: number; readonly values: Map<K, number> };
 
-function levelAt<K, T>(levels: Level<K, T>[], bits: number): Map<K, T> {
+function levelAt<K>(levels: Level<K>[], bits: number): Map<K, number> {
   const found = levels.find((level) => level.bits === bits);
   if (found !== undefined) return found.values;
-  const values = new Map<K, T>();
+  const values = new Map<K, number>();
   levels.push({ bits, values });
   return values;
 }
 
-function valueAt<K, T>(values: Map<K, T>, key: K, create: () => T): T {
+function valueAt<K>(values: Map<K, number>, key: K, create: () => number): number {
   const found = values.get(key);
   if (found !== undefined) return found;
   const created = create();
@@ -61,7 +62,7 @@ function valueAt<K, T>(values: Map<K, T>, key: K, create: () => T): T {
   return created;
 }
 
-function push<T>(value: T | undefined, out: T[]): void {
+function push(value: number | undefined, out: NumberList): void {
   if (value !== undefined) out.push(value);
 }
 

@@ -1,5 +1,6 @@
 import { type Address, readAddress } from './address-index.ts';
 import type { Field } from './ir.ts';
+import { PrefixHashes } from './prefix-table.ts';
 import type { Question } from './question.ts';
 
 /**
@@ -14,6 +15,10 @@ export type Facts = {
   sni: string | undefined;
   port: number;
   readonly address: Address;
+  readonly idHashes: PrefixHashes;
+  readonly hostHashes: PrefixHashes;
+  readonly pathHashes: PrefixHashes;
+  readonly otherHashes: PrefixHashes;
 };
 
 /** Facts of no question yet. */
@@ -26,20 +31,42 @@ export function createFacts(): Facts {
     sni: undefined,
     port: -1,
     address: { v4: -1, v6: undefined },
+    idHashes: new PrefixHashes(),
+    hostHashes: new PrefixHashes(),
+    pathHashes: new PrefixHashes(),
+    otherHashes: new PrefixHashes(),
   };
 }
 
-/** Fills `facts` from a question; the address only if some rule reads it, throwing if it is none. */
-export function readFacts(question: Question, readsAddress: boolean, facts: Facts): void {
+/** What some rule reads and costs time to prepare. */
+export type Needs = { host: boolean; address: boolean };
+
+/** Fills `facts` from a question. Throws if the address is needed and none. */
+export function readFacts(question: Question, needs: Needs, facts: Facts): void {
   const { request } = question;
   facts.id = question.source.id?.text;
+  facts.idHashes.reset(facts.id ?? '');
   facts.method = request?.method;
-  // Hosts compare without case; V8 returns the same string where nothing changes.
-  facts.host = request?.host.toLowerCase();
+  if (needs.host) {
+    // Hosts compare without case.
+    facts.host = request?.host.toLowerCase();
+    facts.hostHashes.reset(facts.host ?? '');
+  }
   facts.path = request?.path;
+  facts.pathHashes.reset(facts.path ?? '');
   facts.sni = question.connection.sni;
   facts.port = question.destination.port;
-  if (readsAddress) readAddress(question.source.ip, facts.address);
+  if (needs.address) readAddress(question.source.ip, facts.address);
+}
+
+/** The hashes of a text field's value, begun for this question. */
+export function factHashes(field: Field, facts: Facts): PrefixHashes {
+  if (field === 'path') return facts.pathHashes;
+  if (field === 'host') return facts.hostHashes;
+  if (field === 'principal') return facts.idHashes;
+  // Methods and server names are short and rarely matched by prefix: hashed anew where they are.
+  facts.otherHashes.reset(factText(field, facts) ?? '');
+  return facts.otherHashes;
 }
 
 /** The text of a text field, undefined where absent. */

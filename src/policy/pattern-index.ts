@@ -1,19 +1,21 @@
 import { type AddressIndex, createAddressIndex } from './address-index.ts';
-import { type Facts, factText } from './facts.ts';
+import { type Facts, factHashes, factText } from './facts.ts';
 import type { Field, Pattern } from './ir.ts';
+import type { NumberList } from './number-list.ts';
 import { textMatches } from './pattern.ts';
+import { PrefixTable } from './prefix-table.ts';
 import { templateStart } from './template.ts';
-import { createSuffixTrie, createTrie, type SuffixTrie, type Trie } from './trie.ts';
+import { createSuffixTrie, createTrie, type SuffixTrie } from './trie.ts';
 
 /**
- * Values under the patterns of one field. `collect` finds the values of all patterns that match in
- * time that grows with the length of the field's value, not with the number of patterns.
+ * Numbers under the patterns of one field. `collect` finds the numbers of all patterns that match in
+ * time that grows with the length of the field's value, not with how many patterns there are.
  */
-export type PatternIndex<T> = {
-  /** The value under a pattern, made by `create` where there is none. */
-  readonly at: (pattern: Pattern, create: () => T) => T;
-  /** Appends the values of all patterns that match, some perhaps twice. */
-  readonly collect: (facts: Facts, out: T[]) => void;
+export type PatternIndex = {
+  /** The number under a pattern, made by `create` where there is none. */
+  readonly at: (pattern: Pattern, create: () => number) => number;
+  /** Appends the numbers of all patterns that match, some perhaps twice. */
+  readonly collect: (facts: Facts, out: NumberList) => void;
 };
 
 /** A text by which equal patterns of one field are equal. */
@@ -38,16 +40,16 @@ export function patternKey(pattern: Pattern): string {
 }
 
 /** An empty index over the patterns of `field`. */
-export function createPatternIndex<T>(field: Field): PatternIndex<T> {
+export function createPatternIndex(field: Field): PatternIndex {
   if (field === 'port') return portIndex();
   if (field === 'ip') return blockIndex();
   if (field === 'namespace') return namespaceIndex();
   if (field === 'serviceAccount') return accountIndex();
-  return textIndex(field);
+  return new TextIndex(field);
 }
 
-function portIndex<T>(): PatternIndex<T> {
-  const values = new Map<number, T>();
+function portIndex(): PatternIndex {
+  const values = new Map<number, number>();
   return {
     at: (pattern, create) => valueAt(values, pattern.kind === 'port' ? pattern.port : -1, create),
     collect(facts, out) {
@@ -57,8 +59,8 @@ function portIndex<T>(): PatternIndex<T> {
   };
 }
 
-function blockIndex<T>(): PatternIndex<T> {
-  const values: AddressIndex<T> = createAddressIndex();
+function blockIndex(): PatternIndex {
+  const values: AddressIndex = createAddressIndex();
   return {
     at: (pattern, create) => {
       if (pattern.kind !== 'block') throw new Error('an address pattern is a block');
@@ -68,51 +70,72 @@ function blockIndex<T>(): PatternIndex<T> {
   };
 }
 
-function textIndex<T>(field: Field): PatternIndex<T> {
-  const exact = new Map<string, T>();
-  const prefixes = lazy<Trie<T>>(createTrie);
-  const suffixes = lazy<SuffixTrie<T>>(createSuffixTrie);
-  const templates = lazy<Guarded<T>>(createGuarded);
-  let suffixSkip = 0;
-  let present: T | undefined;
-  let presentEmpty = false;
-  return {
-    at(pattern, create) {
-      switch (pattern.kind) {
-        case 'exact':
-          return valueAt(exact, pattern.value, create);
-        case 'prefix':
-          return prefixes.make().at(pattern.value, create);
-        case 'suffix':
-          // Every suffix pattern of a field skips the same: the scheme of identities, or nothing.
-          suffixSkip = pattern.skip;
-          return suffixes.make().at(pattern.value, create);
-        case 'present':
-          presentEmpty = pattern.empty;
-          return (present ??= create());
-        case 'template':
-          return templates.make().at(templateStart(pattern.template), pattern, create);
-        default:
-          throw new Error(`a ${pattern.kind} pattern does not match text`);
-      }
-    },
-    collect(facts, out) {
-      const text = factText(field, facts);
-      if (text === undefined) return;
-      const value = exact.get(text);
+class TextIndex implements PatternIndex {
+  readonly #field: Field;
+  readonly #texts: PrefixTable = new PrefixTable();
+  #hasTexts = false;
+  #named: Map<string, number> | undefined;
+  #suffixes: SuffixTrie<number> | undefined;
+  #suffixSkip = 0;
+  #templates: Guarded | undefined;
+  #present: number | undefined;
+  #presentEmpty = false;
+
+  constructor(field: Field) {
+    this.#field = field;
+  }
+
+  at(pattern: Pattern, create: () => number): number {
+    switch (pattern.kind) {
+      case 'exact':
+        return this.#exactAt(pattern.value, create);
+      case 'prefix':
+        this.#hasTexts = true;
+        return this.#texts.prefixAt(pattern.value, create);
+      case 'suffix':
+        // Every suffix pattern of a field skips the same: the scheme of identities, or nothing.
+        this.#suffixSkip = pattern.skip;
+        this.#suffixes ??= createSuffixTrie();
+        return this.#suffixes.at(pattern.value, create);
+      case 'present':
+        this.#presentEmpty = pattern.empty;
+        return (this.#present ??= create());
+      case 'template':
+        this.#templates ??= createGuarded();
+        return this.#templates.at(templateStart(pattern.template), pattern, create);
+      default:
+        throw new Error(`a ${pattern.kind} pattern does not match text`);
+    }
+  }
+
+  collect(facts: Facts, out: NumberList): void {
+    const text = factText(this.#field, facts);
+    if (text === undefined) return;
+    if (this.#named !== undefined) {
+      const value = this.#named.get(text);
       if (value !== undefined) out.push(value);
-      if (present !== undefined && (presentEmpty || text !== '')) out.push(present);
-      prefixes.made?.collect(text, 0, out);
-      suffixes.made?.collect(text, suffixSkip, out);
-      templates.made?.collect(text, 0, out);
-    },
-  };
+    }
+    if (this.#hasTexts) this.#texts.collect(text, factHashes(this.#field, facts), out);
+    if (this.#present !== undefined && (this.#presentEmpty || text !== '')) out.push(this.#present);
+    this.#suffixes?.collect(text, this.#suffixSkip, out);
+    this.#templates?.collect(text, 0, out);
+  }
+
+  /** Identities and methods are long-lived strings that V8 has hashed already; others come anew each time. */
+  #exactAt(text: string, create: () => number): number {
+    if (this.#field === 'path' || this.#field === 'host') {
+      this.#hasTexts = true;
+      return this.#texts.exactAt(text, create);
+    }
+    this.#named ??= new Map();
+    return valueAt(this.#named, text, create);
+  }
 }
 
 /** Namespaces: the segment after each `/ns/`, by itself or as the start of a wildcard. */
-function namespaceIndex<T>(): PatternIndex<T> {
-  const segments = new Map<string, T>();
-  const wild = createGuarded<T>();
+function namespaceIndex(): PatternIndex {
+  const segments = new Map<string, number>();
+  const wild = createGuarded();
   return {
     at(pattern, create) {
       if (pattern.kind !== 'pieces') throw new Error('a namespace pattern is made of pieces');
@@ -135,8 +158,8 @@ function namespaceIndex<T>(): PatternIndex<T> {
 }
 
 /** Service accounts: by namespace and account segment of the identity, then checked in full. */
-function accountIndex<T>(): PatternIndex<T> {
-  const entries = new Map<string, Entry<T>>();
+function accountIndex(): PatternIndex {
+  const entries = new Map<string, Entry>();
   return {
     at(pattern, create) {
       if (pattern.kind !== 'serviceAccount') throw new Error('not a service account');
@@ -156,17 +179,17 @@ function accountIndex<T>(): PatternIndex<T> {
   };
 }
 
-type Entry<T> = { readonly pattern: Pattern; readonly value: T };
+type Entry = { readonly pattern: Pattern; readonly value: number };
 
 /** Patterns that need a check of their own, found by the literal text they start with. */
-type Guarded<T> = {
-  readonly at: (start: string, pattern: Pattern, create: () => T) => T;
-  readonly collect: (text: string, start: number, out: T[]) => void;
+type Guarded = {
+  readonly at: (start: string, pattern: Pattern, create: () => number) => number;
+  readonly collect: (text: string, start: number, out: NumberList) => void;
 };
 
-function createGuarded<T>(): Guarded<T> {
-  const entries = createTrie<Map<string, Entry<T>>>();
-  const found: Map<string, Entry<T>>[] = [];
+function createGuarded(): Guarded {
+  const entries = createTrie<Map<string, Entry>>();
+  const found: Map<string, Entry>[] = [];
   return {
     at(start, pattern, create) {
       const group = entries.at(start, () => new Map());
@@ -192,21 +215,10 @@ function segmentAt(text: string, start: number): string {
   return end < 0 ? text.slice(start) : text.slice(start, end);
 }
 
-function valueAt<K, T>(values: Map<K, T>, key: K, create: () => T): T {
+function valueAt<K, V>(values: Map<K, V>, key: K, create: () => V): V {
   const found = values.get(key);
   if (found !== undefined) return found;
   const created = create();
   values.set(key, created);
   return created;
-}
-
-/** Most indexes hold patterns of one kind only; what they do not hold is never walked. */
-function lazy<S>(create: () => S): { made: S | undefined; readonly make: () => S } {
-  return {
-    made: undefined,
-    make() {
-      this.made ??= create();
-      return this.made;
-    },
-  };
 }

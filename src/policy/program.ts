@@ -1,8 +1,10 @@
-import { readsAddress, ruleFor } from './condition.ts';
-import { createFacts, readFacts } from './facts.ts';
+import { ruleFor } from './condition.ts';
 import type { AlternativeIr, PolicyIr, PolicyOptions, RuleIr } from './ir.ts';
+import { Matcher } from './matcher.ts';
 import type { Decision, Question } from './question.ts';
-import { type Clause, createTree, NO_MATCH, searchTree, type Tree } from './tree.ts';
+import { type Clause, writeTree } from './tree.ts';
+import { NO_MATCH, type Node } from './tree-code.ts';
+import { CodeWriter } from './tree-writer.ts';
 
 /** Compiled policies of one workload; opaque, made by `compileProgram`, asked through `decide`. */
 export type Program = {
@@ -29,28 +31,27 @@ export function decide(program: Program | undefined, question: Question): Decisi
 /** Compiles the policies that apply to a workload, in the order in which they shall be reported. */
 export function compileProgram(policies: readonly PolicyIr[], options: PolicyOptions): Program {
   const enforced = policies.filter((policy) => !policy.dryRun);
-  const http = compileSide(enforced, options, 'http');
-  const tcp = compileSide(enforced, options, 'tcp');
-  const trials = policies.filter((policy) => policy.dryRun).map(compileTrial);
-  const needsAddress = readsAddress(policies);
-  const facts = createFacts();
-  const stack: Tree[] = [];
+  const matcher = new Matcher();
+  const writer = new CodeWriter(matcher);
+  const write = (clauses: readonly Clause[]) => writeTree(clauses, matcher, writer);
+  const http = compileSide(enforced, 'http', { options, write });
+  const tcp = compileSide(enforced, 'tcp', { options, write });
+  const trials = policies
+    .filter((policy) => policy.dryRun)
+    .map((policy) => compileTrial(policy, write));
+  const code = writer.finish();
   return {
     ruleCount: policies.reduce((sum, policy) => sum + policy.rules.length, 0),
     evaluate(question) {
-      readFacts(question, needsAddress, facts);
-      // A search that threw may have left nodes behind.
-      stack.length = 0;
-      const side = question.request === undefined ? tcp : http;
-      const denied = searchTree(side.deny.tree, facts, NO_MATCH, stack);
-      if (denied !== NO_MATCH && trials.length === 0)
-        return side.deny.decisions[denied] ?? CANNOT_DECIDE;
-      const allowed = searchTree(side.allow.tree, facts, NO_MATCH, stack);
+      matcher.match(question);
+      const isTcp = question.request === undefined;
+      const side = isTcp ? tcp : http;
+      const denied = code.search(side.deny.tree);
+      const allowed = denied === NO_MATCH ? code.search(side.allow.tree) : NO_MATCH;
       const decision = outcome(side, denied, allowed);
       if (trials.length === 0) return decision;
       const dryRun = trials.map((trial) => {
-        const tree = question.request === undefined ? trial.tcp : trial.http;
-        const matched = searchTree(tree, facts, NO_MATCH, stack) !== NO_MATCH;
+        const matched = code.search(isTcp ? trial.tcp : trial.http) !== NO_MATCH;
         return { policy: trial.policy, verdict: trialVerdict(trial.action, matched, decision) };
       });
       return { ...decision, dryRun };
@@ -65,19 +66,21 @@ export const CANNOT_DECIDE: Decision = decision('deny', 'cannot_decide');
 
 type Action = PolicyIr['action'];
 type Traffic = 'http' | 'tcp';
-type Ruleset = { readonly tree: Tree; readonly decisions: readonly Decision[] };
+type Write = (clauses: readonly Clause[]) => Node;
+/** `decisions` are by ordinal. */
+type Ruleset = { readonly tree: Node; readonly decisions: readonly Decision[] };
 type Side = { readonly deny: Ruleset; readonly allow: Ruleset; readonly otherwise: Decision };
 type Trial = {
   readonly policy: string;
   readonly action: Action;
-  readonly http: Tree;
-  readonly tcp: Tree;
+  readonly http: Node;
+  readonly tcp: Node;
 };
 
 function compileSide(
   policies: readonly PolicyIr[],
-  options: PolicyOptions,
   traffic: Traffic,
+  { options, write }: { readonly options: PolicyOptions; readonly write: Write },
 ): Side {
   const closed = policies.some((policy) => policy.action === 'ALLOW');
   const byDefault =
@@ -85,34 +88,37 @@ function compileSide(
       ? decision('allow', 'allowed_by_default')
       : decision('deny', 'default_deny');
   return {
-    deny: compileRuleset(policies, 'DENY', traffic),
-    allow: compileRuleset(policies, 'ALLOW', traffic),
+    deny: compileRuleset(ofAction(policies, 'DENY'), traffic, write),
+    allow: compileRuleset(ofAction(policies, 'ALLOW'), traffic, write),
     otherwise: closed ? decision('deny', 'no_policy_allows') : byDefault,
   };
 }
 
-/** All rules of one action, numbered in order; a decision for each is made here, not per question. */
-function compileRuleset(policies: readonly PolicyIr[], action: Action, traffic: Traffic): Ruleset {
+/** All rules of policies, numbered in order; a decision for each is made here, not per question. */
+function compileRuleset(policies: readonly PolicyIr[], traffic: Traffic, write: Write): Ruleset {
   const clauses: Clause[] = [];
   const decisions: Decision[] = [];
   for (const policy of policies) {
-    if (policy.action !== action) continue;
     for (const [index, rule] of policy.rules.entries()) {
-      const applied = ruleFor(rule, action, traffic);
+      const applied = ruleFor(rule, policy.action, traffic);
       if (applied !== undefined) clauses.push(...clausesOf(applied, decisions.length));
       decisions.push(
-        action === 'DENY'
+        policy.action === 'DENY'
           ? decision('deny', 'policy_denied', policy.id, index)
           : decision('allow', 'allowed_by_policy', policy.id, index),
       );
     }
   }
-  return { tree: createTree(clauses), decisions };
+  return { tree: write(clauses), decisions };
 }
 
-function compileTrial(policy: PolicyIr): Trial {
-  const tree = (traffic: Traffic) => compileRuleset([policy], policy.action, traffic).tree;
+function compileTrial(policy: PolicyIr, write: Write): Trial {
+  const tree = (traffic: Traffic) => compileRuleset([policy], traffic, write).tree;
   return { policy: policy.id, action: policy.action, http: tree('http'), tcp: tree('tcp') };
+}
+
+function ofAction(policies: readonly PolicyIr[], action: Action): readonly PolicyIr[] {
+  return policies.filter((policy) => policy.action === action);
 }
 
 // Sources times operations become clauses of their own up to here; real rules have one or two of each.

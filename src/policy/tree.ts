@@ -1,7 +1,7 @@
-import { allChecksHold, type Check, createChecks } from './check-set.ts';
-import type { Facts } from './facts.ts';
 import type { AlternativeIr, ConditionIr, Field } from './ir.ts';
-import { createPatternIndex, type PatternIndex, patternKey } from './pattern-index.ts';
+import type { Matcher } from './matcher.ts';
+import type { Node } from './tree-code.ts';
+import type { CodeWriter } from './tree-writer.ts';
 
 /** Conditions that must all hold for the rule with number `ordinal` to match. */
 export type Clause = {
@@ -12,48 +12,13 @@ export type Clause = {
 };
 
 /**
- * A decision tree over clauses. An inner node splits by the patterns of one field: what matches is
- * found by index, and only clauses under matching patterns are looked at. A leaf holds the few that
+ * Writes the decision tree of clauses. An inner node splits by the patterns
+ * of one field, and a search goes on only under those that match; a leaf holds the few clauses that
  * no field tells apart any more.
  */
-export type Tree = {
-  /** The lowest ordinal below this node, so that a search skips what cannot better its find. */
-  readonly least: number;
-  readonly leaves: readonly LeafClause[];
-  readonly index: PatternIndex<Tree> | undefined;
-  /** Clauses without a condition on the field this node splits by. */
-  readonly rest: Tree | undefined;
-};
-
-type LeafClause = {
-  readonly ordinal: number;
-  readonly checks: readonly Check[];
-  readonly anyOf: readonly (readonly Check[])[];
-};
-
-/** No rule matched. */
-export const NO_MATCH = 0x3fffffff;
-
-/** Builds the tree of all clauses. */
-export function createTree(clauses: readonly Clause[]): Tree {
-  return build(clauses, { left: PLACEMENTS_PER_CLAUSE * clauses.length + FREE_PLACEMENTS });
-}
-
-/** The lowest ordinal below `best` whose clause holds, or `best`. `stack` is scratch space. */
-export function searchTree(tree: Tree, facts: Facts, best: number, stack: Tree[]): number {
-  if (tree.least >= best) return best;
-  if (tree.index === undefined) return searchLeaves(tree.leaves, facts, best);
-  let least = best;
-  const base = stack.length;
-  tree.index.collect(facts, stack);
-  // The stack grows and shrinks above `top` while children are searched; below it stays.
-  const top = stack.length;
-  for (let i = base; i < top; i++) {
-    const child = stack[i];
-    if (child !== undefined) least = searchTree(child, facts, least, stack);
-  }
-  stack.length = base;
-  return tree.rest === undefined ? least : searchTree(tree.rest, facts, least, stack);
+export function writeTree(clauses: readonly Clause[], matcher: Matcher, code: CodeWriter): Node {
+  const left = PLACEMENTS_PER_CLAUSE * clauses.length + FREE_PLACEMENTS;
+  return build(clauses, { left, matcher, code });
 }
 
 // A clause stands once under each of its patterns, so lists in several fields multiply. The bound
@@ -75,54 +40,37 @@ const SPLIT_FIELDS: readonly Field[] = [
   'ip',
 ];
 
-function searchLeaves(leaves: readonly LeafClause[], facts: Facts, best: number): number {
-  for (const leaf of leaves) {
-    if (leaf.ordinal >= best) return best;
-    if (allChecksHold(leaf.checks, facts) && anyHolds(leaf.anyOf, facts)) return leaf.ordinal;
-  }
-  return best;
-}
+/** What the tree is made with, and how many placements are left. */
+type Building = { left: number; readonly matcher: Matcher; readonly code: CodeWriter };
 
-function anyHolds(alternatives: readonly (readonly Check[])[], facts: Facts): boolean {
-  if (alternatives.length === 0) return true;
-  for (const checks of alternatives) if (allChecksHold(checks, facts)) return true;
-  return false;
-}
-
-type Budget = { left: number };
-
-function build(clauses: readonly Clause[], budget: Budget): Tree {
-  const least = clauses.reduce((least, clause) => Math.min(least, clause.ordinal), NO_MATCH);
-  const split = clauses.length <= SMALL_LEAF ? undefined : bestSplit(clauses, budget);
-  if (split === undefined) {
-    return { least, leaves: leavesOf(clauses), index: undefined, rest: undefined };
-  }
-  budget.left -= split.placements;
-  const children = new Map<string, { readonly clauses: Clause[]; readonly at: ConditionIr }>();
-  for (const clause of split.covered) place(clause, split.field, children);
-  const index = createPatternIndex<Tree>(split.field);
-  for (const [key, child] of children) {
-    const pattern = child.at.patterns.find((pattern) => patternKey(pattern) === key);
-    const tree = build(child.clauses, budget);
-    if (pattern !== undefined) index.at(pattern, () => tree);
-  }
-  const rest = split.rest.length === 0 ? undefined : build(split.rest, budget);
-  return { least, leaves: [], index, rest };
+function build(clauses: readonly Clause[], building: Building): Node {
+  const split = clauses.length <= SMALL_LEAF ? undefined : bestSplit(clauses, building);
+  if (split === undefined) return building.code.leaf(clauses);
+  building.left -= split.placements;
+  const children = new Map<number, Clause[]>();
+  for (const clause of split.covered) place(clause, split.field, building.matcher, children);
+  const edges = new Map<number, Node>();
+  for (const [pattern, below] of children) edges.set(pattern, build(below, building));
+  const rest = split.rest.length === 0 ? undefined : build(split.rest, building);
+  const field = building.matcher.fieldNumber(split.field);
+  return building.code.inner({ field, edges, rest });
 }
 
 /** Puts a clause under each pattern of its condition on `field`, without that condition. */
 function place(
   clause: Clause,
   field: Field,
-  children: Map<string, { readonly clauses: Clause[]; readonly at: ConditionIr }>,
+  matcher: Matcher,
+  children: Map<number, Clause[]>,
 ): void {
   const at = splitCondition(clause, field);
   if (at === undefined) return;
   const left = { ...clause, conditions: clause.conditions.filter((other) => other !== at) };
-  for (const key of new Set(at.patterns.map(patternKey))) {
-    const child = children.get(key);
-    if (child === undefined) children.set(key, { clauses: [left], at });
-    else child.clauses.push(left);
+  const numbers = at.patterns.map((pattern) => matcher.numberOf(field, pattern));
+  for (const number of new Set(numbers)) {
+    const child = children.get(number);
+    if (child === undefined) children.set(number, [left]);
+    else child.push(left);
   }
 }
 
@@ -135,18 +83,18 @@ type Split = {
   readonly cost: number;
 };
 
-function bestSplit(clauses: readonly Clause[], budget: Budget): Split | undefined {
+function bestSplit(clauses: readonly Clause[], building: Building): Split | undefined {
   let best: Split | undefined;
   for (const field of SPLIT_FIELDS) {
-    const split = splitBy(clauses, field);
-    if (split.covered.length === 0 || split.placements > budget.left) continue;
+    const split = splitBy(clauses, field, building.matcher);
+    if (split.covered.length === 0 || split.placements > building.left) continue;
     if (split.cost < (best?.cost ?? clauses.length * WORTHWHILE)) best = split;
   }
   return best;
 }
 
-function splitBy(clauses: readonly Clause[], field: Field): Split {
-  const sizes = new Map<string, number>();
+function splitBy(clauses: readonly Clause[], field: Field, matcher: Matcher): Split {
+  const sizes = new Map<number, number>();
   const covered: Clause[] = [];
   const rest: Clause[] = [];
   let placements = 0;
@@ -155,8 +103,9 @@ function splitBy(clauses: readonly Clause[], field: Field): Split {
     const condition = splitCondition(clause, field);
     (condition === undefined ? rest : covered).push(clause);
     for (const pattern of condition?.patterns ?? []) {
-      const size = (sizes.get(patternKey(pattern)) ?? 0) + 1;
-      sizes.set(patternKey(pattern), size);
+      const number = matcher.numberOf(field, pattern);
+      const size = (sizes.get(number) ?? 0) + 1;
+      sizes.set(number, size);
       largest = Math.max(largest, size);
       placements++;
     }
@@ -166,14 +115,4 @@ function splitBy(clauses: readonly Clause[], field: Field): Split {
 
 function splitCondition(clause: Clause, field: Field): ConditionIr | undefined {
   return clause.conditions.find((condition) => condition.field === field && !condition.negated);
-}
-
-function leavesOf(clauses: readonly Clause[]): readonly LeafClause[] {
-  return clauses
-    .toSorted((a, b) => a.ordinal - b.ordinal)
-    .map(({ ordinal, conditions, anyOf }) => ({
-      ordinal,
-      checks: createChecks(conditions),
-      anyOf: anyOf.map(createChecks),
-    }));
 }

@@ -6,13 +6,16 @@ export type Trie<T> = {
   /** The value at `key`, made by `create` where there is none. */
   readonly at: (key: string, create: () => T) => T;
   /** Appends to `out` the values of all entries that are a prefix of `text.slice(start)`. */
-  readonly collect: (text: string, start: number, out: T[]) => void;
+  readonly collect: (text: string, start: number, out: Sink<T>) => void;
 };
+
+/** Where finds go: a list of any kind. */
+export type Sink<T> = { readonly push: (value: T) => void };
 
 /** As `Trie`, for suffixes of the text that keep clear of its first `skip` characters. */
 export type SuffixTrie<T> = {
   readonly at: (key: string, create: () => T) => T;
-  readonly collect: (text: string, skip: number, out: T[]) => void;
+  readonly collect: (text: string, skip: number, out: Sink<T>) => void;
 };
 
 type TrieNode<T> = {
@@ -82,7 +85,7 @@ function sharedLength(a: string, b: string): number {
   return length;
 }
 
-function collectPrefixes<T>(root: TrieNode<T>, text: string, start: number, out: T[]): void {
+function collectPrefixes<T>(root: TrieNode<T>, text: string, start: number, out: Sink<T>): void {
   let at = root;
   let from = start;
   for (;;) {
@@ -95,7 +98,7 @@ function collectPrefixes<T>(root: TrieNode<T>, text: string, start: number, out:
   }
 }
 
-function collectSuffixes<T>(root: TrieNode<T>, text: string, skip: number, out: T[]): void {
+function collectSuffixes<T>(root: TrieNode<T>, text: string, skip: number, out: Sink<T>): void {
   let at = root;
   let end = text.length;
   for (;;) {
