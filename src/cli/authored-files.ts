@@ -29,6 +29,8 @@ export async function readAuthored(
     readonly context: CliContext;
     readonly namespace: string;
     readonly live?: readonly Resource[];
+    /** What a Mesh without one means, and Registrations are held against; default cluster.local. */
+    readonly trustDomain?: string;
   },
 ): Promise<AuthoredFiles> {
   const files: { file: string; text: string }[] = [];
@@ -43,7 +45,10 @@ export async function readAuthored(
       '`palisade init DIR` writes examples to start from',
     );
   }
-  const parsed = parseResources(files, { defaultNamespace: options.namespace });
+  const parsed = parseResources(files, {
+    defaultNamespace: options.namespace,
+    ...(options.trustDomain === undefined ? {} : { trustDomain: options.trustDomain }),
+  });
   const cross = crossCheck(parsed.resources, options.live ?? []);
   return {
     resources: parsed.resources,

@@ -48,6 +48,10 @@ async function applyShopPolicies(session: Session): Promise<void> {
   const parsed = parseResources([{ file, text: readFileSync(file, 'utf8') }], {
     defaultNamespace: 'default',
   });
+  const [problem] = parsed.diagnostics.filter(({ severity }) => severity === 'error');
+  if (problem !== undefined) {
+    throw new StartError(`${file}:${problem.line}: ${problem.message}`, problem.help);
+  }
   const author = loadAuthor(session.folder);
   if (!author.ok) throw new StartError(author.error, 'see `palisade doctor`');
   const stored = await commitChanges({

@@ -62,7 +62,7 @@ export async function startMesh(request: UpRequest): Promise<RunningMesh> {
       folder: mesh.folder,
       settings: mesh.settings,
       session,
-      signInLink: control.signInLink,
+      signInLink: () => control.signInLink() ?? mesh.settings.console,
       close,
     };
   } catch (error) {

@@ -54,7 +54,8 @@ async function readChecked(
   context: CliContext,
   namespace: string,
 ): Promise<readonly AuthoredResource[]> {
-  const first = await readAuthored(paths, { context, namespace });
+  const { trustDomain } = session.trustRoot;
+  const first = await readAuthored(paths, { context, namespace, trustDomain });
   const live = await Promise.all(
     namespacesOf(first.resources).map((name) => liveSet(session, name)),
   );
@@ -64,6 +65,7 @@ async function readChecked(
       : await readAuthored(paths, {
           context,
           namespace,
+          trustDomain,
           live: live.flatMap((set) => resourcesOf(set)),
         });
   refuseErrors(authored, context);

@@ -22,9 +22,9 @@ export const register: CommandModule['register'] = (program, context, finish) =>
     .addHelpText('after', '\nExample:\n  $ palisade diff -f policies\n')
     .action(async (options, command) => {
       const globals = globalsOf(command, context);
+      const session = sessionOf(globals);
       const authored = await readAuthored(options.file, { context, namespace: globals.namespace });
       refuseErrors(authored, context);
-      const session = sessionOf(globals);
       const changes: PlannedChange[] = [];
       for (const namespace of namespacesOf(authored.resources)) {
         const live = await liveSet(session, namespace);
