@@ -230,11 +230,10 @@ test('escalation: what a namespace signs gives neither the identities of another
 });
 
 test('a request that comes before its registration waits for it', async () => {
-  const early = mesh.startCa({ control: control.address, patienceMs: 5000 });
-  const patient = await early;
+  const patient = await mesh.startCa({ control: control.address, patienceMs: 5000 });
   const caller = await enrol(mesh, patient.port, '/palisade/agent/early', mesh.tokens.agent);
   const asked = request(caller, '/ns/late/sa/late', ['unix:uid:7']);
-  while (control.hellos.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  await control.subscribed(2);
   const spiffeId = `spiffe://${TRUST_DOMAIN}/ns/late/sa/late`;
   const late = registration('late', ['unix:uid:7'], { spiffeId });
   await control.send(signSet(mesh, [late], { namespace: 'late' }));

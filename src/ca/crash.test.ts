@@ -42,7 +42,7 @@ async function issueUntilKilled(
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   try {
-    const [line] = await once(child.stdout, 'data');
+    const [line] = await once(child.stdout, 'data', { signal: AbortSignal.timeout(20_000) });
     const { client } = await enrol(mesh, Number(line), '/palisade/agent/host', mesh.tokens.agent);
     const { csr } = csrOf('/palisade/agent/host');
     let answered = 0;

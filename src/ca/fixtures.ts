@@ -196,8 +196,8 @@ export type FakeControl = {
   readonly hellos: readonly Hello[];
   /** Sends an update to all subscribers and resolves to the acknowledgement that answers it. */
   readonly send: (update: PolicySetUpdate | EncodedUpdate) => Promise<Ack>;
-  /** Resolves when the authority has subscribed. */
-  readonly subscribed: () => Promise<void>;
+  /** Resolves when the authority has subscribed `count` times. */
+  readonly subscribed: (count?: number) => Promise<void>;
   readonly close: () => Promise<void>;
 };
 
@@ -259,8 +259,11 @@ export async function startFakeControl(
       for (const call of calls) call.write(createMessage(SubscribeResponseSchema, { message }));
       return acknowledged;
     },
-    subscribed: () =>
-      hellos.length > 0 ? Promise.resolve() : new Promise((done) => helloListeners.add(done)),
+    async subscribed(count = 1) {
+      while (hellos.length < count) {
+        await new Promise<void>((resolve) => helloListeners.add(resolve));
+      }
+    },
     close: () => server.close(),
   };
 }
