@@ -19,6 +19,8 @@ export type EndpointRegistry = {
   readonly ofNode: (node: string) => readonly StoredEndpoint[];
   readonly ofService: (service: ServiceRef) => readonly StoredEndpoint[];
   readonly services: () => readonly ServiceRef[];
+  /** Nodes whose endpoints changed since the last call. */
+  readonly takeChanges: () => ReadonlySet<string>;
 };
 
 /** Times in ms; `onChange` hears of each service whose endpoints changed. */
@@ -38,11 +40,13 @@ type NodeEndpoints = {
 /** Creates an empty registry. */
 export function createEndpointRegistry(options: EndpointOptions): EndpointRegistry {
   const nodes = new Map<string, NodeEndpoints>();
+  let changed = new Set<string>();
 
   function replace(node: string, next: NodeEndpoints | undefined): void {
     const before = nodes.get(node)?.endpoints ?? [];
     if (next === undefined) nodes.delete(node);
     else nodes.set(node, next);
+    changed.add(node);
     for (const service of changedServices(before, next?.endpoints ?? [])) options.onChange(service);
   }
 
@@ -77,6 +81,11 @@ export function createEndpointRegistry(options: EndpointOptions): EndpointRegist
     services() {
       const all = Array.from(nodes.values()).flatMap((known) => known.endpoints);
       return [...new Map(all.map((endpoint) => [serviceKey(endpoint), endpoint])).values()];
+    },
+    takeChanges() {
+      const taken = changed;
+      changed = new Set();
+      return taken;
     },
   };
 }

@@ -61,8 +61,10 @@ export type Enforcement = {
   readonly status: () => readonly PointStatus[];
   /** Forgets those lost for longer than `forgetAfterMs`. */
   readonly sweep: () => void;
-  /** Nodes that changed since the last call, with what to store of them (undefined: forget). */
-  readonly takeChanges: () => ReadonlyMap<string, StoredPoint | undefined>;
+  /** Nodes heard of since the last call. */
+  readonly takeChanges: () => ReadonlySet<string>;
+  /** What to store of a node; undefined: nothing, it is forgotten. */
+  readonly stored: (node: string) => StoredPoint | undefined;
 };
 
 /** Times in ms. */
@@ -81,17 +83,19 @@ export function createEnforcement(options: EnforcementOptions): Enforcement {
   const { clock, sets } = options;
   const points = new Map<string, PointFacts>();
   const wantedSince = new Map<string, number>();
-  const changed = new Set<string>();
+  let changed = new Set<string>();
   for (const { state } of options.restored) {
     const facts = parseFacts(state);
     if (facts !== undefined) points.set(facts.node, { ...facts, connected: false });
   }
 
   function put(node: string, facts: PointFacts | undefined): void {
+    const before = points.get(node);
     if (facts === undefined) points.delete(node);
     else points.set(node, facts);
     changed.add(node);
-    options.onChange(node);
+    // An acknowledgement that only says "still so" is no news.
+    if (newsOf(before) !== newsOf(facts)) options.onChange(node);
   }
 
   return {
@@ -121,16 +125,19 @@ export function createEnforcement(options: EnforcementOptions): Enforcement {
       }
     },
     takeChanges() {
-      const taken = new Map(
-        Array.from(changed, (node) => {
-          const facts = points.get(node);
-          return [node, facts && { node, state: JSON.stringify(facts) }];
-        }),
-      );
-      changed.clear();
+      const taken = changed;
+      changed = new Set();
       return taken;
     },
+    stored(node) {
+      const facts = points.get(node);
+      return facts && { node, state: JSON.stringify(facts) };
+    },
   };
+}
+
+function newsOf(facts: PointFacts | undefined): string {
+  return JSON.stringify({ ...facts, lastSeen: undefined });
 }
 
 function factsOfHello(hello: Hello, via: string, now: string): PointFacts {

@@ -22,6 +22,13 @@ export const METRIC = {
   recordsDropped: 'palisade_records_dropped_total',
   recordsUnacked: 'palisade_records_unacked',
   edgeOverflow: 'palisade_metric_edges_overflowed_total',
+  controlSubscribers: 'palisade_control_subscribers',
+  controlPoints: 'palisade_control_enforcement_points',
+  controlPolicyVersion: 'palisade_control_policy_version',
+  controlCommits: 'palisade_control_commits_total',
+  controlConnectionsRefused: 'palisade_control_connections_refused_total',
+  controlRecords: 'palisade_control_records_total',
+  controlStreams: 'palisade_control_event_streams',
 } as const;
 
 /** Log events: constant messages; what varies goes into fields. */

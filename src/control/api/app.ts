@@ -1,0 +1,179 @@
+import { OpenAPIHono } from '@hono/zod-openapi';
+import type { Context, MiddlewareHandler } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { EVENT, type Log } from '#telemetry';
+import { API_ERRORS, ApiProblem } from '../errors.ts';
+import { addCheckRoute } from './check.ts';
+import { addCommitRoute } from './commits.ts';
+import type { Api, ApiContext, ApiEnv, Session } from './context.ts';
+import { addDenialRoutes } from './denials.ts';
+import { addEnforcementRoute } from './enforcement.ts';
+import { addEventRoute } from './events.ts';
+import { addIdentityRoute } from './identities.ts';
+import { addLinkRoute } from './links.ts';
+import { addMapRoute } from './map.ts';
+import { addMeshRoutes } from './mesh.ts';
+import { addOverviewRoute } from './overview.ts';
+import { addPolicySetRoutes } from './policy-sets.ts';
+import { addRecordRoutes } from './records.ts';
+import { addResourceRoutes } from './resources.ts';
+import type { SseStreams } from './sse.ts';
+
+/** Says who sent a request; undefined: nobody who may know anything. */
+export type Authenticate = (c: Context<ApiEnv>) => Session | undefined;
+
+const MAX_BODY_BYTES = 16 * 1024 * 1024;
+// Asks a question and changes nothing, so a session that only reads may.
+const READING_POSTS: ReadonlySet<string> = new Set(['/api/v1/check']);
+
+/** The application of one listener: health for everybody, all else for whom `authenticate` knows. */
+export function createApi(
+  context: ApiContext,
+  streams: SseStreams,
+  authenticate: Authenticate,
+): Api {
+  const root: Api = createHono();
+  root.onError((error, c) => answerError(error, c, context.log));
+  root.use(securityHeaders);
+  addHealth(root, context);
+  const guard = createGuard(authenticate);
+  root.use('/api/*', guard, limitBody, requireJson);
+  root.use('/metrics', guard);
+  root.get('/metrics', async (c) => {
+    const { contentType, body } = await context.metrics();
+    return c.body(body, 200, { 'content-type': contentType });
+  });
+  const api = createRoutes(context, streams);
+  root.route('/api/v1', api);
+  root.get('/api/openapi.json', (c) => c.json(api.getOpenAPI31Document(documentInfo(context))));
+  root.all('/api/*', (c) => {
+    throw new ApiProblem(
+      'not_found',
+      `there is no \`${c.req.method} ${c.req.path.slice(0, 200)}\``,
+    );
+  });
+  return root;
+}
+
+/** Headers of every answer. SECURITY: nothing of ours is framed, sniffed, or named to other sites. */
+export const securityHeaders: MiddlewareHandler = async (c, next) => {
+  await next();
+  const { headers } = c.res;
+  headers.set('x-content-type-options', 'nosniff');
+  headers.set('referrer-policy', 'no-referrer');
+  headers.set('x-frame-options', 'DENY');
+  headers.set('cross-origin-opener-policy', 'same-origin');
+  headers.set('cross-origin-resource-policy', 'same-origin');
+  headers.set(
+    'content-security-policy',
+    "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'",
+  );
+  if (!headers.has('cache-control')) headers.set('cache-control', 'no-store');
+};
+
+function createHono(): Api {
+  return new OpenAPIHono<ApiEnv>({
+    defaultHook(result) {
+      if (result.success) return;
+      const [issue] = result.error.issues;
+      const path = issue?.path.join('.') ?? '';
+      throw new ApiProblem(
+        'bad_request',
+        `${path === '' ? result.target : `\`${path}\``}: ${issue?.message ?? 'not as documented'}`,
+      );
+    },
+  });
+}
+
+function createRoutes(context: ApiContext, streams: SseStreams): Api {
+  const api = createHono();
+  addMeshRoutes(api, context);
+  addPolicySetRoutes(api, context);
+  addCommitRoute(api, context);
+  addResourceRoutes(api, context);
+  addEnforcementRoute(api, context);
+  addIdentityRoute(api, context);
+  addRecordRoutes(api, context, streams);
+  addMapRoute(api, context);
+  addDenialRoutes(api, context);
+  addCheckRoute(api, context);
+  addOverviewRoute(api, context);
+  addEventRoute(api, context, streams);
+  addLinkRoute(api, context);
+  api.doc31('/openapi.json', documentInfo(context));
+  return api;
+}
+
+function documentInfo(context: ApiContext) {
+  const { version } = context.facts();
+  const info = { title: 'Palisade control plane', version };
+  return { openapi: '3.1.0', info, servers: [{ url: '/api/v1' }] };
+}
+
+function addHealth(root: Api, context: ApiContext): void {
+  root.get('/healthz/live', (c) => c.text('live\n'));
+  root.get('/healthz/ready', (c) => {
+    const { expiresAt } = context.facts().identity();
+    if (context.clock() < expiresAt) return c.text('ready\n');
+    return c.text("not ready: the control plane's certificate ran out\n", 503);
+  });
+}
+
+function createGuard(authenticate: Authenticate): MiddlewareHandler<ApiEnv> {
+  return async (c, next) => {
+    const session = authenticate(c);
+    if (session === undefined) {
+      throw new ApiProblem(
+        'unauthenticated',
+        'sign in: by an admin certificate, or on the console by its link',
+      );
+    }
+    const reads = ['GET', 'HEAD'].includes(c.req.method) || READING_POSTS.has(c.req.path);
+    if (session.readOnly && !reads) {
+      throw new ApiProblem(
+        'read_only',
+        'this session reads; changes are signed and handed in with the CLI',
+      );
+    }
+    c.set('session', session);
+    await next();
+  };
+}
+
+const limitBody = bodyLimit({
+  maxSize: MAX_BODY_BYTES,
+  onError: () => {
+    throw new ApiProblem('too_large', `a body has at most ${MAX_BODY_BYTES / 1024 / 1024} MiB`);
+  },
+});
+
+const requireJson: MiddlewareHandler = async (c, next) => {
+  const hasBody =
+    c.req.header('content-length') !== undefined || c.req.header('transfer-encoding') !== undefined;
+  const type = c.req.header('content-type') ?? '';
+  const isEmpty = c.req.header('content-length') === '0';
+  if (hasBody && !isEmpty && !/^application\/json\s*(;|$)/i.test(type)) {
+    throw new ApiProblem('unsupported_media_type', 'send `content-type: application/json`');
+  }
+  await next();
+};
+
+/** The problem document for whatever a request ended in. */
+export function answerError(error: Error, c: Context<ApiEnv>, log: Log): Response {
+  if (error instanceof ApiProblem) return problemDocument(error, c);
+  // hono's own complaint about a body that is not JSON.
+  if ('status' in error && error.status === 400) {
+    return problemDocument(new ApiProblem('bad_request', 'the body is not JSON'), c);
+  }
+  log.error(EVENT.requestFailed, { method: c.req.method, path: c.req.path, error });
+  return problemDocument(new ApiProblem('internal', 'the request failed'), c);
+}
+
+function problemDocument({ code, message, members }: ApiProblem, c: Context<ApiEnv>): Response {
+  const { status, title } = API_ERRORS[code];
+  const document = { type: 'about:blank', title, status, code, detail: message, ...members };
+  return c.body(JSON.stringify(document), status as ContentfulStatusCode, {
+    'content-type': 'application/problem+json',
+  });
+}

@@ -1,0 +1,72 @@
+import type { HttpBindings } from '@hono/node-server';
+import type { OpenAPIHono } from '@hono/zod-openapi';
+import type { TrustDomain } from '#identity';
+import type { Log } from '#telemetry';
+import type { DsseEnvelope, TrustRoot } from '#trust';
+import type { AdmissionContext } from '../admit.ts';
+import type { ConsoleSessions } from '../console-sessions.ts';
+import type { EndpointRegistry } from '../endpoints.ts';
+import type { Enforcement } from '../enforcement.ts';
+import type { Broadcast, ControlEvent } from '../events.ts';
+import type { IssuanceReader } from '../issuance.ts';
+import type { TrafficMap } from '../map.ts';
+import type { PolicySets } from '../policy-sets.ts';
+import type { RecordsStore, StoredRecord } from '../records-store.ts';
+import type { ResourceView } from '../resource-sets.ts';
+import type { Store } from '../store.ts';
+
+/** Who sent a request: an admin by certificate, or the console by its cookie. */
+export type Session = {
+  readonly kind: 'admin' | 'console';
+  readonly name: string;
+  readonly readOnly: boolean;
+  /** Milliseconds since 1970; undefined: does not end by itself. */
+  readonly expiresAt: number | undefined;
+};
+
+/** Addresses and facts of this control plane for those who ask. */
+export type ControlFacts = {
+  readonly version: string;
+  readonly startedAt: number;
+  readonly apiUrl: string;
+  readonly grpcAddress: string;
+  readonly caAddress: string;
+  readonly consoleUrl: string | null;
+  readonly autoRegister: boolean;
+  readonly identity: () => { readonly serial: string; readonly expiresAt: number };
+};
+
+/** All that the API reads and changes. */
+export type ApiContext = {
+  readonly facts: () => ControlFacts;
+  readonly trustDomain: TrustDomain;
+  readonly trustRoot: { readonly root: TrustRoot; readonly envelope: DsseEnvelope };
+  readonly store: Store;
+  readonly sets: PolicySets;
+  readonly resources: ResourceView;
+  readonly admission: AdmissionContext;
+  /** Counts a commit that was handed in. */
+  readonly countCommit: (outcome: 'admitted' | 'refused') => void;
+  /** After a commit was stored. */
+  readonly policyChanged: (namespace: string) => void;
+  readonly enforcement: Enforcement;
+  readonly endpoints: EndpointRegistry;
+  readonly map: TrafficMap;
+  readonly records: RecordsStore;
+  readonly arriving: Broadcast<StoredRecord>;
+  readonly events: Broadcast<ControlEvent>;
+  readonly issuance: IssuanceReader;
+  readonly sessions: ConsoleSessions;
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
+  readonly clock: () => number;
+  readonly log: Log;
+};
+
+/** Hono's environment of every route. */
+export type ApiEnv = {
+  readonly Bindings: HttpBindings;
+  readonly Variables: { readonly session: Session };
+};
+
+/** The application that routes are added to. */
+export type Api = OpenAPIHono<ApiEnv>;

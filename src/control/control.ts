@@ -1,0 +1,286 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseSpiffeId, type SpiffeId } from '#identity';
+import { EVENT, type Log } from '#telemetry';
+import { createGrpcServer, type GrpcServer } from '#wire';
+import { openAdmins } from './admins.ts';
+import { createApi } from './api/app.ts';
+import type { ApiContext } from './api/context.ts';
+import { signInUrl } from './api/links.ts';
+import { createSseStreams } from './api/sse.ts';
+import { authenticateAdmin, type Listener, listenApi } from './api-listener.ts';
+import { openConsoleAssets } from './console-assets.ts';
+import { listenConsole } from './console-listener.ts';
+import { type ControlCore, createCore } from './core.ts';
+import { createDistributionService } from './distribution-service.ts';
+import { type ControlIdentity, enrolControl } from './identity.ts';
+import { createIssuanceReader } from './issuance.ts';
+import { identifyPeer, type MeshPeer } from './peer.ts';
+import { createTelemetryIngest } from './telemetry-ingest.ts';
+import { type PinnedRoot, readTrustRootFile } from './trust-root-file.ts';
+
+/** A host and a port to listen on; port 0: any free one. */
+export type ListenAddress = { readonly host: string; readonly port: number };
+
+/** What a control plane runs on. */
+export type ControlOptions = {
+  /** Holds control.db and records.db; made with mode 0700. */
+  readonly folder: string;
+  /** DSSE envelope of the trust root. */
+  readonly trustRootFile: string;
+  readonly trustDomain: string;
+  readonly api: ListenAddress;
+  readonly grpc: ListenAddress;
+  /** Undefined: no console. */
+  readonly console: ListenAddress | undefined;
+  /** The built console. */
+  readonly consoleAssets: string | undefined;
+  /** `host:port` of the certificate authority. */
+  readonly ca: { readonly address: string };
+  readonly joinTokenFile: string;
+  /** JSON: `[{name, fingerprint}]`, SHA-256 of each admin's certificate. */
+  readonly adminsFile: string;
+  /** Whether `palisade run` may register services that nobody registered; told to those who ask. */
+  readonly autoRegister: boolean;
+  /** Unix milliseconds. */
+  readonly clock: () => number;
+  readonly log: Log;
+  readonly softwareVersion?: string;
+  /** Ends the wait for the certificate authority. */
+  readonly signal?: AbortSignal;
+};
+
+/** A running control plane. */
+export type Control = {
+  readonly apiPort: number;
+  readonly grpcPort: number;
+  readonly consolePort: number | undefined;
+  /** A new link that signs a browser in to the console, once, within ten minutes; undefined without a console. */
+  readonly signInLink: () => string | undefined;
+  readonly health: () => ControlHealth;
+  readonly close: () => Promise<void>;
+};
+
+/** Whether a control plane can do its work. */
+export type ControlHealth = {
+  readonly ready: boolean;
+  /** A sentence; empty when all is well. */
+  readonly reason: string;
+  readonly subscribers: number;
+  readonly policySets: number;
+  /** Namespaces whose stored set does not verify. */
+  readonly brokenSets: readonly string[];
+  readonly certificateExpiresAt: number;
+};
+
+type Closer = () => void | Promise<void>;
+
+/**
+ * Starts a control plane: waits for the certificate authority, then serves. Rejects, naming what is wrong, when its
+ * folder, trust root or a port is not fit.
+ */
+export async function createControl(options: ControlOptions): Promise<Control> {
+  const closers: Closer[] = [];
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    return { ...(await start(options, closers)), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function start(options: ControlOptions, closers: Closer[]): Promise<Omit<Control, 'close'>> {
+  const { clock, log } = options;
+  const pinned = readTrustRootFile(options.trustRootFile, options.trustDomain);
+  const admins = openAdmins(options.adminsFile, clock, log);
+  mkdirSync(options.folder, { recursive: true, mode: 0o700 });
+  const core = createCore({
+    controlPath: join(options.folder, 'control.db'),
+    recordsPath: join(options.folder, 'records.db'),
+    pinned,
+    clock,
+    log,
+  });
+  closers.push(core.close);
+  const identity = await enrol(options, pinned);
+  closers.push(identity.close);
+  const grpc = await serveGrpc(options, { core, identity, pinned, closers });
+  const http = await serveHttp(options, { core, identity, pinned, closers, admins, grpc });
+  return {
+    apiPort: http.apiPort,
+    grpcPort: grpc.port,
+    consolePort: http.consolePort,
+    signInLink: http.signInLink,
+    health: () => ({
+      ...readiness(identity, clock()),
+      subscribers: core.distributor.subscribers(),
+      policySets: core.sets.all().length,
+      brokenSets: [...core.sets.broken().keys()],
+      certificateExpiresAt: identity.expiresAt(),
+    }),
+  };
+}
+
+function enrol(options: ControlOptions, { bundle }: PinnedRoot): Promise<ControlIdentity> {
+  const { ca, joinTokenFile, trustDomain, clock, log, signal } = options;
+  return enrolControl({
+    id: meshId(trustDomain, 'control'),
+    caId: meshId(trustDomain, 'ca'),
+    caAddress: ca.address,
+    joinTokenFile,
+    bundle,
+    clock,
+    log,
+    ...(signal === undefined ? {} : { signal }),
+  });
+}
+
+type Served = {
+  readonly core: ControlCore;
+  readonly identity: ControlIdentity;
+  readonly pinned: PinnedRoot;
+  readonly closers: Closer[];
+};
+
+type GrpcSide = {
+  readonly port: number;
+  readonly ingest: ReturnType<typeof createTelemetryIngest>;
+};
+
+async function serveGrpc(
+  { grpc: address, clock, log }: ControlOptions,
+  { core, identity, pinned, closers }: Served,
+): Promise<GrpcSide> {
+  const onRefused = (reason: string): void => {
+    core.metrics.connectionRefused('grpc');
+    log.warn(EVENT.connectionRefused, { port: 'grpc', reason });
+  };
+  const peer = (call: { readonly getPeer: () => string }) => server.peer(call);
+  const { distributor, enforcement, endpoints, records, map } = core;
+  const ingest = createTelemetryIngest({
+    peer,
+    records,
+    map,
+    log,
+    onStored: core.onRecords,
+    onCounted: core.onTraffic,
+  });
+  const distribution = createDistributionService({
+    peer,
+    distributor,
+    enforcement,
+    endpoints,
+    onRefused,
+  });
+  const server: GrpcServer<MeshPeer> = createGrpcServer<MeshPeer>([distribution, ingest.service]);
+  closers.push(ingest.close, server.close);
+  const port = await server.listenTls({
+    ...address,
+    material: identity.material,
+    identify: (socket) => identifyPeer(socket, { bundle: pinned.bundle, clock, onRefused }),
+    onRefused,
+  });
+  log.info(EVENT.listening, { port: 'grpc', address: `${address.host}:${port}` });
+  return { port, ingest };
+}
+
+type HttpSide = Pick<Control, 'apiPort' | 'consolePort' | 'signInLink'>;
+
+async function serveHttp(
+  options: ControlOptions,
+  parts: Served & { readonly admins: ReturnType<typeof openAdmins>; readonly grpc: GrpcSide },
+): Promise<HttpSide> {
+  const { clock, log } = options;
+  const { core, identity, closers, grpc } = parts;
+  const streams = createSseStreams();
+  const issuance = createIssuanceReader({ client: identity.caClient, clock, log });
+  closers.push(core.follow(issuance));
+  const listening = { apiPort: options.api.port, consolePort: options.console?.port };
+  const context: ApiContext = {
+    ...core,
+    trustDomain: parts.pinned.trustDomain,
+    trustRoot: parts.pinned,
+    issuance,
+    countCommit: core.metrics.commit,
+    metrics: () =>
+      core.metrics.exposition({ ...core, ingest: grpc.ingest, streams: streams.count }),
+    facts: () => ({
+      version: options.softwareVersion ?? '',
+      startedAt: core.startedAt,
+      apiUrl: `https://${hostAndPort(options.api.host, listening.apiPort)}`,
+      grpcAddress: hostAndPort(options.grpc.host, grpc.port),
+      caAddress: options.ca.address,
+      consoleUrl: consoleUrl(options.console?.host, listening.consolePort),
+      autoRegister: options.autoRegister,
+      identity: () => ({ serial: identity.serial(), expiresAt: identity.expiresAt() }),
+    }),
+    clock,
+    log,
+  };
+  const refuse = (port: 'api' | 'console') => () => core.metrics.connectionRefused(port);
+  const api = createApi(context, streams, authenticateAdmin(parts.admins));
+  const apiOptions = { ...options.api, onRefused: refuse('api') };
+  const apiListener = await listenApi(api, identity.material(), apiOptions);
+  identity.onRenewed(apiListener.renew);
+  closers.push(apiListener.close, streams.close);
+  listening.apiPort = apiListener.port;
+  log.info(EVENT.listening, {
+    port: 'api',
+    address: hostAndPort(options.api.host, apiListener.port),
+  });
+  const console = await serveConsole(options, { context, streams, onRefused: refuse('console') });
+  if (console !== undefined) closers.push(console.close);
+  listening.consolePort = console?.port;
+  return {
+    apiPort: apiListener.port,
+    consolePort: console?.port,
+    signInLink() {
+      const { consoleUrl: url } = context.facts();
+      return url === null ? undefined : signInUrl(url, core.sessions.createLink().token);
+    },
+  };
+}
+
+async function serveConsole(
+  { console: address, consoleAssets, log }: ControlOptions,
+  parts: {
+    readonly context: ApiContext;
+    readonly streams: ReturnType<typeof createSseStreams>;
+    readonly onRefused: (reason: string) => void;
+  },
+): Promise<Listener | undefined> {
+  if (address === undefined) return undefined;
+  const { context, streams, onRefused } = parts;
+  const listener = await listenConsole({
+    ...address,
+    onRefused,
+    context,
+    createApi: (authenticate) => createApi(context, streams, authenticate),
+    assets: consoleAssets === undefined ? undefined : openConsoleAssets(consoleAssets),
+  });
+  log.info(EVENT.listening, { port: 'console', address: hostAndPort(address.host, listener.port) });
+  return listener;
+}
+
+function consoleUrl(host: string | undefined, port: number | undefined): string | null {
+  if (host === undefined || port === undefined) return null;
+  return `http://${hostAndPort(host, port)}`;
+}
+
+function hostAndPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function readiness(identity: ControlIdentity, nowMs: number): { ready: boolean; reason: string } {
+  if (nowMs < identity.expiresAt()) return { ready: true, reason: '' };
+  return { ready: false, reason: 'the certificate ran out and the authority has not renewed it' };
+}
+
+function meshId(trustDomain: string, role: 'ca' | 'control'): SpiffeId {
+  const id = parseSpiffeId(`spiffe://${trustDomain}/palisade/${role}`);
+  if (!id.ok) throw new Error(id.error);
+  return id.value;
+}

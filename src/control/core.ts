@@ -1,0 +1,242 @@
+import { EVENT, type Log } from '#telemetry';
+import { encodeEnvelope } from '#trust';
+import type { AdmissionContext } from './admit.ts';
+import { type ConsoleSessions, createConsoleSessions } from './console-sessions.ts';
+import { createDistributor, type Distributor } from './distribute.ts';
+import { createEndpointRegistry, type EndpointRegistry } from './endpoints.ts';
+import { createEnforcement, type Enforcement } from './enforcement.ts';
+import { type Broadcast, type ControlEvent, createBroadcast, throttle } from './events.ts';
+import type { IssuanceReader } from './issuance.ts';
+import { createTrafficMap, type TrafficMap } from './map.ts';
+import { type ControlMetrics, createControlMetrics } from './metrics.ts';
+import { loadPolicySets, type PolicySets } from './policy-sets.ts';
+import { createPresenceSaver } from './presence.ts';
+import { openRecords, type RecordsStore, type StoredRecord } from './records-store.ts';
+import { createResourceView, type ResourceView } from './resource-sets.ts';
+import type { Store } from './store.ts';
+import { openStore } from './store-sqlite.ts';
+import type { PinnedRoot } from './trust-root-file.ts';
+import { createUpdateBuilder } from './updates.ts';
+
+/** Everything between the ports: what is stored, who has it, and what happens. */
+export type ControlCore = {
+  readonly startedAt: number;
+  readonly store: Store;
+  readonly sets: PolicySets;
+  readonly resources: ResourceView;
+  readonly admission: AdmissionContext;
+  readonly policyChanged: (namespace: string) => void;
+  readonly distributor: Distributor;
+  readonly endpoints: EndpointRegistry;
+  readonly enforcement: Enforcement;
+  readonly map: TrafficMap;
+  readonly records: RecordsStore;
+  readonly arriving: Broadcast<StoredRecord>;
+  readonly events: Broadcast<ControlEvent>;
+  readonly sessions: ConsoleSessions;
+  readonly metrics: ControlMetrics;
+  /** After records were stored. */
+  readonly onRecords: (records: readonly StoredRecord[]) => void;
+  /** After edges were counted. */
+  readonly onTraffic: () => void;
+  /** Reads the issuance log now and then; returns how to stop. */
+  readonly follow: (issuance: IssuanceReader) => () => void;
+  readonly close: () => void;
+};
+
+/** What the core is made of. */
+export type CoreOptions = {
+  readonly controlPath: string;
+  readonly recordsPath: string;
+  readonly pinned: PinnedRoot;
+  readonly clock: () => number;
+  readonly log: Log;
+};
+
+const ENDPOINT_GRACE_MS = 30_000;
+const FORGET_POINTS_MS = 10 * 60_000;
+const STALE_AFTER_MS = 5_000;
+const RECORD_BOUNDS = { maxRecords: 500_000, maxAgeMs: 7 * 24 * 3_600_000 };
+const SWEEP_MS = 1_000;
+const PRUNE_MS = 60_000;
+const ISSUANCE_MS = 10_000;
+const HINT_MS = 1_000;
+
+/** Opens both databases, verifies what is in them, and starts the clockwork. Throws if they cannot be opened. */
+export function createCore(options: CoreOptions): ControlCore {
+  const { clock, log, pinned } = options;
+  const store = openStore(options.controlPath);
+  const records = openRecords(options.recordsPath, RECORD_BOUNDS);
+  const events = createBroadcast<ControlEvent>((error) =>
+    log.error(EVENT.listenerFailed, { error }),
+  );
+  const sets = loadPolicySets({
+    store,
+    trustRoot: pinned.root,
+    nowMs: clock(),
+    onBroken: (namespace, error) => log.error(EVENT.policySetBroken, { namespace, ...error }),
+  });
+  const resources = createResourceView(sets, store);
+  const enforcement = createEnforcement({
+    clock,
+    sets,
+    restored: store.points(),
+    forgetAfterMs: FORGET_POINTS_MS,
+    staleAfterMs: STALE_AFTER_MS,
+    onChange: (node) => events.publish({ kind: 'enforcement', node }),
+  });
+  const endpoints = createEndpointRegistry({
+    clock,
+    graceMs: ENDPOINT_GRACE_MS,
+    onChange: (service) => distributor.endpointsChanged(service),
+  });
+  const distributor: Distributor = createDistributor({
+    sets,
+    endpoints,
+    updates: createUpdateBuilder(sets, store),
+    trustRoot: { version: pinned.root.version, envelope: encodeEnvelope(pinned.envelope) },
+  });
+  endpoints.restore(store.endpoints());
+  const map = createTrafficMap(clock);
+  const arriving = createBroadcast<StoredRecord>((error) =>
+    log.error(EVENT.listenerFailed, { error }),
+  );
+  const clockwork = startClockwork({ store, records, enforcement, endpoints, map, clock, log });
+  const hints = createHints(events, clock);
+  return {
+    startedAt: clock(),
+    store,
+    sets,
+    resources,
+    admission: {
+      store,
+      sets,
+      resources,
+      trustRoot: pinned.root,
+      trustDomain: pinned.trustDomain,
+      clock,
+    },
+    policyChanged(namespace) {
+      enforcement.policyChanged(namespace);
+      distributor.policyChanged(namespace);
+      const head = sets.current(namespace)?.head;
+      if (head !== undefined) {
+        events.publish({ kind: 'policy', namespace, number: head.number, hash: head.hash });
+      }
+      hints.overview();
+    },
+    distributor,
+    endpoints,
+    enforcement,
+    map,
+    records,
+    arriving,
+    events,
+    sessions: createConsoleSessions(clock),
+    metrics: createControlMetrics(),
+    onRecords: (stored) => takeRecords(stored, { map, arriving, hints }),
+    onTraffic: hints.map,
+    follow: (issuance) => followIssuance(issuance, hints.identities),
+    close() {
+      clockwork();
+      records.close();
+      store.close();
+    },
+  };
+}
+
+type Hints = {
+  readonly map: () => void;
+  readonly overview: () => void;
+  readonly identities: () => void;
+  readonly denials: (count: number) => void;
+};
+
+function createHints(events: Broadcast<ControlEvent>, clock: () => number): Hints {
+  const at = (): string => new Date(clock()).toISOString();
+  const plain = (kind: 'map' | 'overview' | 'identities'): (() => void) => {
+    const send = throttle(HINT_MS, () => events.publish({ kind, at: at() }));
+    return () => send(undefined);
+  };
+  let denied = 0;
+  const denials = throttle(HINT_MS, () => {
+    events.publish({ kind: 'denials', at: at(), count: denied });
+    denied = 0;
+  });
+  const overview = plain('overview');
+  return {
+    map: plain('map'),
+    overview,
+    identities: plain('identities'),
+    denials(count) {
+      denied += count;
+      denials(undefined);
+      overview();
+    },
+  };
+}
+
+function takeRecords(
+  stored: readonly StoredRecord[],
+  {
+    map,
+    arriving,
+    hints,
+  }: {
+    readonly map: TrafficMap;
+    readonly arriving: Broadcast<StoredRecord>;
+    readonly hints: Hints;
+  },
+): void {
+  let denied = 0;
+  for (const record of stored) {
+    arriving.publish(record);
+    if (record.verdict !== 'deny' || record.reporter !== 'destination') continue;
+    denied++;
+    map.denied({
+      sourceId: record['source.id'],
+      sourceService: record['source.service'],
+      namespace: record['destination.namespace'] ?? '',
+      service: record['destination.service'] ?? '',
+      denialId: record.denial_id ?? '',
+    });
+  }
+  if (denied > 0) hints.denials(denied);
+}
+
+function startClockwork(parts: {
+  readonly store: Store;
+  readonly records: RecordsStore;
+  readonly enforcement: Enforcement;
+  readonly endpoints: EndpointRegistry;
+  readonly map: TrafficMap;
+  readonly clock: () => number;
+  readonly log: Log;
+}): () => void {
+  const { enforcement, endpoints, map, records, clock, log } = parts;
+  const savePresence = createPresenceSaver(parts);
+  const sweeping = setInterval(() => {
+    enforcement.sweep();
+    endpoints.sweep();
+    savePresence();
+  }, SWEEP_MS);
+  const pruning = setInterval(() => {
+    map.sweep();
+    const pruned = records.prune(clock());
+    if (!pruned.ok) log.warn(EVENT.recordsNotStored, { reason: pruned.error });
+  }, PRUNE_MS);
+  return () => {
+    clearInterval(sweeping);
+    clearInterval(pruning);
+    savePresence();
+  };
+}
+
+function followIssuance(issuance: IssuanceReader, onNews: () => void): () => void {
+  const refresh = async (): Promise<void> => {
+    if (await issuance.refresh()) onNews();
+  };
+  void refresh();
+  const timer = setInterval(() => void refresh(), ISSUANCE_MS);
+  return () => clearInterval(timer);
+}

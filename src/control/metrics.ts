@@ -1,0 +1,95 @@
+import { type Exposition, expose, METRIC, type MetricFamily } from '#telemetry';
+import type { Distributor } from './distribute.ts';
+import type { Enforcement } from './enforcement.ts';
+import type { PolicySets } from './policy-sets.ts';
+import type { TelemetryIngest } from './telemetry-ingest.ts';
+
+/** The ports of a control plane. */
+export type ControlPort = 'api' | 'grpc' | 'console';
+
+/** What the control plane counts of itself. */
+export type ControlMetrics = {
+  readonly connectionRefused: (port: ControlPort) => void;
+  readonly commit: (outcome: 'admitted' | 'refused') => void;
+  readonly exposition: (sources: MetricSources) => Promise<Exposition>;
+};
+
+/** Where the numbers come from that others keep. */
+export type MetricSources = {
+  readonly distributor: Distributor;
+  readonly enforcement: Enforcement;
+  readonly sets: PolicySets;
+  readonly ingest: TelemetryIngest;
+  readonly streams: () => number;
+};
+
+/** Creates counters at zero. */
+export function createControlMetrics(): ControlMetrics {
+  const refused = { api: 0, grpc: 0, console: 0 };
+  const commits = { admitted: 0, refused: 0 };
+  return {
+    connectionRefused: (port) => refused[port]++,
+    commit: (outcome) => commits[outcome]++,
+    exposition: (sources) =>
+      expose(
+        [
+          ...gauges(sources),
+          counter(METRIC.controlConnectionsRefused, 'Connections closed as useless.', {
+            label: 'port',
+            values: refused,
+          }),
+          counter(METRIC.controlCommits, 'Commits handed in.', {
+            label: 'outcome',
+            values: commits,
+          }),
+          counter(METRIC.controlRecords, 'Access records by what became of them.', {
+            label: 'outcome',
+            values: recordCounts(sources.ingest),
+          }),
+        ],
+        false,
+      ),
+  };
+}
+
+function gauges({ distributor, enforcement, sets, streams }: MetricSources): MetricFamily[] {
+  const points = enforcement.status();
+  const gauge = (name: string, help: string, samples: [Record<string, string>, number][]) =>
+    ({
+      name,
+      help,
+      kind: 'gauge',
+      samples: samples.map(([labels, value]) => ({ labels, value })),
+    }) as const;
+  return [
+    gauge(METRIC.controlSubscribers, 'Configuration streams.', [[{}, distributor.subscribers()]]),
+    gauge(METRIC.controlStreams, 'Streams of server-sent events.', [[{}, streams()]]),
+    gauge(METRIC.controlPoints, 'Enforcement points by state.', [
+      [{ state: 'current' }, points.filter((point) => !point.stale).length],
+      [{ state: 'stale' }, points.filter((point) => point.stale).length],
+    ]),
+    gauge(
+      METRIC.controlPolicyVersion,
+      'Number of the newest commit.',
+      sets.all().map(({ namespace, head }) => [{ namespace }, head.number]),
+    ),
+  ];
+}
+
+function counter(
+  name: string,
+  help: string,
+  counted: { readonly label: string; readonly values: Readonly<Record<string, number>> },
+): MetricFamily {
+  const { label, values } = counted;
+  const samples = Object.entries(values).map(([key, value]) => ({
+    labels: { [label]: key },
+    value,
+  }));
+  return { name, help, kind: 'counter', samples };
+}
+
+function recordCounts(ingest: TelemetryIngest): Record<string, number> {
+  const { stored, refused, skipped, failedWrites } = ingest.counts();
+  return { stored, refused, skipped, failed_write: failedWrites };
+}

@@ -1,0 +1,185 @@
+import type { TrustDomain } from '#identity';
+import type { Enforcement, PointStatus } from './enforcement.ts';
+import type { IssuanceReader } from './issuance.ts';
+import type { MapEdge, MapSeries, TrafficMap } from './map.ts';
+import type { PolicySets } from './policy-sets.ts';
+import type { RecordsStore } from './records-store.ts';
+
+/** Something that needs a person: `page` now, `ticket` this week, `info` to know. */
+export type SurveyProblem = {
+  readonly severity: 'page' | 'ticket' | 'info';
+  readonly sentence: string;
+  readonly command: string | null;
+};
+
+/** Whether everything is all right. */
+export type Survey = {
+  readonly sentence: string;
+  /** Worst first. */
+  readonly problems: readonly SurveyProblem[];
+  readonly counts: SurveyCounts;
+  readonly series: MapSeries;
+};
+
+type SurveyCounts = {
+  readonly services: number;
+  readonly namespaces: number;
+  readonly policies: number;
+  readonly proxies: number;
+  readonly proxiesConnected: number;
+  readonly stale: number;
+  readonly refusing: number;
+  readonly edges: number;
+  readonly edgesEncrypted: number;
+  readonly denialsLastHour: number;
+  readonly identities: number;
+};
+
+/** What a survey looks at; `clock` in ms since 1970. */
+export type Surveyed = {
+  readonly trustDomain: TrustDomain;
+  readonly sets: PolicySets;
+  readonly enforcement: Enforcement;
+  readonly map: TrafficMap;
+  readonly records: RecordsStore;
+  readonly issuance: IssuanceReader;
+  readonly clock: () => number;
+};
+
+const HOUR_MS = 3_600_000;
+const EXPIRY_NOTICE_MS = 14 * 24 * HOUR_MS;
+const CERTIFICATE_NOTICE_MS = 5 * 60_000;
+const MAX_PROBLEMS = 100;
+const SEVERITIES = ['page', 'ticket', 'info'] as const;
+
+/** Looks at everything once. */
+export function survey(of: Surveyed): Survey {
+  const points = of.enforcement.status();
+  const edges = of.map.edges().filter((edge) => edge.requests > 0);
+  const counts = countAll(of, points, edges);
+  const problems = [
+    ...setProblems(of),
+    ...points.flatMap((point) => pointProblems(point, of.clock())),
+    ...caProblems(of),
+    ...edges.flatMap(edgeProblems),
+  ];
+  return {
+    sentence: sentenceOf(counts, problems),
+    problems: problems
+      .sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity))
+      .slice(0, MAX_PROBLEMS),
+    counts,
+    series: of.map.series(),
+  };
+}
+
+function countAll(
+  of: Surveyed,
+  points: readonly PointStatus[],
+  edges: readonly MapEdge[],
+): SurveyCounts {
+  const sets = of.sets.all();
+  const countKind = (kind: string) =>
+    sets.reduce(
+      (sum, set) => sum + [...set.resources.keys()].filter((key) => key.startsWith(kind)).length,
+      0,
+    );
+  const proxies = points.filter((point) => point.kind === 'proxy');
+  return {
+    services: countKind('Service/'),
+    namespaces: sets.length,
+    policies: countKind('AuthorizationPolicy/'),
+    proxies: proxies.length,
+    proxiesConnected: proxies.filter((point) => point.connected).length,
+    stale: points.filter((point) => point.stale).length,
+    refusing: points.filter((point) => point.refused.length > 0).length,
+    edges: edges.length,
+    edgesEncrypted: edges.filter((edge) => edge.mtls).length,
+    denialsLastHour: of.records.countDenied(of.clock() - HOUR_MS),
+    identities: of.issuance.identities().filter((identity) => identity.current).length,
+  };
+}
+
+function sentenceOf(counts: SurveyCounts, problems: readonly SurveyProblem[]): string {
+  const { services, edges, edgesEncrypted, stale, proxiesConnected } = counts;
+  if (services === 0 && proxiesConnected === 0)
+    return 'no services yet: `palisade run --service NAME -- CMD` starts one';
+  const plain = edges - edgesEncrypted;
+  const encrypted = edges === 0 ? 'no calls yet' : 'every edge encrypted';
+  const parts = [
+    plural(services, 'service'),
+    plain === 0 ? encrypted : `${plural(plain, 'edge')} in plaintext`,
+    stale === 0
+      ? 'every enforcement point up to date'
+      : `${plural(stale, 'enforcement point')} stale`,
+  ];
+  const urgent = problems.filter((problem) => problem.severity === 'page').length;
+  if (urgent > 0) parts.push(`${plural(urgent, 'problem')} to look at now`);
+  return parts.join(', ');
+}
+
+function setProblems({ sets, clock }: Surveyed): readonly SurveyProblem[] {
+  const broken = Array.from(
+    sets.broken(),
+    ([namespace, error]): SurveyProblem => ({
+      severity: 'page',
+      sentence: `the stored policy of ${namespace} does not verify (${error.message}); nothing of it is distributed`,
+      command: 'palisade doctor',
+    }),
+  );
+  const ending = sets.all().flatMap(({ namespace, head }): SurveyProblem[] => {
+    const leftMs = Date.parse(head.commit.expires) - clock();
+    if (leftMs > EXPIRY_NOTICE_MS) return [];
+    return [
+      {
+        severity: leftMs <= 0 ? 'page' : 'ticket',
+        sentence:
+          leftMs <= 0
+            ? `the policy of ${namespace} expired on ${head.commit.expires}; proxies that restart will not load it`
+            : `the policy of ${namespace} expires on ${head.commit.expires}`,
+        command: `palisade apply -n ${namespace} -f PATH`,
+      },
+    ];
+  });
+  return [...broken, ...ending];
+}
+
+function pointProblems(point: PointStatus, nowMs: number): readonly SurveyProblem[] {
+  const problems: SurveyProblem[] = [];
+  const add = (severity: SurveyProblem['severity'], sentence: string) =>
+    problems.push({ severity, sentence: `${point.node} ${sentence}`, command: 'palisade status' });
+  if (point.refused.length > 0) add('page', point.reason);
+  else if (!point.connected) add('ticket', `is ${point.reason}; it enforces what it has`);
+  else if (point.stale) add('ticket', point.reason);
+  if (point.connected && !point.ready) add('ticket', `is not ready: ${point.readyReason}`);
+  const expiresAt = Date.parse(point.certificateExpiresAt ?? '');
+  if (point.connected && expiresAt - nowMs < CERTIFICATE_NOTICE_MS) {
+    add('page', `has a certificate until ${point.certificateExpiresAt} that was not renewed`);
+  }
+  return problems;
+}
+
+function caProblems({ issuance }: Surveyed): readonly SurveyProblem[] {
+  const { log, reachable, reason } = issuance.state();
+  const problems: SurveyProblem[] = [];
+  if (!reachable) {
+    const sentence = `the certificate authority's log cannot be read (${reason}); identities stay good until they expire`;
+    problems.push({ severity: 'ticket', sentence, command: 'palisade doctor' });
+  }
+  if (log?.verified === false) {
+    const sentence = `the certificate authority's log contradicts itself: ${log.reason}`;
+    problems.push({ severity: 'page', sentence, command: 'palisade identity list' });
+  }
+  return problems;
+}
+
+function edgeProblems(edge: MapEdge): readonly SurveyProblem[] {
+  if (edge.mtls || edge.requests <= edge.denied) return [];
+  const sentence = `${edge.source} → ${edge.destination} is allowed in plaintext`;
+  const [, service = ''] = edge.destination.split('/');
+  return [{ severity: 'ticket', sentence, command: `palisade log --to ${service} --since 5m` }];
+}
+
+function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
