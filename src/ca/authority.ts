@@ -83,48 +83,19 @@ type Parts = {
 };
 
 async function start(options: CaOptions, parts: Parts): Promise<Ca> {
-  const { trustDomain, clock, log, listen } = options;
-  const { secrets, database } = parts;
-  const issuanceLog = openIssuanceLog(database);
-  const policy = openPolicy({ database, trustRoot: parts.trustRoot, clock, log });
-  const roots = createRoots(policy);
-  const issue = createIssue({ issuer: secrets.issuer, issuanceLog, clock, log });
-  const identity = createOwnIdentity({ issue, trustDomain, rootsPem: roots.pem, clock, log });
-  const service = createIssuanceService({
-    trustDomain,
-    joinTokens: secrets.joinTokens,
-    policy,
-    issue,
-    issuanceLog,
-    callers: createRateLimit({ ...(options.rateLimit ?? DEFAULT_RATE), clock }),
-    enrolments: createRateLimit({ ...(options.rateLimit ?? DEFAULT_RATE), clock }),
-    callerOf: (call) => server.peer(call),
-    rootsDer: roots.der,
-    patienceMs: options.patienceMs ?? DEFAULT_PATIENCE_MS,
-    clock,
-    log,
-  });
-  const server: GrpcServer<Caller> = createGrpcServer<Caller>([service]);
-  const port = await server.listenTls({
-    ...listen,
-    material: identity.material,
-    identify: (socket) => identifyCaller(socket, roots.bundle(), clock()),
-    onRefused: (reason) => log.warn(EVENT.connectionRefused, { reason }),
-  });
-  log.info(EVENT.listening, { host: listen.host, port });
-  const subscription = subscribe(options, { policy, identity, bundle: roots.bundle });
+  const { trustDomain, clock } = options;
+  const core = createCore(options, parts);
+  const { issuanceLog, identity, policy } = core;
+  const { server, port } = await listen(options, parts, core);
+  const subscription = subscribe(options, core);
   const renewal = setInterval(() => {
     if (identity.renewIfDue()) subscription?.reconnect();
   }, RENEWAL_CHECK_MS);
+  const signer = parts.secrets.logSigner;
   return {
     port,
     certificate: () => ({ serial: identity.serial(), expiresAt: identity.expiresAt() }),
-    logHead: () =>
-      signLogHead(issuanceLog.head(), {
-        trustDomain,
-        nowMs: clock(),
-        signer: secrets.logSigner,
-      }),
+    logHead: () => signLogHead(issuanceLog.head(), { trustDomain, nowMs: clock(), signer }),
     health: () => ({
       ...readiness(identity.expiresAt(), clock()),
       connected: subscription?.connected() ?? false,
@@ -138,25 +109,63 @@ async function start(options: CaOptions, parts: Parts): Promise<Ca> {
       await server.close();
       // Requests of this turn are still to be logged; after it nothing can reach the database.
       await new Promise((resolve) => setImmediate(resolve));
-      database.close();
+      parts.database.close();
     },
   };
 }
 
-function subscribe(
+type Core = ReturnType<typeof createCore>;
+
+function createCore(options: CaOptions, { secrets, database, trustRoot }: Parts) {
+  const { trustDomain, clock, log } = options;
+  const issuanceLog = openIssuanceLog(database);
+  const policy = openPolicy({ database, trustRoot, clock, log });
+  const roots = createRoots(policy);
+  const issue = createIssue({ issuer: secrets.issuer, issuanceLog, clock, log });
+  const identity = createOwnIdentity({ issue, trustDomain, rootsPem: roots.pem, clock, log });
+  return { issuanceLog, policy, roots, issue, identity };
+}
+
+async function listen(
   options: CaOptions,
-  parts: Pick<Parameters<typeof subscribeToPolicy>[0], 'policy' | 'identity' | 'bundle'>,
-): PolicySubscription | undefined {
-  const { control, trustDomain, clock, log, softwareVersion = '' } = options;
-  if (control === undefined) return undefined;
-  return subscribeToPolicy({
-    ...parts,
-    address: control,
+  { secrets }: Parts,
+  { issuanceLog, policy, roots, issue, identity }: Core,
+): Promise<{ readonly server: GrpcServer<Caller>; readonly port: number }> {
+  const { trustDomain, clock, log, rateLimit = DEFAULT_RATE } = options;
+  const service = createIssuanceService({
     trustDomain,
-    softwareVersion,
+    joinTokens: secrets.joinTokens,
+    policy,
+    issue,
+    issuanceLog,
+    callers: createRateLimit({ ...rateLimit, clock }),
+    enrolments: createRateLimit({ ...rateLimit, clock }),
+    callerOf: (call) => server.peer(call),
+    rootsDer: roots.der,
+    patienceMs: options.patienceMs ?? DEFAULT_PATIENCE_MS,
     clock,
     log,
   });
+  const server = createGrpcServer<Caller>([service]);
+  const port = await server.listenTls({
+    ...options.listen,
+    material: identity.material,
+    identify: (socket) => identifyCaller(socket, roots.bundle(), clock()),
+    onRefused: (reason) => log.warn(EVENT.connectionRefused, { reason }),
+  });
+  log.info(EVENT.listening, { host: options.listen.host, port });
+  return { server, port };
+}
+
+function subscribe(
+  options: CaOptions,
+  { policy, identity, roots }: Core,
+): PolicySubscription | undefined {
+  const { control, trustDomain, clock, log, softwareVersion = '' } = options;
+  if (control === undefined) return undefined;
+  const { bundle } = roots;
+  const about = { address: control, trustDomain, softwareVersion, clock, log };
+  return subscribeToPolicy({ ...about, policy, identity, bundle });
 }
 
 function readiness(expiresAt: number, nowMs: number): { ready: boolean; reason: string } {
