@@ -12,6 +12,7 @@ export {
   type RequestHead,
   type ResponseHead,
 } from './http1/messages.ts';
+export { type ConnectResult, parseConnect } from './http1/parse-connect.ts';
 export { createRequestReader, type RequestReader } from './http1/parse-request.ts';
 export { createResponseReader, type ResponseReader } from './http1/parse-response.ts';
 export {

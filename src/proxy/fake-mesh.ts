@@ -151,6 +151,7 @@ export function fakeSnapshot(mesh: FakeMesh, options: FakeSnapshot): Snapshot {
     })),
     timeouts: { ...TIMEOUTS, ...options.timeouts },
     upstreams: new Map(hosts),
+    // oxlint-disable-next-line unicorn/no-thenable -- the snapshot's own field name; nobody awaits it
     staleness: options.staleness ?? { budgetMs: HOUR_MS, then: 'enforce' },
   };
 }

@@ -84,8 +84,13 @@ export class HttpConnection implements Live, AnswerSink {
     this.#direction = direction;
     this.facts = facts;
     this.record = createRecordedCall(facts.recorded);
+  }
+
+  /** Registers the connection and begins to read. */
+  start(): void {
+    const socket = this.#socket;
     this.#awaitRequest();
-    context.live.add(this);
+    this.#context.live.add(this);
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('end', () => this.#onEnd());
     socket.on('drain', () => this.upstream?.resume());

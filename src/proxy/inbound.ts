@@ -53,13 +53,18 @@ function authenticate(raw: Socket, context: ProxyContext, done: (arrival: Arriva
   const socket = acceptTls(raw, tls);
   const { metrics, identity, clock } = context.options;
   let settled = false;
-  socket.on('error', () => {
+  const fail = (): void => {
     if (settled) return;
     settled = true;
     metrics.handshake('failed', 'inbound').value++;
+    socket.destroy();
     raw.destroy();
-  });
+  };
+  socket.on('error', fail);
+  socket.once('end', fail);
+  socket.once('close', fail);
   socket.once('secure', () => {
+    if (settled) return;
     settled = true;
     const peer = verifyPeer(socket, identity.current() ?? tls.identity, clock());
     metrics.handshake(peer.ok ? 'ok' : peer.error.code, 'inbound').value++;
@@ -126,7 +131,7 @@ class InboundCalls implements HttpDirection {
 
   serveHttp(): void {
     const { socket } = this.#arrival;
-    new HttpConnection(socket, this.#context, this, this.#facts);
+    new HttpConnection(socket, this.#context, this, this.#facts).start();
     socket.resume();
   }
 

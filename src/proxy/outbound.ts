@@ -17,6 +17,7 @@ import {
 } from './record.ts';
 import { choosePort, findService, ServiceConnector, type ServiceRoute } from './route.ts';
 import { TcpSession } from './tcp-session.ts';
+import { openTunnel } from './tunnel.ts';
 
 /** Connectors by host, for one snapshot. */
 const MAX_ROUTES = 4096;
@@ -44,7 +45,17 @@ export class OutboundCalls implements HttpDirection {
   /** Takes a connection of the application; the protocol is that of the port it stands for. */
   accept(socket: Socket): void {
     const fixed = this.#fixed;
-    if (fixed === undefined) return this.#serveHttp(socket);
+    if (fixed === undefined) {
+      return openTunnel(socket, this.#context, {
+        onOther: () => this.#serveHttp(socket),
+        // A tunnel is a port that stands for one service, opened by the caller: judged as such.
+        onTunnel: (service, port) =>
+          new OutboundCalls(this.#context, this.#pool, { service, port, localPort: 0 }).accept(
+            socket,
+          ),
+        facts: () => this.#unrouted(),
+      });
+    }
     socket.pause();
     socket.on('error', () => {
       // Told by `close`, which always follows.
@@ -111,7 +122,7 @@ export class OutboundCalls implements HttpDirection {
   }
 
   #serveHttp(socket: Socket): void {
-    new HttpConnection(socket, this.#context, this, this.#unrouted());
+    new HttpConnection(socket, this.#context, this, this.#unrouted()).start();
   }
 
   #serveTcp(socket: Socket, route: ServiceRoute): void {

@@ -77,7 +77,21 @@ export function findService(
   if (known !== undefined || snapshot === undefined) return done(known);
   const name = host.replace(/:\d+$/, '');
   if (!couldBeOurs(name, snapshot)) return done(undefined);
-  context.options.resolve(name).then(done, () => done(undefined));
+  void askForService(context, name, done);
+}
+
+async function askForService(
+  context: ProxyContext,
+  name: string,
+  done: (service: UpstreamService | undefined) => void,
+): Promise<void> {
+  let service: UpstreamService | undefined;
+  try {
+    service = await context.options.resolve(name);
+  } catch {
+    // Nobody could say: to the caller that is the same as an unknown service.
+  }
+  done(service);
 }
 
 // `NAME.NS`, `NAME.NS.svc`, `NAME.NS.svc.TD`: only these are ever asked for.

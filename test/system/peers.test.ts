@@ -261,7 +261,8 @@ async function waitFor<T>(
 }
 
 function nginxConfig(folder: string, port: number): string {
-  return `daemon off; pid ${folder}/nginx.pid; error_log stderr; events {}
+  const user = process.getuid?.() === 0 ? `user root; ` : ``;
+  return `${user}daemon off; pid ${folder}/nginx.pid; error_log stderr; events {}
 http { access_log off; client_body_temp_path ${folder}/t1; proxy_temp_path ${folder}/t2; fastcgi_temp_path ${folder}/t3;
 uwsgi_temp_path ${folder}/t4; scgi_temp_path ${folder}/t5;
 server { listen 127.0.0.1:${port}; root ${folder}; } }

@@ -1,0 +1,250 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server } from 'node:net';
+import { after, before, test } from 'node:test';
+import {
+  createFakeMesh,
+  type FakeMesh,
+  fakePolicy,
+  fakeService,
+  fakeSnapshot,
+} from './fake-mesh.ts';
+import { ALLOW_WEB, ask, createFakePair, type FakePair, isWholeAnswer, talk } from './fake-pair.ts';
+
+const TCP = [{ port: 6379, name: 'redis', protocol: 'tcp' }] as const;
+const GET = 'GET / HTTP/1.1\r\nHost: orders\r\n\r\n';
+
+let mesh: FakeMesh;
+let echo: Server;
+
+before(async () => {
+  mesh = createFakeMesh();
+  echo = createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on('error', () => {
+      // Sessions are cut in these tests.
+    });
+    socket.pipe(socket);
+  });
+  await new Promise<void>((resolve) => echo.listen(0, '127.0.0.1', resolve));
+});
+after(() => echo.close());
+
+function tcpPair(policies = [ALLOW_WEB]): Promise<FakePair> {
+  return createFakePair({
+    application: { port: (echo.address() as AddressInfo).port },
+    mesh,
+    policies,
+    inbound: TCP,
+    service: fakeService(mesh, 'orders', { ports: TCP }),
+    upstreams: [{ service: 'orders', localPort: 0 }],
+  });
+}
+
+test('TCP: bytes pass both ways, half-close too, one record a session', async () => {
+  const pair = await tcpPair();
+  const socket = connect({
+    port: pair.caller.upstreamPorts[0] ?? 0,
+    host: '127.0.0.1',
+    allowHalfOpen: true,
+  });
+  assert.equal(await talk(socket, 'PING', (text) => text === 'PING'), 'PING');
+  const rest = talk(socket, 'LAST');
+  socket.end();
+  assert.equal(await rest, 'LAST');
+  const { records } = pair.orders;
+  assert.equal(records.length, 1);
+  assert.equal(records[0]?.about.kind, 'tcp');
+  assert.equal(records[0]?.bytesIn, 8);
+  assert.equal(records[0]?.bytesOut, 8);
+  assert.equal(records[0]?.verdict, 'allow');
+  assert.equal(
+    pair.web.records[0]?.about['destination.id'],
+    'spiffe://cluster.local/ns/default/sa/orders',
+  );
+  await pair.close();
+});
+
+test('TCP: a denied connection is cut without a byte of the application’s', async () => {
+  const pair = await tcpPair([]);
+  const socket = connect(pair.caller.upstreamPorts[0] ?? 0, '127.0.0.1');
+  assert.equal(await talk(socket, 'PING'), '');
+  assert.equal(pair.orders.records[0]?.verdict, 'deny');
+  assert.equal(pair.orders.records[0]?.reason, 'policy_denied');
+  await pair.close();
+});
+
+test('TCP: a policy change cuts the session it denies at once, and no other', async () => {
+  const pair = await tcpPair();
+  const open = async () => {
+    const socket = connect(pair.caller.upstreamPorts[0] ?? 0, '127.0.0.1');
+    await talk(socket, 'A', (text) => text === 'A');
+    return socket;
+  };
+  const socket = await open();
+  const snapshot = (policies: Parameters<typeof fakeSnapshot>[1]['policies']) =>
+    fakeSnapshot(mesh, { service: 'orders', inbound: TCP, policies: policies ?? [] });
+  pair.orders.snapshots.set(snapshot([ALLOW_WEB, fakePolicy('DENY', 'other', { port: ['1'] })]));
+  assert.equal(await talk(socket, 'B', (text) => text === 'B'), 'B');
+  const closed = once(socket, 'close');
+  pair.orders.snapshots.set(snapshot([]));
+  await closed;
+  assert.equal(pair.orders.records[0]?.reason, 'policy_denied');
+  await pair.close();
+});
+
+test('HTTP: a policy change holds for the next request of an open connection', async () => {
+  const pair = await createFakePair({ application: (_, response) => response.end('ok'), mesh });
+  const socket = connect(pair.caller.outboundPort ?? 0, '127.0.0.1');
+  assert.match(await talk(socket, GET, isWholeAnswer), /^HTTP\/1\.1 200 /);
+  pair.orders.snapshots.set(fakeSnapshot(mesh, { service: 'orders', policies: [] }));
+  assert.match(await talk(socket, GET, isWholeAnswer), /^HTTP\/1\.1 403 /);
+  pair.orders.snapshots.set(fakeSnapshot(mesh, { service: 'orders', policies: [ALLOW_WEB] }));
+  assert.match(await talk(socket, GET, isWholeAnswer), /^HTTP\/1\.1 200 /);
+  socket.destroy();
+  await pair.close();
+});
+
+test('HTTP: a policy change cuts an answer that is still streaming', async () => {
+  const pair = await createFakePair({
+    application(_, response) {
+      response.write('first');
+    },
+    mesh,
+  });
+  const socket = connect(pair.caller.outboundPort ?? 0, '127.0.0.1');
+  await talk(socket, GET, (text) => text.includes('first'));
+  const closed = once(socket, 'close');
+  socket.resume();
+  pair.orders.snapshots.set(fakeSnapshot(mesh, { service: 'orders', policies: [] }));
+  await closed;
+  assert.equal(pair.orders.records[0]?.reason, 'policy_denied');
+  await pair.close();
+});
+
+test('rotation: the next call is made under the new certificate, calls never fail', async () => {
+  const pair = await createFakePair({ application: (_, response) => response.end('ok'), mesh });
+  const socket = connect(pair.caller.outboundPort ?? 0, '127.0.0.1');
+  await talk(socket, GET, isWholeAnswer);
+  const next = mesh.issue('web');
+  pair.web.identity.set(next);
+  pair.orders.identity.set(mesh.issue('orders'));
+  assert.match(await talk(socket, GET, isWholeAnswer), /^HTTP\/1\.1 200 /);
+  assert.equal(pair.orders.records[1]?.about.peer_serial, next.serial);
+  socket.destroy();
+  await pair.close();
+});
+
+test('bundle change: callers of a root that was withdrawn are refused on open connections', async () => {
+  const pair = await createFakePair({ application: (_, response) => response.end('ok'), mesh });
+  const socket = connect(pair.caller.outboundPort ?? 0, '127.0.0.1');
+  await talk(socket, GET, isWholeAnswer);
+  const other = createFakeMesh();
+  pair.orders.identity.set({ ...mesh.issue('orders'), bundles: [other.bundle] });
+  assert.match(await talk(socket, GET, isWholeAnswer), /^HTTP\/1\.1 403 [^]*peer_unauthenticated/);
+  socket.destroy();
+  await pair.close();
+});
+
+test('expiry: not ready, and refuses in both directions', async () => {
+  const pair = await createFakePair({ application: (_, response) => response.end('ok'), mesh });
+  assert.deepEqual(pair.server.ready(), { ready: true, reason: 'ready' });
+  await ask(pair.caller.outboundPort, GET);
+  pair.orders.identity.set(mesh.issue('orders', { fromMs: -7_200_000, forMs: 3_600_000 }));
+  assert.equal(pair.server.ready().ready, false);
+  assert.match(pair.server.ready().reason, /expired/);
+  assert.doesNotMatch(await ask(pair.caller.outboundPort, GET), /^HTTP\/1\.1 200 /);
+  pair.web.identity.set(undefined);
+  assert.match(pair.caller.ready().reason, /no certificate/);
+  assert.match(await ask(pair.caller.outboundPort, GET), /peer_unauthenticated/);
+  await pair.close();
+});
+
+test('the identities of a service change: kept connections to others are not used again', async () => {
+  const pair = await createFakePair({ application: (_, response) => response.end('ok'), mesh });
+  await ask(pair.caller.outboundPort, GET);
+  const moved = fakeService(mesh, 'orders', { account: 'orders-v2' });
+  pair.web.snapshots.set(fakeSnapshot(mesh, { service: 'web', upstreams: [moved] }));
+  assert.match(await ask(pair.caller.outboundPort, GET), /upstream_identity_mismatch/);
+  await pair.close();
+});
+
+test('drain: a call under way is finished, idle connections and listeners go', async () => {
+  let finish: () => void = () => {};
+  const pair = await createFakePair({
+    application(_, response) {
+      finish = () => response.end('done');
+    },
+    mesh,
+  });
+  const idle = connect(pair.caller.outboundPort ?? 0, '127.0.0.1');
+  await once(idle, 'connect');
+  const socket = connect(pair.caller.outboundPort ?? 0, '127.0.0.1');
+  const answer = talk(socket, GET, isWholeAnswer);
+  while (pair.orders.records.length === 0 && finish.toString() === '() => {}') {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const drained = pair.caller.drain(5_000);
+  idle.resume();
+  await once(idle, 'close');
+  finish();
+  const text = await answer;
+  assert.match(text, /^HTTP\/1\.1 200 [^]*connection: close[^]*done$/);
+  socket.end();
+  await drained;
+  assert.equal(pair.caller.ready().ready, false);
+  await assert.rejects(once(connect(pair.caller.outboundPort ?? 0, '127.0.0.1'), 'connect'));
+  await pair.close();
+});
+
+test('drain: what does not finish in time is cut', async () => {
+  const pair = await tcpPair();
+  const socket = connect(pair.caller.upstreamPorts[0] ?? 0, '127.0.0.1');
+  await talk(socket, 'A', (text) => text === 'A');
+  const closed = once(socket, 'close');
+  socket.resume();
+  await pair.caller.drain(50);
+  await closed;
+  await pair.close();
+});
+
+test('an upstream listener for HTTP is that service, whatever Host the caller’s library writes', async () => {
+  const hosts: string[] = [];
+  const pair = await createFakePair({
+    application(request, response) {
+      hosts.push(request.headers.host ?? '');
+      response.end('ok');
+    },
+    mesh,
+    upstreams: [{ service: 'orders', port: 80, localPort: 0 }],
+  });
+  const port = pair.caller.upstreamPorts[0] ?? 0;
+  assert.match(await ask(port, `GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`), /200 OK/);
+  assert.match(await ask(port, 'GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n'), /200 OK/);
+  assert.deepEqual(hosts, ['orders', 'shop.example']);
+  await pair.close();
+});
+
+test('a service of another namespace is looked up once its name could be one', async () => {
+  const pair = await createFakePair({ application: (_, response) => response.end('ok'), mesh });
+  const { createProxy } = await import('./proxy.ts');
+  const asked: string[] = [];
+  const far = { ...fakeService(mesh, 'orders'), namespace: 'far', name: 'orders' };
+  const caller = await createProxy(
+    pair.web.options({
+      endpoints: () => [{ host: '127.0.0.1', port: pair.server.inboundPort ?? 0 }],
+      resolve: (host) => {
+        asked.push(host);
+        return Promise.resolve(host === 'orders.far' ? far : undefined);
+      },
+      listen: { inbound: undefined, outbound: { host: '127.0.0.1', port: 0 }, upstreams: [] },
+    }),
+  );
+  const get = (host: string): string => `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
+  assert.match(await ask(caller.outboundPort, get('orders.far')), /^HTTP\/1\.1 200 /);
+  assert.match(await ask(caller.outboundPort, get('orders.far:80')), /^HTTP\/1\.1 200 /);
+  assert.match(await ask(caller.outboundPort, get('nothing.far')), /^HTTP\/1\.1 404 /);
+  assert.match(await ask(caller.outboundPort, get('www.example.com')), /^HTTP\/1\.1 404 /);
+  assert.deepEqual(asked, ['orders.far', 'orders.far', 'nothing.far']);
+  await caller.close();
+  await pair.close();
+});
