@@ -10,7 +10,11 @@ const major = Number(process.versions.node.split('.')[0]);
 
 if (major >= 24) {
   // Not imported by name: Node.js before 22.8 has no such export and would refuse this file.
-  module.enableCompileCache?.();
+  // SECURITY: kept beside the code. The default, in the temporary folder, leaves files behind, and whoever makes that
+  // folder first could put other code there.
+  module.enableCompileCache?.(
+    fileURLToPath(new URL('../node_modules/.cache/palisade', import.meta.url)),
+  );
   await import(main.href);
 } else {
   runPinned(pinnedNode());

@@ -24,8 +24,10 @@ const MIGRATIONS: readonly string[] = [
 /** Opens the authority's database with mode 0600, bringing its schema up to date. Throws if a later version made it. */
 export function openDatabase(path: string): DatabaseSync {
   // SQLite gives its WAL the mode of the database, so the file must have it before SQLite sees it.
-  closeSync(openSync(path, 'a', 0o600));
-  chmodSync(path, 0o600);
+  if (path !== ':memory:') {
+    closeSync(openSync(path, 'a', 0o600));
+    chmodSync(path, 0o600);
+  }
   const database = new DatabaseSync(path, { timeout: 5000 });
   // INVARIANT: what is committed survives a crash of the machine, so a certificate that left is in the log.
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
