@@ -69,7 +69,25 @@ async function serve(call: {
   if (given !== undefined) return reply(response, given.status, JSON.stringify(given.body));
   if (path === '/api/v1/events') return openStream(response, streams.events);
   if (path === '/api/v1/records/watch') return openStream(response, streams.records);
-  return reply(response, 200, await recordedText(recordingOf(path)));
+  const text = await recordedText(recordingOf(path));
+  return reply(response, 200, path === '/api/v1/records' ? filterRecords(text, request.url) : text);
+}
+
+/** Obeys `denied`, `from` and `to` as the real one does. */
+function filterRecords(text: string, url: string | undefined): string {
+  const query = new URL(url ?? '/', 'http://fake').searchParams;
+  const page = JSON.parse(text) as { items: Record<string, string | null>[]; next: string | null };
+  const { denied, from, to } = Object.fromEntries(query);
+  const items = page.items.filter((record) => {
+    const callee = record['destination.service'];
+    const callees = [callee, `${record['destination.namespace']}/${callee}`];
+    return (
+      (denied !== 'true' || record['verdict'] === 'deny') &&
+      (from === undefined || [record['source.id'], record['source.service']].includes(from)) &&
+      (to === undefined || callees.includes(to))
+    );
+  });
+  return JSON.stringify({ items, next: query.has('cursor') ? null : page.next });
 }
 
 function recordingOf(path: string): string {

@@ -8,6 +8,8 @@ export type Column<T> = ExportColumn<T> & {
   /** CSS width of the column; one column without a width takes the rest. */
   readonly width?: string;
   readonly align?: 'end';
+  /** Left out while a panel beside the table takes its room. */
+  readonly lesser?: true;
   /** In the stacked form for narrow screens: the row's title, of full width, or left out. */
   readonly stacked?: 'title' | 'wide' | 'omit';
 };
@@ -47,13 +49,23 @@ export function DataTable<T>(props: DataTableProps<T>): ReactNode {
       >
         <colgroup>
           {props.columns.map((column) => (
-            <col key={column.head} style={column.width ? { width: column.width } : undefined} />
+            <col
+              key={column.head}
+              data-lesser={column.lesser}
+              style={column.width ? { width: column.width } : undefined}
+            />
           ))}
         </colgroup>
         <thead role="rowgroup">
           <tr role="row">
             {props.columns.map((column) => (
-              <th key={column.head} role="columnheader" scope="col" data-align={column.align}>
+              <th
+                key={column.head}
+                role="columnheader"
+                scope="col"
+                data-align={column.align}
+                data-lesser={column.lesser}
+              >
                 {column.head}
               </th>
             ))}
@@ -102,6 +114,7 @@ function Row<T>(props: { row: T; table: DataTableProps<T>; isTabStop: boolean })
           data-head={column.head}
           data-align={column.align}
           data-stacked={column.stacked}
+          data-lesser={column.lesser}
         >
           {column.cell(row)}
         </td>

@@ -56,7 +56,7 @@ export function Shell(props: { path: string; children: ReactNode }): ReactNode {
 function Brand(): ReactNode {
   const mesh = useAnswer<MeshInfo>('/mesh').data;
   return (
-    <Link to="/" className="brand" aria-label="Palisade, overview">
+    <Link to="/" className="brand" title="Overview">
       <svg viewBox="0 0 24 24" width="20" height="20" aria-hidden="true">
         <path d="M2 8l3-5 3 5v14H2zM9 8l3-5 3 5v14H9zM16 8l3-5 3 5v14h-6z" />
       </svg>

@@ -27,6 +27,7 @@ export const pointColumns: readonly Column<EnforcementPoint>[] = [
       const state = pointState(point);
       return <StateWord tone={state.tone}>{state.word}</StateWord>;
     },
+    stacked: 'wide',
   },
   {
     head: 'Namespace',

@@ -2,7 +2,9 @@ import type { ReactNode } from 'react';
 import type { ListedRecord } from '../../api/access-record.ts';
 import type { Page } from '../../api/page.ts';
 import type { MapEdge } from '../../api/service-map.ts';
+import type { Answer } from '../../live/answer-cache.ts';
 import { useAnswer } from '../../live/use-live.ts';
+import { Loading } from '../../parts/answer-states.tsx';
 import { CallNames } from '../../parts/call-names.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
 import { Facts } from '../../parts/facts.tsx';
@@ -31,7 +33,9 @@ export function EdgePanel({ edge, names, onClose }: EdgePanelProps): ReactNode {
   const pair = { from: edge.sourceId ?? edge.source, to: edge.destination };
   const calls = useRecords(isFolded ? undefined : { ...pair, limit: '20' });
   const denials = useRecords(isFolded ? undefined : { ...pair, denied: 'true', limit: '5' });
-  const latest = calls?.find((record) => record.verdict === 'allow') ?? calls?.[0];
+  const isAnswered = isFolded || (isKnown(calls) && isKnown(denials));
+  const records = calls.data?.items ?? [];
+  const latest = records.find((record) => record.verdict === 'allow') ?? records[0];
   return (
     <SidePanel
       label={`${from} to ${to}`}
@@ -41,47 +45,47 @@ export function EdgePanel({ edge, names, onClose }: EdgePanelProps): ReactNode {
       <p className="panel-state">
         <EdgeStateWord edge={edge} />
       </p>
-      <Facts
-        lines={[
-          ['Caller', <SpiffeIdText key="caller" id={edge.sourceId} />],
-          ['Service', <SpiffeIdText key="service" id={latest?.['destination.id']} />],
-          ['Transport', transport(edge, latest)],
-          ['Decided by', decidedBy(latest)],
-          ['Rate', `${formatRate(edge.rate)}, ${formatRate(edge.deniedRate)} denied`],
-          ['Calls', `${formatCount(edge.requests)}, ${formatCount(edge.errors)} errors`],
-          ['Mean time', edge.meanMs === null ? undefined : formatMicros(edge.meanMs * 1000)],
-          ['Bytes', `${formatBytes(edge.bytesIn)} in, ${formatBytes(edge.bytesOut)} out`],
-          ['Last call', <Moment key="last" at={edge.lastSeen} />],
-        ]}
-      />
-      {!isFolded && (
+      {/* All at once: lines that come later would push the others down. */}
+      {isAnswered ? <EdgeFacts edge={edge} latest={latest} /> : <Loading rows={8} />}
+      {isAnswered && !isFolded && (
         <>
-          <LastDenials denials={denials} />
+          <LastDenials denials={denials.data?.items ?? []} />
           <p className="panel-links">
-            <Link to={`/traffic${patchQuery('', { from, to: edge.destination })}`}>
+            <Link to={`/traffic${patchQuery('', { from: pair.from, to: pair.to })}`}>
               Calls on this edge
             </Link>
           </p>
-          <CopyCommand
-            command={commandLine(
-              ['check'],
-              [
-                ['from', edge.sourceId ?? undefined],
-                ['to', to],
-                ['namespace', edge.namespace],
-                ['method', latest?.method ?? undefined],
-                ['path', latest?.path ?? undefined],
-              ],
-            )}
-          />
+          <CopyCommand command={checkCommand(edge, to, latest)} />
         </>
       )}
     </SidePanel>
   );
 }
 
-function LastDenials(props: { denials: readonly ListedRecord[] | undefined }): ReactNode {
-  if (props.denials === undefined || props.denials.length === 0) return null;
+function EdgeFacts(props: { edge: MapEdge; latest: ListedRecord | undefined }): ReactNode {
+  const { edge, latest } = props;
+  return (
+    <Facts
+      lines={[
+        ['Caller', <SpiffeIdText key="caller" id={edge.sourceId} />],
+        ['Service', latest && <SpiffeIdText key="service" id={latest['destination.id']} />],
+        ['Transport', edge.mtls ? `${edge.protocol} in mutual TLS` : `plaintext ${edge.protocol}`],
+        ['TLS', latest?.['tls.version']],
+        ['Group', latest?.['tls.group']],
+        ['Cipher', latest?.['tls.cipher']],
+        ['Decided by', decidedBy(latest)],
+        ['Rate', `${formatRate(edge.rate)}, ${formatRate(edge.deniedRate)} denied`],
+        ['Calls', `${formatCount(edge.requests)}, ${formatCount(edge.errors)} errors`],
+        ['Mean time', edge.meanMs === null ? undefined : formatMicros(edge.meanMs * 1000)],
+        ['Bytes', `${formatBytes(edge.bytesIn)} in, ${formatBytes(edge.bytesOut)} out`],
+        ['Last call', <Moment key="last" at={edge.lastSeen} />],
+      ]}
+    />
+  );
+}
+
+function LastDenials(props: { denials: readonly ListedRecord[] }): ReactNode {
+  if (props.denials.length === 0) return null;
   return (
     <>
       <h3>Last denials</h3>
@@ -101,15 +105,26 @@ function LastDenials(props: { denials: readonly ListedRecord[] | undefined }): R
 
 function useRecords(
   query: Readonly<Record<string, string>> | undefined,
-): readonly ListedRecord[] | undefined {
+): Answer<Page<ListedRecord>> {
   const path = query === undefined ? undefined : apiPath('/records', query);
-  return useAnswer<Page<ListedRecord>>(path, { topics: ['map'] }).data?.items;
+  return useAnswer<Page<ListedRecord>>(path, { topics: ['map'] });
 }
 
-function transport(edge: MapEdge, record: ListedRecord | undefined): string {
-  if (!edge.mtls) return `plaintext ${edge.protocol}`;
-  const tls = [record?.['tls.version'], record?.['tls.group'], record?.['tls.cipher']];
-  return [`${edge.protocol} in mutual TLS`, ...tls.filter(Boolean)].join(' · ');
+function isKnown(answer: Answer<unknown>): boolean {
+  return answer.data !== undefined || answer.failure !== undefined;
+}
+
+function checkCommand(edge: MapEdge, to: string, latest: ListedRecord | undefined): string {
+  return commandLine(
+    ['check'],
+    [
+      ['from', edge.sourceId ?? undefined],
+      ['to', to],
+      ['namespace', edge.namespace],
+      ['method', latest?.method ?? undefined],
+      ['path', latest?.path ?? undefined],
+    ],
+  );
 }
 
 function decidedBy(record: ListedRecord | undefined): ReactNode {

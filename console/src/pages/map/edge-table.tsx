@@ -41,6 +41,7 @@ export function edgeColumns(names: ReadonlyMap<string, string>): readonly Column
     },
     {
       head: 'Calls, 15 min',
+      lesser: true,
       width: '7rem',
       align: 'end',
       value: (edge) => edge.requests,
@@ -55,6 +56,7 @@ export function edgeColumns(names: ReadonlyMap<string, string>): readonly Column
     },
     {
       head: 'Errors',
+      lesser: true,
       width: '5rem',
       align: 'end',
       value: (edge) => edge.errors,
@@ -62,6 +64,7 @@ export function edgeColumns(names: ReadonlyMap<string, string>): readonly Column
     },
     {
       head: 'Mean',
+      lesser: true,
       width: '5.5rem',
       align: 'end',
       value: (edge) => edge.meanMs,

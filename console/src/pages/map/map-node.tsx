@@ -27,7 +27,7 @@ export function MapNodeShape({ node, placed, dim, focused, onPick }: MapNodeProp
       role="button"
       tabIndex={0}
       aria-pressed={focused}
-      aria-label={`${node.service}, ${words}`}
+      aria-label={`${node.service} ${words}`}
       data-kind={node.kind}
       data-tone={tone}
       data-dim={dim ? '' : undefined}
@@ -35,10 +35,10 @@ export function MapNodeShape({ node, placed, dim, focused, onPick }: MapNodeProp
       onClick={() => onPick(node)}
       onKeyDown={onKeyDown}
     >
-      <title>{`${node.id} · ${words}`}</title>
       <rect width={NODE_WIDTH} height={NODE_HEIGHT} rx="6" />
+      {/* The space keeps the two lines apart for those who hear them. */}
       <text className="map-node-name" x="12" y="19">
-        {shorten(node.service)}
+        {shorten(node.service)}{' '}
       </text>
       <text className="map-node-state" x="12" y="34">
         {shorten(words, 21)}

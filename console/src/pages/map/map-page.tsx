@@ -19,98 +19,96 @@ export function MapPage(): ReactNode {
   const [query, setQuery] = useQuery();
   const openedText = query.get('open') ?? '';
   const map = useMemo(() => shownMap(answer.data, openedText), [answer.data, openedText]);
-  const focus = query.get('focus') ?? undefined;
-  const search = query.get('q') ?? '';
-  const shine = useMemo(
-    () => (map === undefined ? undefined : highlight(map, { focus, search })),
-    [map, focus, search],
-  );
-  const edge = map?.edges.find((entry) => entry.id === query.get('edge'));
   const names = useMemo(() => namesOf(map?.nodes ?? []), [map]);
-  const openEdge = (opened: MapEdge): void => setQuery({ edge: opened.id });
-  const pickNode = (node: MapNode): void => {
-    if (node.id.startsWith('fold:')) {
-      const opened = openedText.split(',').filter(Boolean);
-      setQuery({ open: [...opened, node.service].join(',') });
-    } else setQuery({ focus: focus === node.id ? undefined : node.id });
-  };
+  const edge = map?.edges.find((entry) => entry.id === query.get('edge'));
   return (
     <div className="page">
       <PageHead
         title="Map"
         sentence={answer.data && mapSentence(answer.data)}
         command={edge === undefined ? commandLine(['status']) : edgeCommand(edge)}
-        exported={{
-          name: 'palisade-map',
-          columns: edgeColumns(names),
-          rows: map?.edges ?? [],
-        }}
+        exported={{ name: 'palisade-map', columns: edgeColumns(names), rows: map?.edges ?? [] }}
       />
       <AnswerNote answer={answer} rows={10} />
-      {map !== undefined && (
-        <>
-          <div className="toolbar">
-            <SearchBox
-              label="Search services"
-              placeholder="Search services"
-              value={search}
-              onChange={(q) => setQuery({ q, focus: undefined })}
-            />
-            {focus !== undefined && (
-              <button
-                type="button"
-                className="button"
-                onClick={() => setQuery({ focus: undefined })}
-              >
-                Show all, not only {names.get(focus) ?? focus}
-              </button>
-            )}
-            {openedText !== '' && (
-              <button
-                type="button"
-                className="button"
-                onClick={() => setQuery({ open: undefined })}
-              >
-                Fold namespaces
-              </button>
-            )}
-          </div>
-          {map.edges.length === 0 ? (
-            <Empty title="No calls yet.">
-              Edges appear with the first call between two services. Start one with{' '}
-              <code>palisade run --service NAME -- COMMAND</code>.
-            </Empty>
-          ) : (
-            <div className="split" data-open={edge === undefined ? undefined : ''}>
-              <div className="split-main">
-                <MapCanvas
-                  map={map}
-                  shine={shine}
-                  selectedEdge={edge?.id}
-                  focusedNode={focus}
-                  onEdge={openEdge}
-                  onNode={pickNode}
-                />
-                <EdgeTable
-                  map={map}
-                  names={names}
-                  shine={shine}
-                  selected={edge?.id}
-                  onOpen={openEdge}
-                  onClose={() => setQuery({ edge: undefined })}
-                />
-              </div>
-              {edge !== undefined && (
-                <EdgePanel
-                  key={edge.id}
-                  edge={edge}
-                  names={names}
-                  onClose={() => setQuery({ edge: undefined })}
-                />
-              )}
-            </div>
-          )}
-        </>
+      {map !== undefined && <MapToolbar names={names} query={query} onChange={setQuery} />}
+      {map?.edges.length === 0 && (
+        <Empty title="No calls yet.">
+          Edges appear with the first call between two services. Start one with{' '}
+          <code>palisade run --service NAME -- COMMAND</code>.
+        </Empty>
+      )}
+      {map !== undefined && map.edges.length > 0 && (
+        <MapView map={map} names={names} edge={edge} query={query} onChange={setQuery} />
+      )}
+    </div>
+  );
+}
+
+type QueryProps = {
+  names: ReadonlyMap<string, string>;
+  query: URLSearchParams;
+  onChange: (patch: Readonly<Record<string, string | undefined>>) => void;
+};
+
+function MapToolbar({ names, query, onChange }: QueryProps): ReactNode {
+  const focus = query.get('focus');
+  return (
+    <div className="toolbar">
+      <SearchBox
+        label="Search services"
+        placeholder="Search services"
+        value={query.get('q') ?? ''}
+        onChange={(q) => onChange({ q, focus: undefined })}
+      />
+      {focus !== null && (
+        <button type="button" className="button" onClick={() => onChange({ focus: undefined })}>
+          Show all, not only {names.get(focus) ?? focus}
+        </button>
+      )}
+      {query.has('open') && (
+        <button type="button" className="button" onClick={() => onChange({ open: undefined })}>
+          Fold namespaces
+        </button>
+      )}
+    </div>
+  );
+}
+
+function MapView(props: QueryProps & { map: ServiceMap; edge: MapEdge | undefined }): ReactNode {
+  const { map, names, edge, query, onChange } = props;
+  const focus = query.get('focus') ?? undefined;
+  const search = query.get('q') ?? '';
+  const shine = useMemo(() => highlight(map, { focus, search }), [map, focus, search]);
+  const openEdge = (opened: MapEdge): void => onChange({ edge: opened.id });
+  const closeEdge = (): void => onChange({ edge: undefined });
+  const pickNode = (node: MapNode): void => {
+    if (node.id.startsWith('fold:')) {
+      const opened = (query.get('open') ?? '').split(',').filter(Boolean);
+      onChange({ open: [...opened, node.service].join(',') });
+    } else onChange({ focus: focus === node.id ? undefined : node.id });
+  };
+  return (
+    <div className="split" data-open={edge === undefined ? undefined : ''}>
+      <div className="split-main">
+        <MapCanvas
+          map={map}
+          shine={shine}
+          selectedEdge={edge?.id}
+          focusedNode={focus}
+          onEdge={openEdge}
+          onNode={pickNode}
+        />
+        <EdgeTable
+          map={map}
+          names={names}
+          shine={shine}
+          selected={edge?.id}
+          onOpen={openEdge}
+          onClose={closeEdge}
+        />
+      </div>
+      {edge !== undefined && (
+        <EdgePanel key={edge.id} edge={edge} names={names} onClose={closeEdge} />
       )}
     </div>
   );

@@ -12,7 +12,12 @@ const COLUMNS: readonly Column<CommitEntry>[] = [
     width: '5rem',
     align: 'end',
     value: (commit) => commit.number,
-    cell: (commit) => commit.number,
+    cell: (commit) => (
+      <>
+        <span className="only-stacked">Version </span>
+        {commit.number}
+      </>
+    ),
     stacked: 'title',
   },
   {

@@ -77,7 +77,7 @@ function tlsLines(record: ListedRecord): Lines {
   }
   return [
     ['Version', record['tls.version']],
-    ['Key exchange', record['tls.group']],
+    ['Group', record['tls.group']],
     ['Cipher', record['tls.cipher']],
     ['Server name', record['connection.sni']],
   ];

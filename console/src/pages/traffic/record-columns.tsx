@@ -49,6 +49,7 @@ export const recordColumns: readonly Column<ListedRecord>[] = [
   },
   {
     head: 'Rule',
+    lesser: true,
     width: '10rem',
     value: ruleOf,
     cell: (record) => (
@@ -67,6 +68,7 @@ export const recordColumns: readonly Column<ListedRecord>[] = [
   },
   {
     head: 'Bytes out',
+    lesser: true,
     width: '5.5rem',
     align: 'end',
     value: (record) => record.bytes_out,

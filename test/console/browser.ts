@@ -1,0 +1,66 @@
+import { access } from 'node:fs/promises';
+import { type Browser, chromium, type Page } from 'playwright-core';
+
+/** Where Chromium is; `CHROMIUM_BIN` says otherwise. */
+export const CHROMIUM = process.env['CHROMIUM_BIN'] ?? '/usr/bin/chromium';
+
+/** False where there is no Chromium, or a sentence that says why the test is skipped. */
+export async function whySkipped(): Promise<string | false> {
+  try {
+    await access(CHROMIUM);
+    return false;
+  } catch {
+    // Not installed here; the message names what would run the test.
+    return `no Chromium at ${CHROMIUM}: install it or set CHROMIUM_BIN`;
+  }
+}
+
+/** Starts Chromium so that it neither shows anything nor talks to anyone but the page's server. */
+export function launchBrowser(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: CHROMIUM,
+    args: [
+      '--no-sandbox',
+      '--headless',
+      '--disable-gpu',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--no-first-run',
+    ],
+  });
+}
+
+/** How a page is looked at. */
+export type Look = { readonly theme: 'light' | 'dark'; readonly width: 1280 | 390 };
+
+/** A page and all that went wrong in it: errors, refused scripts and styles, requests elsewhere. */
+export type WatchedPage = { readonly page: Page; readonly faults: string[] };
+
+/** Opens a blank page that collects its faults and its layout shifts. */
+export async function openPage(browser: Browser, look: Look, ownUrl: string): Promise<WatchedPage> {
+  const context = await browser.newContext({
+    viewport: { width: look.width, height: look.width === 390 ? 844 : 800 },
+    colorScheme: look.theme,
+    reducedMotion: 'reduce',
+    permissions: ['clipboard-read', 'clipboard-write'],
+  });
+  const page = await context.newPage();
+  const faults: string[] = [];
+  page.on('pageerror', (error) => faults.push(`error: ${error.message}`));
+  page.on('console', (message) => {
+    if (message.type() === 'error') faults.push(`console: ${message.text()}`);
+  });
+  page.on('request', (request) => {
+    const url = request.url();
+    const isOwn = url.startsWith(`${ownUrl}/`) || url.startsWith('blob:');
+    if (!isOwn) faults.push(`request elsewhere: ${url}`);
+  });
+  await page.addInitScript(`
+    window.layoutShift = 0;
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.layoutShift += entry.value;
+    }).observe({ type: 'layout-shift', buffered: true });
+  `);
+  return { page, faults };
+}

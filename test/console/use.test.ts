@@ -1,0 +1,244 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
+import type { Browser } from 'playwright-core';
+import { launchBrowser, openPage, type WatchedPage, whySkipped } from './browser.ts';
+import { type FakeControl, startFakeControl } from './fake-control.ts';
+
+// The console in use: by keyboard, with live updates, paused, stale, signed out, and with what an
+// attacker would send.
+
+const skip = await whySkipped();
+
+let browser: Browser;
+let control: FakeControl;
+let watched: WatchedPage;
+
+before(async () => {
+  if (skip !== false) return;
+  control = await startFakeControl();
+  browser = await launchBrowser();
+});
+
+after(async () => {
+  await browser?.close();
+  await control?.close();
+});
+
+beforeEach(async () => {
+  if (skip === false)
+    watched = await openPage(browser, { theme: 'light', width: 1280 }, control.url);
+});
+
+afterEach(async () => {
+  await watched?.page.context().close();
+  control?.reset();
+});
+
+async function open(path: string) {
+  await watched.page.goto(control.url + path);
+  return watched.page;
+}
+
+test('two keys go to each page, and its title says so', { skip }, async () => {
+  const page = await open('/');
+  await page.getByText('What needs a person').waitFor();
+  const pages = [
+    ['m', '/map', 'Map'],
+    ['t', '/traffic', 'Traffic'],
+    ['d', '/denials', 'Denials'],
+    ['p', '/policies', 'Policies'],
+    ['e', '/enforcement', 'Enforcement'],
+    ['i', '/identities', 'Identities'],
+    ['o', '/', 'Overview'],
+  ] as const;
+  for (const [key, path, title] of pages) {
+    await page.keyboard.press('g');
+    await page.keyboard.press(key);
+    await page.getByRole('heading', { level: 1, name: title }).waitFor();
+    assert.equal(new URL(page.url()).pathname, path);
+    assert.equal(await page.title(), `${title} · Palisade`);
+    assert.equal(await page.evaluate('document.activeElement.id'), 'main');
+  }
+  assert.deepEqual(watched.faults, []);
+});
+
+test('the skip link is the first stop, `/` searches, `?` helps, Escape closes', {
+  skip,
+}, async () => {
+  const page = await open('/denials');
+  await page.locator('.denial').first().waitFor();
+  await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate('document.activeElement.className'), 'skip-link');
+  await page.keyboard.press('/');
+  await page.keyboard.type('catalog');
+  await page.locator('.denial').nth(1).waitFor({ state: 'detached' });
+  assert.equal(new URL(page.url()).search, '?q=catalog');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('?');
+  await page.getByRole('dialog', { name: 'Keyboard' }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+});
+
+test('in a table arrows move, Enter opens, Escape closes and gives the focus back', {
+  skip,
+}, async () => {
+  const page = await open('/traffic');
+  const rows = page.locator('tbody tr');
+  await rows.first().focus();
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Enter');
+  await page.getByRole('complementary').waitFor();
+  const call = new URL(page.url()).searchParams.get('call');
+  assert.ok(call !== null && call !== '');
+  await page.keyboard.press('Escape');
+  await page.getByRole('complementary').waitFor({ state: 'detached' });
+  const focused = 'document.activeElement === document.querySelectorAll("tbody tr")[2]';
+  assert.equal(await page.evaluate(focused), true);
+});
+
+test('an edge of the map opens by keyboard and names identities, TLS and rule', {
+  skip,
+}, async () => {
+  const page = await open('/map');
+  await page.getByRole('button', { name: 'web to orders: 3.2/s, encrypted and allowed' }).focus();
+  await page.keyboard.press('Enter');
+  const panel = page.getByRole('complementary', { name: 'web to orders' });
+  await panel.getByText('X25519MLKEM768').waitFor();
+  await panel.getByText('shop/orders, rule 0').waitFor();
+  await panel
+    .locator('code', { hasText: 'spiffe://cluster.local/ns/shop/sa/web' })
+    .first()
+    .waitFor();
+});
+
+test('an address reproduces its view and the command says the same', { skip }, async () => {
+  const page = await open('/traffic?denied=true&from=intruder&since=1h');
+  await page.locator('tbody tr').first().waitFor();
+  assert.equal(await page.getByLabel('Denied only').isChecked(), true);
+  assert.equal(await page.getByRole('textbox', { name: 'From' }).inputValue(), 'intruder');
+  const outcomes = await page.locator('td[data-head=Outcome]').allInnerTexts();
+  assert.ok(outcomes.length > 0 && outcomes.every((text) => text.includes('denied')));
+  const command = 'palisade log --follow --denied --from intruder --since 1h';
+  await page.getByRole('button', { name: `Copy the command ${command}` }).click();
+  assert.equal(await page.evaluate('navigator.clipboard.readText()'), command);
+});
+
+test('what is shown comes as CSV and JSON', { skip }, async () => {
+  const page = await open('/enforcement');
+  await page.getByRole('grid').waitFor();
+  const read = async (name: string): Promise<string> => {
+    const arriving = page.waitForEvent('download');
+    await page.getByRole('button', { name }).click();
+    const download = await arriving;
+    return readFile(await download.path(), 'utf8');
+  };
+  const csv = await read('CSV');
+  assert.match(csv, /^point,node,spiffe_id,state,reason,namespace,wanted,enforced,/);
+  assert.match(csv, /\r\ncatalog,proxy\/shop\/catalog\/1,.*,stale,.*,shop,7,6,/);
+  const json = JSON.parse(await read('JSON')) as unknown[];
+  assert.equal(json.length, csv.trim().split('\r\n').length - 1);
+});
+
+test('an announcement patches the row in place', { skip }, async () => {
+  const page = await open('/enforcement');
+  const row = page.locator('tbody tr', { hasText: 'inventory' });
+  await row.getByText('not ready').waitFor();
+  await page.evaluate(
+    '[...document.querySelectorAll("tbody tr")].find((row) => /inventory/.test(row.innerText)).dataset.marked = "yes"',
+  );
+  const points = (await control.recording('enforcement-points')) as {
+    items: { service: string }[];
+  };
+  const healed = points.items.map((point) =>
+    point.service === 'inventory' ? { ...point, ready: true, readyReason: '' } : point,
+  );
+  control.answer('/enforcement-points', 200, { items: healed, next: null });
+  control.announce('enforcement', { node: 'proxy/shop/inventory/1' });
+  await row.getByText('enforces').waitFor();
+  assert.equal(await row.getAttribute('data-marked'), 'yes');
+});
+
+test('new calls arrive at the top, hold still under the pointer, and stop when paused', {
+  skip,
+}, async () => {
+  const page = await open('/traffic');
+  const paths = page.locator('td[data-head=Request]');
+  await paths.first().waitFor();
+  const sample = ((await control.recording('records')) as { items: object[] }).items[0];
+  const send = (path: string): void =>
+    control.sendRecord({ ...sample, path, 'record.id': path, time: new Date().toISOString() });
+  send('/first');
+  await paths.first().getByText('/first').waitFor();
+  await paths.nth(3).hover();
+  send('/second');
+  await page.getByText('1 new call held back').waitFor();
+  assert.match(await paths.first().innerText(), /\/first/);
+  await page.mouse.move(2, 2);
+  await paths.first().getByText('/second').waitFor();
+  await page.getByRole('button', { name: 'Pause live updates' }).click();
+  await page.getByText(/^paused/).waitFor();
+});
+
+test('when the control plane fails, the old answer stays and says how old it is', {
+  skip,
+}, async () => {
+  const page = await open('/enforcement');
+  await page.getByRole('grid').waitFor();
+  control.answer('/enforcement-points', 503, {
+    status: 503,
+    code: 'unavailable',
+    detail: 'the store is busy',
+  });
+  control.announce('enforcement', {});
+  await page
+    .getByText(/The control plane answered: the store is busy\. Shown is what it said \d+ s ago\./)
+    .waitFor();
+  assert.equal(await page.getByRole('grid').isVisible(), true);
+});
+
+test('a session that is over shows a calm page and asks no more', { skip }, async () => {
+  control.answer('/mesh', 401, { status: 401, code: 'unauthenticated', detail: 'sign in' });
+  const page = await open('/denials');
+  await page.getByRole('heading', { name: 'This link has been used or has expired' }).waitFor();
+  await page.getByText('palisade doctor').waitFor();
+});
+
+test('an empty mesh says what to do', { skip }, async () => {
+  control.answer('/denials', 200, { items: [], next: null });
+  control.answer('/resources', 200, { items: [], next: null });
+  const page = await open('/denials');
+  await page.getByText('Nobody was stopped.').waitFor();
+  await page.goto(`${control.url}/policies`);
+  await page.getByText('palisade init policies').waitFor();
+});
+
+test('attack: a caller whose path is markup stays text', { skip }, async () => {
+  const path = `/<img src=x onerror="document.title='owned'">`;
+  const records = (await control.recording('records')) as { items: object[] };
+  const items = [{ ...records.items[0], path, host: path, 'source.service': path }];
+  control.answer('/records', 200, { items, next: null });
+  const page = await open('/traffic');
+  await page.locator('td[data-head=Request]', { hasText: '<img' }).waitFor();
+  assert.equal(await page.locator('img').count(), 0);
+  assert.equal(await page.title(), 'Traffic · Palisade');
+  assert.deepEqual(watched.faults, []);
+});
+
+test('the theme toggle goes round and is remembered', { skip }, async () => {
+  const page = await open('/');
+  const ground = (): Promise<string> =>
+    page.evaluate<string>('getComputedStyle(document.documentElement).backgroundColor');
+  const light = await ground();
+  await page.getByRole('button', { name: 'Theme: system' }).click();
+  await page.getByRole('button', { name: 'Theme: light' }).click();
+  await page.getByRole('button', { name: 'Theme: dark' }).waitFor();
+  const dark = await ground();
+  assert.notEqual(dark, light);
+  await page.reload();
+  await page.getByRole('button', { name: 'Theme: dark' }).waitFor();
+  assert.equal(await ground(), dark);
+});
