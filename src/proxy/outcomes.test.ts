@@ -133,6 +133,7 @@ test('too stale where staleness denies: 403 cannot_decide and not ready; where i
     const snapshot = fakeSnapshot(mesh, {
       service: 'orders',
       policies: [ALLOW_WEB],
+      // oxlint-disable-next-line unicorn/no-thenable -- the snapshot's own field name
       staleness: { budgetMs: 1000, then },
     });
     const orders = fakeWorkload(snapshot, mesh.issue('orders'));

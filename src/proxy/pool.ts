@@ -1,4 +1,4 @@
-import { UpstreamConnection, type UpstreamEvents } from './upstream-connection.ts';
+import type { UpstreamConnection, UpstreamEvents } from './upstream-connection.ts';
 
 /** Idle connections kept for one server. */
 const MAX_IDLE = 256;
