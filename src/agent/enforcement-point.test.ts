@@ -26,6 +26,7 @@ import {
   setMessage,
   signSet,
   startFakeAgent,
+  svidResponse,
 } from './fake-mesh.ts';
 
 const mesh = createFakeMesh();

@@ -234,8 +234,10 @@ export function createFakeDistribution(): FakeDistribution {
       changed();
     });
     call.on('end', () => {
-      end('clean');
-      call.end();
+      setImmediate(() => {
+        end('clean');
+        call.end();
+      });
     });
     call.on('cancelled', () => end('broken'));
     call.on('error', () => end('broken'));

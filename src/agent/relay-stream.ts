@@ -54,9 +54,12 @@ export function relayStream<Request, Response>(options: {
   up.on('metadata', () => {
     if (!isOver) down.sendMetadata(new Metadata());
   });
-  // A goodbye is passed on as one: the control plane forgets this workload's endpoints at once.
+  // A goodbye is passed on as one: the control plane forgets this workload's endpoints at once. A stream that was
+  // reset looks like one for a moment, hence the second look.
   down.on('end', () => {
-    if (!isOver) up.end();
+    setImmediate(() => {
+      if (!isOver && !down.cancelled) up.end();
+    });
   });
   down.on('cancelled', () => finish());
   down.on('error', () => finish());
