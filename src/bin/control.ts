@@ -1,5 +1,5 @@
 import { type ControlOptions, EXIT } from '#cli';
-import { createProcessLog, explainListenError, openMeshFolder, startControl } from '#local';
+import { createProcessLog, explainListenError, loadMeshProcesses } from '#local';
 import { listenFrom } from './listen-from.ts';
 import { reportStartErrors } from './report-start-error.ts';
 import { stopSignal } from './stop-signal.ts';
@@ -8,6 +8,7 @@ import { stopSignal } from './stop-signal.ts';
 export function control(options: ControlOptions): Promise<number> {
   return reportStartErrors(async () => {
     const stopped = stopSignal();
+    const { openMeshFolder, startControl } = await loadMeshProcesses();
     const mesh = openMeshFolder({
       dataDir: options.dataDir,
       command: 'control',

@@ -1,5 +1,5 @@
 import { EXIT, type ProxyOptions, VERSION } from '#cli';
-import { createProcessLog, explainListenError, type RunningProxy, startProxy } from '#local';
+import { createProcessLog, explainListenError, loadProxy, type RunningProxy } from '#local';
 import { reportStartErrors } from './report-start-error.ts';
 import { stopSignal } from './stop-signal.ts';
 
@@ -20,6 +20,7 @@ export function proxy(options: ProxyOptions): Promise<number> {
 }
 
 async function start(options: ProxyOptions): Promise<RunningProxy> {
+  const { startProxy } = await loadProxy();
   try {
     return await startProxy({
       dataDir: options.dataDir,

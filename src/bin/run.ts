@@ -1,7 +1,8 @@
 import type { RunOptions } from '#cli';
-import { runWorkload } from '#local';
+import { loadRun } from '#local';
 
 /** `palisade run`: an application with its sidecar. */
-export function run(options: RunOptions): Promise<number> {
+export async function run(options: RunOptions): Promise<number> {
+  const { runWorkload } = await loadRun();
   return runWorkload(options);
 }

@@ -2,14 +2,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EXIT, ExitError, type UpOptions } from '#cli';
-import {
-  holdsOwnMesh,
-  markAsDemo,
-  type RunningMesh,
-  removeDataFolder,
-  startDemo,
-  startMesh,
-} from '#local';
+import { loadDemo, loadUp, type RunningMesh } from '#local';
 import { demoHints, upHints } from './hints.ts';
 import { reportStartErrors } from './report-start-error.ts';
 import { stopSignal } from './stop-signal.ts';
@@ -20,6 +13,7 @@ export function up(options: UpOptions): Promise<number> {
 }
 
 async function upPlain(options: UpOptions): Promise<number> {
+  const { startMesh } = await loadUp();
   const mesh = await startMesh(options);
   announce(options, mesh, upHints(mesh, options.strict));
   await stopSignal();
@@ -28,6 +22,8 @@ async function upPlain(options: UpOptions): Promise<number> {
 }
 
 async function upDemo(options: UpOptions): Promise<number> {
+  const { holdsOwnMesh, markAsDemo, startDemo } = await loadDemo();
+  const { removeDataFolder, startMesh } = await loadUp();
   // The user's own mesh is not the demo's to change; in its place a folder is made, and removed at the end.
   const taken = holdsOwnMesh(options.dataDir);
   if (taken && options.dataDirGiven) {

@@ -12,7 +12,7 @@ import type { RunningMesh } from './up.ts';
 export type Demo = { readonly services: readonly string[]; readonly close: () => Promise<void> };
 
 const SHOP = ['payments', 'catalog', 'orders', 'web', 'intruder'] as const;
-const MAIN = fileURLToPath(new URL('../bin/palisade.ts', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../bin/palisade.js', import.meta.url));
 const DEMO_FOLDER = new URL('../../demo/', import.meta.url);
 const MARKER = 'demo';
 const STOP_LIMIT_MS = 10_000;

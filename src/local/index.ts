@@ -1,9 +1,21 @@
 // local: a mesh on one machine: data folder, first-run keys, locks, sidecars, the demo. Composes the layers for bin.
-export { type Demo, holdsOwnMesh, markAsDemo, startDemo } from './demo.ts';
-export { type MeshFolder, openMeshFolder } from './mesh-folder.ts';
-export { startAgent, startCa, startControl } from './mesh-processes.ts';
-export { type ProxyRequest, type RunningProxy, startProxy } from './proxy.ts';
-export { type RunRequest, runWorkload } from './run.ts';
+// Each process loads its own part only: a sidecar that brought the control plane along would cost 30 MB more.
+
+export type { Demo } from './demo.ts';
+export type { MeshFolder } from './mesh-folder.ts';
+export type { ProxyRequest, RunningProxy } from './proxy.ts';
+export type { RunRequest } from './run.ts';
 export { explainListenError, StartError } from './start-error.ts';
 export { createProcessLog } from './start-log.ts';
-export { type RunningMesh, removeDataFolder, startMesh, type UpRequest } from './up.ts';
+export type { RunningMesh, UpRequest } from './up.ts';
+
+/** What `palisade up` is made of. */
+export const loadUp = () => import('./up.ts');
+/** The demo shop. */
+export const loadDemo = () => import('./demo.ts');
+/** Data folders and the mesh processes that live in them. */
+export const loadMeshProcesses = () => import('./mesh-processes.ts');
+/** The sidecar. */
+export const loadProxy = () => import('./proxy.ts');
+/** `palisade run`. */
+export const loadRun = () => import('./run.ts');

@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { createAgent } from '#agent';
-import { createCa } from '#ca';
 import type { DataFolder } from '#client';
-import { createControl } from '#control';
 import type { Log } from '#telemetry';
 import { StartError } from './start-error.ts';
+
+export { openMeshFolder } from './mesh-folder.ts';
 
 /** Where one mesh process listens. */
 export type Listen = { readonly host: string; readonly port: number };
@@ -17,10 +16,11 @@ const CONSOLE_ASSETS = fileURLToPath(new URL('../../console/dist', import.meta.u
 type Shared = { readonly folder: DataFolder; readonly trustDomain: string; readonly log: Log };
 
 /** Starts the CA of `folder`. */
-export function startCa(
+export async function startCa(
   options: Shared & { readonly listen: Listen; readonly control: string | undefined },
 ) {
   const { folder, trustDomain, log, listen, control } = options;
+  const { createCa } = await import('#ca');
   return createCa({
     folder: folder.ca.folder,
     trustRootFile: folder.trustRoot,
@@ -33,7 +33,7 @@ export function startCa(
 }
 
 /** Starts the control plane of `folder`. */
-export function startControl(
+export async function startControl(
   options: Shared & {
     readonly api: Listen;
     readonly grpc: Listen;
@@ -43,6 +43,7 @@ export function startControl(
   },
 ) {
   const { folder, trustDomain, log } = options;
+  const { createControl } = await import('#control');
   return createControl({
     folder: folder.control.folder,
     trustRootFile: folder.trustRoot,
@@ -70,6 +71,7 @@ export async function startAgent(
   },
 ) {
   const { folder, log } = options;
+  const { createAgent } = await import('#agent');
   const agent = await createAgent({
     folder: folder.agent.folder,
     socketPath: folder.agent.socket,
