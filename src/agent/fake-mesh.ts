@@ -102,6 +102,14 @@ export function createFakeMesh() {
   const trustRootFile = join(folder, 'trust-root.json');
   writeFileSync(trustRootFile, encodeEnvelope(signTrustRoot(trustRoot, [author.signer])));
   const joinTokenFile = join(folder, 'join-token');
+  const issue = (idText: string, publicKeyDer: Uint8Array, ttlMs = HOUR_MS, now = Date.now()) => {
+    const id = parseSpiffeId(idText);
+    if (!id.ok) throw new Error(id.error);
+    const serial = randomBytes(16);
+    serial[0] = 1;
+    const times = { notBefore: now - 1000, expiresAt: now + ttlMs };
+    return issueX509Svid({ issuer: root, id: id.value, publicKeyDer, serial, ...times });
+  };
   writeFileSync(joinTokenFile, 'join\n');
   return {
     folder,
@@ -110,14 +118,12 @@ export function createFakeMesh() {
     trustRoot,
     author,
     socketPath: join(folder, 'agent.sock'),
-    issue: (idText: string, publicKeyDer: Uint8Array, ttlMs = HOUR_MS) => {
-      const id = parseSpiffeId(idText);
-      if (!id.ok) throw new Error(id.error);
-      const serial = randomBytes(16);
-      serial[0] = 1;
-      const now = Date.now();
-      const times = { notBefore: now - 1000, expiresAt: now + ttlMs };
-      return issueX509Svid({ issuer: root, id: id.value, publicKeyDer, serial, ...times });
+    issue,
+    /** Signs a request as of a fake clock's time. */
+    sign(csrDer: Uint8Array, at: { nowMs: number; ttlMs: number }) {
+      const csr = parseCsr(csrDer);
+      if (!csr.ok) throw new Error(csr.error);
+      return issue(csr.value.id.text, csr.value.publicKeyDer, at.ttlMs, at.nowMs);
     },
     rootDer: root.certificateDer,
     rootPem: root.certificatePem,

@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { createProcessTable, parseStat } from './process-table.ts';
+
+const REST = 'S 42 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 98765 1000 200';
+
+function check(name: string, text: string, expected: ReturnType<typeof parseStat>): void {
+  test(name, () => assert.deepEqual(parseStat(text), expected));
+}
+
+const good = { pid: 7, parentPid: 42, startTime: 98_765 };
+check('an ordinary name', `7 (node) ${REST}`, good);
+check('a name with spaces and parentheses', `7 (a b) (c)) ${REST}`, good);
+check('attack: a name that imitates other fields', `7 (x) S 1 1 ) ${REST}`, good);
+check('an empty name', `7 () ${REST}`, good);
+check(
+  'cut off before the start time',
+  `7 (node) ${REST.split(' ').slice(0, 19).join(' ')}`,
+  undefined,
+);
+check('no parentheses', '7 node S 42', undefined);
+check('nothing', '', undefined);
+check('a pid that is none', `x (node) ${REST}`, undefined);
+
+test('the real /proc tells of this process and of its children', async () => {
+  const processes = createProcessTable();
+  const self = processes.read(process.pid);
+  assert.equal(self?.pid, process.pid);
+  assert.equal(self?.parentPid, process.ppid);
+  assert.equal(processes.executable(process.pid), process.execPath);
+  assert.match(processes.bootId(), /^[0-9a-f-]{36}$/);
+  const child = spawn(process.execPath, ['-e', 'process.stdin.resume()']);
+  const read = processes.read(child.pid ?? 0);
+  assert.equal(read?.parentPid, process.pid);
+  assert.ok((read?.startTime ?? 0) >= (self?.startTime ?? Number.POSITIVE_INFINITY));
+  child.kill();
+  await once(child, 'exit');
+  assert.equal(processes.read(child.pid ?? 0), undefined);
+});
