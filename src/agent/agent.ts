@@ -184,15 +184,18 @@ function subscribe(of: {
         close: call.release,
       };
     },
-    hello: () => ({
-      node: `agent/${options.hostName}`,
-      kind: 'agent',
-      spiffeId,
-      namespaces: ['*'],
-      known: swap.held(),
-      softwareVersion: options.softwareVersion ?? '',
-      trustRootVersion: BigInt(swap.current().trustRoot.version),
-    }),
+    hello() {
+      swap.forgetRefusals();
+      return {
+        node: `agent/${options.hostName}`,
+        kind: 'agent',
+        spiffeId,
+        namespaces: ['*'],
+        known: swap.held(),
+        softwareVersion: options.softwareVersion ?? '',
+        trustRootVersion: BigInt(swap.current().trustRoot.version),
+      };
+    },
     ack: () => {
       const readiness = healthOf(identity, swap, subscription);
       return acknowledgement({ swap, identity: identity.current(), readiness });

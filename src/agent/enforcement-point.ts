@@ -8,16 +8,16 @@ import { createGrpcClient, Distribution } from '#wire';
 import { acknowledgement } from './acknowledge.ts';
 import { type CompiledWorkload, compilePolicy } from './compile.ts';
 import { openEndpointTable, type ServiceEndpoint } from './endpoint-table.ts';
-import { createLookups } from './lookups.ts';
+import { createLookups, type Lookups } from './lookups.ts';
 import { openPolicyFiles } from './policy-files.ts';
 import { createRefusals } from './refusals.ts';
 import { openStateFolder, type StateFolder } from './state-folder.ts';
-import { createSubscription } from './subscribe.ts';
+import { createSubscription, type Subscription } from './subscribe.ts';
 import { createSwap, type Swap } from './swap.ts';
 import { createScheduler, type Scheduler } from './timer.ts';
 import { x509TrustOf } from './trusted-root.ts';
 import { lookupKey } from './verify.ts';
-import { createWorkloadClient } from './workload-client.ts';
+import { createWorkloadClient, type WorkloadClient } from './workload-client.ts';
 
 /** Where others reach a service that this workload serves. */
 export type Announcement = {
@@ -113,21 +113,14 @@ type Parts = {
   readonly workload: CompiledWorkload;
 };
 
-async function connect(
-  options: EnforcementPointOptions,
-  { folder, swap, workload }: Parts,
-): Promise<EnforcementPoint> {
-  const { agentSocket, clock, log } = options;
+async function connect(options: EnforcementPointOptions, parts: Parts): Promise<EnforcementPoint> {
+  const { clock, log } = options;
+  const { folder, swap, workload } = parts;
   const random = options.random ?? Math.random;
   const scheduler = options.scheduler ?? createScheduler();
   const node = await nodeName(folder, options.workload);
-  const endpoints = openEndpointTable(folder);
-  const announced = createCell({
-    announcements: options.announcements ?? [],
-    metricsUrl: options.metricsUrl ?? '',
-  });
   const identity = createWorkloadClient({
-    agentSocket,
+    agentSocket: options.agentSocket,
     preferredId: workload.id.text,
     bundle: () => swap.trust().bundle,
     folder,
@@ -136,43 +129,8 @@ async function connect(
     scheduler,
     log,
   });
-  let readiness = (): Readiness => ({ ready: false, reason: 'starting' });
-  const agent = createGrpcClient(Distribution, { kind: 'unix', path: agentSocket });
-  const lookups = createLookups({
-    workload,
-    current: swap.current,
-    scheduler,
-    ask: (question) => subscription.lookup(question),
-  });
-  const subscription = createSubscription({
-    open: () => ({ stream: agent.bidi(Distribution.method.subscribe), close: () => {} }),
-    hello: () => ({
-      node,
-      kind: 'proxy',
-      spiffeId: workload.id.text,
-      namespaces: namespacesOf(options),
-      known: swap.held(),
-      endpoints: announced.current().announcements.map((each) => ({ ...each })),
-      softwareVersion: options.softwareVersion ?? '',
-      metricsUrl: announced.current().metricsUrl,
-      trustRootVersion: BigInt(swap.current().trustRoot.version),
-    }),
-    ack: () => acknowledgement({ swap, identity: identity.current(), readiness: readiness() }),
-    lookups: lookups.wanted,
-    async onMessage({ message }) {
-      if (message.case === 'endpoints') {
-        await endpoints.replace(message.value);
-        return;
-      }
-      await swap.receive(message);
-      if (message.case === 'lookup') lookups.answered(lookupKey(message.value));
-      subscription.acknowledge();
-    },
-    clock,
-    random,
-    scheduler,
-    log,
-  });
+  const configuration = subscribe({ options, parts, identity, node, random, scheduler });
+  const { announced, endpoints, lookups, readiness, subscription } = configuration;
   // A new certificate shows in `status` at once.
   const stopListening = identity.onChange(() => subscription.acknowledge());
   return {
@@ -190,9 +148,7 @@ async function connect(
       const after = swap.snapshots.current();
       return after === undefined ? undefined : findUpstream(after, host);
     },
-    reportReady(read) {
-      readiness = read;
-    },
+    reportReady: readiness.set,
     announce(announcements, metricsUrl) {
       announced.set({ announcements, metricsUrl: metricsUrl ?? announced.current().metricsUrl });
       subscription.restart();
@@ -207,9 +163,66 @@ async function connect(
       stopListening();
       identity.close();
       await subscription.close();
-      agent.close();
+      configuration.close();
     },
   };
+}
+
+/** The subscription of one enforcement point, and what its messages feed. */
+function subscribe(of: {
+  readonly options: EnforcementPointOptions;
+  readonly parts: Parts;
+  readonly identity: WorkloadClient;
+  readonly node: string;
+  readonly random: () => number;
+  readonly scheduler: Scheduler;
+}) {
+  const { options, identity, node, random, scheduler } = of;
+  const { folder, swap, workload } = of.parts;
+  const { announcements = [], clock, log, metricsUrl = '', softwareVersion = '' } = options;
+  const endpoints = openEndpointTable(folder);
+  const announced = createCell({ announcements, metricsUrl });
+  const readiness = createCell((): Readiness => ({ ready: false, reason: 'starting' }));
+  const agent = createGrpcClient(Distribution, { kind: 'unix', path: options.agentSocket });
+  const lookups: Lookups = createLookups({
+    workload,
+    current: swap.current,
+    scheduler,
+    ask: (question) => subscription.lookup(question),
+  });
+  const subscription: Subscription = createSubscription({
+    open: () => ({ stream: agent.bidi(Distribution.method.subscribe), close: () => {} }),
+    hello: () => ({
+      node,
+      kind: 'proxy',
+      spiffeId: workload.id.text,
+      namespaces: namespacesOf(options),
+      known: swap.held(),
+      endpoints: announced.current().announcements.map((each) => ({ ...each })),
+      softwareVersion,
+      metricsUrl: announced.current().metricsUrl,
+      trustRootVersion: BigInt(swap.current().trustRoot.version),
+    }),
+    ack() {
+      const read = readiness.current();
+      return acknowledgement({ swap, identity: identity.current(), readiness: read() });
+    },
+    lookups: lookups.wanted,
+    async onMessage({ message }) {
+      if (message.case === 'endpoints') {
+        await endpoints.replace(message.value);
+        return;
+      }
+      await swap.receive(message);
+      if (message.case === 'lookup') lookups.answered(lookupKey(message.value));
+      subscription.acknowledge();
+    },
+    clock,
+    random,
+    scheduler,
+    log,
+  });
+  return { announced, endpoints, lookups, readiness, subscription, close: agent.close };
 }
 
 function workloadOf(

@@ -13,6 +13,7 @@ export type Refusals = {
   /** `subject` is a namespace, or a lookup's key within one. */
   readonly add: (subject: string, refused: Refused) => void;
   readonly clear: (subject: string) => void;
+  readonly clearAll: () => void;
   readonly all: () => readonly Refused[];
 };
 
@@ -30,6 +31,7 @@ export function createRefusals(): Refusals {
       known.set(subject, { ...refused, message: refused.message.slice(0, MAX_MESSAGE_CHARS) });
     },
     clear: (subject) => known.delete(subject),
+    clearAll: () => known.clear(),
     all: () => [...known.values()],
   };
 }

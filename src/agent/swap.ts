@@ -28,6 +28,8 @@ export type Swap<T extends Compiled> = {
   /** The versions held, from which updates continue. */
   readonly held: () => EncodedVersion[];
   readonly refused: () => readonly Refused[];
+  /** A stream begins: what is still wrong will be sent, and refused, again. */
+  readonly forgetRefusals: () => void;
   /** Takes one message of the control plane; a bad one changes nothing but `refused`. */
   readonly receive: (message: SubscribeResponse['message']) => Promise<void>;
 };
@@ -81,6 +83,7 @@ class LastGood<T extends Compiled> implements Swap<T> {
   readonly current = (): VerifiedPolicy => this.#policy;
   readonly trust = (): X509Trust => this.#trust;
   readonly refused = (): readonly Refused[] => this.#options.refusals.all();
+  readonly forgetRefusals = (): void => this.#options.refusals.clearAll();
 
   readonly held = (): EncodedVersion[] =>
     Array.from(this.#policy.sets.values(), ({ namespace, head }) => ({
