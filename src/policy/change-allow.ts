@@ -11,6 +11,8 @@ export function extendRule(near: NearRule, question: Question): Step | undefined
   if (failed === undefined || more.length > 0 || failed.negated) return undefined;
   // A namespace or a network is more than this caller, so naming the caller in a policy is smaller.
   if (failed.field === 'namespace' || failed.field === 'ip') return undefined;
+  if (failed.field === 'serviceAccount' && failed.patterns.length >= MOST_ACCOUNTS)
+    return undefined;
   const value = shownValue(failed.field, question);
   const added =
     value === undefined ? undefined : exactly(failed.field, value, near.policy, question);
@@ -22,6 +24,9 @@ export function extendRule(near: NearRule, question: Question): Step | undefined
   const sentence = widens ? `${what}, which allows it to all callers of that rule` : what;
   return { kind: 'extend_rule', sentence, before: near.policy, after };
 }
+
+// Istio's bound on `serviceAccounts`, which validation keeps.
+const MOST_ACCOUNTS = 16;
 
 /** A new ALLOW policy for just this caller and this operation. */
 export function newPolicy(denied: Denied): Step {

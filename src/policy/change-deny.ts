@@ -36,12 +36,12 @@ type Narrowed = { readonly rule: RuleIr; readonly words: string };
 
 function narrowRule(rule: RuleIr, policy: PolicyIr, question: Question): Narrowed | undefined {
   const caller = callerWords(question);
-  const field = question.request === undefined ? 'port' : 'path';
+  const field = question.request === undefined ? ('port' as const) : ('path' as const);
   const excluded = `exclude ${FIELD_WORDS[field]} \`${shownValue(field, question)}\` from`;
   const tries: readonly (() => Narrowed | undefined)[] = [
     () => worded(withoutCaller(rule, question), `take ${caller} out of`),
-    () => worded(exceptFor('principal', rule, policy, question), `exclude ${caller} from`),
-    () => worded(exceptFor(field, rule, policy, question), excluded),
+    () => worded(exceptCaller(rule, policy, question), `exclude ${caller} from`),
+    () => worded(exceptOperation(field, rule, policy, question), excluded),
   ];
   for (const attempt of tries) {
     const narrowed = attempt();
@@ -54,14 +54,14 @@ function worded(rule: RuleIr | undefined, words: string): Narrowed | undefined {
   return rule === undefined ? undefined : { rule, words };
 }
 
-/** Without the caller in lists of principals that name it and somebody else. */
+/** Without the caller in lists that name it and somebody else. */
 function withoutCaller(rule: RuleIr, question: Question): RuleIr | undefined {
   let changed = false;
   const sources = rule.sources.map((source) =>
     source.map((condition) => {
-      if (!names(condition, 'principal', question)) return condition;
-      const patterns = condition.patterns.filter((pattern) => !isExactly(pattern, question));
-      if (patterns.length === 0) return condition;
+      if (condition.negated) return condition;
+      const patterns = condition.patterns.filter((pattern) => !isCaller(pattern, question));
+      if (patterns.length === 0 || patterns.length === condition.patterns.length) return condition;
       changed = true;
       return { ...condition, patterns };
     }),
@@ -69,23 +69,52 @@ function withoutCaller(rule: RuleIr, question: Question): RuleIr | undefined {
   return changed ? { ...rule, sources } : undefined;
 }
 
-/** With the question's own value of `field` excluded, unless an alternative names just that value. */
-function exceptFor(
-  field: Field,
+/** With the caller excluded from every source, unless a source names just the caller. */
+function exceptCaller(rule: RuleIr, policy: PolicyIr, question: Question): RuleIr | undefined {
+  const sources: readonly AlternativeIr[] = rule.sources.length === 0 ? [[]] : rule.sources;
+  const named = sources.flat().filter((condition) => !condition.negated);
+  if (named.some(({ patterns }) => patterns.some((one) => isCaller(one, question)))) {
+    return undefined;
+  }
+  const changed = sources.map((source) => {
+    // Istio refuses a source that has both principals and service accounts.
+    const accounts = source.some((condition) => condition.field === 'serviceAccount');
+    const field = accounts ? 'serviceAccount' : 'principal';
+    return excluding(source, valueOf(field, policy, question));
+  });
+  return { ...rule, sources: changed };
+}
+
+/** With the question's path or port excluded from every operation, unless an operation names just that. */
+function exceptOperation(
+  field: 'path' | 'port',
   rule: RuleIr,
   policy: PolicyIr,
   question: Question,
 ): RuleIr | undefined {
+  const operations: readonly AlternativeIr[] =
+    rule.operations.length === 0 ? [[]] : rule.operations;
   const value = shownValue(field, question);
-  const except = value === undefined ? undefined : exactly(field, value, policy, question);
-  if (except === undefined) return undefined;
-  const part = field === 'principal' ? 'sources' : 'operations';
-  const all: readonly AlternativeIr[] = rule[part].length === 0 ? [[]] : rule[part];
-  if (all.flat().some((condition) => names(condition, field, question))) return undefined;
-  return { ...rule, [part]: all.map((alternative) => excluding(alternative, except)) };
+  const isNamed = operations
+    .flat()
+    .some(
+      (condition) =>
+        condition.field === field &&
+        !condition.negated &&
+        condition.patterns.some((pattern) => pattern.text === value),
+    );
+  if (isNamed) return undefined;
+  const except = valueOf(field, policy, question);
+  return { ...rule, operations: operations.map((operation) => excluding(operation, except)) };
 }
 
-function excluding(alternative: AlternativeIr, except: ConditionIr): AlternativeIr {
+function valueOf(field: Field, policy: PolicyIr, question: Question): ConditionIr | undefined {
+  const value = shownValue(field, question);
+  return value === undefined ? undefined : exactly(field, value, policy, question);
+}
+
+function excluding(alternative: AlternativeIr, except: ConditionIr | undefined): AlternativeIr {
+  if (except === undefined) return alternative;
   const { field, patterns } = except;
   const at = alternative.findIndex((condition) => condition.field === field && condition.negated);
   if (at < 0) return [...alternative, { field, negated: true, patterns }];
@@ -94,16 +123,12 @@ function excluding(alternative: AlternativeIr, except: ConditionIr): Alternative
   );
 }
 
-function names(condition: ConditionIr, field: Field, question: Question): boolean {
-  if (condition.field !== field || condition.negated) return false;
-  const value = shownValue(field, question);
-  return condition.patterns.some(
-    (pattern) => isExactly(pattern, question) || pattern.text === value,
-  );
-}
-
-function isExactly(pattern: ConditionIr['patterns'][number], question: Question): boolean {
-  return pattern.kind === 'exact' && pattern.value === question.source.id?.text;
+function isCaller(pattern: ConditionIr['patterns'][number], question: Question): boolean {
+  const { id } = question.source;
+  if (pattern.kind === 'serviceAccount') {
+    return pattern.namespace === id?.namespace && pattern.account === id.serviceAccount;
+  }
+  return pattern.kind === 'exact' && pattern.value === id?.text;
 }
 
 function dropRule(policy: PolicyIr, index: number): PolicyIr {
