@@ -35,6 +35,7 @@ async function start(options: ProxyOptions): Promise<RunningProxy> {
       log: createProcessLog({
         name: `proxy ${options.namespace}/${options.service}`,
         verbose: options.verbose,
+        quiet: process.send !== undefined,
       }),
     });
   } catch (error) {

@@ -72,12 +72,15 @@ export async function commitChanges(options: {
   readonly changes: (live: LiveSet) => readonly Change[];
   readonly trustRoot: TrustRoot;
   readonly author: Author;
+  /** Signs anew, even without changes, a set that would expire within this time. */
+  readonly renewWithinMs?: number;
 }): Promise<Result<StoredCommit | undefined, TrustError>> {
   for (let attempt = 1; ; attempt += 1) {
     const live = await fetchPolicySet(options.api, options.namespace, options.trustRoot);
     if (!live.ok) return live;
     const changes = options.changes(live.value);
-    if (changes.length === 0) return ok(undefined);
+    if (changes.length === 0 && !expiresWithin(live.value.set, options.renewWithinMs))
+      return ok(undefined);
     try {
       return ok(await handIn(options, live.value.set, changes));
     } catch (error) {
@@ -85,6 +88,11 @@ export async function commitChanges(options: {
       if (!lost || attempt === CAS_ATTEMPTS) throw error;
     }
   }
+}
+
+function expiresWithin(set: PolicySet | undefined, ms: number | undefined): boolean {
+  if (set === undefined || ms === undefined) return false;
+  return Date.parse(set.head.commit.expires) - Date.now() < ms;
 }
 
 async function handIn(

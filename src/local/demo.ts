@@ -48,7 +48,7 @@ async function applyShopPolicies(session: Session): Promise<void> {
   const parsed = parseResources([{ file, text: readFileSync(file, 'utf8') }], {
     defaultNamespace: 'default',
   });
-  const [problem] = parsed.diagnostics.filter(({ severity }) => severity === 'error');
+  const problem = parsed.diagnostics.find(({ severity }) => severity === 'error');
   if (problem !== undefined) {
     throw new StartError(`${file}:${problem.line}: ${problem.message}`, problem.help);
   }

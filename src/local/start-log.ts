@@ -7,8 +7,11 @@ export function createProcessLog(options: {
   readonly name: string;
   readonly verbose: boolean;
   readonly folder?: string;
+  /** Only what went wrong: for a terminal that belongs to somebody else's program. */
+  readonly quiet?: boolean;
 }): Log {
-  const level = options.verbose ? 'debug' : 'info';
+  const normal = options.quiet === true ? 'warn' : 'info';
+  const level = options.verbose ? 'debug' : normal;
   if (options.folder === undefined) return createLog({ name: options.name, level });
   const file = createWriteStream(join(options.folder, 'palisade.log'), { flags: 'w', mode: 0o600 });
   // A log that cannot be written (full disk) must not end the mesh.

@@ -13,6 +13,7 @@ import type { Log } from '#telemetry';
 import { findFreePort } from './free-port.ts';
 import { type MeshFolder, openMeshFolder } from './mesh-folder.ts';
 import { startAgent, startCa, startControl } from './mesh-processes.ts';
+import { keepCommitsFresh } from './renew-commits.ts';
 import { explainListenError, StartError } from './start-error.ts';
 import { createProcessLog } from './start-log.ts';
 
@@ -58,6 +59,7 @@ export async function startMesh(request: UpRequest): Promise<RunningMesh> {
     const control = await startParts(mesh, { ports, log, strict: request.strict }, started);
     const session = openOwnSession(request.dataDir);
     await commitFirstMesh(session, mesh.trustRoot.trustDomain);
+    started.push(keepCommitsFresh(session, log));
     return {
       folder: mesh.folder,
       settings: mesh.settings,

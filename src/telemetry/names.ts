@@ -38,6 +38,7 @@ export const EVENT = {
   listening: 'listening',
   failed: 'failed',
   suppressed: 'more of the same were left out',
+  policyNotRenewed: 'policy could not be signed anew before it expires',
   // Certificate authority.
   certificateIssued: 'certificate issued',
   certificateRefused: 'certificate refused',

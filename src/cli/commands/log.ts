@@ -1,3 +1,4 @@
+import { Option } from 'commander';
 import type { ApiClient } from '#client';
 import type { AccessRecord, Page } from '../api-types.ts';
 import type { CommandModule } from '../commands.ts';
@@ -14,6 +15,14 @@ export const register: CommandModule['register'] = (program, context) => {
     .option('--from <id>', 'only from this SPIFFE ID or service')
     .option('--to <service>', 'only to this service')
     .option('--since <duration>', 'only this far back', '5m')
+    .addOption(
+      new Option(
+        '--reporter <side>',
+        'whose records: each call once (both sides record it), destination, source, or both',
+      )
+        .choices(['once', 'destination', 'source', 'both'])
+        .default('once'),
+    )
     .option('--limit <n>', 'at most this many, the newest', '1000')
     .addHelpText(
       'after',
@@ -29,6 +38,7 @@ export const register: CommandModule['register'] = (program, context) => {
       if (globals.namespaceGiven) query.set('namespace', globals.namespace);
       const paint = painter(context);
       const print = (record: AccessRecord) => {
+        if (!isWanted(record, options.reporter)) return;
         context.stdout.write(
           `${globals.output === 'text' ? lineOf(record, paint) : JSON.stringify(record)}\n`,
         );
@@ -42,6 +52,13 @@ export const register: CommandModule['register'] = (program, context) => {
       });
     });
 };
+
+// A call that reached the other sidecar is recorded there, with the verdict; one that never did only at the caller's.
+function isWanted(record: AccessRecord, reporter: string): boolean {
+  if (reporter === 'both') return true;
+  if (reporter !== 'once') return record['reporter'] === reporter;
+  return record['reporter'] !== 'source' || record['destination.id'] === null;
+}
 
 async function newestRecords(
   api: ApiClient,

@@ -43,7 +43,7 @@ async function pollPoints(api: ApiClient, deadline: number): Promise<readonly En
 }
 
 function isCurrent(point: EnforcementPoint): boolean {
-  return !point.stale && point.refused.length === 0;
+  return !point.stale && point.refused.length === 0 && point.sets.every((set) => set.current);
 }
 
 function textOf(points: readonly EnforcementPoint[], paint: ReturnType<typeof painter>): string {
@@ -78,6 +78,8 @@ function stateOf(point: EnforcementPoint, paint: ReturnType<typeof painter>): st
       ),
     );
   }
+  if (point.sets.some((set) => !set.current) && !point.stale)
+    return paint('yellow', 'taking up the newest');
   if (point.stale) return paint('yellow', printable(point.reason || 'stale'));
   if (!point.ready) return paint('yellow', printable(`not ready: ${point.readyReason}`));
   return paint('green', 'current');
