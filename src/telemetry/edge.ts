@@ -80,7 +80,8 @@ export function createEdgeCounters(key: EdgeKey): EdgeCounters {
 export function countCall(edge: EdgeCounters, call: RecordedCall): void {
   edge.requests++;
   if (call.verdict === 'deny') edge.denied++;
-  else if (isFailure(call.reason) || call.status >= 500) edge.errors++;
+  // A denial by the other side is that side's denial, not a failure seen from here.
+  else if (call.denialId === null && (isFailure(call.reason) || call.status >= 500)) edge.errors++;
   edge.bytesIn += call.bytesIn;
   edge.bytesOut += call.bytesOut;
   edge.durationUs += call.durationUs;
