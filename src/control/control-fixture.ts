@@ -15,8 +15,8 @@ import {
   signTrustRoot,
   type TrustRoot,
 } from '#trust';
-import { createGrpcClient, Distribution, type GrpcClient, Telemetry } from '#wire';
-import { type Control, createControl } from './control.ts';
+import { createGrpcClient, type Distribution, type GrpcClient, type Telemetry } from '#wire';
+import { type Control, type ControlOptions, createControl } from './control.ts';
 import { createFakeAuthority, type FakeAuthority } from './fake-authority.ts';
 
 /** An answer of the API or the console. */
@@ -79,34 +79,8 @@ export async function startFixture(): Promise<Fixture> {
   const authority = createFakeAuthority();
   const caAddress = await authority.listen();
   const { root, signer } = writeTrustRoot(folder, authority);
-  const admin = createSelfSignedClient({ commonName: 'ann', nowMs: Date.now(), ttlMs: HOUR_MS });
-  writeFileSync(
-    join(folder, 'admins.json'),
-    JSON.stringify([{ name: 'ann', fingerprint: admin.fingerprint }]),
-  );
-  writeFileSync(join(folder, 'join-token'), 'a join token for tests, long enough to be one');
-  mkdirSync(join(folder, 'dist', 'assets'), { recursive: true });
-  writeFileSync(join(folder, 'dist', 'index.html'), '<!doctype html><title>console</title>');
-  writeFileSync(join(folder, 'dist', 'assets', 'app-1234.js'), 'export {};');
-  writeFileSync(join(folder, 'secret.txt'), 'not below the assets');
-
-  const listen = { host: '127.0.0.1', port: 0 };
-  const start = (): Promise<Control> =>
-    createControl({
-      folder: join(folder, 'control'),
-      trustRootFile: join(folder, 'trust-root.json'),
-      trustDomain: 'cluster.local',
-      api: listen,
-      grpc: listen,
-      console: listen,
-      consoleAssets: join(folder, 'dist'),
-      ca: { address: caAddress },
-      joinTokenFile: join(folder, 'join-token'),
-      adminsFile: join(folder, 'admins.json'),
-      autoRegister: true,
-      clock: Date.now,
-      log: createSilentLog(),
-    });
+  const admin = writeFiles(folder);
+  const start = () => createControl(controlOptions(folder, caAddress));
   let control = await start();
   const clients: GrpcClient[] = [];
 
@@ -195,6 +169,37 @@ export function allowResource(namespace: string, service: string, caller: string
       ],
     },
   };
+}
+
+function controlOptions(folder: string, caAddress: string): ControlOptions {
+  const listen = { host: '127.0.0.1', port: 0 };
+  return {
+    folder: join(folder, 'control'),
+    trustRootFile: join(folder, 'trust-root.json'),
+    trustDomain: 'cluster.local',
+    api: listen,
+    grpc: listen,
+    console: listen,
+    consoleAssets: join(folder, 'dist'),
+    ca: { address: caAddress },
+    joinTokenFile: join(folder, 'join-token'),
+    adminsFile: join(folder, 'admins.json'),
+    autoRegister: true,
+    clock: Date.now,
+    log: createSilentLog(),
+  };
+}
+
+function writeFiles(folder: string): SelfSignedClient {
+  const admin = createSelfSignedClient({ commonName: 'ann', nowMs: Date.now(), ttlMs: HOUR_MS });
+  const admins = [{ name: 'ann', fingerprint: admin.fingerprint }];
+  writeFileSync(join(folder, 'admins.json'), JSON.stringify(admins));
+  writeFileSync(join(folder, 'join-token'), 'a join token for tests, long enough to be one');
+  mkdirSync(join(folder, 'dist', 'assets'), { recursive: true });
+  writeFileSync(join(folder, 'dist', 'index.html'), '<!doctype html><title>console</title>');
+  writeFileSync(join(folder, 'dist', 'assets', 'app-1234.js'), 'export {};');
+  writeFileSync(join(folder, 'secret.txt'), 'not below the assets');
+  return admin;
 }
 
 function writeTrustRoot(folder: string, authority: FakeAuthority) {

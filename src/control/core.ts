@@ -67,9 +67,8 @@ export function createCore(options: CoreOptions): ControlCore {
   const { clock, log, pinned } = options;
   const store = openStore(options.controlPath);
   const records = openRecords(options.recordsPath, RECORD_BOUNDS);
-  const events = createBroadcast<ControlEvent>((error) =>
-    log.error(EVENT.listenerFailed, { error }),
-  );
+  const onError = (error: unknown): void => log.error(EVENT.listenerFailed, { error });
+  const events = createBroadcast<ControlEvent>(onError);
   const sets = loadPolicySets({
     store,
     trustRoot: pinned.root,
@@ -98,9 +97,7 @@ export function createCore(options: CoreOptions): ControlCore {
   });
   endpoints.restore(store.endpoints());
   const map = createTrafficMap(clock);
-  const arriving = createBroadcast<StoredRecord>((error) =>
-    log.error(EVENT.listenerFailed, { error }),
-  );
+  const arriving = createBroadcast<StoredRecord>(onError);
   const clockwork = startClockwork({ store, records, enforcement, endpoints, map, clock, log });
   const hints = createHints(events, clock);
   return {
@@ -108,14 +105,7 @@ export function createCore(options: CoreOptions): ControlCore {
     store,
     sets,
     resources,
-    admission: {
-      store,
-      sets,
-      resources,
-      trustRoot: pinned.root,
-      trustDomain: pinned.trustDomain,
-      clock,
-    },
+    admission: { ...pinned, trustRoot: pinned.root, store, sets, resources, clock },
     policyChanged(namespace) {
       enforcement.policyChanged(namespace);
       distributor.policyChanged(namespace);

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createMessage, EdgeCountSchema } from '#wire';
+import { callerName, createTrafficMap } from './map.ts';
+import { createSlidingCounter } from './sliding-counter.ts';
+
+const WEB = 'spiffe://cluster.local/ns/default/sa/web';
+
+function edgeCount(over: Parameters<typeof createMessage<typeof EdgeCountSchema>>[1]) {
+  const base = { sourceId: WEB, sourceService: 'web', destinationService: 'orders' };
+  return createMessage(EdgeCountSchema, {
+    ...base,
+    destinationNamespace: 'default',
+    reporter: 'destination',
+    ...over,
+  });
+}
+
+test('a sliding count forgets what left its window, whatever the clock does', () => {
+  const counter = createSlidingCounter(1_000, 10);
+  counter.add(5, 100_000);
+  counter.add(7, 104_000);
+  const steps = [
+    [104_000, 12],
+    [109_999, 12],
+    [110_000, 7],
+    [113_999, 7],
+    [114_000, 0],
+    [104_000, 0],
+  ] as const;
+  for (const [at, sum] of steps) assert.equal(counter.sum(at), sum, String(at));
+  counter.add(1, 500_000);
+  assert.deepEqual(counter.slots(500_000), [0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+});
+
+test('rates are of the last ten seconds, totals of a quarter of an hour', () => {
+  let now = 1_800_000_000_000;
+  const map = createTrafficMap(() => now);
+  map.count(edgeCount({ requests: 50n, denied: 10n, mtls: true }));
+  assert.deepEqual([map.edges()[0]?.rate, map.edges()[0]?.deniedRate], [5, 1]);
+  now += 10_000;
+  assert.deepEqual([map.edges()[0]?.rate, map.edges()[0]?.requests], [0, 50]);
+  now += 15 * 60_000;
+  assert.equal(map.edges()[0]?.requests, 0);
+  map.sweep();
+  assert.equal(map.edges().length, 0);
+});
+
+test('failures that only the caller saw count, its other numbers do not', () => {
+  const map = createTrafficMap(() => 1_800_000_000_000);
+  map.count(edgeCount({ requests: 10n, errors: 0n }));
+  map.count(edgeCount({ requests: 13n, errors: 3n, reporter: 'source' }));
+  const [edge] = map.edges();
+  assert.deepEqual([edge?.requests, edge?.errors], [10, 3]);
+  assert.equal(map.series().calls.at(-1), 10);
+});
+
+test('a report of negative numbers subtracts nothing', () => {
+  const map = createTrafficMap(() => 1_800_000_000_000);
+  map.count(edgeCount({ requests: -9_000n }));
+  assert.equal(map.edges()[0]?.requests, 0);
+});
+
+test('callers are named as people know them', () => {
+  const cases = [
+    [WEB, 'web', 'default/web'],
+    [null, 'web', 'web'],
+    ['spiffe://cluster.local/other', null, 'spiffe://cluster.local/other'],
+    [null, null, 'unknown'],
+  ] as const;
+  for (const [id, service, name] of cases) assert.equal(callerName(id, service), name);
+});

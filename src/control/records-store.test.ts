@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import type { AccessRecord } from '#telemetry';
+import { openRecords, type RecordBounds } from './records-store.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'palisade-records-'));
+after(() => rmSync(folder, { recursive: true }));
+let files = 0;
+
+const NOW = 1_800_000_000_000;
+const HOUR_MS = 3_600_000;
+
+function open(bounds: RecordBounds) {
+  return openRecords(join(folder, `records-${++files}.db`), bounds);
+}
+
+function incoming(seq: number, over: Partial<AccessRecord> = {}) {
+  const record = {
+    time: new Date(NOW).toISOString(),
+    verdict: 'deny',
+    reporter: 'destination',
+    'source.id': null,
+    'source.service': 'web',
+    'destination.service': 'orders',
+    'destination.namespace': 'default',
+    denial_id: `d${seq}`,
+    policy: null,
+    rule: null,
+    reason: 'policy_denied',
+    seq,
+    ...over,
+  } as AccessRecord;
+  return { node: 'n', record, json: JSON.stringify(record) };
+}
+
+test('records beyond the bounds are forgotten, the oldest first', () => {
+  const records = open({ maxRecords: 10, maxAgeMs: HOUR_MS });
+  records.add(Array.from({ length: 25 }, (_, i) => incoming(i)));
+  assert.deepEqual(records.prune(NOW), { ok: true, value: 15 });
+  const left = records.list({}, { limit: 100 }).map((record) => record.seq);
+  assert.deepEqual(left, [24, 23, 22, 21, 20, 19, 18, 17, 16, 15]);
+  assert.deepEqual(records.prune(NOW + 2 * HOUR_MS), { ok: true, value: 10 });
+  assert.equal(records.denial('d24'), undefined);
+  records.close();
+});
+
+test('denials that are alike are one group with a sample', () => {
+  const records = open({ maxRecords: 100, maxAgeMs: HOUR_MS });
+  const later = new Date(NOW + 5_000).toISOString();
+  records.add([
+    incoming(1),
+    incoming(2, { time: later }),
+    incoming(3, { 'source.service': 'intruder' }),
+    incoming(4, { verdict: 'allow' }),
+    incoming(5, { reporter: 'source' }),
+  ]);
+  const groups = records.denials(NOW - HOUR_MS, 10);
+  assert.deepEqual(
+    groups.map(({ sourceService, count, firstMs, lastMs }) => [
+      sourceService,
+      count,
+      lastMs - firstMs,
+    ]),
+    [
+      ['web', 2, 5_000],
+      ['intruder', 1, 0],
+    ],
+  );
+  assert.equal(records.byId(groups[0]?.sampleId ?? 0)?.denial_id, 'd2');
+  assert.equal(records.countDenied(NOW - HOUR_MS), 3);
+  records.close();
+});
+
+test('hits count the rules that decided', () => {
+  const records = open({ maxRecords: 100, maxAgeMs: HOUR_MS });
+  const hit = { policy: 'default/p', rule: '1', verdict: 'allow' } as const;
+  records.add([incoming(1, hit), incoming(2, hit), incoming(3)]);
+  const [tally, ...more] = records.hits(0);
+  assert.deepEqual(
+    [tally?.policy, tally?.rule, tally?.verdict, tally?.count, more.length],
+    ['default/p', '1', 'allow', 2, 0],
+  );
+  records.close();
+});
+
+test('attack: a filter that would be SQL is a value like any other', () => {
+  const records = open({ maxRecords: 100, maxAgeMs: HOUR_MS });
+  records.add([incoming(1)]);
+  const injected = "x' OR '1'='1";
+  for (const query of [
+    { from: injected },
+    { to: injected },
+    { namespace: injected },
+    { denialId: injected },
+  ]) {
+    assert.deepEqual(records.list(query, { limit: 10 }), []);
+  }
+  assert.equal(records.list({}, { limit: 10 }).length, 1);
+  records.close();
+});
