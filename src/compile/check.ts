@@ -1,8 +1,9 @@
 import type { SpiffeId, TrustDomain } from '#identity';
 import { fail, ok, type Result } from '#lib';
-import { canonicalPath, type Decision, type Explanation, explain, type Question } from '#policy';
+import { type Decision, type Explanation, explain, type Question } from '#policy';
 import { ROOT_NAMESPACE, type ServiceResource } from '#resource';
 import { compilePolicies } from './authorization-policy.ts';
+import { canonicalHost, canonicalPath } from './canonical-request.ts';
 import { type ResourceSets, resourcesOf } from './input.ts';
 import { type ResolvedPeerMode, resolvePeerMode } from './peer-authentication.ts';
 import { type SelectedWorkload, workloadLabels } from './selection.ts';
@@ -52,6 +53,8 @@ export function checkCall(input: CheckInput): Result<Explanation, string> {
   const workload = workloadOf(name.value, service, input.labels);
   const question = questionOf(input, name.value, service);
   if (!question.ok) return question;
+  if (question.value.kind === 'refused') return ok(refused(question.value.why));
+  const asked = question.value.question;
   const policies = compilePolicies({
     policies: [...new Set([ROOT_NAMESPACE, workload.namespace])].flatMap((namespace) =>
       resourcesOf(sets, namespace, 'AuthorizationPolicy'),
@@ -62,8 +65,8 @@ export function checkCall(input: CheckInput): Result<Explanation, string> {
   if (!policies.ok) return fail(policies.error.join('; '));
   const mesh = resourcesOf(sets, ROOT_NAMESPACE, 'Mesh')[0];
   const defaultAction = input.defaultAction ?? mesh?.spec.defaultAction ?? 'deny';
-  const peer = resolvePeerMode(sets, workload, question.value.destination.port);
-  const seen = throughPeerMode(question.value, peer);
+  const peer = resolvePeerMode(sets, workload, asked.destination.port);
+  const seen = throughPeerMode(asked, peer);
   const explanation = explain(policies.value, { defaultAction, workload }, seen);
   if (seen.source.id !== undefined || peer.mode !== 'STRICT' || peer.from === undefined) {
     return ok(explanation);
@@ -80,37 +83,54 @@ function workloadOf(
   return { namespace: name.namespace, service: name.name, labels: { ...declared, ...labels } };
 }
 
+/** A question for policy, or why the proxy answers 400 before it comes to that. */
+type Asked =
+  | { readonly kind: 'ask'; readonly question: Question }
+  | { readonly kind: 'refused'; readonly why: string };
+
 function questionOf(
   input: CheckInput,
   name: ServiceName,
   service: ServiceResource | undefined,
-): Result<Question, string> {
+): Result<Asked, string> {
   const port = input.port ?? name.port ?? service?.spec.ports[0]?.port ?? 80;
   const known = service?.spec.ports.find((candidate) => candidate.port === port);
   if (service !== undefined && known === undefined) {
     return fail(`service \`${name.namespace}/${name.name}\` has no port ${port}`);
   }
-  const request = requestOf(input, name, known?.protocol);
-  if (!request.ok) return request;
-  return ok({
+  const question = {
     source: { id: input.from, ip: input.sourceIp ?? '127.0.0.1' },
     connection: { tls: input.from !== undefined, sni: input.sni },
-    request: request.value,
+    request: undefined,
     destination: { port },
     nowMs: input.nowMs,
+  };
+  const assumed = known?.protocol === 'http' ? { method: 'GET', path: '/' } : undefined;
+  const request: CheckInput['request'] = input.request ?? assumed;
+  if (request === undefined || known?.protocol === 'tcp') return ok({ kind: 'ask', question });
+  const path = canonicalPath(request.path);
+  if (!path.ok) {
+    const why = `the path \`${request.path.slice(0, 80)}\` is refused before policy: ${path.error}`;
+    return ok({ kind: 'refused', why });
+  }
+  const { method } = request;
+  const host = canonicalHost(request.host ?? name.host, port);
+  return ok({
+    kind: 'ask',
+    question: { ...question, request: { method, host, path: path.value } },
   });
 }
 
-function requestOf(
-  input: CheckInput,
-  name: ServiceName,
-  protocol: 'http' | 'tcp' | undefined,
-): Result<Question['request'], string> {
-  const asked = input.request ?? (protocol === 'http' ? { method: 'GET', path: '/' } : undefined);
-  if (asked === undefined || protocol === 'tcp') return ok(undefined);
-  const path = canonicalPath(asked.path);
-  if (!path.ok) return fail(`path \`${asked.path.slice(0, 80)}\`: ${path.error}`);
-  return ok({ method: asked.method, host: asked.host ?? name.host, path: path.value });
+/** SECURITY: no policy is asked about a path that servers read in several ways, so none can allow it. */
+function refused(why: string): Explanation {
+  const decision: Decision = {
+    verdict: 'deny',
+    reason: 'cannot_decide',
+    policy: undefined,
+    rule: undefined,
+    dryRun: [],
+  };
+  return { decision, considered: [], smallestChange: { kind: 'none', sentence: why } };
 }
 
 /** On a port without TLS nobody can prove an identity. */

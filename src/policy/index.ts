@@ -1,5 +1,4 @@
 // policy: a question about one call in, a decision out. Pure, total, and deny wherever in doubt.
-export { canonicalPath } from './canonical-path.ts';
 export { type ExplainOptions, explain } from './explain.ts';
 export type {
   ConsideredPolicy,
