@@ -92,8 +92,11 @@ function serve(call: Call, speakers: Map<string, Call>, options: DistributionSer
   });
   call.on('drain', () => greeted?.subscription.drained());
   call.on('end', () => {
-    finish(true);
-    call.end();
+    // A stream that was reset looks like a goodbye for a moment, hence the second look.
+    setImmediate(() => {
+      finish(!call.cancelled);
+      call.end();
+    });
   });
   call.on('cancelled', () => finish(false));
   call.on('error', () => finish(false));

@@ -153,6 +153,28 @@ test('endpoints reach those who may call the service, and leave with a goodbye',
   for (const stream of [caller, foreign]) stream.end();
 });
 
+test('a stream that breaks off takes no endpoint away at once, and shows as lost', async () => {
+  const serves = { namespace: 'lost', service: 'orders', host: '127.0.0.1', port: 15_008 };
+  const caller = subscribe(mesh, { node: 'lost/web/1', namespaces: ['lost'] });
+  const server = subscribe(mesh, {
+    node: 'lost/orders/1',
+    namespaces: ['lost'],
+    endpoints: [serves],
+  });
+  await caller.next('endpoints');
+  server.cancel();
+  await server.failed;
+  let point: { connected: boolean } | undefined;
+  for (let i = 0; i < 50 && point?.connected !== false; i++) {
+    const { json } = await mesh.call('GET', '/api/v1/enforcement-points');
+    point = json.items.find((found: { node: string }) => found.node === 'lost/orders/1');
+  }
+  assert.equal(point?.connected, false);
+  caller.lookup('lost', 'Service', 'orders');
+  assert.equal((await caller.next('endpoints')).endpoints.length, 1);
+  caller.end();
+});
+
 test('a restart of the control plane takes no endpoint away', async () => {
   const serves = { namespace: 'stay', service: 'orders', host: '127.0.0.1', port: 15_007 };
   const server = subscribe(mesh, {
