@@ -6,9 +6,9 @@ import {
   decide,
   type PolicyIr,
   type Program,
+  parseCondition,
   type Question,
 } from '#policy';
-import { parseCondition } from '../src/policy/pattern.ts';
 
 /**
  * Nanoseconds a decision with few and many rules. Each case cycles through 20,000 different
