@@ -31,6 +31,9 @@ export function launchBrowser(): Promise<Browser> {
   });
 }
 
+/** A busy machine is slow; what takes longer than this does not happen. */
+const TIMEOUT_MS = 15_000;
+
 /** How a page is looked at. */
 export type Look = { readonly theme: 'light' | 'dark'; readonly width: 1280 | 390 };
 
@@ -45,6 +48,7 @@ export async function openPage(browser: Browser, look: Look, ownUrl: string): Pr
     reducedMotion: 'reduce',
     permissions: ['clipboard-read', 'clipboard-write'],
   });
+  context.setDefaultTimeout(TIMEOUT_MS);
   const page = await context.newPage();
   const faults: string[] = [];
   page.on('pageerror', (error) => faults.push(`error: ${error.message}`));

@@ -40,6 +40,12 @@ async function open(path: string) {
   return watched.page;
 }
 
+/** A call as the service's side recorded it. */
+async function recordedCall() {
+  const records = (await control.recording('records')) as { items: { reporter: string }[] };
+  return records.items.find((record) => record.reporter === 'destination');
+}
+
 test('two keys go to each page, and its title says so', { skip }, async () => {
   const page = await open('/');
   await page.getByText('What needs a person').waitFor();
@@ -138,7 +144,7 @@ test('what is shown comes as CSV and JSON', { skip }, async () => {
   };
   const csv = await read('CSV');
   assert.match(csv, /^point,node,spiffe_id,state,reason,namespace,wanted,enforced,/);
-  assert.match(csv, /\r\ncatalog,proxy\/shop\/catalog\/1,.*,stale,.*,shop,7,6,/);
+  assert.match(csv, /\r\ncatalog,shop\/catalog\/1,.*,stale,.*,shop,7,6,/);
   const json = JSON.parse(await read('JSON')) as unknown[];
   assert.equal(json.length, csv.trim().split('\r\n').length - 1);
 });
@@ -157,7 +163,7 @@ test('an announcement patches the row in place', { skip }, async () => {
     point.service === 'inventory' ? { ...point, ready: true, readyReason: '' } : point,
   );
   control.answer('/enforcement-points', 200, { items: healed, next: null });
-  control.announce('enforcement', { node: 'proxy/shop/inventory/1' });
+  control.announce('enforcement', { node: 'shop/inventory/1' });
   await row.getByText('enforces').waitFor();
   assert.equal(await row.getAttribute('data-marked'), 'yes');
 });
@@ -168,7 +174,7 @@ test('new calls arrive at the top, hold still under the pointer, and stop when p
   const page = await open('/traffic');
   const paths = page.locator('td[data-head=Request]');
   await paths.first().waitFor();
-  const sample = ((await control.recording('records')) as { items: object[] }).items[0];
+  const sample = await recordedCall();
   const send = (path: string): void =>
     control.sendRecord({ ...sample, path, 'record.id': path, time: new Date().toISOString() });
   send('/first');
@@ -218,8 +224,7 @@ test('an empty mesh says what to do', { skip }, async () => {
 
 test('attack: a caller whose path is markup stays text', { skip }, async () => {
   const path = `/<img src=x onerror="document.title='owned'">`;
-  const records = (await control.recording('records')) as { items: object[] };
-  const items = [{ ...records.items[0], path, host: path, 'source.service': path }];
+  const items = [{ ...(await recordedCall()), path, host: path, 'source.service': path }];
   control.answer('/records', 200, { items, next: null });
   const page = await open('/traffic');
   await page.locator('td[data-head=Request]', { hasText: '<img' }).waitFor();

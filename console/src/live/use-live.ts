@@ -41,11 +41,6 @@ export function useAnswer<T>(path: string | undefined, options: AnswerOptions = 
   return useSyncExternalStore(watch, () => cache.read(path ?? '')) as Answer<T>;
 }
 
-/** Fetches the path again now, e.g. when its reader asks for it. */
-export function refreshAnswer(path: string): void {
-  void cache.refresh(path);
-}
-
 /** How the live connection stands. */
 export function useLiveState(): LiveState {
   return useSyncExternalStore(liveChannel.watchState, liveChannel.state);

@@ -9,7 +9,8 @@ export function SmallestChange(props: { change: Change | null | undefined }): Re
   if (change === null || change === undefined) {
     return <p className="quiet">No change is needed: the call would be allowed now.</p>;
   }
-  const diff = change.diff ?? '';
+  // Against nothing a new policy is all additions: the policy itself reads better.
+  const diff = change.kind === 'add_policy' ? '' : (change.diff ?? '');
   const text = diff === '' ? (change.yaml ?? '') : diff;
   return (
     <div className="change">

@@ -22,6 +22,14 @@ export function shortName(id: string | null | undefined, service?: string | null
   return id.replace(/^spiffe:\/\/[^/]+\//, '');
 }
 
+/** A name of the API, `namespace/name`, as the given caller would say it; other text stays as it is. */
+export function plainName(name: string, callerId: string | null): string {
+  const match = /^([^/]+)\/([^/]+)$/.exec(name);
+  if (match === null) return name.startsWith('spiffe://') ? shortName(name) : name;
+  const [, namespace = '', plain = ''] = match;
+  return nameBeside(plain, namespace, callerId);
+}
+
 /** A service as its caller would name it: with the namespace only where theirs is another. */
 export function nameBeside(
   name: string,

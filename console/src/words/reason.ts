@@ -18,8 +18,29 @@ const SENTENCES: Readonly<Record<string, string>> = {
   too_large: 'the request was too large',
 };
 
-/** A reason code as a sentence; a code we do not know is shown as it is. */
-export function reasonSentence(reason: string | null | undefined): string {
-  if (reason === null || reason === undefined || reason === '') return 'no reason was recorded';
+/** What decided a call: the parts of a record or of a denial that say so. */
+export type Decided = {
+  readonly verdict: 'allow' | 'deny';
+  readonly reason: string | null | undefined;
+  /** `namespace/name` of the policy that determined the verdict, where one did. */
+  readonly policy: string | null | undefined;
+};
+
+/**
+ * Why a call was decided as it was. Callers are told `policy_denied` whatever policy said; only here
+ * a matching DENY is told apart from nothing having matched. A code we do not know is shown as it is.
+ */
+export function decisionSentence({ verdict, reason, policy }: Decided): string {
+  const isDetermined = policy !== null && policy !== undefined && policy !== '';
+  if (reason === 'policy_denied' && !isDetermined) return 'no policy allows it';
+  if (reason !== null && reason !== undefined && reason !== '') {
+    return SENTENCES[reason] ?? `reason ${reason}`;
+  }
+  if (verdict === 'deny') return 'no reason was recorded';
+  return isDetermined ? 'a policy allows it' : 'no policy was asked';
+}
+
+/** A reason code as a sentence. */
+export function reasonSentence(reason: string): string {
   return SENTENCES[reason] ?? `reason ${reason}`;
 }

@@ -13,7 +13,7 @@ import {
   formatSpan,
   formatSpanWord,
 } from './format.ts';
-import { nameBeside, qualifiedName, shortName } from './names.ts';
+import { nameBeside, plainName, qualifiedName, shortName } from './names.ts';
 import { sentencePieces } from './sentence.ts';
 
 function check<T>(read: (input: T) => string, cases: readonly (readonly [T, string])[]): void {
@@ -96,6 +96,10 @@ test('identities read as people named them', () => {
   assert.equal(nameBeside('orders', 'shop', web), 'orders');
   assert.equal(nameBeside('redis', 'data', web), 'redis.data');
   assert.equal(nameBeside('redis', 'data', null), 'redis');
+  assert.equal(plainName('shop/orders', web), 'orders');
+  assert.equal(plainName('data/redis', web), 'redis.data');
+  assert.equal(plainName('orders', web), 'orders');
+  assert.equal(plainName(web, null), 'web');
 });
 
 test('a pasted command means what it says', () => {

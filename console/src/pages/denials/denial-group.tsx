@@ -12,8 +12,8 @@ import { Words } from '../../parts/words.tsx';
 import { patchQuery } from '../../route/query.ts';
 import { commandLine } from '../../words/command.ts';
 import { formatCount } from '../../words/format.ts';
-import { nameBeside } from '../../words/names.ts';
-import { reasonSentence } from '../../words/reason.ts';
+import { plainName } from '../../words/names.ts';
+import { decisionSentence } from '../../words/reason.ts';
 
 type DenialGroupProps = {
   group: DenialGroup;
@@ -37,8 +37,8 @@ export function DenialGroupItem({ group, isOpen, onToggle }: DenialGroupProps): 
         >
           <Icon name="right" />
           <CallNames
-            from={group.source}
-            to={nameBeside(group.destination, group.namespace, group.sourceId)}
+            from={plainName(group.source, group.sourceId)}
+            to={plainName(serviceOf(group), group.sourceId)}
           />
           <span className="denial-count number">
             {formatCount(group.count)} <span className="quiet">denied</span>
@@ -67,7 +67,7 @@ function GroupBody({ group }: { group: DenialGroup }): ReactNode {
         <Facts
           lines={[
             ['Caller', <SpiffeIdText key="caller" id={group.sourceId} />],
-            ['Because', reasonSentence(group.reason)],
+            ['Because', decisionSentence({ ...group, verdict: 'deny' })],
             ['Policy', policyWords(group)],
             ['First', <Moment key="first" at={group.first} />],
             ['Last', <Moment key="last" at={group.last} />],
@@ -84,7 +84,7 @@ function GroupBody({ group }: { group: DenialGroup }): ReactNode {
             to={`/traffic${patchQuery('', {
               denied: 'true',
               from: group.sourceId ?? group.source,
-              to: `${group.namespace}/${group.destination}`,
+              to: serviceOf(group),
               since: '1h',
             })}`}
           >
@@ -99,6 +99,12 @@ function GroupBody({ group }: { group: DenialGroup }): ReactNode {
       </section>
     </>
   );
+}
+
+/** The service that was called, as `namespace/name`. */
+function serviceOf(group: DenialGroup): string {
+  const { namespace, destination } = group;
+  return destination.includes('/') ? destination : `${namespace}/${destination}`;
 }
 
 function policyWords(group: DenialGroup): string | undefined {

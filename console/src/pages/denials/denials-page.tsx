@@ -10,6 +10,7 @@ import { useQuery } from '../../route/use-place.ts';
 import { commandLine } from '../../words/command.ts';
 import type { ExportColumn } from '../../words/export.ts';
 import { formatNoun, formatSpanWord } from '../../words/format.ts';
+import { plainName } from '../../words/names.ts';
 import { DenialGroupItem } from './denial-group.tsx';
 import { matchGroups, sortGroups } from './group-order.ts';
 
@@ -102,7 +103,11 @@ function denialsSentence(groups: readonly DenialGroup[], since: string): string 
   if (calls === 0) return `No call was denied in the last ${formatSpanWord(since)}.`;
   const callers = new Set(groups.map((group) => group.sourceId ?? group.source));
   const services = new Set(groups.map((group) => `${group.namespace}/${group.destination}`));
-  const caller = callers.size === 1 ? groups[0]?.source : formatNoun(callers.size, 'caller');
+  const [first] = groups;
+  const caller =
+    callers.size === 1 && first !== undefined
+      ? plainName(first.source, first.sourceId)
+      : formatNoun(callers.size, 'caller');
   const verb = callers.size === 1 ? 'was' : 'were';
   return `${caller} ${verb} stopped ${formatNoun(calls, 'time')} at ${formatNoun(services.size, 'service')} in the last ${formatSpanWord(since)}.`;
 }

@@ -28,7 +28,8 @@ export function rowsOf(point: EnforcementPoint): readonly PointRow[] {
 /** A point as people know it: its service, or its role and node. */
 export function nameOf(point: EnforcementPoint): string {
   if (point.service !== null) return point.service;
-  return point.kind === 'ca' ? 'certificate authority' : `${point.kind} ${point.node}`;
+  if (point.kind === 'ca') return 'certificate authority';
+  return `${point.kind} ${point.node.replace(`${point.kind}/`, '')}`;
 }
 
 /** How a point is, in one word, and why in a sentence (empty when all is well). */

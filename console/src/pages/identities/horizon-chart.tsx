@@ -8,6 +8,7 @@ import { type Axis, axisFor, barOf, shareOf, ticksOf } from './horizon.ts';
 
 const ROW = 20;
 const HEAD = 24;
+const BEYOND_WIDTH = 60;
 /** More bars than this say less than the table below them. */
 const MAX_BARS = 24;
 
@@ -104,7 +105,8 @@ function Row(props: {
   const tone = bar.isExpired ? 'expired' : bar.isLate ? 'late' : 'well';
   const state = { expired: 'expired', late: 'renewal is late', well: '' }[tone];
   const from = place(bar.from);
-  const to = place(bar.to);
+  // A bar that is cut leaves room for the words that say when it does end.
+  const to = place(bar.to) - (bar.isCut ? BEYOND_WIDTH : 0);
   const middle = y + ROW / 2;
   const name = shortName(identity.spiffeId);
   const room = Math.floor((props.names - 12) / 7);
@@ -115,7 +117,13 @@ function Row(props: {
         {name.length > room ? `${name.slice(0, room - 1)}…` : name}
       </text>
       <rect x={from} y={middle - 4} width={Math.max(2, to - from)} height={8} rx={2} />
-      <path className="horizon-end" d={`M${to} ${middle - 7}V${middle + 7}`} />
+      {bar.isCut ? (
+        <text className="horizon-beyond" x={to + 6} y={middle + 4}>
+          {formatAgo(expiresMs, nowMs)} →
+        </text>
+      ) : (
+        <path className="horizon-end" d={`M${to} ${middle - 7}V${middle + 7}`} />
+      )}
       {state !== '' && (
         <text className="horizon-state" x={to + 8} y={middle + 4}>
           {state}

@@ -17,6 +17,14 @@ test('an axis without identities still shows an hour', () => {
   assert.ok(axis.toMs - NOW >= 60 * MINUTE);
 });
 
+test('expiries far beyond the others are cut, so that the others stay readable', () => {
+  const [near, far] = [NOW + 60 * MINUTE, NOW + 24 * 60 * MINUTE];
+  const axis = axisFor([near, near, near, far, far], NOW);
+  assert.ok(axis.toMs < NOW + 5 * 60 * MINUTE);
+  assert.equal(barOf(axis, { issuedMs: NOW, expiresMs: far, nowMs: NOW }).isCut, true);
+  assert.equal(barOf(axis, { issuedMs: NOW, expiresMs: near, nowMs: NOW }).isCut, false);
+});
+
 const spans = [5, 55, 300, 60 * 24, 60 * 24 * 90, 60 * 24 * 3650];
 
 for (const minutes of spans) {

@@ -10,6 +10,8 @@ export type Bar = {
   /** More than half of the life is over and no newer certificate took its place. */
   readonly isLate: boolean;
   readonly isExpired: boolean;
+  /** It ends beyond the axis. */
+  readonly isCut: boolean;
 };
 
 /** The span the axis shows, milliseconds since 1970. */
@@ -35,12 +37,18 @@ const STEPS = [
 ];
 const MAX_TICKS = 6;
 
+/** Expiries further off than this many times the middle one are cut, lest they press the rest flat. */
+const MAX_TIMES_MIDDLE = 3;
+
 /**
- * An axis from a quarter before now to the furthest expiry, of at least an hour. Its ends lie on whole
- * steps, so that it stands still while time passes.
+ * An axis from a quarter before now to the furthest expiry or thrice the middle one, of at least an
+ * hour. Its ends lie on whole steps, so that it stands still while time passes.
  */
 export function axisFor(expiries: readonly number[], nowMs: number): Axis {
-  const furthest = Math.max(nowMs + HOUR, ...expiries);
+  const sorted = expiries.toSorted((a, b) => a - b);
+  const middle = (sorted[Math.floor((sorted.length - 1) / 2)] ?? nowMs) - nowMs;
+  const bound = nowMs + Math.max(HOUR, middle) * MAX_TIMES_MIDDLE;
+  const furthest = Math.min(bound, Math.max(nowMs + HOUR, ...expiries));
   const ahead = furthest - nowMs;
   const step = stepFor(ahead * 1.25);
   return {
@@ -76,6 +84,7 @@ export function barOf(
     to: shareOf(axis, expiresMs),
     isLate: nowMs > lateFrom,
     isExpired: nowMs >= expiresMs,
+    isCut: expiresMs > axis.toMs,
   };
 }
 

@@ -4,12 +4,13 @@ import { useAnswer } from '../../live/use-live.ts';
 import { useNow } from '../../live/use-now.ts';
 import { AnswerNote, Empty } from '../../parts/answer-states.tsx';
 import { type Column, DataTable } from '../../parts/data-table.tsx';
+import { Link } from '../../parts/link.tsx';
 import { Moment } from '../../parts/moment.tsx';
 import { PageHead } from '../../parts/page-head.tsx';
 import { SearchBox } from '../../parts/search-box.tsx';
 import { Breakable, SpiffeIdText } from '../../parts/spiffe-id.tsx';
 import { StateWord } from '../../parts/state-word.tsx';
-import { apiPath } from '../../route/query.ts';
+import { apiPath, patchQuery } from '../../route/query.ts';
 import { useQuery } from '../../route/use-place.ts';
 import { commandLine } from '../../words/command.ts';
 import { formatAgo, formatNoun, toMs } from '../../words/format.ts';
@@ -60,7 +61,7 @@ const COLUMNS: readonly Column<Identity>[] = [
     head: 'Allowed by',
     width: '11rem',
     value: (identity) => identity.allowedBy,
-    cell: (identity) => <Breakable text={identity.allowedBy} />,
+    cell: (identity) => <AllowedBy allowedBy={identity.allowedBy} />,
   },
   {
     head: 'Log',
@@ -132,13 +133,45 @@ export function IdentitiesPage(): ReactNode {
   );
 }
 
+/** The selector that says most in view, the others on demand. */
 function Selectors(props: { selectors: readonly string[] }): ReactNode {
-  if (props.selectors.length === 0) return <span className="quiet">none recorded</span>;
-  return props.selectors.map((selector) => (
-    <span key={selector} className="line">
-      <Breakable text={selector} />
-    </span>
-  ));
+  const [first, ...others] = props.selectors.toSorted(bySaying);
+  if (first === undefined) return <span className="quiet">none recorded</span>;
+  if (others.length === 0) return <Breakable text={first} />;
+  return (
+    <details className="selectors">
+      <summary>
+        <Breakable text={first} />
+        <span className="quiet"> and {others.length} more</span>
+      </summary>
+      {others.map((selector) => (
+        <span key={selector} className="line">
+          <Breakable text={selector} />
+        </span>
+      ))}
+    </details>
+  );
+}
+
+/** What the mesh introduced says most, then the program, then the user. */
+function bySaying(a: string, b: string): number {
+  const kinds = ['palisade:', 'unix:path:', 'unix:user:'];
+  const rank = (selector: string): number => {
+    const at = kinds.findIndex((kind) => selector.startsWith(kind));
+    return at < 0 ? kinds.length : at;
+  };
+  return rank(a) - rank(b);
+}
+
+/** The log names the signed policy set that allowed it as `namespace@version`. */
+function AllowedBy(props: { allowedBy: string }): ReactNode {
+  const [, namespace, version] = /^(.+)@(\d+)$/.exec(props.allowedBy) ?? [];
+  if (namespace === undefined) return <Breakable text={props.allowedBy} />;
+  return (
+    <Link to={`/policies${patchQuery('', { ns: namespace })}`}>
+      {namespace}, version {version}
+    </Link>
+  );
 }
 
 function LogState({ page }: { page: IdentityPage }): ReactNode {

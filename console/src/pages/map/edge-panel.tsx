@@ -15,7 +15,7 @@ import { SpiffeIdText } from '../../parts/spiffe-id.tsx';
 import { apiPath, patchQuery } from '../../route/query.ts';
 import { commandLine } from '../../words/command.ts';
 import { formatBytes, formatCount, formatMicros, formatRate } from '../../words/format.ts';
-import { reasonSentence } from '../../words/reason.ts';
+import { decisionSentence } from '../../words/reason.ts';
 import { EdgeStateWord } from './edge-table.tsx';
 
 type EdgePanelProps = {
@@ -34,7 +34,8 @@ export function EdgePanel({ edge, names, onClose }: EdgePanelProps): ReactNode {
   const calls = useRecords(isFolded ? undefined : { ...pair, limit: '20' });
   const denials = useRecords(isFolded ? undefined : { ...pair, denied: 'true', limit: '5' });
   const isAnswered = isFolded || (isKnown(calls) && isKnown(denials));
-  const records = calls.data?.items ?? [];
+  // The service's side decides; the caller's side only knows what came back.
+  const records = (calls.data?.items ?? []).filter((record) => record.reporter !== 'source');
   const latest = records.find((record) => record.verdict === 'allow') ?? records[0];
   return (
     <SidePanel
@@ -129,7 +130,7 @@ function checkCommand(edge: MapEdge, to: string, latest: ListedRecord | undefine
 
 function decidedBy(record: ListedRecord | undefined): ReactNode {
   if (record === undefined) return undefined;
-  if (record.policy === null || record.policy === '') return reasonSentence(record.reason);
+  if (record.policy === null || record.policy === '') return decisionSentence(record);
   const rule = record.rule === null ? '' : `, rule ${record.rule}`;
   const [namespace = '', name = ''] = record.policy.split('/');
   const to = patchQuery('', { ns: namespace, resource: `AuthorizationPolicy/${name}` });

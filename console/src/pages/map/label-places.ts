@@ -12,16 +12,18 @@ export type LabelSize = { readonly width: number; readonly height: number };
 /** Places along the curve, the best first: near the start, edges of one caller still lie apart. */
 const TRIES = [0.5, 0.4, 0.6, 0.3, 0.7, 0.22, 0.8] as const;
 
-/** A place on each curve, in the order given; where all tries collide the first one stays. */
+/** A place on each curve, in the order given: the first that is free, or else the least crowded. */
 export function placeLabels(
   labels: readonly { readonly curve: Curve; readonly size: LabelSize }[],
   obstacles: readonly (Point & LabelSize)[],
 ): readonly Point[] {
   const taken: (Point & LabelSize)[] = [...obstacles];
   return labels.map(({ curve, size }) => {
+    const crowd = (place: Point): number =>
+      taken.filter((box) => overlaps({ ...place, ...size }, box)).length;
     const places = TRIES.map((share) => pointAt(curve, share));
-    const free = places.find((place) => !taken.some((box) => overlaps({ ...place, ...size }, box)));
-    const place = free ?? places[0] ?? curve[0];
+    // The sort is stable, so that of equals the better try comes first.
+    const place = places.toSorted((a, b) => crowd(a) - crowd(b))[0] ?? curve[0];
     taken.push({ ...place, ...size });
     return place;
   });

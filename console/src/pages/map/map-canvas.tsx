@@ -1,7 +1,7 @@
 import { type ReactNode, useMemo, useRef, useState } from 'react';
 import type { MapEdge, MapNode, ServiceMap } from '../../api/service-map.ts';
 import { Icon } from '../../parts/icon.tsx';
-import { useSize } from '../../parts/use-size.ts';
+import { type Size, useSize } from '../../parts/use-size.ts';
 import type { Point } from './label-places.ts';
 import type { Layout } from './layout.ts';
 import { MapEdgeLabel, MapEdgeShape } from './map-edge.tsx';
@@ -19,14 +19,14 @@ type MapCanvasProps = {
   onNode: (node: MapNode) => void;
 };
 
-const ZOOMS = [0.5, 0.7, 0.85, 1, 1.25, 1.5] as const;
+const ZOOMS = [0.7, 0.85, 1, 1.25, 1.5] as const;
 const TONES = ['allowed', 'plaintext', 'denied', 'failing'] as const;
 
 /** The picture: layers from entry to stores. It scrolls in itself; a drag moves it. */
 export function MapCanvas(props: MapCanvasProps): ReactNode {
   const frame = useRef<HTMLDivElement>(null);
   const size = useSize(frame);
-  const [zoom, setZoom] = useState<number>(1);
+  const [chosenZoom, setZoom] = useState<number>();
   const { map } = props;
   // Rates change each second and places do not: the layout depends on who calls whom only.
   const shape = map.edges.map((edge) => `${edge.id} ${edge.protocol}`).join('\n');
@@ -36,6 +36,7 @@ export function MapCanvas(props: MapCanvasProps): ReactNode {
     // `map` is reduced to `ids` and `shape`.
     [ids, shape, size],
   );
+  const zoom = chosenZoom ?? fittingZoom(layout, size);
   return (
     <section className="map" aria-label="Service map">
       <div className="map-bar">
@@ -137,6 +138,13 @@ function ZoomButton(props: {
       <Icon name={props.icon} />
     </button>
   );
+}
+
+/** The largest step at which all is seen; names must stay readable, and narrow screens scroll anyway. */
+function fittingZoom(layout: Layout | undefined, frame: Size | undefined): number {
+  if (layout === undefined || frame === undefined || frame.width < 600) return 1;
+  const share = Math.min(frame.width / layout.width, frame.height / layout.height);
+  return ZOOMS.toReversed().find((zoom) => zoom <= Math.min(1, share)) ?? 0.7;
 }
 
 function step(zoom: number, by: number): number | undefined {

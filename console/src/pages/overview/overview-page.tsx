@@ -61,7 +61,7 @@ export function OverviewPage(): ReactNode {
 }
 
 function Problems(props: { problems: readonly Problem[] }): ReactNode {
-  if (props.problems.length === 0) return <p className="quiet">Nothing.</p>;
+  if (props.problems.length === 0) return <p className="quiet">Nothing needs a person now.</p>;
   return (
     <ul className="problems">
       {props.problems.map((problem) => (
@@ -112,7 +112,7 @@ function Counts({ counts }: { counts: Overview['counts'] }): ReactNode {
   const lines = [
     ['Services', `${formatCount(counts.services)}`, '/map'],
     ['Edges encrypted', `${counts.edgesEncrypted} of ${counts.edges}`, '/map'],
-    ['Sidecars connected', `${counts.proxiesConnected} of ${counts.proxies}`, '/enforcement'],
+    ['Sidecars, connected', `${counts.proxiesConnected} of ${counts.proxies}`, '/enforcement'],
     ['Stale', formatCount(counts.stale), '/enforcement'],
     ['Policies', formatCount(counts.policies), '/policies'],
     ['Identities', formatCount(counts.identities), '/identities'],

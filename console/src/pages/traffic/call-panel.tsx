@@ -8,7 +8,7 @@ import { SidePanel } from '../../parts/side-panel.tsx';
 import { SpiffeIdText } from '../../parts/spiffe-id.tsx';
 import { commandLine } from '../../words/command.ts';
 import { formatBytes, formatInstant, formatMicros } from '../../words/format.ts';
-import { reasonSentence } from '../../words/reason.ts';
+import { decisionSentence } from '../../words/reason.ts';
 import { calleeOf, callerOf, Outcome } from './record-columns.tsx';
 
 type CallPanelProps = { record: ListedRecord; onClose: () => void };
@@ -95,12 +95,19 @@ function identityLines(record: ListedRecord): Lines {
 function decision(record: ListedRecord): Lines {
   const dryRun = record.dry_run?.filter((entry) => entry.verdict !== record.verdict) ?? [];
   return [
-    ['Because', reasonSentence(record.reason)],
+    ['Because', record.reporter === 'source' ? farSide(record) : decisionSentence(record)],
     ['Policy', record.policy],
     ['Rule', record.rule],
     ['Version', record.policy_version],
     ['In dry-run', dryRun.map((entry) => `${entry.policy} would ${entry.verdict}`).join(', ')],
   ];
+}
+
+/** The caller's side forwards; the service's side decides. */
+function farSide(record: ListedRecord): string {
+  return record.reason === null || record.denial_id !== null
+    ? 'the service’s side decides'
+    : decisionSentence(record);
 }
 
 function upstream(record: ListedRecord): Lines {

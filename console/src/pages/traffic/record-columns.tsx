@@ -5,7 +5,7 @@ import type { Column } from '../../parts/data-table.tsx';
 import { StateWord, type Tone } from '../../parts/state-word.tsx';
 import { formatBytes, formatClock, formatInstant, formatMicros } from '../../words/format.ts';
 import { nameBeside, shortName } from '../../words/names.ts';
-import { reasonSentence } from '../../words/reason.ts';
+import { decisionSentence } from '../../words/reason.ts';
 
 /** The columns of calls, on screen and in files. */
 export const recordColumns: readonly Column<ListedRecord>[] = [
@@ -53,7 +53,7 @@ export const recordColumns: readonly Column<ListedRecord>[] = [
     width: '10rem',
     value: ruleOf,
     cell: (record) => (
-      <span className="clip" title={reasonSentence(record.reason)}>
+      <span className="clip" title={decisionSentence(record)}>
         {ruleOf(record) || <span className="quiet">none</span>}
       </span>
     ),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ListedRecord } from '../../api/access-record.ts';
-import { MAX_ROWS, matchRecords, mergeRecords } from './record-rows.ts';
+import { MAX_ROWS, matchRecords, mergeRecords, oneSide } from './record-rows.ts';
 
 function record(id: number, part: Partial<ListedRecord> = {}): ListedRecord {
   const time = new Date(Date.UTC(2026, 0, 1) + id * 1000).toISOString();
@@ -27,6 +27,16 @@ test('rows are bounded, the oldest leave', () => {
   const shown = mergeRecords([], many);
   assert.equal(shown.length, MAX_ROWS);
   assert.equal(shown.at(-1)?.['record.id'], 'r5');
+});
+
+test('a call recorded on both sides is shown once, a failure of the caller’s side stays', () => {
+  const rows = [
+    record(1, { reporter: 'destination', reason: null }),
+    record(2, { reporter: 'source', reason: null, denial_id: null }),
+    record(3, { reporter: 'source', reason: 'policy_denied', denial_id: 'dn-7' }),
+    record(4, { reporter: 'source', reason: 'no_healthy_endpoint', denial_id: null }),
+  ];
+  assert.equal(ids(oneSide(rows)), 'r1 r4');
 });
 
 test('a text is looked for in path, caller and ids, whatever its case', () => {

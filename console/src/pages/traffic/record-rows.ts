@@ -15,6 +15,17 @@ export function mergeRecords(
   return merged.slice(0, MAX_ROWS);
 }
 
+/**
+ * A call between two sidecars is recorded at both. The caller's record of a call that reached the
+ * service says nothing more, so it is left out; what failed before it got there is kept.
+ */
+export function oneSide(records: readonly ListedRecord[]): readonly ListedRecord[] {
+  return records.filter(
+    ({ reporter, reason, denial_id }) =>
+      reporter !== 'source' || (reason !== null && reason !== '' && denial_id === null),
+  );
+}
+
 /** The records that hold the text anywhere a person would look for it. */
 export function matchRecords(
   records: readonly ListedRecord[],

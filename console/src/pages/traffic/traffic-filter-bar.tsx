@@ -55,6 +55,14 @@ export function TrafficFilterBar({ filter, onChange, waiting }: TrafficFilterBar
         />
         Denied only
       </label>
+      <label className="check" title="Also what the caller’s side recorded">
+        <input
+          type="checkbox"
+          checked={filter.bothSides}
+          onChange={(event) => onChange({ sides: event.target.checked ? 'both' : undefined })}
+        />
+        Both sides
+      </label>
       <span className="waiting" role="status">
         {waiting > 0 && `${formatNoun(waiting, 'new call')} held back`}
       </span>

@@ -36,7 +36,7 @@ for (const { query, command, records } of cases) {
 }
 
 test('an address reproduces its filter', () => {
-  const search = '?denied=true&from=web&since=24h&q=%2Fcheckout';
+  const search = '?denied=true&from=web&since=24h&sides=both&q=%2Fcheckout';
   const filter = parseTrafficFilter(new URLSearchParams(search));
   assert.equal(patchQuery('', encodeTrafficFilter(filter)), search);
 });

@@ -9,6 +9,8 @@ export type TrafficFilter = {
   /** Service or `namespace/service` called. */
   readonly to: string;
   readonly since: string;
+  /** Also what the caller's side recorded of calls that the service's side recorded. */
+  readonly bothSides: boolean;
   /** Text in method, path, host or ids; applied to what was fetched. */
   readonly text: string;
 };
@@ -25,6 +27,7 @@ export function parseTrafficFilter(query: URLSearchParams): TrafficFilter {
     from: query.get('from')?.trim() ?? '',
     to: query.get('to')?.trim() ?? '',
     since: /^\d{1,5}(s|m|h|d)$/.test(since) ? since : DEFAULT_SPAN,
+    bothSides: query.get('sides') === 'both',
     text: query.get('q') ?? '',
   };
 }
@@ -38,6 +41,7 @@ export function encodeTrafficFilter(
     from: filter.from || undefined,
     to: filter.to || undefined,
     since: filter.since === DEFAULT_SPAN ? undefined : filter.since,
+    sides: filter.bothSides ? 'both' : undefined,
     q: filter.text || undefined,
   };
 }

@@ -7,7 +7,7 @@ import { useQuery } from '../../route/use-place.ts';
 import { formatCount, formatNoun, formatPercent, formatSpanWord } from '../../words/format.ts';
 import { CallPanel } from './call-panel.tsx';
 import { recordColumns } from './record-columns.tsx';
-import { matchRecords } from './record-rows.ts';
+import { matchRecords, oneSide } from './record-rows.ts';
 import { parseTrafficFilter, type TrafficFilter, trafficCommand } from './traffic-filter.ts';
 import { TrafficFilterBar } from './traffic-filter-bar.tsx';
 import { useRecords } from './use-records.ts';
@@ -15,13 +15,15 @@ import { useRecords } from './use-records.ts';
 /** What happened? */
 export function TrafficPage(): ReactNode {
   const [query, setQuery] = useQuery();
-  const filterText = ['denied', 'from', 'to', 'since', 'q'].map((key) => query.get(key)).join('\n');
+  const filterText = ['denied', 'from', 'to', 'since', 'sides', 'q']
+    .map((key) => query.get(key))
+    .join('\n');
   // `query` is reduced to the keys that filter: opening a row must not fetch anew.
   const filter = useMemo(() => parseTrafficFilter(query), [filterText]);
   const [pointed, setPointed] = useState(false);
   const selectedId = query.get('call') ?? undefined;
   const tail = useRecords(filter, pointed || selectedId !== undefined);
-  const rows = matchRecords(tail.answer.data ?? [], filter.text);
+  const rows = shownRecords(tail.answer.data ?? [], filter);
   const selected = rows.find((record) => record['record.id'] === selectedId);
   const open = useCallback(
     (record: ListedRecord) => setQuery({ call: record['record.id'] }),
@@ -36,7 +38,11 @@ export function TrafficPage(): ReactNode {
         command={trafficCommand(filter)}
         exported={{ name: 'palisade-traffic', columns: recordColumns, rows }}
       />
-      <TrafficFilterBar filter={filter} onChange={setQuery} waiting={tail.waiting} />
+      <TrafficFilterBar
+        filter={filter}
+        onChange={setQuery}
+        waiting={shownRecords(tail.waiting, filter).length}
+      />
       <AnswerNote answer={tail.answer} rows={12} />
       {tail.answer.data !== undefined && (
         <div className="split" data-open={selected === undefined ? undefined : ''}>
@@ -76,6 +82,13 @@ export function TrafficPage(): ReactNode {
       )}
     </div>
   );
+}
+
+function shownRecords(
+  records: readonly ListedRecord[],
+  filter: TrafficFilter,
+): readonly ListedRecord[] {
+  return matchRecords(filter.bothSides ? records : oneSide(records), filter.text);
 }
 
 function trafficSentence(

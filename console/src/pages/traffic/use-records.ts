@@ -14,7 +14,7 @@ const SHOW_EVERY_MS = 400;
 export type RecordTail = {
   readonly answer: Answer<readonly ListedRecord[]>;
   /** Records that arrived while held back. */
-  readonly waiting: number;
+  readonly waiting: readonly ListedRecord[];
   readonly hasOlder: boolean;
   readonly loadOlder: () => void;
 };
@@ -56,7 +56,7 @@ export function useRecords(filter: TrafficFilter, held: boolean): RecordTail {
 
   return {
     answer: state.answer,
-    waiting: state.waiting.length,
+    waiting: state.waiting,
     hasOlder: state.next !== null,
     loadOlder,
   };
