@@ -205,6 +205,7 @@ function subscribe(of: {
       await swap.receive(message);
       subscription.acknowledge();
     },
+    maxRetryMs: 10_000,
     clock: options.clock,
     random,
     scheduler,

@@ -217,6 +217,8 @@ function subscribe(of: {
       if (message.case === 'lookup') lookups.answered(lookupKey(message.value));
       subscription.acknowledge();
     },
+    // The agent is on this host: asking it often is cheap, and its restart should not be felt.
+    maxRetryMs: 2_000,
     clock,
     random,
     scheduler,

@@ -35,7 +35,8 @@ export type RecordShipper = {
     readonly skipped: number;
     readonly unacked: number;
   };
-  readonly close: () => void;
+  /** Resolves when the acknowledged seq is on disk. */
+  readonly close: () => Promise<void>;
 };
 
 type Stream = {
@@ -100,12 +101,12 @@ class Shipper implements RecordShipper {
     return { shipped: this.#shipped, skipped: this.#skipped, unacked };
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#isClosed = true;
     this.#cancelTick();
     this.#stream?.cancel();
     this.#client.close();
-    this.#save();
+    await this.#save();
   }
 
   #later(ms: number): void {
@@ -213,13 +214,15 @@ class Shipper implements RecordShipper {
     const now = this.#options.clock();
     if (now - this.#savedAt < SAVE_EVERY_MS) return;
     this.#savedAt = now;
-    this.#save();
+    void this.#save();
   }
 
-  #save(): void {
-    // Lost at worst: then a few records are shipped twice.
-    this.#folder.writeJson(FILE, this.#ackedSeq).catch((error: unknown) => {
+  async #save(): Promise<void> {
+    try {
+      await this.#folder.writeJson(FILE, this.#ackedSeq);
+    } catch (error) {
+      // A few records are shipped twice then.
       this.#options.log.error(EVENT.stateWriteFailed, { file: FILE, error });
-    });
+    }
   }
 }

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
@@ -16,6 +16,7 @@ export type StateFolder = {
 export function openStateFolder(path: string): StateFolder {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   chmodSync(path, 0o700);
+  removeLeftovers(path);
   return {
     path,
     readJson(name) {
@@ -32,6 +33,14 @@ export function openStateFolder(path: string): StateFolder {
 }
 
 let writes = 0;
+
+/** Removes what a killed process had not renamed yet; a folder has one process at a time, told by its pid. */
+function removeLeftovers(path: string): void {
+  for (const name of readdirSync(path, { recursive: true, encoding: 'utf8' })) {
+    const pid = /\.(\d+)-\d+\.tmp$/.exec(name)?.[1];
+    if (pid !== undefined && Number(pid) !== process.pid) rmSync(join(path, name), { force: true });
+  }
+}
 
 async function replaceFile(path: string, content: string): Promise<void> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });

@@ -25,6 +25,8 @@ export type SubscriptionOptions = {
   readonly lookups: () => readonly MessageInitShape<typeof LookupSchema>[];
   /** Called with one message after the other; the next waits until the promise resolves. */
   readonly onMessage: (response: SubscribeResponse) => Promise<void>;
+  /** The longest back-off. */
+  readonly maxRetryMs: number;
   readonly clock: () => number;
   readonly random: () => number;
   readonly scheduler: Scheduler;
@@ -44,7 +46,6 @@ export type Subscription = {
   readonly close: () => Promise<void>;
 };
 
-const RETRY = { minMs: 100, maxMs: 10_000 };
 const ACK_EVERY_MS = 10_000;
 const GOODBYE_WITHIN_MS = 500;
 // A server with nothing to say answers nothing; a call that was not refused for so long counts as connected.
@@ -68,7 +69,7 @@ class StandingSubscription implements Subscription {
 
   constructor(options: SubscriptionOptions) {
     this.#options = options;
-    this.#backoff = createBackoff(RETRY, options.random);
+    this.#backoff = createBackoff({ minMs: 100, maxMs: options.maxRetryMs }, options.random);
     this.#after(0, () => this.#connect());
   }
 
@@ -135,6 +136,8 @@ class StandingSubscription implements Subscription {
     stream.on('end', () => lost());
     this.#write({ case: 'hello', value: this.#options.hello() });
     for (const lookup of this.#options.lookups()) this.lookup(lookup);
+    // Said at once, so that nobody takes a reconnected point for one that enforces nothing.
+    this.acknowledge();
     this.#after(CONNECTED_AFTER_MS, () => isCurrent() && this.#connected());
     this.#ackLater();
   }

@@ -30,7 +30,7 @@ export type WorkloadClientOptions = {
 };
 
 const FILE = 'identity.json';
-const RETRY = { minMs: 50, maxMs: 5_000 };
+const RETRY = { minMs: 50, maxMs: 2_000 };
 
 /** Keeps a FetchX509SVID stream to the agent open and takes over every SVID that verifies. */
 export function createWorkloadClient(options: WorkloadClientOptions): WorkloadClient {
