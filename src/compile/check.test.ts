@@ -102,6 +102,13 @@ check(
   'allowed_by_policy',
 );
 
+test('who gave neither method nor Service learns that a connection was judged', () => {
+  const { smallestChange } = asked('', { request: undefined });
+  assert.match(smallestChange?.sentence ?? '', /a TCP connection was judged/);
+  const known = asked(serviceYaml('default', 'orders'), { request: undefined });
+  assert.doesNotMatch(known.smallestChange?.sentence ?? '', /TCP/);
+});
+
 test('a path that proxies refuse is denied before policy', () => {
   const yaml = policyYaml('default', 'all', '{rules: [{}]}');
   const found = asked(yaml, { request: { method: 'GET', path: '/a/../b' } });

@@ -67,7 +67,10 @@ export function checkCall(input: CheckInput): Result<Explanation, string> {
   const defaultAction = input.defaultAction ?? mesh?.spec.defaultAction ?? 'deny';
   const peer = resolvePeerMode(sets, workload, asked.destination.port);
   const seen = throughPeerMode(asked, peer);
-  const explanation = explain(policies.value, { defaultAction, workload }, seen);
+  const explanation = withTraffic(
+    explain(policies.value, { defaultAction, workload }, seen),
+    asked.request === undefined && service === undefined,
+  );
   if (seen.source.id !== undefined || peer.mode !== 'STRICT' || peer.from === undefined) {
     return ok(explanation);
   }
@@ -141,6 +144,14 @@ function throughPeerMode(question: Question, peer: ResolvedPeerMode): Question {
     source: { ...question.source, id: undefined },
     connection: { tls: false, sni: undefined },
   };
+}
+
+/** Tells who meant a request that, with neither method nor Service, a connection was judged. */
+function withTraffic(explanation: Explanation, isAssumed: boolean): Explanation {
+  const change = explanation.smallestChange;
+  if (change === undefined || !isAssumed) return explanation;
+  const sentence = `${change.sentence} (a TCP connection was judged, since neither a method, a path nor a Service says that it is HTTP)`;
+  return { ...explanation, smallestChange: { ...change, sentence } };
 }
 
 function unauthenticated(explanation: Explanation, from: string): Explanation {

@@ -1,5 +1,5 @@
 import type { Denied, Step } from './change.ts';
-import type { AlternativeIr, ConditionIr, Field, PolicyIr, RuleIr } from './ir.ts';
+import type { AlternativeIr, ConditionIr, Field, Pattern, PolicyIr, RuleIr } from './ir.ts';
 import type { NearRule } from './nearest.ts';
 import { parseCondition } from './pattern.ts';
 import type { Question } from './question.ts';
@@ -20,7 +20,7 @@ export function extendRule(near: NearRule, question: Question): Step | undefined
   const extended = { ...failed, patterns: [...failed.patterns, ...added.patterns] };
   const after = replaceRule(near.policy, near.index, (rule) => replaced(rule, failed, extended));
   const what = `add ${FIELD_WORDS[failed.field]} \`${value}\` to rule ${near.index} of \`${near.policy.id}\``;
-  const widens = failed.field !== 'principal' && failed.field !== 'serviceAccount';
+  const widens = !isCallersOwn(near, question) && !CALLER_FIELDS.has(failed.field);
   const sentence = widens ? `${what}, which allows it to all callers of that rule` : what;
   return { kind: 'extend_rule', sentence, before: near.policy, after };
 }
@@ -57,9 +57,17 @@ export function newPolicy(denied: Denied): Step {
       targets: [],
     },
   };
-  const what = fields.map((field) => `${FIELD_WORDS[field]} \`${shownValue(field, question)}\``);
-  const sentence = `add a policy that allows ${callerWords(question)} ${what.join(' and ')}`;
+  const sentence = `add a policy that lets ${callerWords(question)} ${operationWords(question)}`;
   return { kind: 'add_policy', sentence, before: undefined, after };
+}
+
+/** Whether a pattern names the question's caller and nobody else. */
+export function isCaller(pattern: Pattern, question: Question): boolean {
+  const { id } = question.source;
+  if (pattern.kind === 'serviceAccount') {
+    return pattern.namespace === id?.namespace && pattern.account === id.serviceAccount;
+  }
+  return pattern.kind === 'exact' && pattern.value === id?.text;
 }
 
 /** A policy with one of its rules replaced. */
@@ -107,6 +115,22 @@ function replaced(rule: RuleIr, from: ConditionIr, to: ConditionIr): RuleIr {
     operations: rule.operations.map(swap),
     when: swap(rule.when),
   };
+}
+
+const CALLER_FIELDS: ReadonlySet<Field> = new Set(['principal', 'serviceAccount']);
+
+/** Whether a rule is for the question's caller alone, so that extending it widens nothing else. */
+function isCallersOwn(near: NearRule, question: Question): boolean {
+  const sources = near.policy.rules[near.index]?.sources ?? [];
+  const isOwn = ({ field, negated, patterns }: ConditionIr) =>
+    CALLER_FIELDS.has(field) && !negated && patterns.every((one) => isCaller(one, question));
+  return sources.length > 0 && sources.every((source) => source.some(isOwn));
+}
+
+function operationWords({ request, destination }: Question): string {
+  return request === undefined
+    ? `connect to port ${destination.port}`
+    : `call \`${request.method} ${request.path}\``;
 }
 
 function unusedName(name: string, namespace: string, policies: readonly PolicyIr[]): string {

@@ -1,5 +1,5 @@
 import type { Step } from './change.ts';
-import { exactly, replaceRule } from './change-allow.ts';
+import { exactly, isCaller, replaceRule } from './change-allow.ts';
 import type { AlternativeIr, ConditionIr, Field, PolicyIr, RuleIr } from './ir.ts';
 import { ruleMatches } from './naive.ts';
 import type { Question } from './question.ts';
@@ -121,14 +121,6 @@ function excluding(alternative: AlternativeIr, except: ConditionIr | undefined):
   return alternative.map((condition, index) =>
     index === at ? { ...condition, patterns: [...condition.patterns, ...patterns] } : condition,
   );
-}
-
-function isCaller(pattern: ConditionIr['patterns'][number], question: Question): boolean {
-  const { id } = question.source;
-  if (pattern.kind === 'serviceAccount') {
-    return pattern.namespace === id?.namespace && pattern.account === id.serviceAccount;
-  }
-  return pattern.kind === 'exact' && pattern.value === id?.text;
 }
 
 function dropRule(policy: PolicyIr, index: number): PolicyIr {

@@ -52,7 +52,7 @@ test('without any policy, one for just this call is proposed', () => {
   assert.deepEqual(change([], request('web', 'GET /orders')), {
     kind: 'add_policy',
     sentence:
-      'add a policy that allows `spiffe://cluster.local/ns/default/sa/web` method `GET` and path `/orders`',
+      'add a policy that lets `spiffe://cluster.local/ns/default/sa/web` call `GET /orders`',
     policy: 'default/allow-web-to-orders',
     yaml: `apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
@@ -75,15 +75,27 @@ spec:
 `,
     diff: change([], request('web', 'GET /orders'))?.diff ?? '',
   });
+  const lines = change([], request('web', 'GET /orders'))?.diff?.split('\n') ?? [];
+  assert.equal(lines[0], '+apiVersion: security.istio.io/v1');
+  assert.ok(lines.every((line) => line.startsWith('+')));
 });
 
 test('a rule that lacks one value is extended by it', () => {
   const found = change([allowWeb], request('web', 'POST /orders'));
   assert.equal(found?.kind, 'extend_rule');
   assert.equal(found.policy, 'default/web');
-  assert.match(found.sentence, /^add method `POST` to rule 0 of `default\/web`/);
+  assert.equal(found.sentence, 'add method `POST` to rule 0 of `default/web`');
   assert.match(found.diff ?? '', /^-\s+methods: \["GET"\]\n\+\s+methods: \["GET", "POST"\]$/m);
   assert.match(found.yaml ?? '', /methods: \["GET", "POST"\]/);
+});
+
+test('extending a rule of several callers says whom else it lets', () => {
+  const shared = policy('s', 'ALLOW', [rule({ principal: [WEB, API] }, { method: ['GET'] })]);
+  const found = change([shared], request('web', 'POST /orders'));
+  assert.equal(
+    found?.sentence,
+    'add method `POST` to rule 0 of `default/s`, which allows it to all callers of that rule',
+  );
 });
 
 test('a rule that lacks two values is left alone and named', () => {
@@ -123,7 +135,7 @@ test('narrowing a DENY is followed by an ALLOW where that lacks too', () => {
   const deny = policy('d', 'DENY', [rule()]);
   const found = change([deny], request('web', 'GET /orders'));
   assert.equal(found?.kind, 'narrow_deny');
-  assert.match(found.sentence, /, and then add a policy that allows/);
+  assert.match(found.sentence, /, and then add a policy that lets/);
   assert.equal(found.yaml?.split('---\n').length, 2);
 });
 

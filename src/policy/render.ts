@@ -29,8 +29,8 @@ export function renderPolicy(policy: PolicyIr): string {
 
 /** What changed from one text to another: lines with ` `, `-` or `+` before them, three of context. */
 export function renderDiff(before: string, after: string): string {
-  const old = before.trimEnd().split('\n');
-  const now = after.trimEnd().split('\n');
+  const old = linesOf(before);
+  const now = linesOf(after);
   let start = 0;
   while (start < old.length && start < now.length && old[start] === now[start]) start++;
   let end = 0;
@@ -44,6 +44,10 @@ export function renderDiff(before: string, after: string): string {
     ...now.slice(start, now.length - end).map((line) => `+${line}`),
     ...after3.map((line) => ` ${line}`),
   ].join('\n');
+}
+
+function linesOf(text: string): readonly string[] {
+  return text === '' ? [] : text.trimEnd().split('\n');
 }
 
 const AUTHORED: Readonly<Record<Field, readonly [string, string]>> = {
