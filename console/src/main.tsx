@@ -13,6 +13,10 @@ import { applyTheme, rememberedTheme } from './shell/theme.ts';
 
 applyTheme(rememberedTheme());
 liveChannel.open();
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden) liveChannel.suspend();
+  else liveChannel.wake();
+});
 
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no element `root`');

@@ -54,7 +54,12 @@ export class LiveChannel {
     this.#source?.close();
     const source = new EventSource(EVENTS_PATH);
     this.#source = source;
-    source.onopen = () => this.#become('live');
+    source.onopen = () => {
+      const wasLost = this.#state.kind === 'lost';
+      this.#become('live');
+      // What was announced in between is gone: everyone looks anew.
+      if (wasLost) for (const topic of TOPICS) this.#announce(topic);
+    };
     source.onerror = () => {
       this.#become('lost');
       if (source.readyState !== EventSource.CLOSED) return;
@@ -81,6 +86,19 @@ export class LiveChannel {
     this.#become('connecting');
     this.open();
     for (const topic of TOPICS) this.#announce(topic);
+  }
+
+  /**
+   * Lets go of the connection while nobody looks. A browser has six connections to a server of
+   * HTTP/1.1, and a stream holds one: without this a few forgotten tabs would starve the one in use.
+   */
+  suspend(): void {
+    if (this.#state.kind === 'live' || this.#state.kind === 'connecting') this.close();
+  }
+
+  /** Goes on after {@link suspend}; a page that was paused stays so. */
+  wake(): void {
+    if (this.#state.kind === 'live' || this.#state.kind === 'connecting') this.resume();
   }
 
   /** The session is over: no more attempts until a new sign-in loads the page anew. */

@@ -15,7 +15,7 @@ export function SmallestChange(props: { change: Change | null | undefined }): Re
   return (
     <div className="change">
       <p>
-        <Words text={change.sentence} />
+        <Words text={capitalized(change.sentence)} />
       </p>
       {text !== '' && (
         <SourceView
@@ -33,4 +33,9 @@ export function SmallestChange(props: { change: Change | null | undefined }): Re
       )}
     </div>
   );
+}
+
+/** A proposal begins with what to do, never with a name, so it may begin like a sentence. */
+function capitalized(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }

@@ -4,6 +4,7 @@ import { fetchJson } from '../../api/fetch-json.ts';
 import type { Page } from '../../api/page.ts';
 import type { Answer } from '../../live/answer-cache.ts';
 import { liveChannel, useLiveState } from '../../live/use-live.ts';
+import { useVisible } from '../../live/use-visible.ts';
 import { mergeRecords } from './record-rows.ts';
 import { recordsPath, type TrafficFilter, watchPath } from './traffic-filter.ts';
 
@@ -35,14 +36,19 @@ const NOTHING: State = {
 export function useRecords(filter: TrafficFilter, held: boolean): RecordTail {
   const [state, setState] = useState<State>(NOTHING);
   const isPaused = useLiveState().kind === 'paused';
+  const isVisible = useVisible();
+  const listed = useRef<string>(undefined);
   const heldNow = useRef(held);
   const listPath = recordsPath(filter);
   const tailPath = watchPath(filter);
 
   useEffect(() => {
-    if (isPaused) return undefined;
+    if (isPaused || !isVisible) return undefined;
+    // Rows of another filter go at once; rows of this one stay while it is fetched anew.
+    if (listed.current !== listPath) setState(NOTHING);
+    listed.current = listPath;
     return follow({ listPath, tailPath, setState, isHeld: () => heldNow.current });
-  }, [listPath, tailPath, isPaused]);
+  }, [listPath, tailPath, isPaused, isVisible]);
 
   useEffect(() => {
     heldNow.current = held;
@@ -72,7 +78,6 @@ function follow(options: {
 }): () => void {
   const { setState } = options;
   let arrived: ListedRecord[] = [];
-  setState(NOTHING);
   const tail = new EventSource(options.tailPath);
   tail.addEventListener('record', (event: MessageEvent<string>) => {
     arrived.push(JSON.parse(event.data) as ListedRecord);
