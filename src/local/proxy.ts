@@ -134,7 +134,7 @@ async function serve(request: ProxyRequest, parts: Parts): Promise<RunningProxy>
       await proxy.drain(drainMs);
       await shipper.close();
       accessLog.close();
-      point.close();
+      await point.close();
       await admin.close();
       folder.release();
     },
