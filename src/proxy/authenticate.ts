@@ -1,6 +1,7 @@
 import { constants, hash } from 'node:crypto';
 import type { Socket } from 'node:net';
 import {
+  type ConnectionOptions,
   connect,
   createSecureContext,
   type SecureContext,
@@ -9,6 +10,7 @@ import {
 } from 'node:tls';
 import { bundlePem, type PeerSvid, verifyX509Svid, type WorkloadIdentity } from '#identity';
 import { fail, type Result } from '#lib';
+import { type ChunkSink, type LentRead, lentRead } from './sockets.ts';
 
 /** A peer that did not verify, by a code of `VerifyErrorCode`. */
 export type PeerError = { readonly code: string; readonly message: string };
@@ -48,15 +50,28 @@ export function acceptTls(raw: Socket, tls: TlsIdentity): TLSSocket {
   });
 }
 
-/** Starts the client's side; emits `secureConnect` when done. `serverName` goes into the hello. */
-export function connectTls(raw: Socket, tls: TlsIdentity, serverName: string): TLSSocket {
-  return connect({
-    socket: raw,
+/**
+ * Starts the client's side: emits `connect`, then `secureConnect`. `serverName` goes into the hello;
+ * with `reads`, received bytes go there and not into the stream.
+ */
+export function connectTls(
+  to: { readonly host: string; readonly port: number },
+  tls: TlsIdentity,
+  serverName: string,
+  reads: ChunkSink | undefined,
+): TLSSocket {
+  // `allowHalfOpen` and `onread` are documented for tls.connect; its types forgot them.
+  const options: ConnectionOptions & { readonly allowHalfOpen: true; onread?: LentRead } = {
+    host: to.host,
+    port: to.port,
     secureContext: tls.context,
     servername: serverName,
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,
-  });
+    allowHalfOpen: true,
+  };
+  if (reads !== undefined) options.onread = lentRead(reads);
+  return connect(options).setNoDelay(true);
 }
 
 /** Verifies the peer of a finished handshake against the bundles of now. */

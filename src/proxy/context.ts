@@ -1,5 +1,5 @@
 import type { Snapshot, Timeouts } from '#snapshot';
-import { createTraceIds, type TraceIds } from '#telemetry';
+import { type Counter, createTraceIds, type TraceIds } from '#telemetry';
 import { createTlsIdentity, type TlsIdentity } from './authenticate.ts';
 import type { Enforcement } from './authorize.ts';
 import { LiveConnections } from './live.ts';
@@ -14,6 +14,8 @@ export type ProxyContext = {
   readonly tls: () => TlsIdentity | undefined;
   readonly enforcement: () => Enforcement;
   readonly timeouts: () => Timeouts;
+  /** Counts a ruling; resolved once for each reason, since every request passes here. */
+  readonly countRuling: (verdict: 'allow' | 'deny', reason: string) => void;
   /** The proxy takes no further requests on open connections. */
   draining: boolean;
 };
@@ -29,6 +31,7 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
 /** Creates what the connections of a proxy share. */
 export function createContext(options: ProxyOptions): ProxyContext {
   let tls: TlsIdentity | undefined;
+  const rulings = new Map<string, Counter>();
   return {
     options,
     live: new LiveConnections(),
@@ -47,6 +50,14 @@ export function createContext(options: ProxyOptions): ProxyContext {
       heardAt: options.heardAt?.(),
     }),
     timeouts: () => options.snapshots.current()?.timeouts ?? DEFAULT_TIMEOUTS,
+    countRuling(verdict, reason) {
+      let counter = rulings.get(reason);
+      if (counter === undefined) {
+        counter = options.metrics.decision(verdict, reason);
+        rulings.set(reason, counter);
+      }
+      counter.value++;
+    },
     draining: false,
   };
 }

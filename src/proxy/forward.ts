@@ -2,8 +2,9 @@ import type { Socket } from 'node:net';
 import { FIELD, fieldSet, HOP_AND_SIDECAR, type RequestHead, serializeRequest } from '#protocol';
 import { parseTraceparent } from '#telemetry';
 import type { Permit } from './authorize.ts';
+import type { Connector } from './connector.ts';
 import type { ProxyContext } from './context.ts';
-import type { Connector, HttpConnection } from './http-connection.ts';
+import type { HttpConnection } from './http-connection.ts';
 
 /** What the forwarded head says besides what the caller said. */
 export type ForwardOptions = {

@@ -12,11 +12,18 @@ import {
   serializeResponse,
 } from '#protocol';
 import { createRecordedCall, type RecordedCall } from '#telemetry';
+import type { Connector } from './connector.ts';
 import type { ProxyContext } from './context.ts';
 import type { Live } from './live.ts';
 import { type CallFacts, recordCall, resetRecord } from './record.ts';
 import { type Failure, serializeFailure, statusOf } from './respond.ts';
-import type { AnswerSink, BodyPart, UpstreamConnection } from './upstream-connection.ts';
+import {
+  type AnswerSink,
+  type BodyPart,
+  copyPart,
+  encodeChunk,
+  type UpstreamConnection,
+} from './upstream-connection.ts';
 
 /** What differs between the two directions. */
 export type HttpDirection = {
@@ -27,22 +34,9 @@ export type HttpDirection = {
   readonly mayGoOn: (call: HttpConnection) => boolean;
 };
 
-/** How a call finds the connection that answers it. */
-export type Connector = {
-  /** A connection at hand, or undefined. */
-  readonly take: () => UpstreamConnection | undefined;
-  /** Opens one; calls back once. */
-  readonly dial: (done: (outcome: DialOutcome) => void) => void;
-};
-
-/** What became of an attempt to reach a server. */
-export type DialOutcome =
-  | { readonly kind: 'connected'; readonly connection: UpstreamConnection }
-  | { readonly kind: 'failed'; readonly failure: Failure };
-
 const PHASE = { head: 0, body: 1, response: 2, closing: 3 } as const;
 const LINGER_MS = 2_000;
-const TEXT_ONLY = /\bjson\b/;
+const JSON_NAMED = /\bjson\b/;
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
 const FROM_APPLICATION = HOP_AND_SIDECAR;
 // The peer's sidecar has stripped what its application said, so what remains is its own word.
@@ -73,6 +67,7 @@ export class HttpConnection implements Live, AnswerSink {
   #connector: Connector | undefined;
   #startedAt = 0;
   #call = 0;
+  #acceptsJson: boolean | undefined;
   #answering = false;
   #closeAfter = false;
   #rechunking = false;
@@ -91,6 +86,7 @@ export class HttpConnection implements Live, AnswerSink {
     const socket = this.#socket;
     this.#awaitRequest();
     this.#context.live.add(this);
+    this.#countOpen(1);
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('end', () => this.#onEnd());
     socket.on('drain', () => this.upstream?.resume());
@@ -122,7 +118,7 @@ export class HttpConnection implements Live, AnswerSink {
     // Too late for words once an answer has begun.
     if (this.#answering) return this.destroy();
     const close = !this.#mayKeep(this.head?.keepAlive ?? false);
-    const json = TEXT_ONLY.test(this.head?.fields.valueOf(FIELD.ACCEPT) ?? '');
+    const json = this.#acceptsJson ?? acceptsJson(this.head);
     const headOnly = this.record.method === 'HEAD';
     this.#socket.write(serializeFailure(failure, { json, headOnly, close }));
     this.#finish(close);
@@ -133,6 +129,8 @@ export class HttpConnection implements Live, AnswerSink {
     const retriable = this.requestComplete && this.#part.end === this.#part.start;
     this.#message = retriable && IDEMPOTENT.has(this.method) ? message : undefined;
     this.#connector = connector;
+    // From here on the bytes of the head are not ours any more.
+    this.#acceptsJson = acceptsJson(this.head);
     const idle = connector.take();
     if (idle !== undefined) this.#attach(idle, message);
     else this.#dial(message);
@@ -267,6 +265,7 @@ export class HttpConnection implements Live, AnswerSink {
     this.head = head;
     this.#part = part;
     this.#answering = false;
+    this.#acceptsJson = undefined;
     this.#phase = part.last ? PHASE.response : PHASE.body;
     const { responseMs, idleMs } = this.#context.timeouts();
     this.#expectIn(part.last ? responseMs : idleMs);
@@ -276,7 +275,24 @@ export class HttpConnection implements Live, AnswerSink {
     // would break in it later, so it is told now.
     else if (head.upgrade === 'other')
       this.respond({ kind: 'bad_request', detail: 'upgrade_refused' });
-    else this.#direction.serve(this, head);
+    else {
+      this.#direction.serve(this, head);
+      if (this.head === head && this.upstream === undefined) this.#awaitUpstream(head);
+    }
+  }
+
+  /** The call goes on in a later event: what it still needs of the chunk is copied, no more is read. */
+  #awaitUpstream(head: RequestHead): void {
+    if (this.#phase === PHASE.body) this.#socket.pause();
+    if (this.#connector !== undefined) return;
+    head.fields.detach();
+    const { chunk, start, end, last } = this.#part;
+    this.#part = {
+      chunk: Buffer.from(chunk.subarray(start, end)),
+      start: 0,
+      end: end - start,
+      last,
+    };
   }
 
   #takeBody(chunk: Buffer, start: number): number {
@@ -292,15 +308,13 @@ export class HttpConnection implements Live, AnswerSink {
     const { responseMs, idleMs } = this.#context.timeouts();
     if (this.#body.complete) this.#phase = PHASE.response;
     this.#expectIn(this.#body.complete ? responseMs : idleMs);
-    const bytes = chunk.subarray(start, end);
+    const bytes = copyPart({ chunk, start, end, last: this.#body.complete });
     if (this.upstream?.write(bytes) === false && !this.#body.complete) this.#socket.pause();
     return end;
   }
 
   #dial(message: Buffer): void {
     const call = this.#call;
-    // Nothing more is read than fits in the first chunk until there is somebody to send it to.
-    if (this.#phase === PHASE.body) this.#socket.pause();
     this.#connector?.dial((outcome) => {
       // The call may have ended, and another one begun, while the connection was being made.
       if (call !== this.#call || this.#gone) {
@@ -359,6 +373,7 @@ export class HttpConnection implements Live, AnswerSink {
     this.record.path = null;
     this.head = undefined;
     this.#answering = false;
+    this.#acceptsJson = false;
     this.respond(failure);
   }
 
@@ -373,12 +388,16 @@ export class HttpConnection implements Live, AnswerSink {
     this.deadlineAt = this.#context.live.now + ms;
   }
 
+  #countOpen(change: 1 | -1): void {
+    this.#context.options.metrics.connections(this.#direction.side, 'http').value += change;
+  }
+
   #mayKeep(keepAlive: boolean): boolean {
     return keepAlive && this.requestComplete && !this.#context.draining;
   }
 
   #hold(rest: Buffer): void {
-    this.#held = this.#held === undefined ? rest : Buffer.concat([this.#held, rest]);
+    this.#held = Buffer.concat(this.#held === undefined ? [rest] : [this.#held, rest]);
     this.#socket.pause();
   }
 
@@ -386,20 +405,10 @@ export class HttpConnection implements Live, AnswerSink {
     if (!this.#socket.write(bytes)) this.upstream?.pause();
   }
 
-  #writeBody({ chunk, start, end, last }: BodyPart): void {
-    this.record.bytesOut += end - start;
-    if (!this.#rechunking) {
-      if (end > start)
-        this.#write(start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end));
-      return;
-    }
-    const size = end > start ? `${(end - start).toString(16)}\r\n` : '';
-    const after = `${size === '' ? '' : '\r\n'}${last ? '0\r\n\r\n' : ''}`;
-    if (size !== '' || last) {
-      this.#write(
-        Buffer.concat([Buffer.from(size), chunk.subarray(start, end), Buffer.from(after)]),
-      );
-    }
+  #writeBody(part: BodyPart): void {
+    this.record.bytesOut += part.end - part.start;
+    const bytes = this.#rechunking ? encodeChunk(part) : copyPart(part);
+    if (bytes.length > 0) this.#write(bytes);
   }
 
   // What the server's sidecar said is worth a line in ours: it carries the id to explain.
@@ -441,6 +450,7 @@ export class HttpConnection implements Live, AnswerSink {
     if (this.#gone) return;
     this.#gone = true;
     this.#context.live.remove(this);
+    this.#countOpen(-1);
     this.#held = undefined;
     const { upstream } = this;
     this.upstream = undefined;
@@ -452,6 +462,10 @@ export class HttpConnection implements Live, AnswerSink {
     this.head = undefined;
     this.#call++;
   }
+}
+
+function acceptsJson(head: RequestHead | undefined): boolean {
+  return JSON_NAMED.test(head?.fields.valueOf(FIELD.ACCEPT) ?? '');
 }
 
 const EMPTY: Buffer = Buffer.alloc(0);

@@ -3,13 +3,15 @@ import type { TLSSocket } from 'node:tls';
 import type { Question } from '#policy';
 import type { RequestHead } from '#protocol';
 import type { InboundPort } from '#snapshot';
+import { EVENT, type RecordedCall } from '#telemetry';
 import { acceptTls, forwardedClientCert, verifyPeer } from './authenticate.ts';
 import { authorize, type Caller, type Ruling, whyUnable } from './authorize.ts';
+import type { Connector } from './connector.ts';
 import type { ProxyContext } from './context.ts';
 import { detect, plaintextAllowed } from './detect.ts';
 import { dialTcp } from './dial.ts';
 import { continueTrace, forwardRequest } from './forward.ts';
-import { type Connector, HttpConnection, type HttpDirection } from './http-connection.ts';
+import { HttpConnection, type HttpDirection } from './http-connection.ts';
 import { watchNewcomer } from './listen.ts';
 import type { ConnectionPool } from './pool.ts';
 import { type CallFacts, describeConnection, ownParty, recordDecision } from './record.ts';
@@ -51,7 +53,7 @@ function authenticate(raw: Socket, context: ProxyContext, done: (arrival: Arriva
   if (tls === undefined) return refuseRaw(context, raw, 'no_identity');
   const ip = addressOf(raw);
   const socket = acceptTls(raw, tls);
-  const { metrics, identity, clock } = context.options;
+  const { metrics, identity, clock, log } = context.options;
   let settled = false;
   const fail = (): void => {
     if (settled) return;
@@ -68,6 +70,10 @@ function authenticate(raw: Socket, context: ProxyContext, done: (arrival: Arriva
     settled = true;
     const peer = verifyPeer(socket, identity.current() ?? tls.identity, clock());
     metrics.handshake(peer.ok ? 'ok' : peer.error.code, 'inbound').value++;
+    if (!peer.ok) {
+      const { code, message } = peer.error;
+      log.warn(EVENT.connectionRefused, { side: 'inbound', ip, code, message });
+    }
     const caller: Caller = peer.ok
       ? { kind: 'verified', svid: peer.value }
       : { kind: 'unverified', code: peer.error.code };
@@ -138,11 +144,7 @@ class InboundCalls implements HttpDirection {
   // authorize → route → forward; the connection records the call when it is over.
   serve(call: HttpConnection, head: RequestHead): void {
     const ruling = this.#judge(head);
-    recordDecision(
-      call.record,
-      ruling.kind === 'permit' ? ruling.permit.decision : ruling.decision,
-      this.#context.options.snapshots.current(),
-    );
+    this.#note(ruling, call.record);
     const trace = continueTrace(this.#context, call, head);
     if (ruling.kind === 'refuse') return call.respond(ruling.failure);
     if (this.#connector === undefined) {
@@ -162,21 +164,18 @@ class InboundCalls implements HttpDirection {
   serveTcp(): void {
     const { socket } = this.#arrival;
     const context = this.#context;
-    const session = new TcpSession(
-      socket,
-      context,
-      this.#facts,
-      () => this.#judge(undefined).kind === 'permit',
-    );
+    const session = new TcpSession(socket, context, this.#facts, {
+      side: this.side,
+      mayGoOn: () => this.#judge(undefined).kind === 'permit',
+    });
     const ruling = this.#judge(undefined);
-    const decision = ruling.kind === 'permit' ? ruling.permit.decision : ruling.decision;
-    recordDecision(session.record, decision, context.options.snapshots.current());
+    this.#note(ruling, session.record);
     if (ruling.kind === 'refuse') return session.refuse(ruling.failure);
     const port = this.#applicationPort;
     if (port === undefined) {
       return session.refuse({ kind: 'upstream_connect_failed', detail: 'no_application_port' });
     }
-    dialTcp({ host: '127.0.0.1', port }, context.timeouts().connectMs, (dialed) => {
+    dialTcp({ host: '127.0.0.1', port }, { timeoutMs: context.timeouts().connectMs }, (dialed) => {
       if (dialed.kind === 'connected') session.join(ruling.permit, dialed.socket);
       else session.refuse(dialed.failure);
     });
@@ -199,6 +198,14 @@ class InboundCalls implements HttpDirection {
       nowMs,
     };
     return authorize(enforcement, this.#caller, question, () => this.#denialId());
+  }
+
+  #note(ruling: Ruling, record: RecordedCall): void {
+    const permitted = ruling.kind === 'permit';
+    const decision = permitted ? ruling.permit.decision : ruling.decision;
+    const reason = decision?.reason ?? (permitted ? 'allowed' : ruling.failure.kind);
+    this.#context.countRuling(permitted ? 'allow' : 'deny', reason);
+    recordDecision(record, decision, this.#context.options.snapshots.current());
   }
 
   #verifyAgain(): void {

@@ -130,9 +130,12 @@ export class OutboundCalls implements HttpDirection {
     const { service, port } = route;
     const peer: { id: string | undefined } = { id: undefined };
     const facts = new ServiceConnector(context, this.#pool, route);
-    const session = new TcpSession(socket, context, facts.unreached, () => {
-      const now = context.options.snapshots.current()?.upstreams.get(service.fqdn);
-      return now === undefined || peer.id === undefined || now.identities.has(peer.id);
+    const session = new TcpSession(socket, context, facts.unreached, {
+      side: this.side,
+      mayGoOn: () => {
+        const now = context.options.snapshots.current()?.upstreams.get(service.fqdn);
+        return now === undefined || peer.id === undefined || now.identities.has(peer.id);
+      },
     });
     const ruling = authorizeOutgoing(context.enforcement());
     recordDecision(session.record, undefined, context.options.snapshots.current());

@@ -2,12 +2,13 @@ import type { TLSSocket } from 'node:tls';
 import type { PeerSvid } from '#identity';
 import type { InboundPort, Snapshot, UpstreamPort, UpstreamService } from '#snapshot';
 import { findUpstream } from '#snapshot';
+import type { Connector, DialOutcome } from './connector.ts';
 import { ownFqdn, type ProxyContext } from './context.ts';
 import { dialService, dialTcp } from './dial.ts';
-import type { Connector, DialOutcome } from './http-connection.ts';
 import type { Endpoint } from './options.ts';
 import type { ConnectionPool } from './pool.ts';
 import { type CallFacts, describeConnection, ownParty } from './record.ts';
+import type { ChunkSink } from './sockets.ts';
 import { UpstreamConnection } from './upstream-connection.ts';
 
 /** Attempts to connect, each to another endpoint; nothing of the request has been sent by then. */
@@ -41,11 +42,13 @@ export function applicationConnector(
   return {
     take: () => pool.take(key),
     dial(done) {
-      dialTcp({ host: '127.0.0.1', port }, context.timeouts().connectMs, (dialed) => {
+      const reads: ChunkSink = { onChunk: () => undefined };
+      const { connectMs } = context.timeouts();
+      dialTcp({ host: '127.0.0.1', port }, { timeoutMs: connectMs, reads }, (dialed) => {
         if (dialed.kind === 'failed') return done(dialed);
         const connection = pool.adopt(
           key,
-          (events) => new UpstreamConnection(dialed.socket, events),
+          (events) => new UpstreamConnection({ socket: dialed.socket, reads }, events),
         );
         done({ kind: 'connected', connection });
       });
@@ -162,12 +165,13 @@ export class ServiceConnector implements Connector {
 
   #attempt(endpoint: Endpoint, attempt: number, done: (outcome: DialOutcome) => void): void {
     const { service, port } = this.route;
-    dialService(this.#context, { service, port: port.port, endpoint }, (dialed) => {
+    const reads: ChunkSink = { onChunk: () => undefined };
+    dialService(this.#context, { service, port: port.port, endpoint, reads }, (dialed) => {
       if (dialed.kind === 'connected') {
         const peer = { id: dialed.peer.id.text, facts: this.describe(dialed) };
         const connection = this.#pool.adopt(
           this.#keyOf(endpoint),
-          (events) => new UpstreamConnection(dialed.socket, events, peer),
+          (events) => new UpstreamConnection({ socket: dialed.socket, reads }, events, peer),
         );
         return done({ kind: 'connected', connection });
       }

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { createRecordedCall, type RecordedCall } from '#telemetry';
+import { type Counter, createRecordedCall, type RecordedCall } from '#telemetry';
 import type { Permit } from './authorize.ts';
 import type { ProxyContext } from './context.ts';
 import { forwardConnection } from './forward.ts';
@@ -15,19 +15,26 @@ export class TcpSession implements Live {
   readonly #caller: Socket;
   readonly #context: ProxyContext;
   readonly #mayGoOn: () => boolean;
+  readonly #open: Counter;
   readonly #startedAt = performance.now();
   #server: Socket | undefined;
   #done = false;
 
   /** Registers the connection; nothing of it is read before `join`. */
-  constructor(caller: Socket, context: ProxyContext, facts: CallFacts, mayGoOn: () => boolean) {
+  constructor(
+    caller: Socket,
+    context: ProxyContext,
+    facts: CallFacts,
+    { side, mayGoOn }: { readonly side: 'inbound' | 'outbound'; readonly mayGoOn: () => boolean },
+  ) {
+    this.#open = context.options.metrics.connections(side, 'tcp');
+    this.#open.value++;
     this.#caller = caller;
     this.#context = context;
     this.#mayGoOn = mayGoOn;
     this.facts = facts;
     this.record = createRecordedCall(facts.recorded);
     this.record.startedAt = context.options.clock();
-    facts.edge.opened++;
     context.live.add(this);
     caller.on('error', () => {
       // Told by `close`, which always follows.
@@ -46,6 +53,7 @@ export class TcpSession implements Live {
       return;
     }
     this.#server = server;
+    this.facts.edge.opened++;
     server.on('error', () => {
       // Told by `close`, which always follows.
     });
@@ -104,7 +112,10 @@ export class TcpSession implements Live {
     if (this.#done) return;
     this.#done = true;
     this.#context.live.remove(this);
+    // A session that reached no server was opened and closed in one.
+    if (this.#server === undefined) this.facts.edge.opened++;
     this.facts.edge.closed++;
+    this.#open.value--;
     const { record } = this;
     record.durationUs = Math.round((performance.now() - this.#startedAt) * 1000);
     recordCall(this.#context.options, this.facts, record);

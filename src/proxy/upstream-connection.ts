@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { BodyReader, createResponseReader, type ResponseHead } from '#protocol';
 import type { CallFacts } from './record.ts';
+import type { ChunkSink } from './sockets.ts';
 
 /** The exchange that an upstream connection is answering. Bytes handed over are not kept. */
 export type AnswerSink = {
@@ -31,6 +32,22 @@ export type UpstreamEvents = {
 
 const NOTHING = Buffer.alloc(0);
 
+/** The bytes of a part in a buffer of their own: parts are only lent. */
+export function copyPart({ chunk, start, end }: BodyPart): Buffer {
+  return Buffer.from(chunk.subarray(start, end));
+}
+
+/** The part as a chunk (RFC 9112 section 7.1), with the last chunk behind it where it ends the body. */
+export function encodeChunk(part: BodyPart): Buffer {
+  const length = part.end - part.start;
+  const end = Buffer.from(part.last ? '0\r\n\r\n' : '');
+  if (length === 0) return end;
+  const size = Buffer.from(`${length.toString(16)}\r\n`);
+  return Buffer.concat([size, copyPart(part), CRLF, end]);
+}
+
+const CRLF = Buffer.from('\r\n');
+
 /** One HTTP/1.1 connection to a server: answers one exchange at a time, strictly read. */
 export class UpstreamConnection {
   /** SPIFFE ID and serial of a verified server; undefined for the own application. */
@@ -50,8 +67,9 @@ export class UpstreamConnection {
   #touched = false;
   #reusable = true;
 
+  /** `reads` is what `socket` was opened with. */
   constructor(
-    socket: Socket,
+    { socket, reads }: { readonly socket: Socket; readonly reads: ChunkSink },
     events: UpstreamEvents,
     peer?: { readonly id: string; readonly facts: CallFacts },
   ) {
@@ -59,7 +77,7 @@ export class UpstreamConnection {
     this.#events = events;
     this.peerId = peer?.id;
     this.facts = peer?.facts;
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    reads.onChunk = (chunk) => this.#onData(chunk);
     socket.on('end', () => this.#onEnd());
     socket.on('drain', () => this.#sink?.onUpstreamDrain());
     socket.on('error', () => {

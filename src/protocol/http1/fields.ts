@@ -98,6 +98,13 @@ export class Fields {
     }
   }
 
+  /** Copies the head out of the bytes it was read from, which may then be used for something else. */
+  detach(): void {
+    this.bytes = Buffer.from(this.bytes.subarray(this.lineStart, this.fieldsEnd));
+    this.fieldsEnd -= this.lineStart;
+    this.shift(this.lineStart);
+  }
+
   /** The code of field `index`. */
   code(index: number): number {
     return this.#table[index * STRIDE + CODE] as number;
