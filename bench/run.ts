@@ -1,0 +1,22 @@
+// `npm run bench [-- NAME…]`: runs bench/NAME.ts, or all. Each prints its table and, last, one line with its result.
+type Benchmark = () => Promise<void>;
+
+const BENCHMARKS: Readonly<Record<string, () => Promise<{ readonly default: Benchmark }>>> = {
+  decide: () => import('./decide.ts'),
+  sidecar: () => import('./sidecar.ts'),
+  propagate: () => import('./propagate.ts'),
+  start: () => import('./start.ts'),
+};
+
+const names = process.argv.slice(2);
+const unknown = names.filter((name) => BENCHMARKS[name] === undefined);
+if (unknown.length > 0) {
+  console.error(`there is no benchmark ${unknown.map((name) => `\`${name}\``).join(', ')}`);
+  console.error(`  help: name some of ${Object.keys(BENCHMARKS).join(', ')}, or none for all`);
+  process.exit(2);
+}
+
+for (const name of names.length > 0 ? names : Object.keys(BENCHMARKS)) {
+  const { default: run } = (await BENCHMARKS[name]?.()) ?? {};
+  await run?.();
+}
