@@ -192,17 +192,20 @@ function subscribe(of: {
   });
   const subscription: Subscription = createSubscription({
     open: () => ({ stream: agent.bidi(Distribution.method.subscribe), close: () => {} }),
-    hello: () => ({
-      node,
-      kind: 'proxy',
-      spiffeId: workload.id.text,
-      namespaces: namespacesOf(options),
-      known: swap.held(),
-      endpoints: announced.current().announcements.map((each) => ({ ...each })),
-      softwareVersion,
-      metricsUrl: announced.current().metricsUrl,
-      trustRootVersion: BigInt(swap.current().trustRoot.version),
-    }),
+    hello() {
+      swap.forgetRefusals();
+      return {
+        node,
+        kind: 'proxy',
+        spiffeId: workload.id.text,
+        namespaces: namespacesOf(options),
+        known: swap.held(),
+        endpoints: announced.current().announcements.map((each) => ({ ...each })),
+        softwareVersion,
+        metricsUrl: announced.current().metricsUrl,
+        trustRootVersion: BigInt(swap.current().trustRoot.version),
+      };
+    },
     ack() {
       const read = readiness.current();
       return acknowledgement({ swap, identity: identity.current(), readiness: read() });
