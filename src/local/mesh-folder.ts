@@ -85,6 +85,8 @@ function releaseAll(locks: readonly ProcessLock[]): void {
   for (const lock of locks) lock.release();
 }
 
+const NOT_WRITABLE = new Set(['EACCES', 'EROFS', 'EPERM', 'ENOTDIR', 'ENOENT']);
+
 function asStartError(error: unknown, folder: DataFolder): Error {
   const { code } = error as NodeJS.ErrnoException;
   if (error instanceof StartError || code === undefined) return error as Error;
@@ -93,7 +95,7 @@ function asStartError(error: unknown, folder: DataFolder): Error {
       `the disk of \`${folder.root}\` is full`,
       'free some space and start again: nothing was lost',
     );
-  if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM') {
+  if (NOT_WRITABLE.has(code)) {
     return new StartError(
       `cannot write to the data folder \`${folder.root}\`: ${code}`,
       'name a folder you may write to with --data',
