@@ -38,7 +38,7 @@ export function randomQuestion(random: Random): Question {
     source: { id, ip: pick(random, ADDRESSES) },
     connection: {
       tls: id !== undefined,
-      sni: random() < 0.5 ? undefined : pick(random, VALUES.sni),
+      sni: random() < 0.5 ? undefined : pick(random, SERVER_NAMES),
     },
     request:
       random() < 0.25
@@ -54,6 +54,7 @@ export function randomQuestion(random: Random): Question {
 }
 
 const PATHS = [
+  '',
   '/',
   '/a',
   '/a/',
@@ -68,7 +69,19 @@ const PATHS = [
   '/ab',
 ];
 
-const ADDRESSES = ['10.0.0.1', '10.0.255.9', '192.0.2.7', '::ffff:10.0.0.1', '2001:db8::7', '::1'];
+const ADDRESSES = [
+  '10.0.0.1',
+  '10.0.255.9',
+  '10.16.0.1',
+  '192.0.2.7',
+  '::ffff:10.0.0.1',
+  '2001:db8::7',
+  '2001:db8:4000::7',
+  '2001:db8:8000::7',
+  '::1',
+];
+
+const SERVER_NAMES = ['orders', 'outbound.x', 'orders.default.svc', ''];
 
 const IDS: readonly SpiffeId[] = [
   'td/ns/web/sa/front',
@@ -103,7 +116,17 @@ const VALUES: Readonly<Record<Field, readonly string[]>> = {
   ],
   namespace: ['web', 'shop', '*', 'w*', '*nt', 's*p', '*e*', 'a/ns/web', 'sa', '', 'web/*/sa'],
   serviceAccount: ['front', 'shop/front', 'web/front', 'shop/orders', 'web/x', 'sa/sa', 'a/x'],
-  ip: ['10.0.0.1', '10.0.0.0/16', '0.0.0.0/0', '2001:db8::/32', '::/0', '192.0.2.0/25', '::1'],
+  ip: [
+    '10.0.0.1',
+    '10.0.0.0/16',
+    '0.0.0.0/0',
+    '2001:db8::/32',
+    '::/0',
+    '192.0.2.0/25',
+    '::1',
+    '10.0.0.0/12',
+    '2001:db8::/33',
+  ],
   method: ['GET', 'POST', 'P*', '*T', '*', 'get'],
   host: ['ORDERS', 'orders.*', '*.com', '*:8080', '*', 'a.b', '*.Default'],
   path: [
@@ -130,7 +153,8 @@ const SOURCE_FIELDS: readonly Field[] = ['principal', 'namespace', 'serviceAccou
 const OPERATION_FIELDS: readonly Field[] = ['method', 'host', 'path', 'port'];
 
 function randomRule(random: Random): RuleIr {
-  const many = random() < 0.02 ? 9 : 3;
+  // Now and then more combinations than the compiler lays out one by one.
+  const many = random() < 0.03 ? 14 : 3;
   return {
     sources: Array.from({ length: below(random, many) }, () =>
       randomAlternative(random, SOURCE_FIELDS),
