@@ -1,6 +1,6 @@
 import { chmodSync, lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fail, ok, type Result } from '#lib';
 
 /** A path that is being prepared for a Unix socket. */
@@ -32,7 +32,7 @@ export async function prepareSocket(
   }
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   if (await isAnswered(path)) return fail(`another agent answers on \`${path}\``);
-  const existing = statusOf(path);
+  const existing = statOf(path);
   if (existing !== undefined && !existing.isSocket()) {
     return fail(`\`${path}\` exists and is not a socket`);
   }
@@ -42,13 +42,14 @@ export async function prepareSocket(
     path: temporary,
     publish() {
       chmodSync(temporary, mode);
+      // Others must be able to walk through the folder; its files stay private by their own modes.
+      if ((mode & 0o006) !== 0) chmodSync(folder, (statOf(folder)?.mode ?? 0o700) | 0o011);
       renameSync(temporary, path);
-      published = statusOf(path)?.ino;
+      published = statOf(path)?.ino;
     },
     remove() {
       // SECURITY: only our own: a successor may have put its socket there already.
-      if (published !== undefined && statusOf(path)?.ino === published)
-        rmSync(path, { force: true });
+      if (published !== undefined && statOf(path)?.ino === published) rmSync(path, { force: true });
     },
   });
 }
@@ -65,11 +66,6 @@ function isAnswered(path: string): Promise<boolean> {
   });
 }
 
-function statusOf(path: string) {
+function statOf(path: string) {
   return lstatSync(path, { throwIfNoEntry: false });
-}
-
-/** The file's name, for messages. */
-export function socketName(path: string): string {
-  return basename(path);
 }

@@ -124,6 +124,7 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
   const svids = createSvidSource({ ...common, agent: identity, registrations });
   const parts = { spiffeId, scheduler, folder, identity, swap: swap.value, control, svids };
   const subscription = subscribe({ options, parts, random });
+  identity.onChange(() => subscription.wake());
   return ok({
     ...parts,
     subscription,

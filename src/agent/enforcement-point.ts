@@ -7,6 +7,7 @@ import type { Log, Readiness } from '#telemetry';
 import { createGrpcClient, Distribution } from '#wire';
 import { acknowledgement } from './acknowledge.ts';
 import { type CompiledWorkload, compilePolicy } from './compile.ts';
+import { openContactFile } from './contact-file.ts';
 import { openEndpointTable, type ServiceEndpoint } from './endpoint-table.ts';
 import { createLookups, type Lookups } from './lookups.ts';
 import { openPolicyFiles } from './policy-files.ts';
@@ -69,7 +70,7 @@ export type EnforcementPoint = {
   /** Sends an acknowledgement now, e.g. since readiness changed. */
   readonly acknowledge: () => void;
   readonly isConnected: () => boolean;
-  /** Milliseconds since the control plane gave a sign of life; undefined if it never did. */
+  /** Milliseconds since the control plane gave a sign of life, over restarts; undefined if it never did. */
   readonly stalenessMs: () => number | undefined;
   /** Says goodbye, so that nobody is sent here any more; resolves within half a second. */
   readonly close: () => Promise<void>;
@@ -180,6 +181,7 @@ function subscribe(of: {
   const { options, identity, node, random, scheduler } = of;
   const { folder, swap, workload } = of.parts;
   const { announcements = [], clock, log, metricsUrl = '', softwareVersion = '' } = options;
+  const contact = openContactFile(folder, clock(), log);
   const endpoints = openEndpointTable(folder);
   const announced = createCell({ announcements, metricsUrl });
   const readiness = createCell((): Readiness => ({ ready: false, reason: 'starting' }));
@@ -222,6 +224,8 @@ function subscribe(of: {
     },
     // The agent is on this host: asking it often is cheap, and its restart should not be felt.
     maxRetryMs: 2_000,
+    onContact: contact.note,
+    lastContactAt: contact.lastContactAt,
     clock,
     random,
     scheduler,

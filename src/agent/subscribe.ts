@@ -25,6 +25,10 @@ export type SubscriptionOptions = {
   readonly lookups: () => readonly MessageInitShape<typeof LookupSchema>[];
   /** Called with one message after the other; the next waits until the promise resolves. */
   readonly onMessage: (response: SubscribeResponse) => Promise<void>;
+  /** Told about each sign of life, in Unix milliseconds. */
+  readonly onContact?: (atMs: number) => void;
+  /** When the last sign of life of an earlier run was. */
+  readonly lastContactAt?: number | undefined;
   /** The longest back-off. */
   readonly maxRetryMs: number;
   readonly clock: () => number;
@@ -42,6 +46,8 @@ export type Subscription = {
   readonly lookup: (lookup: MessageInitShape<typeof LookupSchema>) => void;
   /** Says Hello anew, with what changed in it. */
   readonly restart: () => void;
+  /** Tries now if it waits for the next attempt: what was missing has come. */
+  readonly wake: () => void;
   /** Says goodbye; resolves when the other side heard it, or after half a second. */
   readonly close: () => Promise<void>;
 };
@@ -69,6 +75,7 @@ class StandingSubscription implements Subscription {
 
   constructor(options: SubscriptionOptions) {
     this.#options = options;
+    this.#lastContactAt = options.lastContactAt;
     this.#backoff = createBackoff({ minMs: 100, maxMs: options.maxRetryMs }, options.random);
     this.#after(0, () => this.#connect());
   }
@@ -78,7 +85,7 @@ class StandingSubscription implements Subscription {
   }
 
   lastContactAt(): number | undefined {
-    if (this.#isConnected) this.#lastContactAt = this.#options.clock();
+    if (this.#isConnected) this.#contact();
     return this.#lastContactAt;
   }
 
@@ -92,6 +99,12 @@ class StandingSubscription implements Subscription {
 
   restart(): void {
     if (this.#isClosed || this.#call === undefined) return;
+    this.#drop();
+    this.#after(0, () => this.#connect());
+  }
+
+  wake(): void {
+    if (this.#isClosed || this.#call !== undefined) return;
     this.#drop();
     this.#after(0, () => this.#connect());
   }
@@ -154,14 +167,14 @@ class StandingSubscription implements Subscription {
   #connected(): void {
     if (this.#isConnected) return;
     this.#isConnected = true;
-    this.#lastContactAt = this.#options.clock();
+    this.#contact();
     this.#backoff.reset();
     this.#options.log.info(EVENT.configurationConnected);
   }
 
   #received(call: Call, response: SubscribeResponse): void {
     this.#connected();
-    this.#lastContactAt = this.#options.clock();
+    this.#contact();
     // Back-pressure: what is not yet verified and on disk is not read on.
     call.stream.pause();
     this.#options
@@ -172,8 +185,14 @@ class StandingSubscription implements Subscription {
       });
   }
 
+  #contact(): void {
+    this.#lastContactAt = this.#options.clock();
+    this.#options.onContact?.(this.#lastContactAt);
+  }
+
   #ackLater(): void {
     this.#after(ACK_EVERY_MS, () => {
+      this.lastContactAt();
       this.acknowledge();
       this.#ackLater();
     });
