@@ -164,6 +164,7 @@ async function serveGrpc(
     peer,
     records,
     map,
+    clock,
     log,
     onStored: core.onRecords,
     onCounted: core.onTraffic,

@@ -38,7 +38,10 @@ function incoming(seq: number, over: Partial<AccessRecord> = {}) {
 
 test('records beyond the bounds are forgotten, the oldest first', () => {
   const records = open({ maxRecords: 10, maxAgeMs: HOUR_MS });
-  records.add(Array.from({ length: 25 }, (_, i) => incoming(i)));
+  records.add(
+    Array.from({ length: 25 }, (_, i) => incoming(i)),
+    NOW,
+  );
   assert.deepEqual(records.prune(NOW), { ok: true, value: 15 });
   const left = records.list({}, { limit: 100 }).map((record) => record.seq);
   assert.deepEqual(left, [24, 23, 22, 21, 20, 19, 18, 17, 16, 15]);
@@ -50,13 +53,16 @@ test('records beyond the bounds are forgotten, the oldest first', () => {
 test('denials that are alike are one group with a sample', () => {
   const records = open({ maxRecords: 100, maxAgeMs: HOUR_MS });
   const later = new Date(NOW + 5_000).toISOString();
-  records.add([
-    incoming(1),
-    incoming(2, { time: later }),
-    incoming(3, { 'source.service': 'intruder' }),
-    incoming(4, { verdict: 'allow' }),
-    incoming(5, { reporter: 'source' }),
-  ]);
+  records.add(
+    [
+      incoming(1),
+      incoming(2, { time: later }),
+      incoming(3, { 'source.service': 'intruder' }),
+      incoming(4, { verdict: 'allow' }),
+      incoming(5, { reporter: 'source' }),
+    ],
+    NOW,
+  );
   const groups = records.denials(NOW - HOUR_MS, 10);
   assert.deepEqual(
     groups.map(({ sourceService, count, firstMs, lastMs }) => [
@@ -77,7 +83,7 @@ test('denials that are alike are one group with a sample', () => {
 test('hits count the rules that decided', () => {
   const records = open({ maxRecords: 100, maxAgeMs: HOUR_MS });
   const hit = { policy: 'default/p', rule: '1', verdict: 'allow' } as const;
-  records.add([incoming(1, hit), incoming(2, hit), incoming(3)]);
+  records.add([incoming(1, hit), incoming(2, hit), incoming(3)], NOW);
   const [tally, ...more] = records.hits(0);
   assert.deepEqual(
     [tally?.policy, tally?.rule, tally?.verdict, tally?.count, more.length],
@@ -88,7 +94,7 @@ test('hits count the rules that decided', () => {
 
 test('attack: a filter that would be SQL is a value like any other', () => {
   const records = open({ maxRecords: 100, maxAgeMs: HOUR_MS });
-  records.add([incoming(1)]);
+  records.add([incoming(1)], NOW);
   const injected = "x' OR '1'='1";
   for (const query of [
     { from: injected },
@@ -99,5 +105,21 @@ test('attack: a filter that would be SQL is a value like any other', () => {
     assert.deepEqual(records.list(query, { limit: 10 }), []);
   }
   assert.equal(records.list({}, { limit: 10 }).length, 1);
+  records.close();
+});
+
+test('a question about a time finds late arrivals and clocks that differ', () => {
+  const records = open({ maxRecords: 100, maxAgeMs: HOUR_MS });
+  const at = (ms: number) => new Date(NOW + ms).toISOString();
+  records.add([incoming(1, { time: at(-60_000) })], NOW - 60_000);
+  // Spooled while the control plane was away, and from a host whose clock is a minute ahead.
+  records.add([incoming(2, { time: at(-90_000) })], NOW);
+  records.add([incoming(3, { time: at(60_000) })], NOW);
+  const since = (ms: number) =>
+    records.list({ sinceMs: NOW + ms }, { limit: 10 }).map((record) => record.seq);
+  assert.deepEqual(
+    [since(-100_000), since(-70_000), since(0), since(HOUR_MS)],
+    [[3, 2, 1], [3, 1], [3], []],
+  );
   records.close();
 });

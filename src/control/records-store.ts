@@ -1,6 +1,7 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
-import { fail, ok, type Result } from '#lib';
+import type { Result } from '#lib';
 import type { AccessRecord } from '#telemetry';
+import { openTallies, type RecordTallies } from './record-tallies.ts';
 import { RECORDS_MIGRATIONS } from './records-migrations.ts';
 import { openDatabase, transact } from './sqlite.ts';
 
@@ -25,31 +26,6 @@ export type RecordPage = {
   readonly ascending?: boolean | undefined;
 };
 
-/** Denials that are alike, with one of them. Times in ms since 1970. */
-export type DenialTally = {
-  readonly sourceId: string | null;
-  readonly sourceService: string | null;
-  readonly namespace: string;
-  readonly service: string;
-  readonly policy: string | null;
-  readonly rule: string | null;
-  readonly reason: string | null;
-  readonly count: number;
-  readonly firstMs: number;
-  readonly lastMs: number;
-  /** The newest of them. */
-  readonly sampleId: number;
-};
-
-/** How often one rule decided. */
-export type RuleTally = {
-  readonly policy: string;
-  readonly rule: string | null;
-  readonly verdict: 'allow' | 'deny';
-  readonly count: number;
-  readonly lastMs: number;
-};
-
 /** A record on its way into the store: what was parsed of it, and its text. */
 export type IncomingRecord = {
   readonly node: string;
@@ -58,15 +34,15 @@ export type IncomingRecord = {
 };
 
 /** Access records of all enforcement points, bounded in number and age. */
-export type RecordsStore = {
+export type RecordsStore = Omit<RecordTallies, 'count' | 'forgetBefore'> & {
   /** All or nothing; one that came before (same node, number and time) is stored once. Returns the new ones. */
-  readonly add: (records: readonly IncomingRecord[]) => Result<readonly StoredRecord[], string>;
+  readonly add: (
+    records: readonly IncomingRecord[],
+    nowMs: number,
+  ) => Result<readonly StoredRecord[], string>;
   readonly list: (query: RecordQuery, page: RecordPage) => readonly StoredRecord[];
   readonly denial: (denialId: string) => StoredRecord | undefined;
   readonly byId: (id: number) => StoredRecord | undefined;
-  readonly denials: (sinceMs: number, limit: number) => readonly DenialTally[];
-  readonly hits: (sinceMs: number) => readonly RuleTally[];
-  readonly countDenied: (sinceMs: number) => number;
   /** Forgets what is beyond the bounds; returns how many. */
   readonly prune: (nowMs: number) => Result<number, string>;
   readonly close: () => void;
@@ -74,6 +50,11 @@ export type RecordsStore = {
 
 /** Bounds: at most `maxRecords`, none older than `maxAgeMs`. */
 export type RecordBounds = { readonly maxRecords: number; readonly maxAgeMs: number };
+
+// With no arrival since then, no id is large enough.
+const FIRST_SINCE =
+  'SELECT ifnull(min(first_id), 9223372036854775807) FROM arrivals WHERE minute >= ?';
+const CLOCK_SKEW_MS = 2 * 60_000;
 
 type Row = { readonly id: number; readonly node: string; readonly json: string };
 
@@ -83,55 +64,65 @@ const PRUNE_AT_ONCE = 20_000;
 /** Opens (and creates or migrates) the records in `path`; throws where that cannot be done. */
 export function openRecords(path: string, bounds: RecordBounds): RecordsStore {
   const db = openDatabase({ path, migrations: RECORDS_MIGRATIONS });
+  const tallies = openTallies(db);
   const byDenial = db.prepare(
     'SELECT id, node, json FROM records WHERE denial_id = ? ORDER BY id LIMIT 1',
   );
   const byId = db.prepare('SELECT id, node, json FROM records WHERE id = ?');
   return {
-    add: adder(db),
+    add: adder(db, tallies),
     list: (query, page) => list(db, query, page),
     denial: (denialId) => records(byDenial.all(denialId))[0],
     byId: (id) => records(byId.all(id))[0],
-    ...tallies(db),
-    prune: pruner(db, bounds),
+    denials: tallies.denials,
+    hits: tallies.hits,
+    countDenied: tallies.countDenied,
+    prune: pruner(db, tallies, bounds),
     close: () => db.close(),
   };
 }
 
-function adder(db: DatabaseSync): RecordsStore['add'] {
+function adder(db: DatabaseSync, tallies: RecordTallies): RecordsStore['add'] {
   const insert = db.prepare(
-    `INSERT OR IGNORE INTO records (node, seq, time_ms, verdict, reporter, denial_id, source_id, source_service,
-       namespace, service, policy, rule, reason, json)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT OR IGNORE INTO records (node, seq, time_ms, verdict, denial_id, source_id, source_service, namespace,
+       service, json)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
-  return (incoming) =>
+  const arrive = db.prepare(
+    'INSERT OR IGNORE INTO arrivals SELECT ?, ifnull(max(id), 0) + 1 FROM records',
+  );
+  return (incoming, nowMs) =>
     transact(db, () => {
-      const added: StoredRecord[] = [];
+      arrive.run(minuteOf(nowMs));
+      const added = new Map<number, AccessRecord>();
+      const stored: StoredRecord[] = [];
       for (const { node, record, json } of incoming) {
-        const { changes, lastInsertRowid } = insert.run(...columnsOf(node, record, json));
-        if (changes > 0) added.push({ ...record, node, 'record.id': String(lastInsertRowid) });
+        const { changes, lastInsertRowid } = insert.run(...columnsOf(node, record), json);
+        if (changes === 0) continue;
+        added.set(Number(lastInsertRowid), record);
+        stored.push({ ...record, node, 'record.id': String(lastInsertRowid) });
       }
-      return added;
+      tallies.count(added);
+      return stored;
     });
 }
 
-function columnsOf(node: string, record: AccessRecord, json: string): SQLInputValue[] {
+function columnsOf(node: string, record: AccessRecord): SQLInputValue[] {
   return [
     node,
     record.seq,
     Date.parse(record.time),
     record.verdict,
-    record.reporter,
     record.denial_id,
     record['source.id'],
     record['source.service'],
     record['destination.namespace'],
     record['destination.service'],
-    record.policy,
-    record.rule,
-    record.reason,
-    json,
   ];
+}
+
+function minuteOf(ms: number): number {
+  return Math.floor(ms / 60_000);
 }
 
 function list(db: DatabaseSync, query: RecordQuery, page: RecordPage): readonly StoredRecord[] {
@@ -154,7 +145,11 @@ function conditions(query: RecordQuery): { where: string[]; values: SQLInputValu
     where.push(condition);
     values.push(...more);
   };
-  if (query.sinceMs !== undefined) add('time_ms >= ?', query.sinceMs);
+  if (query.sinceMs !== undefined) {
+    // No record arrives before its time, but for what the clocks of two hosts may differ.
+    const arrivedSince = minuteOf(query.sinceMs - CLOCK_SKEW_MS);
+    add(`id >= (${FIRST_SINCE}) AND time_ms >= ?`, arrivedSince, query.sinceMs);
+  }
   if (query.untilMs !== undefined) add('time_ms < ?', query.untilMs);
   if (query.denied === true) add("verdict = 'deny'");
   if (query.denied === false) add("verdict = 'allow'");
@@ -180,49 +175,29 @@ function toCondition(to: string): [string, ...SQLInputValue[]] {
   return ['namespace = ? AND service = ?', to.slice(0, slash), to.slice(slash + 1)];
 }
 
-function tallies(db: DatabaseSync): Pick<RecordsStore, 'denials' | 'hits' | 'countDenied'> {
-  const denials = db.prepare(
-    `SELECT source_id AS sourceId, source_service AS sourceService, ifnull(namespace, '') AS namespace,
-       ifnull(service, '') AS service, policy, rule, reason, count(*) AS count, min(time_ms) AS firstMs,
-       max(time_ms) AS lastMs, max(id) AS sampleId
-     FROM records WHERE verdict = 'deny' AND reporter = 'destination' AND time_ms >= ?
-     GROUP BY source_id, source_service, namespace, service, policy, rule, reason
-     ORDER BY lastMs DESC, sampleId DESC LIMIT ?`,
+function pruner(
+  db: DatabaseSync,
+  tallies: RecordTallies,
+  { maxRecords, maxAgeMs }: RecordBounds,
+): RecordsStore['prune'] {
+  // Ids grow with arrival and only the oldest are ever deleted, so they tell how many there are.
+  const excess = db.prepare('SELECT ifnull(max(id), 0) - ? AS id FROM records');
+  const arrivedBefore = db.prepare(
+    `SELECT ifnull((SELECT min(first_id) - 1 FROM arrivals WHERE minute > ?), (SELECT max(id) FROM records)) AS id`,
   );
-  const hits = db.prepare(
-    `SELECT policy, rule, verdict, count(*) AS count, max(time_ms) AS lastMs
-     FROM records WHERE policy IS NOT NULL AND reporter = 'destination' AND time_ms >= ?
-     GROUP BY policy, rule, verdict ORDER BY policy, rule`,
-  );
-  const denied = db.prepare(
-    `SELECT count(*) AS count FROM records
-     WHERE verdict = 'deny' AND reporter = 'destination' AND time_ms >= ?`,
-  );
-  return {
-    denials: (sinceMs, limit) => denials.all(sinceMs, limit) as unknown as readonly DenialTally[],
-    hits: (sinceMs) => hits.all(sinceMs) as unknown as readonly RuleTally[],
-    countDenied: (sinceMs) => (denied.get(sinceMs) as { count: number }).count,
-  };
-}
-
-function pruner(db: DatabaseSync, { maxRecords, maxAgeMs }: RecordBounds): RecordsStore['prune'] {
-  const excess = db.prepare('SELECT id FROM records ORDER BY id DESC LIMIT 1 OFFSET ?');
-  const dropOld = db.prepare(
-    'DELETE FROM records WHERE id IN (SELECT id FROM records WHERE time_ms < ? LIMIT ?)',
-  );
-  const dropUpTo = db.prepare(
+  const drop = db.prepare(
     'DELETE FROM records WHERE id IN (SELECT id FROM records WHERE id <= ? ORDER BY id LIMIT ?)',
   );
-  return (nowMs) => {
-    const done = transact(db, () => {
-      const old = Number(dropOld.run(nowMs - maxAgeMs, PRUNE_AT_ONCE).changes);
-      const first = excess.get(maxRecords) as { id: number } | undefined;
-      return (
-        old + (first === undefined ? 0 : Number(dropUpTo.run(first.id, PRUNE_AT_ONCE).changes))
-      );
+  const dropArrivals = db.prepare('DELETE FROM arrivals WHERE minute < ?');
+  const idOf = (row: unknown): number => (row as { id: number }).id;
+  return (nowMs) =>
+    transact(db, () => {
+      const oldest = minuteOf(nowMs - maxAgeMs);
+      const last = Math.max(idOf(excess.get(maxRecords)), idOf(arrivedBefore.get(oldest)));
+      tallies.forgetBefore(nowMs - maxAgeMs);
+      dropArrivals.run(oldest);
+      return Number(drop.run(last, PRUNE_AT_ONCE).changes);
     });
-    return done.ok ? ok(done.value) : fail(done.error);
-  };
 }
 
 function records(rows: unknown): readonly StoredRecord[] {

@@ -36,6 +36,7 @@ export type IngestOptions = {
   readonly map: TrafficMap;
   readonly onStored: (records: readonly StoredRecord[]) => void;
   readonly onCounted: () => void;
+  readonly clock: () => number;
   readonly log: Log;
 };
 
@@ -66,7 +67,10 @@ export function createTelemetryIngest(options: IngestOptions): TelemetryIngest {
     const batches = waiting;
     waiting = [];
     held = 0;
-    const added = records.add(batches.flatMap((batch) => batch.records));
+    const added = records.add(
+      batches.flatMap((batch) => batch.records),
+      options.clock(),
+    );
     if (!added.ok) {
       counts.failedWrites++;
       log.error(EVENT.recordsNotStored, { reason: added.error });

@@ -3,7 +3,8 @@ import type { Explanation } from '#policy';
 import { ApiProblem } from '../errors.ts';
 import { callerName } from '../map.ts';
 import { reconsider } from '../question.ts';
-import type { DenialTally, StoredRecord } from '../records-store.ts';
+import type { DenialTally } from '../record-tallies.ts';
+import type { StoredRecord } from '../records-store.ts';
 import { denialSentence } from '../words.ts';
 import type { Api, ApiContext } from './context.ts';
 import {
