@@ -14,14 +14,23 @@ const BASE = '/api/v1';
 const TIMEOUT_MS = 10_000;
 
 /**
- * Reads one answer of the API. `path` begins with `/` and is below `/api/v1`. The cookie of the
- * sign-in goes along because the request is same-origin. Never throws.
+ * Reads one answer of the API. `path` begins with `/` and is below `/api/v1`; a `question` is posted as
+ * JSON, which the console may do where nothing is changed by it. The cookie of the sign-in goes along
+ * because the request is same-origin. Never throws.
  */
-export async function fetchJson<T>(path: string): Promise<ApiAnswer<T>> {
+export async function fetchJson<T>(path: string, question?: unknown): Promise<ApiAnswer<T>> {
+  const asked =
+    question === undefined
+      ? { headers: { accept: 'application/json' } }
+      : {
+          method: 'POST',
+          headers: { accept: 'application/json', 'content-type': 'application/json' },
+          body: JSON.stringify(question),
+        };
   let response: Response;
   try {
     response = await fetch(`${BASE}${path}`, {
-      headers: { accept: 'application/json' },
+      ...asked,
       credentials: 'same-origin',
       cache: 'no-store',
       signal: AbortSignal.timeout(TIMEOUT_MS),

@@ -1,14 +1,13 @@
 import type { ReactNode } from 'react';
-import type { DenialDetail, Explanation } from '../../api/denial.ts';
+import type { DenialDetail } from '../../api/denial.ts';
 import { useAnswer } from '../../live/use-live.ts';
 import { AnswerNote } from '../../parts/answer-states.tsx';
+import { Considered } from '../../parts/considered.tsx';
 import { Facts } from '../../parts/facts.tsx';
 import { Link } from '../../parts/link.tsx';
 import { PageHead } from '../../parts/page-head.tsx';
 import { SmallestChange } from '../../parts/smallest-change.tsx';
 import { SpiffeIdText } from '../../parts/spiffe-id.tsx';
-import { StateWord } from '../../parts/state-word.tsx';
-import { Words } from '../../parts/words.tsx';
 import { commandLine } from '../../words/command.ts';
 import { formatInstant } from '../../words/format.ts';
 import { nameBeside, shortName } from '../../words/names.ts';
@@ -100,42 +99,4 @@ function AskedFacts({ detail, id }: { detail: DenialDetail; id: string }): React
 
 function requestOf({ record }: DenialDetail): string {
   return [record.method, record.path].filter(Boolean).join(' ') || 'TCP connection';
-}
-
-function Considered({ explanation }: { explanation: Explanation }): ReactNode {
-  if (explanation.considered.length === 0) {
-    return (
-      <p className="quiet">No policy applies to this service, so the mesh’s default decided.</p>
-    );
-  }
-  return (
-    <ol className="considered">
-      {explanation.considered.map((policy) => (
-        <li key={policy.policy}>
-          <p className="considered-head">
-            <strong>{policy.policy}</strong>
-            <span className="quiet">
-              {policy.action}
-              {policy.dryRun && ', dry-run'}
-            </span>
-            {policy.matched ? (
-              <StateWord tone={policy.action === 'DENY' ? 'denied' : 'allowed'}>matched</StateWord>
-            ) : (
-              <StateWord tone="unknown" icon="minus">
-                did not match
-              </StateWord>
-            )}
-          </p>
-          <ul className="lines">
-            {policy.rules.map((rule) => (
-              <li key={rule.rule}>
-                <span className="quiet">rule {rule.rule}</span>
-                <Words text={rule.matched ? 'matched' : rule.failed.join('; ')} />
-              </li>
-            ))}
-          </ul>
-        </li>
-      ))}
-    </ol>
-  );
 }

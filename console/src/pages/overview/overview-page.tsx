@@ -112,7 +112,7 @@ function Counts({ counts }: { counts: Overview['counts'] }): ReactNode {
   const lines = [
     ['Services', `${formatCount(counts.services)}`, '/map'],
     ['Edges encrypted', `${counts.edgesEncrypted} of ${counts.edges}`, '/map'],
-    ['Sidecars, connected', `${counts.proxiesConnected} of ${counts.proxies}`, '/enforcement'],
+    ['Sidecars up', `${counts.proxiesConnected} of ${counts.proxies}`, '/enforcement'],
     ['Stale', formatCount(counts.stale), '/enforcement'],
     ['Policies', formatCount(counts.policies), '/policies'],
     ['Identities', formatCount(counts.identities), '/identities'],

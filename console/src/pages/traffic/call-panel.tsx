@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react';
 import type { ListedRecord } from '../../api/access-record.ts';
 import { CallNames } from '../../parts/call-names.tsx';
+import { Considered } from '../../parts/considered.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
 import { Facts } from '../../parts/facts.tsx';
 import { Link } from '../../parts/link.tsx';
@@ -8,8 +9,9 @@ import { SidePanel } from '../../parts/side-panel.tsx';
 import { SpiffeIdText } from '../../parts/spiffe-id.tsx';
 import { commandLine } from '../../words/command.ts';
 import { formatBytes, formatInstant, formatMicros } from '../../words/format.ts';
-import { decisionSentence } from '../../words/reason.ts';
+import { decisionSentence, reasonSentence } from '../../words/reason.ts';
 import { calleeOf, callerOf, Outcome } from './record-columns.tsx';
+import { useCheck } from './use-check.ts';
 
 type CallPanelProps = { record: ListedRecord; onClose: () => void };
 
@@ -44,7 +46,30 @@ export function CallPanel({ record, onClose }: CallPanelProps): ReactNode {
           <CopyCommand command={commandLine(['explain', record.denial_id])} />
         </>
       )}
+      {/* Last, because it arrives last: nothing below it is pushed down. */}
+      <AskedNow record={record} />
     </SidePanel>
+  );
+}
+
+/** Every policy that applies to the call, judged as policy is now. */
+function AskedNow({ record }: { record: ListedRecord }): ReactNode {
+  const answer = useCheck(record);
+  if (answer === undefined) return null;
+  if (answer.kind === 'failure') {
+    return (
+      <p className="quiet">What policy says of it now is not known: {answer.failure.sentence}.</p>
+    );
+  }
+  const { decision } = answer.data;
+  return (
+    <section aria-labelledby="asked-now">
+      <h3 id="asked-now">Asked again now</h3>
+      <p>
+        {decision.verdict === 'allow' ? 'Allowed' : 'Denied'}: {reasonSentence(decision.reason)}.
+      </p>
+      <Considered explanation={answer.data} />
+    </section>
   );
 }
 
