@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { prepareSocket } from './agent-socket.ts';
 import { createKernelCredentials } from './credentials.ts';
 
 test('the kernel names the process at the other end, and knows when it is gone', async () => {
@@ -34,6 +35,44 @@ test('the kernel names the process at the other end, and knows when it is gone',
   socket.destroy();
   await once(socket, 'close');
   assert.equal(source.value.credentialsOf(socket).ok, false, 'a closed socket has no peer');
+  server.close();
+  rmSync(folder, { recursive: true });
+});
+
+const NOBODY = 65_534;
+const isRoot = process.getuid?.() === 0;
+
+test('attack: a process of another user passes for nobody else, and only where others are let in', {
+  skip: isRoot ? false : 'needs root to start a process of another user',
+}, async () => {
+  const source = await createKernelCredentials();
+  assert.ok(source.ok);
+  const folder = mkdtempSync(join(tmpdir(), 'palisade-credentials-'));
+  chmodSync(folder, 0o711);
+  const prepared = await prepareSocket(join(folder, 's'), 0o666);
+  assert.ok(prepared.ok);
+  const server = createServer();
+  server.listen(prepared.value.path);
+  await once(server, 'listening');
+  prepared.value.publish();
+  // Bash speaks to no Unix socket, and our own Node.js may lie where others cannot read: a copy of the test's
+  // process that gives up root by itself can do both.
+  const script = `process.setgroups([]); process.setgid(${NOBODY}); process.setuid(${NOBODY});
+      require('net').connect(${JSON.stringify(join(folder, 's'))}).on('error', (e) => console.log(e.code));
+      setTimeout(() => {}, 60_000)`;
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [socket] = (await once(server, 'connection')) as [Socket];
+  const peer = source.value.credentialsOf(socket);
+  assert.ok(peer.ok);
+  assert.deepEqual([peer.value.uid, peer.value.gid], [NOBODY, NOBODY]);
+  chmodSync(join(folder, 's'), 0o600);
+  const second = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [refused] = (await once(second.stdout, 'data')) as [Buffer];
+  assert.equal(refused.toString().trim(), 'EACCES');
+  child.kill('SIGKILL');
+  second.kill('SIGKILL');
+  await Promise.all([once(child, 'exit'), once(second, 'exit')]);
+  socket.destroy();
   server.close();
   rmSync(folder, { recursive: true });
 });

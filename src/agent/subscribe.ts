@@ -141,7 +141,7 @@ class StandingSubscription implements Subscription {
     );
     const lost = (error?: Error) => {
       // Listened to even when superseded: an unheard `error` would end the process.
-      if (!isCurrent()) return;
+      if (!isCurrent() || this.#isClosed) return;
       if (this.#isConnected) log.warn(EVENT.configurationLost, { reason: error?.message });
       this.#retry(error?.message ?? 'ended');
     };
