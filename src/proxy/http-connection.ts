@@ -89,7 +89,7 @@ export class HttpConnection implements Live, AnswerSink {
     this.#countOpen(1);
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('end', () => this.#onEnd());
-    socket.on('drain', () => this.upstream?.resume());
+    socket.on('drain', () => this.#onDrain());
     socket.on('error', () => {
       // Told by `close`, which always follows.
     });
@@ -141,7 +141,9 @@ export class HttpConnection implements Live, AnswerSink {
     if (request === undefined) return;
     if (head.interim) {
       // RFC 9110 section 15.2: HTTP/1.0 knows no interim answers.
-      if (request.minor === 1) this.#write(serializeResponse(head, { ...NO_CHANGE, added: '' }));
+      if (request.minor === 1) {
+        this.#write(serializeResponse(head, { ...NO_CHANGE, added: '' }), false);
+      }
       return;
     }
     this.record.status = head.status;
@@ -157,7 +159,14 @@ export class HttpConnection implements Live, AnswerSink {
     const dropped = this.#direction.side === 'inbound' ? FROM_APPLICATION : FROM_SIDECAR;
     const { chunk, start, end } = part;
     const body = this.#rechunking || start === end ? undefined : chunk;
-    this.#write(serializeResponse(head, { dropped, added, body, bodyStart: start, bodyEnd: end }));
+    const message = serializeResponse(head, {
+      dropped,
+      added,
+      body,
+      bodyStart: start,
+      bodyEnd: end,
+    });
+    this.#write(message, part.last);
     if (this.#rechunking) this.#writeBody(part);
     else this.record.bytesOut += end - start;
     this.#answered(part.last);
@@ -224,11 +233,12 @@ export class HttpConnection implements Live, AnswerSink {
   #take(chunk: Buffer): void {
     let at = 0;
     while (at < chunk.length) {
-      if (this.#phase === PHASE.head) at = this.#takeHead(chunk, at);
+      const isBehind = this.#phase === PHASE.head && this.#socket.writableNeedDrain;
+      if (this.#phase === PHASE.head && !isBehind) at = this.#takeHead(chunk, at);
       else if (this.#phase === PHASE.body) at = this.#takeBody(chunk, at);
       else {
-        // Pipelined: read when its turn comes.
-        if (this.#phase === PHASE.response) this.#hold(chunk.subarray(at));
+        // Pipelined: read when its turn comes, and its caller has taken the answers so far.
+        if (this.#phase !== PHASE.closing) this.#hold(chunk.subarray(at));
         return;
       }
     }
@@ -355,12 +365,21 @@ export class HttpConnection implements Live, AnswerSink {
     this.#connector = undefined;
     if (close) return this.#closeSoon();
     this.#awaitRequest();
+    this.#takeHeld();
+  }
+
+  #takeHeld(): void {
     const held = this.#held;
     if (held === undefined) return;
     this.#held = undefined;
     this.#take(held);
     // Taking may have held the rest again; then the socket stays paused.
     if (this.#held === undefined) this.#socket.resume();
+  }
+
+  #onDrain(): void {
+    if (this.upstream !== undefined) this.upstream.resume();
+    else if (this.#phase === PHASE.head) this.#takeHeld();
   }
 
   /** A request that cannot be read: no call of a direction, but recorded and answered all the same. */
@@ -401,14 +420,15 @@ export class HttpConnection implements Live, AnswerSink {
     this.#socket.pause();
   }
 
-  #write(bytes: Buffer): void {
-    if (!this.#socket.write(bytes)) this.upstream?.pause();
+  // After the last bytes of an answer its connection is not ours any more to be paused.
+  #write(bytes: Buffer, last: boolean): void {
+    if (!this.#socket.write(bytes) && !last) this.upstream?.pause();
   }
 
   #writeBody(part: BodyPart): void {
     this.record.bytesOut += part.end - part.start;
     const bytes = this.#rechunking ? encodeChunk(part) : copyPart(part);
-    if (bytes.length > 0) this.#write(bytes);
+    if (bytes.length > 0) this.#write(bytes, part.last);
   }
 
   // What the server's sidecar said is worth a line in ours: it carries the id to explain.
