@@ -196,6 +196,7 @@ test('bodies that are too large, of another type, or no JSON end in a problem', 
     [413, 'too_large', 'x'.repeat(17 * 1024 * 1024), headers],
     [415, 'unsupported_media_type', '{}', { ...headers, 'content-type': 'text/plain' }],
     [400, 'bad_request', '{"a":', headers],
+    [400, 'bad_request', '{}', { ...headers, 'transfer-encoding': 'chunked' }],
     [400, 'bad_request', '['.repeat(100_000), headers],
   ] as const;
   for (const [status, code, body, sent] of cases) {
@@ -209,6 +210,8 @@ test('bodies that are too large, of another type, or no JSON end in a problem', 
   );
   assert.equal((await mesh.call('GET', '/api/v1/denials/none')).status, 404);
   assert.equal((await mesh.call('GET', '/api/v1/nothing')).json.code, 'not_found');
+  const deleted = await mesh.call('DELETE', COMMITS);
+  assert.deepEqual([deleted.status, deleted.json.allowed], [405, ['GET', 'POST']]);
 });
 
 test('a question is answered by what is stored, with the version it was judged by', async () => {
