@@ -5,6 +5,7 @@ export type { Demo } from './demo.ts';
 export type { MeshFolder } from './mesh-folder.ts';
 export type { ProxyRequest, RunningProxy } from './proxy.ts';
 export type { RunRequest } from './run.ts';
+export { SIDECAR_ENV, SIDECAR_FLAGS } from './sidecar.ts';
 export { explainListenError, StartError } from './start-error.ts';
 export { createProcessLog } from './start-log.ts';
 export type { RunningMesh, UpRequest } from './up.ts';
