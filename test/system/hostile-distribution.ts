@@ -6,6 +6,7 @@ import {
   createGrpcServer,
   createMessage,
   Distribution,
+  type GrpcClient,
   type PolicySetUpdate,
   type ReportRequest,
   type ReportResponse,
@@ -64,6 +65,7 @@ export async function startHostileControl(of: {
 
 type SubscribeCall = ServerDuplexStream<SubscribeRequest, SubscribeResponse>;
 type ReportCall = ServerDuplexStream<ReportRequest, ReportResponse>;
+type Call = SubscribeCall | ReportCall;
 
 async function serve(
   target: ReturnType<typeof targetOf>,
@@ -73,7 +75,7 @@ async function serve(
   let how = HONEST;
   let refusals = new Set<string>();
   const memory = createMemory();
-  const calls = new Set<SubscribeCall | ReportCall>();
+  const calls = new Set<Call>();
   const distribution = createGrpcClient(Distribution, target);
   const telemetry = createGrpcClient(Telemetry, target);
 
@@ -93,36 +95,19 @@ async function serve(
         call.write(createMessage(SubscribeResponseSchema, { message: sent }));
       }
     });
-    pass(call, up as never);
+    pass(call, up as never, calls);
   }
 
-  function pass(call: SubscribeCall | ReportCall, up: ReturnType<typeof distribution.bidi>): void {
-    calls.add(call);
-    up.on('metadata', () => call.sendMetadata(new Metadata()));
-    up.on('end', () => call.end());
-    up.on('error', ({ code, details }: ServiceError) => call.emit('error', { code, details }));
-    call.on('end', () => up.end());
-    const over = () => {
-      calls.delete(call);
-      up.cancel();
-    };
-    call.on('cancelled', over);
-    call.on('error', over);
+  function report(call: ReportCall): void {
+    const up = telemetry.bidi(Telemetry.method.report);
+    call.on('data', (request: ReportRequest) => up.write(request as never));
+    up.on('data', (response: ReportResponse) => call.write(response));
+    pass(call, up as never, calls);
   }
 
   const server = createGrpcServer<true>([
     { service: Distribution, implementation: { subscribe } },
-    {
-      service: Telemetry,
-      implementation: {
-        report(call: ReportCall) {
-          const up = telemetry.bidi(Telemetry.method.report);
-          call.on('data', (request: ReportRequest) => up.write(request as never));
-          up.on('data', (response: ReportResponse) => call.write(response));
-          pass(call, up as never);
-        },
-      },
-    },
+    { service: Telemetry, implementation: { report } },
   ]);
   const port = await server.listenTls({
     host: '127.0.0.1',
@@ -151,6 +136,21 @@ async function serve(
       await server.close();
     },
   };
+}
+
+/** Joins the ends of two streams: what ends one ends the other. */
+function pass(call: Call, up: ReturnType<GrpcClient['bidi']>, calls: Set<Call>): void {
+  calls.add(call);
+  up.on('metadata', () => call.sendMetadata(new Metadata()));
+  up.on('end', () => call.end());
+  up.on('error', ({ code, details }: ServiceError) => call.emit('error', { code, details }));
+  call.on('end', () => up.end());
+  const over = () => {
+    calls.delete(call);
+    up.cancel();
+  };
+  call.on('cancelled', over);
+  call.on('error', over);
 }
 
 function createMemory() {

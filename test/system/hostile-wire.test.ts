@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { layoutOf, readTrustRoot } from '#client';
 import {
+  canonicalJson,
   createCommit,
   createPolicyKey,
   encodeEnvelope,
@@ -17,6 +18,7 @@ import {
   LookupResultSchema,
   type PolicySetUpdate,
   PolicySetUpdateSchema,
+  ResourceChangeSchema,
   ServiceEndpointsSchema,
   TrustRootUpdateSchema,
 } from '#wire';
@@ -41,7 +43,9 @@ import { type MeshParts, prepareParts } from './mesh-parts.ts';
 /** What is made of an update of `default`; `kept` are its states so far, this one included where the agent came first. */
 type Change = (update: PolicySetUpdate, attacker: Attacker) => PolicySetUpdate;
 type Attacker = {
+  /** The state that is enforced, and the one it replaced. */
   readonly before: Kept;
+  readonly previous: Kept;
   readonly oldest: Kept;
   readonly root: Kept;
 };
@@ -74,12 +78,15 @@ const ATTACKS: readonly (readonly [name: string, code: string, change: Change])[
   [
     'reorders commits',
     'gap',
-    (update, { before }) => ({ ...update, commits: [...update.commits, before.commit] }),
+    (update, { before }) => ({
+      ...update,
+      commits: [...update.commits, Buffer.from(before.commit)],
+    }),
   ],
   [
     'sends another namespace’s commit',
     'wrong_namespace',
-    (update, { root }) => ({ ...update, commits: [root.commit] }),
+    (update, { root }) => ({ ...update, commits: [Buffer.from(root.commit)] }),
   ],
   [
     'mixes another namespace’s resource in',
@@ -94,11 +101,7 @@ const ATTACKS: readonly (readonly [name: string, code: string, change: Change])[
     'version_rollback',
     (update, { oldest }) => whole(update, oldest),
   ],
-  [
-    'replays the set before',
-    'version_rollback',
-    (update, attacker) => whole(update, attacker.oldest),
-  ],
+  ['replays the set before', 'version_rollback', (update, { previous }) => whole(update, previous)],
   [
     'sends the newest commit with the resources of an old one',
     'root_mismatch',
@@ -172,9 +175,10 @@ describe('a hostile control plane on the wire', () => {
 
   for (const [name, code, change] of ATTACKS) {
     test(`${name}: refused as ${code}`, async () => {
-      const [, ...kept] = [undefined, ...hostile.kept('default')];
+      const kept = [...hostile.kept('default')];
       const attacker = {
         before: nonEmpty(kept.at(-1)),
+        previous: nonEmpty(kept.at(-2)),
         oldest: nonEmpty(kept.find(({ resources }) => resources.has(POLICY))),
         root: nonEmpty(hostile.kept('palisade-system').at(-1)),
       };
@@ -244,7 +248,7 @@ describe('a hostile control plane on the wire', () => {
     const before = nonEmpty(hostile.kept('default').at(-1));
     const value = createMessage(
       PolicySetUpdateSchema,
-      forged(update, { before, oldest: before, root: before }),
+      forged(update, { before, previous: before, oldest: before, root: before }),
     );
     return [{ case: 'policySet', value }];
   }
@@ -364,22 +368,25 @@ function edited(update: PolicySetUpdate, how: (text: string) => string): PolicyS
 }
 
 function change(name: string, resource: unknown): PolicySetUpdate['changes'][number] {
-  const bytes = resource === undefined ? new Uint8Array() : Buffer.from(JSON.stringify(resource));
-  return {
-    key: `AuthorizationPolicy/${name}`,
-    resource: bytes,
-  } as PolicySetUpdate['changes'][number];
+  const text = resource === undefined ? '' : canonicalJson(resource);
+  return changeOf(`AuthorizationPolicy/${name}`, Buffer.from(text));
+}
+
+function changeOf(key: string, resource: Uint8Array): PolicySetUpdate['changes'][number] {
+  return createMessage(ResourceChangeSchema, { key, resource: Buffer.from(resource) });
 }
 
 function changesOf(resources: ReadonlyMap<string, Uint8Array>): PolicySetUpdate['changes'] {
-  return Array.from(resources, ([key, resource]) => ({
-    key,
-    resource,
-  })) as PolicySetUpdate['changes'];
+  return Array.from(resources, ([key, resource]) => changeOf(key, resource));
 }
 
 function whole(update: PolicySetUpdate, state: Kept): PolicySetUpdate {
-  return { ...update, full: true, commits: [state.commit], changes: changesOf(state.resources) };
+  return {
+    ...update,
+    full: true,
+    commits: [Buffer.from(state.commit)],
+    changes: changesOf(state.resources),
+  };
 }
 
 type Signature = { readonly keyid: string; readonly sig: string };
@@ -420,16 +427,10 @@ function forged(update: PolicySetUpdate, { before }: Attacker): PolicySetUpdate 
     ttlMs: 3_600_000,
     signer: ATTACKER_SIGNER,
   });
-  const changes = Array.from(resources, ([key, resource]) => ({
-    key,
-    resource: Buffer.from(JSON.stringify(resource)),
-  })) as unknown as PolicySetUpdate['changes'];
-  return {
-    ...update,
-    full: true,
-    commits: [encodeEnvelope(envelope) as Uint8Array<ArrayBuffer>],
-    changes,
-  };
+  const changes = Array.from(resources, ([key, resource]) =>
+    changeOf(key, Buffer.from(canonicalJson(resource))),
+  );
+  return { ...update, full: true, commits: [Buffer.from(encodeEnvelope(envelope))], changes };
 }
 
 function signerOf(privateKeyPem: string) {
