@@ -4,6 +4,7 @@ import { fail, ok, type Result } from '#lib';
 import { parseStoredResource, type Resource, type ServiceResource } from '#resource';
 import type { Snapshot } from '#snapshot';
 import type { PolicySet } from '#trust';
+import type { AgentErrorCode } from './errors.ts';
 import type { VerifiedPolicy } from './verify.ts';
 
 /** The workload whose snapshot is compiled. */
@@ -18,7 +19,7 @@ export type CompiledWorkload = {
 
 /** Why verified policy cannot be enforced: a code for acknowledgements and a sentence. */
 export type CompileProblem = {
-  readonly code: 'resource_invalid' | 'compile_failed';
+  readonly code: AgentErrorCode;
   readonly message: string;
 };
 

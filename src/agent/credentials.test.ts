@@ -55,8 +55,7 @@ test('attack: a process of another user passes for nobody else, and only where o
   server.listen(prepared.value.path);
   await once(server, 'listening');
   prepared.value.publish();
-  // Bash speaks to no Unix socket, and our own Node.js may lie where others cannot read: a copy of the test's
-  // process that gives up root by itself can do both.
+  // It gives up root by itself, since Node.js may lie where other users cannot read.
   const script = `process.setgroups([]); process.setgid(${NOBODY}); process.setuid(${NOBODY});
       require('net').connect(${JSON.stringify(join(folder, 's'))}).on('error', (e) => console.log(e.code));
       setTimeout(() => {}, 60_000)`;

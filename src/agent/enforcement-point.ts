@@ -40,6 +40,8 @@ export type EnforcementPointOptions = {
   readonly announcements?: readonly Announcement[];
   readonly metricsUrl?: string;
   readonly softwareVersion?: string;
+  /** Called with the code of each version that is refused. */
+  readonly onRefused?: (code: string) => void;
   readonly clock: () => number;
   readonly log: Log;
   readonly random?: () => number;
@@ -102,6 +104,7 @@ export async function createEnforcementPoint(
     refusals: createRefusals(),
     compile: (candidate) => compilePolicy(candidate, workload.value),
     isWanted: (namespace) => namespacesOf(options).includes(namespace),
+    onRefused: options.onRefused,
     clock: options.clock,
     log: options.log,
   });

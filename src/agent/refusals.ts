@@ -3,7 +3,7 @@ export type Refused = {
   readonly namespace: string;
   readonly number: number;
   readonly hash: string;
-  /** A code of the trust layer, or `resource_invalid` and `compile_failed`. */
+  /** One of `TRUST_ERRORS` or `AGENT_ERRORS`. */
   readonly code: string;
   readonly message: string;
 };

@@ -46,6 +46,8 @@ export type SwapOptions<T extends Compiled> = {
   readonly compile: (policy: VerifiedPolicy) => Result<T, CompileProblem>;
   /** Whether a namespace's whole set was asked for. */
   readonly isWanted: (namespace: string) => boolean;
+  /** Counts a refusal by its code. */
+  readonly onRefused?: ((code: string) => void) | undefined;
   readonly clock: () => number;
   readonly log: Log;
 };
@@ -184,6 +186,7 @@ class LastGood<T extends Compiled> implements Swap<T> {
         : { ...successor.error, namespace: TRUST_ROOT };
       log.error(EVENT.trustRootRefused, { code: refused.code, reason: refused.message });
       refusals.add(TRUST_ROOT, refused);
+      this.#options.onRefused?.(refused.code);
       return;
     }
     refusals.clear(TRUST_ROOT);
@@ -203,6 +206,7 @@ class LastGood<T extends Compiled> implements Swap<T> {
     const { namespace, number, code, message } = refused;
     this.#options.log.error(EVENT.policyRefused, { namespace, number, code, reason: message });
     this.#options.refusals.add(subject, refused);
+    this.#options.onRefused?.(code);
   }
 
   // A full disk must not keep a newer, perhaps stricter, policy from being enforced; it is told and gone on.
