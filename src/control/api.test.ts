@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { createSelfSignedClient } from '#identity';
 import { createPolicyKey, loadSigner } from '#trust';
@@ -243,6 +245,25 @@ test('what was acknowledged is there after a restart', async () => {
   await mesh.restart();
   assert.deepEqual((await mesh.call('GET', '/api/v1/policy-sets')).json.items, before);
   assert.ok(before.length > 0);
+});
+
+test('damaged records are set aside and stop nothing, a damaged store of policy is named', async () => {
+  await mesh.control().close();
+  const folder = join(mesh.folder, 'control');
+  const garbage = 'no database at all '.repeat(500);
+  for (const suffix of ['-wal', '-shm'])
+    rmSync(join(folder, `records.db${suffix}`), { force: true });
+  writeFileSync(join(folder, 'records.db'), garbage);
+  await mesh.restart();
+  assert.ok(readdirSync(folder).some((name) => name.startsWith('records.db.damaged-')));
+  assert.equal((await mesh.call('GET', '/api/v1/records')).status, 200);
+  await mesh.control().close();
+  const good = readFileSync(join(folder, 'control.db'));
+  writeFileSync(join(folder, 'control.db'), garbage);
+  await assert.rejects(mesh.restart(), /cannot open the database `.*control\.db`/);
+  writeFileSync(join(folder, 'control.db'), good);
+  await mesh.restart();
+  assert.ok((await mesh.call('GET', '/api/v1/policy-sets')).json.items.length > 0);
 });
 
 test('identities come from the issuance log', async () => {

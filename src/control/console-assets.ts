@@ -58,7 +58,9 @@ export function openConsoleAssets(folder: string): ConsoleAssets {
   };
 }
 
-// The build puts a digest into the names below /assets, so what they hold never changes.
+// What the build named by its digest never changes.
+const NAMED_BY_DIGEST = /^\/assets\/.+-[A-Za-z0-9_-]{8}\.[a-z0-9]+$/;
+
 function cacheControlOf(path: string): string {
-  return path.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache';
+  return NAMED_BY_DIGEST.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache';
 }

@@ -1,4 +1,5 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { SessionStore } from './session-file.ts';
 
 /** Sign-in links and the sessions they open. Secrets are kept as digests only. */
 export type ConsoleSessions = {
@@ -19,11 +20,11 @@ const SECRET_BYTES = 32;
 const MAX_LINKS = 100;
 const MAX_SESSIONS = 1_000;
 
-/** Creates sessions without any; `clock` in ms since 1970. */
-export function createConsoleSessions(clock: () => number): ConsoleSessions {
+/** Sessions begin with those that `store` kept, so that a restart signs nobody out; `clock` in ms since 1970. */
+export function createConsoleSessions(clock: () => number, store: SessionStore): ConsoleSessions {
   const links = new Map<string, { readonly digest: Buffer; readonly expiresAt: number }>();
   // By digest: finding one tells nothing about the secret, however long it takes.
-  const sessions = new Map<string, number>();
+  const sessions = new Map(store.load());
 
   function forgetExpired(): void {
     const now = clock();
@@ -52,6 +53,7 @@ export function createConsoleSessions(clock: () => number): ConsoleSessions {
       const secret = randomSecret();
       const expiresAt = clock() + SESSION_MS;
       sessions.set(digestOf(secret).toString('hex'), expiresAt);
+      store.save(sessions);
       return { secret, expiresAt };
     },
     check(secret) {
@@ -59,7 +61,7 @@ export function createConsoleSessions(clock: () => number): ConsoleSessions {
       return expiresAt !== undefined && expiresAt > clock() ? expiresAt : undefined;
     },
     signOut(secret) {
-      sessions.delete(digestOf(secret).toString('hex'));
+      if (sessions.delete(digestOf(secret).toString('hex'))) store.save(sessions);
     },
   };
 }

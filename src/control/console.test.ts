@@ -123,7 +123,7 @@ test('attack: paths that lead out of the assets', async () => {
       `${path}: ${answer.status}`,
     );
   }
-  const script = await mesh.console('GET', '/assets/app-1234.js');
+  const script = await mesh.console('GET', '/assets/app-Czs0xIVY.js');
   assert.match(script.headers['content-type'] ?? '', /^text\/javascript/);
   assert.match(script.headers['cache-control'] ?? '', /immutable/);
 });

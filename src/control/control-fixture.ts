@@ -197,7 +197,7 @@ function writeFiles(folder: string): SelfSignedClient {
   writeFileSync(join(folder, 'join-token'), 'a join token for tests, long enough to be one');
   mkdirSync(join(folder, 'dist', 'assets'), { recursive: true });
   writeFileSync(join(folder, 'dist', 'index.html'), '<!doctype html><title>console</title>');
-  writeFileSync(join(folder, 'dist', 'assets', 'app-1234.js'), 'export {};');
+  writeFileSync(join(folder, 'dist', 'assets', 'app-Czs0xIVY.js'), 'export {};');
   writeFileSync(join(folder, 'secret.txt'), 'not below the assets');
   return admin;
 }

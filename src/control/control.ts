@@ -24,7 +24,7 @@ export type ListenAddress = { readonly host: string; readonly port: number };
 
 /** What a control plane runs on. */
 export type ControlOptions = {
-  /** Holds control.db and records.db; made with mode 0700. */
+  /** Holds control.db, records.db and console-sessions.json; made with mode 0700. */
   readonly folder: string;
   /** DSSE envelope of the trust root. */
   readonly trustRootFile: string;
@@ -100,6 +100,7 @@ async function start(options: ControlOptions, closers: Closer[]): Promise<Omit<C
   const core = createCore({
     controlPath: join(options.folder, 'control.db'),
     recordsPath: join(options.folder, 'records.db'),
+    sessionsPath: join(options.folder, 'console-sessions.json'),
     pinned,
     clock,
     log,

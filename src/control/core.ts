@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync, renameSync } from 'node:fs';
 import { EVENT, type Log } from '#telemetry';
 import { encodeEnvelope } from '#trust';
 import type { AdmissionContext } from './admit.ts';
@@ -13,6 +15,8 @@ import { loadPolicySets, type PolicySets } from './policy-sets.ts';
 import { createPresenceSaver } from './presence.ts';
 import { openRecords, type RecordsStore, type StoredRecord } from './records-store.ts';
 import { createResourceView, type ResourceView } from './resource-sets.ts';
+import { createSessionFile } from './session-file.ts';
+import { isDamage } from './sqlite.ts';
 import type { Store } from './store.ts';
 import { openStore } from './store-sqlite.ts';
 import type { PinnedRoot } from './trust-root-file.ts';
@@ -48,6 +52,7 @@ export type ControlCore = {
 export type CoreOptions = {
   readonly controlPath: string;
   readonly recordsPath: string;
+  readonly sessionsPath: string;
   readonly pinned: PinnedRoot;
   readonly clock: () => number;
   readonly log: Log;
@@ -66,8 +71,9 @@ const HINT_MS = 1_000;
 export function createCore(options: CoreOptions): ControlCore {
   const { clock, log, pinned } = options;
   const store = openStore(options.controlPath);
-  const records = openRecords(options.recordsPath, RECORD_BOUNDS);
+  const records = openRecordsOrSetAside(options.recordsPath, log);
   const onError = (error: unknown): void => log.error(EVENT.listenerFailed, { error });
+  const onSessionError = (error: unknown): void => log.warn(EVENT.sessionsNotKept, { error });
   const events = createBroadcast<ControlEvent>(onError);
   const sets = loadPolicySets({
     store,
@@ -122,7 +128,7 @@ export function createCore(options: CoreOptions): ControlCore {
     records,
     arriving,
     events,
-    sessions: createConsoleSessions(clock),
+    sessions: createConsoleSessions(clock, createSessionFile(options.sessionsPath, onSessionError)),
     metrics: createControlMetrics(),
     onRecords: (stored) => takeRecords(stored, { map, arriving, hints }),
     onTraffic: hints.map,
@@ -133,6 +139,21 @@ export function createCore(options: CoreOptions): ControlCore {
       store.close();
     },
   };
+}
+
+// Records are evidence, not policy: a damaged file of them is kept for whoever can read it, and stops nothing.
+function openRecordsOrSetAside(path: string, log: Log): RecordsStore {
+  try {
+    return openRecords(path, RECORD_BOUNDS);
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    const aside = `${path}.damaged-${randomUUID()}`;
+    for (const suffix of ['', '-wal', '-shm']) {
+      if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
+    }
+    log.error(EVENT.recordsSetAside, { aside, error });
+    return openRecords(path, RECORD_BOUNDS);
+  }
 }
 
 type Hints = {

@@ -60,6 +60,8 @@ export const EVENT = {
   consoleSignedIn: 'console signed in',
   requestFailed: 'request failed',
   listenerFailed: 'listener of an event failed',
+  recordsSetAside: 'damaged records were set aside',
+  sessionsNotKept: 'console sessions could not be kept',
   issuanceLogUnreachable: 'issuance log could not be read',
   issuanceLogBroken: 'issuance log contradicts what was read of it before',
   // Agent.
