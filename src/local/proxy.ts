@@ -3,6 +3,7 @@ import {
   createEnforcementPoint,
   createRecordShipper,
   type EnforcementPoint,
+  type RecordShipper,
   readShippedSeq,
 } from '#agent';
 import { layoutOf, readMeshSettings } from '#client';
@@ -12,6 +13,7 @@ import {
   createAccessLog,
   createAdminServer,
   createProxyMetrics,
+  EVENT,
   type Log,
   type ProxyMetrics,
 } from '#telemetry';
@@ -63,6 +65,7 @@ export async function startProxy(request: ProxyRequest): Promise<RunningProxy> {
   const accessLog = createAccessLog({
     folder: join(folder.path, 'records'),
     afterSeq: readShippedSeq(folder.path),
+    onDrop: ({ dropped, error }) => request.log.warn(EVENT.recordsDropped, { dropped, error }),
   });
   const metrics = createProxyMetrics({
     workload: { service, namespace, trustDomain: settings.value.trustDomain },
@@ -75,6 +78,9 @@ export async function startProxy(request: ProxyRequest): Promise<RunningProxy> {
     appPort: request.appPort,
     trustRootFile: layout.trustRoot,
     softwareVersion: request.softwareVersion,
+    onRefused: (code) => {
+      metrics.policyRefused(code).value++;
+    },
     clock: Date.now,
     log: request.log,
   });
@@ -114,7 +120,7 @@ async function serve(request: ProxyRequest, parts: Parts): Promise<RunningProxy>
     clock: Date.now,
     log: request.log,
   });
-  observe(parts);
+  observe(parts, shipper);
   announce(request, parts, {
     inboundPort: proxy.inboundPort ?? 0,
     outboundPort: proxy.outboundPort ?? 0,
@@ -167,14 +173,14 @@ function readinessOf(proxy: Proxy, point: EnforcementPoint): { ready: boolean; r
   return problem === undefined ? readiness : { ready: false, reason: problem };
 }
 
-function observe({ metrics, point, accessLog }: Parts): void {
+function observe({ metrics, point, accessLog }: Parts, shipper: RecordShipper): void {
   metrics.observeGauges(() => {
     const versions = Object.entries(point.snapshots.current()?.versions ?? {});
     return {
       certificateExpiresAt: point.identity.current()?.expiresAt,
       policyVersions: versions.map(([namespace, { number }]) => ({ namespace, number })),
       stalenessMs: point.stalenessMs(),
-      records: accessLog.counts(),
+      records: { ...accessLog.counts(), unacked: shipper.counts().unacked },
     };
   });
 }
