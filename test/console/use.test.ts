@@ -182,10 +182,11 @@ test('new calls arrive at the top, hold still under the pointer, and stop when p
   await paths.first().getByText('/first').waitFor();
   await paths.nth(3).hover();
   send('/second');
-  await page.getByText('1 new call held back').waitFor();
+  await page.getByText('1 waiting').waitFor();
   assert.match(await paths.first().innerText(), /\/first/);
   await page.mouse.move(2, 2);
   await paths.first().getByText('/second').waitFor();
+  assert.ok((await page.evaluate<number>('window.layoutShift')) < 0.02);
   await page.getByRole('button', { name: 'Pause live updates' }).click();
   await page.getByText(/^paused/).waitFor();
 });

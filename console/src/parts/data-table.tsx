@@ -24,6 +24,8 @@ type DataTableProps<T> = {
   onClose?: () => void;
   selectedKey?: string | undefined;
   toneOf?: (row: T) => string | undefined;
+  /** Rows keep their places and change what they show: a tail that grows at the top shifts nothing. */
+  inPlace?: boolean;
   /** The smallest width at which columns still read; below it the table scrolls in itself. */
   minWidth?: string;
 };
@@ -79,7 +81,12 @@ export function DataTable<T>(props: DataTableProps<T>): ReactNode {
           onKeyDown={(event) => moveFocus(event, body.current)}
         >
           {rows.map((row, index) => (
-            <Row key={props.keyOf(row)} row={row} table={props} isTabStop={index === tabStop} />
+            <Row
+              key={props.inPlace === true ? index : props.keyOf(row)}
+              row={row}
+              table={props}
+              isTabStop={index === tabStop}
+            />
           ))}
         </tbody>
       </table>

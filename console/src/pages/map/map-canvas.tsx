@@ -93,7 +93,13 @@ function Picture(props: MapCanvasProps & { layout: Layout; zoom: number }): Reac
       ))}
       {/* Labels lie above all lines, so that no line crosses out another one's label. */}
       {map.edges.map((edge) => (
-        <MapEdgeLabel key={edge.id} edge={edge} place={places.get(edge.id)} dim={isDim(edge)} />
+        <MapEdgeLabel
+          key={edge.id}
+          edge={edge}
+          place={places.get(edge.id)}
+          dim={isDim(edge)}
+          onOpen={props.onEdge}
+        />
       ))}
     </svg>
   );

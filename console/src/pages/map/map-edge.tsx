@@ -48,17 +48,22 @@ export function MapEdgeShape({ edge, path, onOpen, ...props }: MapEdgeProps): Re
   );
 }
 
-type MapEdgeLabelProps = { edge: MapEdge; place: Point | undefined; dim: boolean };
+type MapEdgeLabelProps = {
+  edge: MapEdge;
+  place: Point | undefined;
+  dim: boolean;
+  onOpen: (edge: MapEdge) => void;
+};
 
 /** The rate of an edge, and the word of its state where that is not the usual one. */
-export function MapEdgeLabel({ edge, place, dim }: MapEdgeLabelProps): ReactNode {
+export function MapEdgeLabel({ edge, place, dim, onOpen }: MapEdgeLabelProps): ReactNode {
   if (place === undefined) return null;
   const state = edgeState(edge);
   const rate = edge.rate > 0 ? formatRate(edge.rate) : 'idle';
   return (
     <text
       className="map-label"
-      // The edge itself carries these words for screen readers.
+      // The edge itself carries these words for screen readers, and opens by keyboard.
       aria-hidden="true"
       data-tone={state.tone}
       data-idle={edge.rate > 0 ? undefined : ''}
@@ -66,6 +71,7 @@ export function MapEdgeLabel({ edge, place, dim }: MapEdgeLabelProps): ReactNode
       x={place.x}
       y={place.y + 4}
       textAnchor="middle"
+      onClick={() => onOpen(edge)}
     >
       {rate}
       {state.tone !== 'allowed' && ` · ${state.word}`}

@@ -1,6 +1,6 @@
 import { type ReactNode, useId } from 'react';
 import { SearchBox } from '../../parts/search-box.tsx';
-import { formatNoun } from '../../words/format.ts';
+import { formatCount } from '../../words/format.ts';
 import { SPANS, type TrafficFilter } from './traffic-filter.ts';
 
 type TrafficFilterBarProps = {
@@ -63,8 +63,8 @@ export function TrafficFilterBar({ filter, onChange, waiting }: TrafficFilterBar
         />
         Both sides
       </label>
-      <span className="waiting" role="status">
-        {waiting > 0 && `${formatNoun(waiting, 'new call')} held back`}
+      <span className="waiting" role="status" title="held back while you look">
+        {waiting > 0 && `${formatCount(waiting)} waiting`}
       </span>
     </form>
   );

@@ -21,8 +21,9 @@ export function TrafficPage(): ReactNode {
   // `query` is reduced to the keys that filter: opening a row must not fetch anew.
   const filter = useMemo(() => parseTrafficFilter(query), [filterText]);
   const [pointed, setPointed] = useState(false);
+  const [focused, setFocused] = useState(false);
   const selectedId = query.get('call') ?? undefined;
-  const tail = useRecords(filter, pointed || selectedId !== undefined);
+  const tail = useRecords(filter, pointed || focused || selectedId !== undefined);
   const rows = shownRecords(tail.answer.data ?? [], filter);
   const selected = rows.find((record) => record['record.id'] === selectedId);
   const open = useCallback(
@@ -50,6 +51,8 @@ export function TrafficPage(): ReactNode {
             className="split-main"
             onPointerEnter={() => setPointed(true)}
             onPointerLeave={() => setPointed(false)}
+            onFocus={() => setFocused(true)}
+            onBlur={() => setFocused(false)}
           >
             {rows.length === 0 ? (
               <Empty title="No call fits.">
@@ -67,6 +70,7 @@ export function TrafficPage(): ReactNode {
                 onClose={close}
                 toneOf={(record) => (record.verdict === 'deny' ? 'denied' : undefined)}
                 minWidth="54rem"
+                inPlace
               />
             )}
             {tail.hasOlder && (
