@@ -87,6 +87,8 @@ export async function listen(
   });
   server.listen(port, host);
   await once(server, 'listening');
+  // Too many open files, for one, is reported here and passes.
+  server.on('error', (error) => onRefused(error.message));
   const address = server.address();
   if (address === null || typeof address === 'string')
     throw new Error('listening without a TCP address');

@@ -99,6 +99,7 @@ export function createCore(options: CoreOptions): ControlCore {
     sets,
     endpoints,
     updates: createUpdateBuilder(sets, store),
+    onError: (error) => log.error(EVENT.messageNotBuilt, { error }),
     trustRoot: { version: pinned.root.version, envelope: encodeEnvelope(pinned.envelope) },
   });
   endpoints.restore(store.endpoints());

@@ -76,7 +76,7 @@ function serve(call: Call, speakers: Map<string, Call>, options: DistributionSer
     greeted = { hello, subscription: options.distributor.subscribe(hello, stream) };
   }
 
-  call.on('data', ({ message }: SubscribeRequest) => {
+  function receive({ message }: SubscribeRequest): void {
     if (message.case === 'hello' && greeted === undefined) return greet(message.value);
     if (greeted === undefined || message.case === 'hello' || message.case === undefined) {
       return refuse(
@@ -89,7 +89,9 @@ function serve(call: Call, speakers: Map<string, Call>, options: DistributionSer
       enforcement.acknowledged(greeted.hello.node, message.value);
     }
     greeted.subscription.acknowledged(message.value);
-  });
+  }
+
+  call.on('data', receive);
   call.on('drain', () => greeted?.subscription.drained());
   call.on('end', () => {
     // A stream that was reset looks like a goodbye for a moment, hence the second look.

@@ -55,6 +55,12 @@ test('failures that only the caller saw count, its other numbers do not', () => 
   assert.equal(map.series().calls.at(-1), 10);
 });
 
+test('attack: a report with names without end is left out', () => {
+  const map = createTrafficMap(() => 1_800_000_000_000);
+  map.count(edgeCount({ requests: 1n, sourceService: 'x'.repeat(100_000) }));
+  assert.deepEqual(map.edges(), []);
+});
+
 test('a report of negative numbers subtracts nothing', () => {
   const map = createTrafficMap(() => 1_800_000_000_000);
   map.count(edgeCount({ requests: -9_000n }));

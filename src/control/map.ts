@@ -116,6 +116,7 @@ export function createTrafficMap(clock: () => number): TrafficMap {
 
   return {
     count(delta) {
+      if (isOversized(delta)) return;
       const now = clock();
       const amounts = amountsOf(delta);
       // Both sides of a call report it; the server's word counts wherever there is one.
@@ -184,6 +185,14 @@ function keyOf(call: {
     destination: `${call.namespace}/${call.service}`,
     namespace: call.namespace,
   };
+}
+
+// SECURITY: names are kept as long as their edge; a SPIFFE ID has at most 2,048 bytes.
+function isOversized(delta: EdgeCount): boolean {
+  const { sourceId, sourceService, destinationNamespace, destinationService, protocol } = delta;
+  return [sourceId, sourceService, destinationNamespace, destinationService, protocol].some(
+    (name) => name.length > 2_048,
+  );
 }
 
 function amountsOf(delta: EdgeCount): Record<Measure, number> {

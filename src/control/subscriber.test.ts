@@ -4,6 +4,7 @@ import {
   AckSchema,
   createMessage,
   HelloSchema,
+  LookupSchema,
   type PolicySetUpdate,
   PolicySetUpdateSchema,
   type SubscribeResponse,
@@ -22,6 +23,7 @@ function connect(
 ) {
   const state = { head };
   const sent: string[] = [];
+  const errors: unknown[] = [];
   const sets = {
     current: () => ({ head: state.head }),
     all: () => [{ namespace: 'default', head: state.head }],
@@ -54,7 +56,13 @@ function connect(
         return room.messages > 0;
       },
     },
-    { sets, updates, endpoints, trustRoot: { version: 1, envelope: new Uint8Array() } },
+    {
+      sets,
+      updates,
+      endpoints,
+      trustRoot: { version: 1, envelope: new Uint8Array() },
+      onError: (error) => errors.push(error),
+    },
   );
   const move = (number: number): void => {
     state.head = headOf(number);
@@ -67,7 +75,7 @@ function connect(
         refused: refused.map((head) => ({ ...versionOf(head), code: 'gap', message: 'no' })),
       }),
     );
-  return { subscriber, sent, written, move, ack, room };
+  return { subscriber, sent, written, errors, move, ack, room };
 }
 
 const headOf = (number: number): SetHead => ({ number, hash: `hash-${number}` });
@@ -114,4 +122,14 @@ test('who pinned an older trust root is sent ours, who has it is not', () => {
       sent,
     );
   }
+});
+
+test('a database that cannot be read costs a message, not the stream', () => {
+  const { subscriber, written, errors, move } = connect(headOf(1), headOf(1));
+  subscriber.lookedUp(
+    createMessage(LookupSchema, { namespace: 'other', kind: 'Mesh', name: 'mesh' }),
+  );
+  assert.equal(errors.length, 1);
+  move(2);
+  assert.equal(written.length, 1);
 });

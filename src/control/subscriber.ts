@@ -25,6 +25,8 @@ export type SubscriberSources = {
   readonly endpoints: EndpointRegistry;
   /** The pinned trust root's envelope as JSON, sent to whoever has an older version. */
   readonly trustRoot: { readonly version: number; readonly envelope: Uint8Array };
+  /** Hears of a message that could not be built; the subscriber keeps what it has until the next change. */
+  readonly onError: (error: unknown) => void;
 };
 
 /** One subscriber: what concerns it, what it holds, and what it has still to get. */
@@ -40,6 +42,8 @@ type Message = SubscribeResponse['message'];
 
 // SECURITY: each lookup is held for the life of its stream and answered again after each change.
 const MAX_LOOKUPS = 10_000;
+// Longer than any namespace, kind and name that a policy set can hold.
+const MAX_LOOKUP_LENGTH = 400;
 
 /** Greets a subscriber with all that it lacks, and keeps it up to date from then on. */
 export function createSubscriber(
@@ -54,7 +58,7 @@ export function createSubscriber(
   // The last step sent of each set, `from hash > to hash`.
   const steps = new Map<string, string>();
   const lookups = new Map<string, Lookup>();
-  const outbox = createOutbox(stream);
+  const outbox = createOutbox(stream, sources.onError);
 
   const holds = (namespace: string) => namespaces.has('*') || namespaces.has(namespace);
   // Only proxies dial services; the CA and agents subscribe to policy alone.
@@ -116,6 +120,7 @@ export function createSubscriber(
     lookedUp(lookup) {
       const { namespace, kind, name } = lookup;
       if (lookups.size >= MAX_LOOKUPS && !lookups.has(lookupKey(lookup))) return;
+      if (lookupKey(lookup).length > MAX_LOOKUP_LENGTH) return;
       lookups.set(lookupKey(lookup), lookup);
       queueLookup(lookup);
       if (kind === 'Service') queueEndpoints({ namespace, service: name });
@@ -136,7 +141,7 @@ export function createSubscriber(
 }
 
 /** What is still to be sent: each message is built only when the stream takes it, so late news coalesce. */
-function createOutbox(stream: SubscriberStream) {
+function createOutbox(stream: SubscriberStream, onError: (error: unknown) => void) {
   const waiting = new Map<string, () => Message | undefined>();
   let full = false;
 
@@ -144,7 +149,7 @@ function createOutbox(stream: SubscriberStream) {
     for (const [key, build] of waiting) {
       if (full) return;
       waiting.delete(key);
-      const message = build();
+      const message = attempt(build, onError);
       if (message === undefined) continue;
       full = !stream.write(createMessage(SubscribeResponseSchema, { message }));
     }
@@ -160,6 +165,19 @@ function createOutbox(stream: SubscriberStream) {
       flush();
     },
   };
+}
+
+// A database that cannot be read must cost one message, not the stream and never the process.
+function attempt(
+  build: () => Message | undefined,
+  onError: (error: unknown) => void,
+): Message | undefined {
+  try {
+    return build();
+  } catch (error) {
+    onError(error);
+    return undefined;
+  }
 }
 
 function trustRootMessage({ trustRoot }: SubscriberSources): Message {

@@ -264,6 +264,12 @@ test('watches tell what happens, and a reconnect misses nothing', async () => {
   assert.deepEqual((await events.until('policy')).data.namespace, 'hint');
   again.close();
   events.close();
+  let open = '';
+  for (let i = 0; i < 50 && open !== '0'; i++) {
+    const { text } = await mesh.call('GET', '/metrics');
+    open = /^palisade_control_event_streams (\d+)$/m.exec(text)?.[1] ?? '';
+  }
+  assert.equal(open, '0');
 });
 
 test('a stranger reports nothing', async () => {

@@ -60,6 +60,7 @@ export const EVENT = {
   consoleSignedIn: 'console signed in',
   requestFailed: 'request failed',
   listenerFailed: 'listener of an event failed',
+  messageNotBuilt: 'message to a subscriber could not be built',
   recordsSetAside: 'damaged records were set aside',
   sessionsNotKept: 'console sessions could not be kept',
   issuanceLogUnreachable: 'issuance log could not be read',
