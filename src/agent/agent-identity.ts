@@ -13,7 +13,7 @@ import { createGrpcClient, type GrpcTarget, Issuance, type X509SvidResponse } fr
 import { acceptSvid, readStoredIdentity, storedIdentity } from './issued-svid.ts';
 import { renewalTime } from './renewal.ts';
 import type { StateFolder } from './state-folder.ts';
-import type { Scheduler } from './timer.ts';
+import { type Scheduler, whenClockSays } from './timer.ts';
 import { expectServer, type X509Trust } from './trusted-root.ts';
 
 /** Signs certificates for the agent and its workloads: the CA, or a test's. */
@@ -156,7 +156,7 @@ class Renewing {
   schedule(): void {
     const current = this.#cell.current();
     const { clock, random } = this.#options;
-    this.#after(current === undefined ? 0 : renewalTime(current, random) - clock());
+    this.#at(current === undefined ? clock() : renewalTime(current, random));
   }
 
   close(): void {
@@ -164,8 +164,9 @@ class Renewing {
     this.#cancel();
   }
 
-  #after(ms: number): void {
-    this.#cancel = this.#options.scheduler.after(ms, () => void this.#renew());
+  #at(atMs: number): void {
+    const { clock, scheduler } = this.#options;
+    this.#cancel = whenClockSays({ atMs, clock, scheduler }, () => void this.#renew());
   }
 
   async #renew(): Promise<void> {
@@ -185,7 +186,7 @@ class Renewing {
       const inMs = Math.round(this.#backoff.nextMs());
       const event = current === undefined ? EVENT.agentEnrolFailed : EVENT.agentRenewFailed;
       log.warn(event, { reason: asked.error, retryInMs: inMs });
-      this.#after(inMs);
+      this.#at(clock() + inMs);
       return;
     }
     this.#backoff.reset();

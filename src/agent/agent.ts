@@ -22,7 +22,7 @@ import { openPolicyFiles } from './policy-files.ts';
 import { createProcessTable } from './process-table.ts';
 import { createRefusals } from './refusals.ts';
 import { createRelay, type RelayOptions } from './relay.ts';
-import { openStateFolder } from './state-folder.ts';
+import { type StateFolder, tryStateFolder } from './state-folder.ts';
 import { createSubscription, type Subscription } from './subscribe.ts';
 import { createSvidSource } from './svid-source.ts';
 import { createSwap, type Swap } from './swap.ts';
@@ -89,7 +89,7 @@ export async function createAgent(options: AgentOptions): Promise<Result<Agent, 
 type Core = {
   readonly spiffeId: string;
   readonly scheduler: Scheduler;
-  readonly folder: ReturnType<typeof openStateFolder>;
+  readonly folder: StateFolder;
   readonly identity: AgentIdentity;
   readonly swap: Swap<HostPolicy>;
   readonly subscription: Subscription;
@@ -103,7 +103,9 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
   const { clock, log } = options;
   const random = options.random ?? Math.random;
   const scheduler = options.scheduler ?? createScheduler();
-  const folder = openStateFolder(options.folder);
+  const opened = tryStateFolder(options.folder);
+  if (!opened.ok) return opened;
+  const folder = opened.value;
   const swap = await openPolicy(options, folder);
   if (!swap.ok) return swap;
   const trust = swap.value.trust;
@@ -139,7 +141,7 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
 
 async function openPolicy(
   options: AgentOptions,
-  folder: Core['folder'],
+  folder: StateFolder,
 ): Promise<Result<Swap<HostPolicy>, string>> {
   const { clock, log, trustRootFile } = options;
   const files = await openPolicyFiles({ folder, trustRootFile, log });

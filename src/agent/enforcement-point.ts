@@ -12,7 +12,7 @@ import { openEndpointTable, type ServiceEndpoint } from './endpoint-table.ts';
 import { createLookups, type Lookups } from './lookups.ts';
 import { openPolicyFiles } from './policy-files.ts';
 import { createRefusals } from './refusals.ts';
-import { openStateFolder, type StateFolder } from './state-folder.ts';
+import { type StateFolder, tryStateFolder } from './state-folder.ts';
 import { createSubscription, type Subscription } from './subscribe.ts';
 import { createSwap, type Swap } from './swap.ts';
 import { createScheduler, type Scheduler } from './timer.ts';
@@ -85,7 +85,9 @@ export type EnforcementPoint = {
 export async function createEnforcementPoint(
   options: EnforcementPointOptions,
 ): Promise<Result<EnforcementPoint, string>> {
-  const folder = openStateFolder(options.folder);
+  const opened = tryStateFolder(options.folder);
+  if (!opened.ok) return opened;
+  const folder = opened.value;
   const files = await openPolicyFiles({
     folder,
     trustRootFile: options.trustRootFile,
@@ -265,6 +267,8 @@ async function nodeName(
   const stored = folder.readJson('node.json');
   if (typeof stored === 'string' && stored.startsWith(prefix) && stored.length < 200) return stored;
   const node = `${prefix}${randomBytes(4).toString('hex')}`;
-  await folder.writeJson('node.json', node);
+  await folder.writeJson('node.json', node).catch(() => {
+    // A full disk: then this process has a name of its own and the next one another.
+  });
   return node;
 }

@@ -6,6 +6,8 @@ export type FakeScheduler = Scheduler & {
   readonly clock: () => number;
   /** Lets time pass, running what is due in its order, and what that starts. */
   readonly pass: (ms: number) => Promise<void>;
+  /** Sets the clock ahead, as by hand: timers do not notice. */
+  readonly setAhead: (ms: number) => void;
   /** Milliseconds until the next timer; undefined if there is none. */
   readonly nextInMs: () => number | undefined;
 };
@@ -13,10 +15,14 @@ export type FakeScheduler = Scheduler & {
 /** Creates one at `nowMs`. */
 export function createFakeScheduler(nowMs = Date.now()): FakeScheduler {
   let now = nowMs;
+  let ahead = 0;
   const timers = new Set<{ at: number; work: () => void }>();
   const earliest = () => Array.from(timers).sort((a, b) => a.at - b.at)[0];
   return {
-    clock: () => now,
+    clock: () => now + ahead,
+    setAhead(ms) {
+      ahead += ms;
+    },
     after(ms, work) {
       const timer = { at: now + Math.max(0, ms), work };
       timers.add(timer);

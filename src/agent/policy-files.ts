@@ -68,7 +68,13 @@ async function pinTrustRoot(options: {
   if (!envelope.ok) return envelope;
   const root = openTrustRoot(envelope.value);
   if (!root.ok) return fail(`\`${trustRootFile}\`: ${root.error.message}`);
-  await folder.writeJson(TRUST_ROOT_FILE, envelope.value);
+  try {
+    await folder.writeJson(TRUST_ROOT_FILE, envelope.value);
+  } catch (error) {
+    return fail(
+      `the trust root cannot be pinned in \`${folder.path}\`: ${(error as Error).message}`,
+    );
+  }
   log.info(EVENT.trustRootPinned, { version: root.value.version });
   return root;
 }

@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { fail, ok, type Result } from '#lib';
 
 /** A folder of private files that are replaced whole. */
 export type StateFolder = {
@@ -11,6 +12,15 @@ export type StateFolder = {
   readonly writeJson: (name: string, value: unknown) => Promise<void>;
   readonly remove: (name: string) => Promise<void>;
 };
+
+/** `openStateFolder`, failing in words where the folder cannot be made or is another user's. */
+export function tryStateFolder(path: string): Result<StateFolder, string> {
+  try {
+    return ok(openStateFolder(path));
+  } catch (error) {
+    return fail(`the folder \`${path}\` cannot be used: ${(error as Error).message}`);
+  }
+}
 
 /** Opens (and makes) a folder that only its owner may enter; files get mode 0600. */
 export function openStateFolder(path: string): StateFolder {

@@ -7,7 +7,7 @@ import { matchRegistrations } from '#trust';
 import type { CertificateAuthority } from './agent-identity.ts';
 import { requestSvid } from './agent-identity.ts';
 import { renewalTime } from './renewal.ts';
-import type { Scheduler } from './timer.ts';
+import { type Scheduler, whenClockSays } from './timer.ts';
 import type { X509Trust } from './trusted-root.ts';
 
 /** What a workload gets: its identities, none as yet, or the word that there are none for it. */
@@ -159,7 +159,7 @@ class CachedSvids implements SvidSource {
     // Without a watcher nobody needs it.
     if (watch === undefined) return;
     if (agent === undefined) {
-      this.#schedule(entry, entry.backoff.nextMs());
+      this.#schedule(entry, this.#options.clock() + entry.backoff.nextMs());
       return;
     }
     entry.isAsking = true;
@@ -177,20 +177,21 @@ class CachedSvids implements SvidSource {
     if (!asked.ok) {
       const inMs = Math.round(entry.backoff.nextMs());
       log.warn(EVENT.svidIssueFailed, { spiffeId: id.text, reason: asked.error, retryInMs: inMs });
-      this.#schedule(entry, inMs);
+      this.#schedule(entry, clock() + inMs);
       return;
     }
     entry.backoff.reset();
     entry.identity = asked.value;
     const { serial, expiresAt } = asked.value;
     log.info(EVENT.svidIssued, { spiffeId: id.text, serial, expiresAt });
-    this.#schedule(entry, renewalTime(asked.value, random) - clock());
+    this.#schedule(entry, renewalTime(asked.value, random));
     for (const each of this.#watches) if (each.entries.includes(entry)) this.#tell(each);
   }
 
-  #schedule(entry: Entry, ms: number): void {
+  #schedule(entry: Entry, atMs: number): void {
+    const { clock, scheduler } = this.#options;
     entry.cancel();
-    entry.cancel = this.#options.scheduler.after(ms, () => {
+    entry.cancel = whenClockSays({ atMs, clock, scheduler }, () => {
       // Not renewed without a watcher; the next one asks anew.
       if (this.#watcherOf(entry) === undefined) this.#entries.delete(entry.id.text);
       else this.#ask(entry);

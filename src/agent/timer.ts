@@ -13,3 +13,29 @@ export function createScheduler(): Scheduler {
     },
   };
 }
+
+// A clock that was set, or a host that slept, shows no later than this.
+const RECHECK_MS = 30_000;
+
+/**
+ * Does `work` once `clock` says `atMs` (Unix milliseconds) or later. Timers count time that passes while the host is
+ * awake, and certificates expire by the clock on the wall: so the clock is asked again and again.
+ */
+export function whenClockSays(
+  options: {
+    readonly atMs: number;
+    readonly clock: () => number;
+    readonly scheduler: Scheduler;
+  },
+  work: () => void,
+): () => void {
+  const { atMs, clock, scheduler } = options;
+  let cancel = wait();
+  function wait(): () => void {
+    return scheduler.after(Math.min(atMs - clock(), RECHECK_MS), () => {
+      if (clock() >= atMs) work();
+      else cancel = wait();
+    });
+  }
+  return () => cancel();
+}

@@ -89,7 +89,7 @@ function serve<Request, Response>(
   const stop = options.svids.watch(selectors.value, (answer) => {
     if (isOver) return;
     if (answer.kind === 'denied') {
-      options.log.info(EVENT.workloadDenied, { selectors: selectors.value });
+      options.log.warn(EVENT.workloadDenied, { selectors: selectors.value });
       return end(DENIED);
     }
     const response = respond(answer);
