@@ -3,27 +3,19 @@ import {
   BodyReader,
   createRequestReader,
   FIELD,
-  fieldSet,
-  HOP_AND_SIDECAR,
-  HOP_BY_HOP,
   isSizeError,
   type RequestHead,
   type ResponseHead,
-  serializeResponse,
 } from '#protocol';
-import { createRecordedCall, type RecordedCall } from '#telemetry';
+import type { Timeouts } from '#snapshot';
+import type { RecordedCall } from '#telemetry';
+import { type BodyPart, copyPart, encodeChunk, serializeAnswer } from './answer.ts';
 import type { Connector } from './connector.ts';
 import type { ProxyContext } from './context.ts';
 import type { Live } from './live.ts';
-import { type CallFacts, recordCall, resetRecord } from './record.ts';
+import { type CallFacts, CallRecorder } from './record.ts';
 import { type Failure, serializeFailure, statusOf } from './respond.ts';
-import {
-  type AnswerSink,
-  type BodyPart,
-  copyPart,
-  encodeChunk,
-  type UpstreamConnection,
-} from './upstream-connection.ts';
+import type { AnswerSink, UpstreamConnection } from './upstream-connection.ts';
 
 /** What differs between the two directions. */
 export type HttpDirection = {
@@ -38,9 +30,6 @@ const PHASE = { head: 0, body: 1, response: 2, closing: 3 } as const;
 const LINGER_MS = 2_000;
 const JSON_NAMED = /\bjson\b/;
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
-const FROM_APPLICATION = HOP_AND_SIDECAR;
-// The peer's sidecar has stripped what its application said, so what remains is its own word.
-const FROM_SIDECAR = HOP_BY_HOP | fieldSet(FIELD.CLIENT_CERT);
 
 /**
  * A caller's HTTP/1.1 connection: reads its requests one after another, hands each to its direction,
@@ -49,9 +38,9 @@ const FROM_SIDECAR = HOP_BY_HOP | fieldSet(FIELD.CLIENT_CERT);
 export class HttpConnection implements Live, AnswerSink {
   deadlineAt = 0;
   /** The record of the call under way; handlers fill it in as they learn. */
-  readonly record: RecordedCall;
-  /** Records' constant part, and the counters, of the call under way. */
-  facts: CallFacts;
+  readonly calls: CallRecorder;
+  /** Time limits of the call under way: the workload's own until a service's are known. */
+  timeouts: Timeouts;
   /** Calls under way on behalf of this connection. */
   head: RequestHead | undefined;
   upstream: UpstreamConnection | undefined;
@@ -65,7 +54,6 @@ export class HttpConnection implements Live, AnswerSink {
   #part: BodyPart = { chunk: EMPTY, start: 0, end: 0, last: true };
   #message: Buffer | undefined;
   #connector: Connector | undefined;
-  #startedAt = 0;
   #call = 0;
   #acceptsJson: boolean | undefined;
   #answering = false;
@@ -77,8 +65,8 @@ export class HttpConnection implements Live, AnswerSink {
     this.#socket = socket;
     this.#context = context;
     this.#direction = direction;
-    this.facts = facts;
-    this.record = createRecordedCall(facts.recorded);
+    this.calls = new CallRecorder(context.options, facts);
+    this.timeouts = context.timeouts();
   }
 
   /** Registers the connection and begins to read. */
@@ -94,6 +82,10 @@ export class HttpConnection implements Live, AnswerSink {
       // Told by `close`, which always follows.
     });
     socket.on('close', () => this.#onClose());
+  }
+
+  get record(): RecordedCall {
+    return this.calls.record;
   }
 
   get method(): string {
@@ -112,11 +104,11 @@ export class HttpConnection implements Live, AnswerSink {
   /** Answers instead of a server. The connection stays if the whole request has come. */
   respond(failure: Failure): void {
     this.#context.options.metrics.refused(failure.detail ?? failure.kind).value++;
-    this.record.status = statusOf(failure.kind);
     this.record.reason = failure.kind;
     this.record.denialId = failure.denialId ?? null;
     // Too late for words once an answer has begun.
     if (this.#answering) return this.destroy();
+    this.record.status = statusOf(failure.kind);
     const close = !this.#mayKeep(this.head?.keepAlive ?? false);
     const json = this.#acceptsJson ?? acceptsJson(this.head);
     const headOnly = this.record.method === 'HEAD';
@@ -131,6 +123,7 @@ export class HttpConnection implements Live, AnswerSink {
     this.#connector = connector;
     // From here on the bytes of the head are not ours any more.
     this.#acceptsJson = acceptsJson(this.head);
+    this.#expectMore();
     const idle = connector.take();
     if (idle !== undefined) this.#attach(idle, message);
     else this.#dial(message);
@@ -141,34 +134,20 @@ export class HttpConnection implements Live, AnswerSink {
     if (request === undefined) return;
     if (head.interim) {
       // RFC 9110 section 15.2: HTTP/1.0 knows no interim answers.
-      if (request.minor === 1) {
-        this.#write(serializeResponse(head, { ...NO_CHANGE, added: '' }), false);
-      }
+      if (request.minor === 1) this.#write(serializeAnswer(head, part, INTERIM), false);
       return;
     }
     this.record.status = head.status;
     if (this.#direction.side === 'outbound' && head.status >= 400) this.#copyReason(head);
     const untilClose = head.framing.kind === 'until_close';
-    this.#closeAfter = !this.#mayKeep(request.keepAlive);
     this.#rechunking = untilClose && request.minor === 1;
-    if (untilClose && request.minor === 0) this.#closeAfter = true;
+    this.#closeAfter = !this.#mayKeep(request.keepAlive) || (untilClose && request.minor === 0);
     this.#answering = true;
-    const added =
-      (this.#closeAfter ? 'connection: close\r\n' : '') +
-      (this.#rechunking ? 'transfer-encoding: chunked\r\n' : '');
-    const dropped = this.#direction.side === 'inbound' ? FROM_APPLICATION : FROM_SIDECAR;
-    const { chunk, start, end } = part;
-    const body = this.#rechunking || start === end ? undefined : chunk;
-    const message = serializeResponse(head, {
-      dropped,
-      added,
-      body,
-      bodyStart: start,
-      bodyEnd: end,
-    });
-    this.#write(message, part.last);
+    const { side } = this.#direction;
+    const style = { side, close: this.#closeAfter, rechunk: this.#rechunking };
+    this.#write(serializeAnswer(head, part, style), part.last);
     if (this.#rechunking) this.#writeBody(part);
-    else this.record.bytesOut += end - start;
+    else this.record.bytesOut += part.end - part.start;
     this.#answered(part.last);
   }
 
@@ -264,21 +243,15 @@ export class HttpConnection implements Live, AnswerSink {
   }
 
   #begin(head: RequestHead, part: BodyPart): void {
-    const { record } = this;
-    resetRecord(record);
-    record.startedAt = this.#context.options.clock();
-    this.#startedAt = performance.now();
-    record.method = head.method;
-    record.host = head.host;
-    record.path = head.path;
-    record.bytesIn = part.end - part.start;
+    this.calls.begin(head);
+    this.record.bytesIn = part.end - part.start;
     this.head = head;
     this.#part = part;
     this.#answering = false;
     this.#acceptsJson = undefined;
     this.#phase = part.last ? PHASE.response : PHASE.body;
-    const { responseMs, idleMs } = this.#context.timeouts();
-    this.#expectIn(part.last ? responseMs : idleMs);
+    this.timeouts = this.#context.timeouts();
+    this.#expectMore();
     const problem = this.#body.error;
     if (problem !== undefined) this.respond({ kind: 'bad_request', detail: problem });
     // RFC 9110 section 7.8: an offer of h2c may be ignored; what else asks for another protocol
@@ -315,9 +288,8 @@ export class HttpConnection implements Live, AnswerSink {
       return chunk.length;
     }
     this.record.bytesIn += end - start;
-    const { responseMs, idleMs } = this.#context.timeouts();
     if (this.#body.complete) this.#phase = PHASE.response;
-    this.#expectIn(this.#body.complete ? responseMs : idleMs);
+    this.#expectMore();
     const bytes = copyPart({ chunk, start, end, last: this.#body.complete });
     if (this.upstream?.write(bytes) === false && !this.#body.complete) this.#socket.pause();
     return end;
@@ -338,7 +310,7 @@ export class HttpConnection implements Live, AnswerSink {
 
   #attach(connection: UpstreamConnection, message: Buffer): void {
     this.upstream = connection;
-    this.facts = connection.facts ?? this.facts;
+    this.calls.facts = connection.facts ?? this.calls.facts;
     const flowing = connection.begin(this, message);
     if (this.#phase !== PHASE.body) return;
     if (flowing) this.#socket.resume();
@@ -347,7 +319,7 @@ export class HttpConnection implements Live, AnswerSink {
 
   #answered(last: boolean): void {
     if (!last) {
-      this.#expectIn(this.#context.timeouts().idleMs);
+      this.#expectIn(this.timeouts.idleMs);
       return;
     }
     this.upstream = undefined;
@@ -355,9 +327,7 @@ export class HttpConnection implements Live, AnswerSink {
   }
 
   #finish(close: boolean): void {
-    const { record } = this;
-    record.durationUs = Math.round((performance.now() - this.#startedAt) * 1000);
-    recordCall(this.#context.options, this.facts, record);
+    this.calls.finish();
     this.#call++;
     this.head = undefined;
     this.upstream = undefined;
@@ -384,12 +354,7 @@ export class HttpConnection implements Live, AnswerSink {
 
   /** A request that cannot be read: no call of a direction, but recorded and answered all the same. */
   #refuse(failure: Failure): void {
-    resetRecord(this.record);
-    this.record.startedAt = this.#context.options.clock();
-    this.#startedAt = performance.now();
-    this.record.method = null;
-    this.record.host = null;
-    this.record.path = null;
+    this.calls.begin();
     this.head = undefined;
     this.#answering = false;
     this.#acceptsJson = false;
@@ -401,6 +366,11 @@ export class HttpConnection implements Live, AnswerSink {
     this.#answering = false;
     const { idleMs } = this.#context.timeouts();
     this.#expectIn(idleMs);
+  }
+
+  /** The rest of the request, or the answer to all of it, has to come in time. */
+  #expectMore(): void {
+    this.#expectIn(this.requestComplete ? this.timeouts.responseMs : this.timeouts.idleMs);
   }
 
   #expectIn(ms: number): void {
@@ -477,8 +447,7 @@ export class HttpConnection implements Live, AnswerSink {
     upstream?.destroy();
     if (this.head === undefined) return;
     this.record.reason ??= 'caller_gone';
-    this.record.durationUs = Math.round((performance.now() - this.#startedAt) * 1000);
-    recordCall(this.#context.options, this.facts, this.record);
+    this.calls.finish();
     this.head = undefined;
     this.#call++;
   }
@@ -489,4 +458,4 @@ function acceptsJson(head: RequestHead | undefined): boolean {
 }
 
 const EMPTY: Buffer = Buffer.alloc(0);
-const NO_CHANGE = { dropped: HOP_AND_SIDECAR, body: undefined, bodyStart: 0, bodyEnd: 0 };
+const INTERIM = { side: 'inbound', close: false, rechunk: false } as const;

@@ -75,7 +75,7 @@ export class OutboundCalls implements HttpDirection {
   // authorize → route → forward; the connection records the call when it is over.
   serve(call: HttpConnection, head: RequestHead): void {
     const { snapshot, ...rest } = this.#context.enforcement();
-    call.facts = this.#unrouted();
+    call.calls.facts = this.#unrouted();
     const ruling = authorizeOutgoing({ snapshot, ...rest });
     recordDecision(call.record, undefined, snapshot);
     const trace = continueTrace(this.#context, call, head);
@@ -111,7 +111,8 @@ export class OutboundCalls implements HttpDirection {
   ): void {
     const { service } = connector.route;
     this.#services.set(call, service.fqdn);
-    call.facts = connector.unreached;
+    call.calls.facts = connector.unreached;
+    call.timeouts = service.timeouts;
     const renamed = this.#fixed !== undefined && LOOPBACK.test(head.host);
     if (renamed) call.record.host = service.name;
     forwardRequest(permit, call, head, {

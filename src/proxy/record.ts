@@ -2,6 +2,7 @@ import type { WorkloadIdentity } from '#identity';
 import type { Decision } from '#policy';
 import type { Snapshot } from '#snapshot';
 import {
+  createRecordedCall,
   createRecordedConnection,
   type EdgeCounters,
   type ProxyMetrics,
@@ -12,6 +13,13 @@ import {
 
 /** The parts of records and metrics that are the same for every call of one connection. */
 export type CallFacts = { readonly recorded: RecordedConnection; readonly edge: EdgeCounters };
+
+/** Where records go. */
+export type RecordTargets = {
+  readonly records: RecordSink;
+  readonly metrics: ProxyMetrics;
+  readonly clock: () => number;
+};
 
 /** One side of a call as far as it is known. */
 export type Party = {
@@ -113,12 +121,40 @@ export function recordDecision(
 }
 
 /** The last stage: hands a finished call to the access log and the metrics. */
-export function recordCall(
-  to: { readonly records: RecordSink; readonly metrics: ProxyMetrics },
-  facts: CallFacts,
-  record: RecordedCall,
-): void {
+export function recordCall(to: RecordTargets, facts: CallFacts, record: RecordedCall): void {
   record.connection = facts.recorded;
   to.records.record(record);
   to.metrics.countCall(facts.edge, record);
+}
+
+/** The record of one call after another, with its clock. */
+export class CallRecorder {
+  /** The call under way, or the last one. */
+  readonly record: RecordedCall;
+  facts: CallFacts;
+  readonly #to: RecordTargets;
+  #startedAt = 0;
+
+  constructor(to: RecordTargets, facts: CallFacts) {
+    this.#to = to;
+    this.facts = facts;
+    this.record = createRecordedCall(facts.recorded);
+  }
+
+  /** Starts the record of a call; of a request that could not be read nothing is known. */
+  begin(request?: { readonly method: string; readonly host: string; readonly path: string }): void {
+    const { record } = this;
+    resetRecord(record);
+    record.startedAt = this.#to.clock();
+    this.#startedAt = performance.now();
+    record.method = request?.method ?? null;
+    record.host = request?.host ?? null;
+    record.path = request?.path ?? null;
+  }
+
+  /** Hands the finished call on. */
+  finish(): void {
+    this.record.durationUs = Math.round((performance.now() - this.#startedAt) * 1000);
+    recordCall(this.#to, this.facts, this.record);
+  }
 }

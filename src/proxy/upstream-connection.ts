@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { BodyReader, createResponseReader, type ResponseHead } from '#protocol';
+import type { BodyPart } from './answer.ts';
 import type { CallFacts } from './record.ts';
 import type { ChunkSink } from './sockets.ts';
 
@@ -16,14 +17,6 @@ export type AnswerSink = {
   readonly onUpstreamFailure: (detail: string, untouched: boolean) => void;
 };
 
-/** Body bytes `chunk[start, end)`, with which the message ends if `last`. */
-export type BodyPart = {
-  readonly chunk: Buffer;
-  readonly start: number;
-  readonly end: number;
-  readonly last: boolean;
-};
-
 /** What a connection tells its pool. */
 export type UpstreamEvents = {
   readonly onIdle: (connection: UpstreamConnection) => void;
@@ -31,22 +24,6 @@ export type UpstreamEvents = {
 };
 
 const NOTHING = Buffer.alloc(0);
-
-/** The bytes of a part in a buffer of their own: parts are only lent. */
-export function copyPart({ chunk, start, end }: BodyPart): Buffer {
-  return Buffer.from(chunk.subarray(start, end));
-}
-
-/** The part as a chunk (RFC 9112 section 7.1), with the last chunk behind it where it ends the body. */
-export function encodeChunk(part: BodyPart): Buffer {
-  const length = part.end - part.start;
-  const end = Buffer.from(part.last ? '0\r\n\r\n' : '');
-  if (length === 0) return end;
-  const size = Buffer.from(`${length.toString(16)}\r\n`);
-  return Buffer.concat([size, copyPart(part), CRLF, end]);
-}
-
-const CRLF = Buffer.from('\r\n');
 
 /** One HTTP/1.1 connection to a server: answers one exchange at a time, strictly read. */
 export class UpstreamConnection {
