@@ -30,7 +30,11 @@ export async function prepareSocket(
   if (longest > MAX_PATH_BYTES) {
     return fail(`the socket's path \`${path}\` is longer than ${MAX_PATH_BYTES} bytes`);
   }
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    return fail(`the socket's folder cannot be made: ${(error as Error).message}`);
+  }
   if (await isAnswered(path)) return fail(`another agent answers on \`${path}\``);
   const existing = statOf(path);
   if (existing !== undefined && !existing.isSocket()) {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, readFileSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { type ClientReadableStream, Metadata, type ServiceError, status } from '@grpc/grpc-js';
@@ -238,6 +240,32 @@ test('a restart without CA and control plane serves what is known', async () => 
   assert.equal(agent.value.health().ready, true);
   assert.match(agent.value.health().reason, /not reachable/);
   await agent.value.close();
+});
+
+test('attack: garbage, half a greeting and callers that vanish leave the agent serving others', async () => {
+  const world = await start();
+  await world.register();
+  const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+  const frame = Buffer.from([0xff, 0xff, 0xff, 0x01, 0x25, 0, 0, 0, 1]);
+  const openings = ['GET / HTTP/1.1\r\n\r\n', '\0\0\0', preface.slice(0, 9), preface, frame];
+  for (const opening of [...openings, Buffer.concat([Buffer.from(preface), frame])]) {
+    const socket = connect(world.socketPath);
+    socket.on('error', () => {
+      // The agent may cut it.
+    });
+    await once(socket, 'connect');
+    await new Promise((resolve) => socket.write(opening, resolve));
+    socket.destroy();
+    await once(socket, 'close');
+  }
+  const vanishing = createGrpcClient(Host, { kind: 'unix', path: world.socketPath });
+  const pending = vanishing.unary(Host.method.introduce, { namespace: 'shop', service: 'gone' });
+  vanishing.close();
+  await pending.catch(() => {
+    // Answered or not, as it fell.
+  });
+  assert.equal((await world.fetchSvid()).svids.length, 1);
+  await world.end();
 });
 
 test('the socket is for the own user, replaces a dead one and never a live one', async () => {

@@ -28,7 +28,7 @@ export type HostServiceOptions = {
 
 /** The Host service (host.proto). */
 export function createHostService(options: HostServiceOptions): GrpcService {
-  const introduce: handleUnaryCall<IntroduceRequest, IntroduceResponse> = async (call, done) => {
+  const introduce: handleUnaryCall<IntroduceRequest, IntroduceResponse> = (call, done) => {
     const { namespace, service } = call.request;
     const { introductions, log } = options;
     const selectors = introducePeer(options, options.peer(call), { namespace, service });
@@ -38,9 +38,9 @@ export function createHostService(options: HostServiceOptions): GrpcService {
       return;
     }
     log.info(EVENT.introduced, { namespace, service });
+    const response = createMessage(IntroduceResponseSchema, { selectors: [...selectors.value] });
     // Answered once it is on disk, so that a restart of the agent does not undo it.
-    await introductions.saved();
-    done(null, createMessage(IntroduceResponseSchema, { selectors: [...selectors.value] }));
+    afterSaving(introductions, () => done(null, response));
   };
   const whoAmI: handleUnaryCall<WhoAmIRequest, WhoAmIResponse> = (call, done) => {
     const { attestor, peer, trustDomain } = options;
@@ -71,4 +71,10 @@ function introducePeer(
   if (!attested.ok) return attested;
   const introduced = introductions.introduce(peer.pid, service);
   return introduced.ok ? attestor.attest(peer) : introduced;
+}
+
+async function afterSaving(introductions: Introductions, answer: () => void): Promise<void> {
+  // Never rejects: an introduction that could not be written holds as long as the agent runs.
+  await introductions.saved();
+  answer();
 }
