@@ -151,7 +151,11 @@ function createTlsListener<Peer>(
     socket.on('error', () => socket.destroy());
     accept(socket, () => options.identify(socket), options.onRefused);
   });
-  server.on('tlsClientError', (error) => options.onRefused?.(error.message));
+  server.on('tlsClientError', (error, socket) => {
+    options.onRefused?.(error.message);
+    // SECURITY: Node.js tells of a handshake that takes too long and leaves it open.
+    socket.destroy();
+  });
   return server;
 }
 
