@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { connect } from 'node:tls';
 import { createSelfSignedClient } from '#identity';
 import { createPolicyKey, loadSigner } from '#trust';
 import {
@@ -52,6 +54,30 @@ test('nobody reads anything anonymously but whether the process lives', async ()
     for (const path of ['/healthz/live', '/healthz/ready']) {
       assert.equal((await mesh.call('GET', path, { client })).status, 200);
     }
+  }
+});
+
+test('the reference lists exactly the operations there are', async () => {
+  const { json } = await mesh.call('GET', '/api/openapi.json');
+  const offered = Object.entries(json.paths as Record<string, object>).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} /api/v1${path}`),
+  );
+  const url = new URL('../../docs/reference/api.md', import.meta.url);
+  const rows = readFileSync(url, 'utf8').matchAll(/^\| `([A-Z]+ \/api\/v1\S+)` \|/gm);
+  assert.deepEqual(Array.from(rows, ([, operation]) => operation).toSorted(), offered.toSorted());
+});
+
+test('both TLS ports speak TLS 1.3 and nothing older', async () => {
+  const { apiPort, grpcPort } = mesh.control();
+  for (const port of [apiPort, grpcPort]) {
+    const socket = connect({
+      host: '127.0.0.1',
+      port,
+      maxVersion: 'TLSv1.2',
+      rejectUnauthorized: false,
+    });
+    const [error] = await once(socket, 'error');
+    assert.match(error.code, /TLSV1_ALERT_PROTOCOL_VERSION|ECONNRESET/);
   }
 });
 

@@ -1,11 +1,7 @@
 import type { Ack, Hello, Lookup } from '#wire';
 import type { ServiceRef } from './endpoints.ts';
-import {
-  createSubscriber,
-  type Subscriber,
-  type SubscriberSources,
-  type SubscriberStream,
-} from './subscriber.ts';
+import type { SubscriberStream } from './outbox.ts';
+import { createSubscriber, type Subscriber, type SubscriberSources } from './subscriber.ts';
 
 /** A subscriber's side of the distributor, for as long as its stream lives. */
 export type Subscription = {

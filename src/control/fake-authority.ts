@@ -29,8 +29,8 @@ export type FakeAuthority = {
   readonly rootDer: Uint8Array;
   /** A certificate and key for any SPIFFE ID. */
   readonly issue: (id: string, ttlMs?: number) => TlsMaterial;
-  /** Serves Issuance; resolves to its address. */
-  readonly listen: () => Promise<string>;
+  /** Serves Issuance on a port, by default any free one; resolves to its address. */
+  readonly listen: (port?: number) => Promise<string>;
   readonly close: () => Promise<void>;
 };
 
@@ -38,8 +38,8 @@ type Done = (error: null, value: unknown) => void;
 
 const HOUR_MS = 3_600_000;
 
-/** Creates an authority for `name`; another one of the same name is a foreign one. */
-export function createFakeAuthority(name = 'cluster.local'): FakeAuthority {
+/** Creates an authority for `name`; another one of the same name is a foreign one. `ttlMs` is what CSRs get. */
+export function createFakeAuthority(name = 'cluster.local', ttlMs = HOUR_MS): FakeAuthority {
   const parsed = parseTrustDomain(name);
   if (!parsed.ok) throw new Error(parsed.error);
   const trustDomain = parsed.value;
@@ -50,7 +50,7 @@ export function createFakeAuthority(name = 'cluster.local'): FakeAuthority {
     const request = parseCsr(csr);
     if (!request.ok) throw new Error(request.error);
     const { id, publicKeyDer } = request.value;
-    const leaf = leafOf(root, { id: id.text, publicKeyDer, ttlMs: HOUR_MS });
+    const leaf = leafOf(root, { id: id.text, publicKeyDer, ttlMs });
     log.push(entryOf(log, id.text, leaf));
     return createMessage(X509SvidResponseSchema, { chain: [leaf], roots: [root.certificateDer] });
   };
@@ -70,11 +70,11 @@ export function createFakeAuthority(name = 'cluster.local'): FakeAuthority {
     },
   ]);
 
-  const issue = (id: string, ttlMs = HOUR_MS): TlsMaterial => {
+  const issue = (id: string, lifeMs = HOUR_MS): TlsMaterial => {
     const { publicKey, privateKey } = createKeyPair();
     const publicKeyDer = publicKey.export({ type: 'spki', format: 'der' });
     return {
-      chainPem: derToPem(leafOf(root, { id, publicKeyDer, ttlMs })),
+      chainPem: derToPem(leafOf(root, { id, publicKeyDer, ttlMs: lifeMs })),
       privateKeyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
       rootsPem: [root.certificatePem],
     };
@@ -83,15 +83,15 @@ export function createFakeAuthority(name = 'cluster.local'): FakeAuthority {
     trustDomain,
     rootDer: root.certificateDer,
     issue,
-    async listen() {
+    async listen(port = 0) {
       const material = issue(`spiffe://${name}/palisade/ca`);
-      const port = await server.listenTls({
+      const bound = await server.listenTls({
         host: '127.0.0.1',
-        port: 0,
+        port,
         material: () => material,
         identify: () => true,
       });
-      return `127.0.0.1:${port}`;
+      return `127.0.0.1:${bound}`;
     },
     close: () => server.close(),
   };

@@ -5,18 +5,12 @@ import {
   type Lookup,
   type ServiceEndpoints,
   ServiceEndpointsSchema,
-  type SubscribeResponse,
-  SubscribeResponseSchema,
   TrustRootUpdateSchema,
 } from '#wire';
 import { type EndpointRegistry, type ServiceRef, serviceKey } from './endpoints.ts';
+import { createOutbox, type Message, type Outbox, type SubscriberStream } from './outbox.ts';
 import type { PolicySets } from './policy-sets.ts';
 import type { SetHead, UpdateBuilder } from './updates.ts';
-
-/** One stream to a subscriber. `write` returns false when the stream is full, until `drained` is called. */
-export type SubscriberStream = {
-  readonly write: (response: SubscribeResponse) => boolean;
-};
 
 /** What is sent, and where it comes from. */
 export type SubscriberSources = {
@@ -38,12 +32,17 @@ export type Subscriber = {
   readonly endpointsChanged: (service: ServiceRef) => void;
 };
 
-type Message = SubscribeResponse['message'];
-
 // SECURITY: each lookup is held for the life of its stream and answered again after each change.
 const MAX_LOOKUPS = 10_000;
 // Longer than any namespace, kind and name that a policy set can hold.
 const MAX_LOOKUP_LENGTH = 400;
+
+/** What a subscriber has, as far as we know: what it said, or what we sent since. */
+type Holdings = {
+  readonly held: Map<string, SetHead>;
+  /** The last step sent of each set, `from hash > to hash`. */
+  readonly steps: Map<string, string>;
+};
 
 /** Greets a subscriber with all that it lacks, and keeps it up to date from then on. */
 export function createSubscriber(
@@ -51,14 +50,13 @@ export function createSubscriber(
   stream: SubscriberStream,
   sources: SubscriberSources,
 ): Subscriber {
-  const { sets, updates, endpoints } = sources;
+  const { sets, endpoints } = sources;
   const namespaces = new Set(hello.namespaces);
-  // What the subscriber has, as far as we know: what it said, or what we sent since.
   const held = new Map(hello.known.map((known) => [known.namespace, headOf(known)]));
-  // The last step sent of each set, `from hash > to hash`.
-  const steps = new Map<string, string>();
+  const holdings: Holdings = { held, steps: new Map() };
   const lookups = new Map<string, Lookup>();
   const outbox = createOutbox(stream, sources.onError);
+  const queue = createQueues(outbox, holdings, sources);
 
   const holds = (namespace: string) => namespaces.has('*') || namespaces.has(namespace);
   // Only proxies dial services; the CA and agents subscribe to policy alone.
@@ -67,117 +65,92 @@ export function createSubscriber(
     (namespaces.has(service.namespace) ||
       lookups.has(lookupKey({ ...service, kind: 'Service', name: service.service })));
 
-  function queueSet(namespace: string): void {
-    outbox.queue(`set ${namespace}`, () => {
-      const known = held.get(namespace);
-      const value = updates.update(namespace, known);
-      const head = sets.current(namespace)?.head;
-      if (value === undefined || head === undefined) return undefined;
-      steps.set(namespace, stepOf(known, head));
-      held.set(namespace, { number: head.number, hash: head.hash });
-      return { case: 'policySet', value };
-    });
-  }
-
-  function queueLookup(lookup: Lookup): void {
-    const { namespace, kind, name } = lookup;
-    outbox.queue(`lookup ${lookupKey(lookup)}`, () => ({
-      case: 'lookup',
-      value: updates.lookup(namespace, kind, name),
-    }));
-  }
-
-  function queueEndpoints(service: ServiceRef): void {
-    outbox.queue(`endpoints ${serviceKey(service)}`, () => ({
-      case: 'endpoints',
-      value: serviceEndpoints(endpoints, service),
-    }));
-  }
-
-  // What was refused is not held: the next step must start from what is really enforced there.
-  function correctHeld(ack: Ack, namespace: string): void {
-    const enforced = ack.enforced.find((version) => version.namespace === namespace);
-    const known = enforced === undefined ? undefined : headOf(enforced);
-    if (known === undefined) held.delete(namespace);
-    else held.set(namespace, known);
-    const head = sets.current(namespace)?.head;
-    // The refusal may be of a step that began at another refused one; the same step is never sent twice.
-    if (head !== undefined && steps.get(namespace) !== stepOf(known, head)) queueSet(namespace);
-  }
-
   if (hello.trustRootVersion < BigInt(sources.trustRoot.version)) {
     outbox.queue('trust root', () => trustRootMessage(sources));
   }
-  for (const { namespace } of sets.all()) if (holds(namespace)) queueSet(namespace);
-  for (const service of endpoints.services()) if (needs(service)) queueEndpoints(service);
+  for (const { namespace } of sets.all()) if (holds(namespace)) queue.set(namespace);
+  for (const service of endpoints.services()) if (needs(service)) queue.endpoints(service);
   outbox.flush();
 
   return {
     acknowledged(ack) {
-      for (const { namespace } of ack.refused) if (holds(namespace)) correctHeld(ack, namespace);
+      for (const { namespace } of ack.refused) {
+        if (holds(namespace) && stepBack(holdings, ack, namespace, sets)) queue.set(namespace);
+      }
       outbox.flush();
     },
     lookedUp(lookup) {
       const { namespace, kind, name } = lookup;
-      if (lookups.size >= MAX_LOOKUPS && !lookups.has(lookupKey(lookup))) return;
-      if (lookupKey(lookup).length > MAX_LOOKUP_LENGTH) return;
-      lookups.set(lookupKey(lookup), lookup);
-      queueLookup(lookup);
-      if (kind === 'Service') queueEndpoints({ namespace, service: name });
+      const key = lookupKey(lookup);
+      if (lookups.size >= MAX_LOOKUPS && !lookups.has(key)) return;
+      if (key.length > MAX_LOOKUP_LENGTH) return;
+      lookups.set(key, lookup);
+      queue.lookup(lookup);
+      if (kind === 'Service') queue.endpoints({ namespace, service: name });
       outbox.flush();
     },
     drained: outbox.drained,
     policyChanged(namespace) {
-      if (holds(namespace)) queueSet(namespace);
-      for (const lookup of lookups.values())
-        if (lookup.namespace === namespace) queueLookup(lookup);
+      if (holds(namespace)) queue.set(namespace);
+      for (const lookup of lookups.values()) {
+        if (lookup.namespace === namespace) queue.lookup(lookup);
+      }
       outbox.flush();
     },
     endpointsChanged(service) {
-      if (needs(service)) queueEndpoints(service);
+      if (needs(service)) queue.endpoints(service);
       outbox.flush();
     },
   };
 }
 
-/** What is still to be sent: each message is built only when the stream takes it, so late news coalesce. */
-function createOutbox(stream: SubscriberStream, onError: (error: unknown) => void) {
-  const waiting = new Map<string, () => Message | undefined>();
-  let full = false;
-
-  function flush(): void {
-    for (const [key, build] of waiting) {
-      if (full) return;
-      waiting.delete(key);
-      const message = attempt(build, onError);
-      if (message === undefined) continue;
-      full = !stream.write(createMessage(SubscribeResponseSchema, { message }));
-    }
-  }
-
+function createQueues(outbox: Outbox, { held, steps }: Holdings, sources: SubscriberSources) {
+  const { sets, updates, endpoints } = sources;
   return {
-    queue(key: string, build: () => Message | undefined): void {
-      waiting.set(key, build);
+    set(namespace: string): void {
+      outbox.queue(`set ${namespace}`, () => {
+        const known = held.get(namespace);
+        const value = updates.update(namespace, known);
+        const head = sets.current(namespace)?.head;
+        if (value === undefined || head === undefined) return undefined;
+        steps.set(namespace, stepOf(known, head));
+        held.set(namespace, { number: head.number, hash: head.hash });
+        return { case: 'policySet', value };
+      });
     },
-    flush,
-    drained(): void {
-      full = false;
-      flush();
+    lookup(lookup: Lookup): void {
+      const { namespace, kind, name } = lookup;
+      outbox.queue(`lookup ${lookupKey(lookup)}`, () => ({
+        case: 'lookup',
+        value: updates.lookup(namespace, kind, name),
+      }));
+    },
+    endpoints(service: ServiceRef): void {
+      outbox.queue(`endpoints ${serviceKey(service)}`, () => ({
+        case: 'endpoints',
+        value: serviceEndpoints(endpoints, service),
+      }));
     },
   };
 }
 
-// A database that cannot be read must cost one message, not the stream and never the process.
-function attempt(
-  build: () => Message | undefined,
-  onError: (error: unknown) => void,
-): Message | undefined {
-  try {
-    return build();
-  } catch (error) {
-    onError(error);
-    return undefined;
-  }
+/**
+ * What was refused is not held: the next step must start from what is really enforced there. Returns whether there is
+ * one that was not tried: the refusal may be of a step that began at another refused one. The same step is never sent
+ * twice.
+ */
+function stepBack(
+  { held, steps }: Holdings,
+  ack: Ack,
+  namespace: string,
+  sets: PolicySets,
+): boolean {
+  const enforced = ack.enforced.find((version) => version.namespace === namespace);
+  const known = enforced === undefined ? undefined : headOf(enforced);
+  if (known === undefined) held.delete(namespace);
+  else held.set(namespace, known);
+  const head = sets.current(namespace)?.head;
+  return head !== undefined && steps.get(namespace) !== stepOf(known, head);
 }
 
 function trustRootMessage({ trustRoot }: SubscriberSources): Message {
