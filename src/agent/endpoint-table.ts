@@ -1,3 +1,4 @@
+import { EVENT, type Log } from '#telemetry';
 import type { ServiceEndpoints } from '#wire';
 import type { StateFolder } from './state-folder.ts';
 
@@ -14,7 +15,9 @@ export type EndpointTable = {
     readonly namespace: string;
     readonly name: string;
   }) => readonly ServiceEndpoint[];
-  readonly replace: (endpoints: ServiceEndpoints) => Promise<void>;
+  readonly replace: (endpoints: ServiceEndpoints) => void;
+  /** Resolves when what was replaced so far is on disk, or could not be written. */
+  readonly saved: () => Promise<void>;
 };
 
 const FILE = 'endpoints.json';
@@ -24,7 +27,7 @@ const MAX_ENDPOINTS = 10_000;
 const NONE: readonly ServiceEndpoint[] = [];
 
 /** Opens the endpoints known before a restart. */
-export function openEndpointTable(folder: StateFolder): EndpointTable {
+export function openEndpointTable(folder: StateFolder, log: Log): EndpointTable {
   const table = new Map<string, readonly ServiceEndpoint[]>();
   const stored = folder.readJson(FILE);
   if (typeof stored === 'object' && stored !== null) {
@@ -32,9 +35,23 @@ export function openEndpointTable(folder: StateFolder): EndpointTable {
       if (Array.isArray(value)) table.set(key, value.filter(isEndpoint));
     }
   }
+  let isDirty = false;
+  let saving: Promise<void> | undefined;
+  // At the start there comes a message for each service: one write takes all that came during the one before.
+  async function save(): Promise<void> {
+    while (isDirty) {
+      isDirty = false;
+      try {
+        await folder.writeJson(FILE, Object.fromEntries(table));
+      } catch (error) {
+        log.error(EVENT.stateWriteFailed, { file: FILE, error });
+      }
+    }
+    saving = undefined;
+  }
   return {
     of: ({ namespace, name }) => table.get(`${namespace}/${name}`) ?? NONE,
-    async replace({ namespace, service, endpoints }) {
+    replace({ namespace, service, endpoints }) {
       const key = `${namespace}/${service}`;
       const good = endpoints
         .map(({ host, port, node }) => ({ host, port, node }))
@@ -42,8 +59,10 @@ export function openEndpointTable(folder: StateFolder): EndpointTable {
         .slice(0, MAX_ENDPOINTS);
       if (good.length === 0) table.delete(key);
       else if (table.has(key) || table.size < MAX_SERVICES) table.set(key, good);
-      await folder.writeJson(FILE, Object.fromEntries(table));
+      isDirty = true;
+      saving ??= save();
     },
+    saved: () => saving ?? Promise.resolve(),
   };
 }
 

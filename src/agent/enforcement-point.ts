@@ -169,6 +169,7 @@ async function connect(options: EnforcementPointOptions, parts: Parts): Promise<
       stopListening();
       identity.close();
       await subscription.close();
+      await endpoints.saved();
       configuration.close();
     },
   };
@@ -187,7 +188,7 @@ function subscribe(of: {
   const { folder, swap, workload } = of.parts;
   const { announcements = [], clock, log, metricsUrl = '', softwareVersion = '' } = options;
   const contact = openContactFile(folder, clock(), log);
-  const endpoints = openEndpointTable(folder);
+  const endpoints = openEndpointTable(folder, log);
   const announced = createCell({ announcements, metricsUrl });
   const readiness = createCell((): Readiness => ({ ready: false, reason: 'starting' }));
   const agent = createGrpcClient(Distribution, { kind: 'unix', path: options.agentSocket });
@@ -220,7 +221,7 @@ function subscribe(of: {
     lookups: lookups.wanted,
     async onMessage({ message }) {
       if (message.case === 'endpoints') {
-        await endpoints.replace(message.value);
+        endpoints.replace(message.value);
         return;
       }
       await swap.receive(message);

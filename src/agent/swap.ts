@@ -7,6 +7,7 @@ import type { Refusals, Refused } from './refusals.ts';
 import { type X509Trust, x509TrustOf } from './trusted-root.ts';
 import {
   lookupKey,
+  type VerifiedLookup,
   type VerifiedPolicy,
   verifyLookupResult,
   verifySet,
@@ -162,7 +163,14 @@ class LastGood<T extends Compiled> implements Swap<T> {
     }
     const lookups = new Map(this.#policy.lookups);
     if (!lookups.has(key) && lookups.size >= MAX_LOOKUPS) return;
+    const before = lookups.get(key);
     const candidate = { ...this.#policy, lookups: lookups.set(key, lookup.value) };
+    if (before !== undefined && isSameResource(before, lookup.value)) {
+      // Each change of a namespace is answered anew for all that was looked up there; most of it stays as it was.
+      this.#policy = candidate;
+      refusals.clear(key);
+      return;
+    }
     const snapshot = this.#options.compile(candidate);
     if (!snapshot.ok) {
       const { code, message } = snapshot.error;
@@ -217,6 +225,10 @@ class LastGood<T extends Compiled> implements Swap<T> {
       this.#options.log.error(EVENT.stateWriteFailed, { file: what, error });
     }
   }
+}
+
+function isSameResource(a: VerifiedLookup, b: VerifiedLookup): boolean {
+  return Buffer.compare(a.evidence.resource, b.evidence.resource) === 0;
 }
 
 function refusal(namespace: string, code: string, message: string): Refused {

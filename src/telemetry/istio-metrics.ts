@@ -5,7 +5,7 @@ import type { WorkloadLabels } from './proxy-metrics.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
-// Envoy's response flags for the reasons that have one.
+// Envoy's response flags for the reasons that have one; a denial by RBAC has none there either.
 const RESPONSE_FLAGS: Readonly<Record<string, string>> = {
   no_such_service: 'NR',
   no_healthy_endpoint: 'UH',
@@ -15,9 +15,6 @@ const RESPONSE_FLAGS: Readonly<Record<string, string>> = {
   upstream_timeout: 'UT',
   rate_limited: 'RL',
   bad_request: 'DPE',
-  policy_denied: 'UAEX',
-  peer_unauthenticated: 'UAEX',
-  cannot_decide: 'UAEX',
 };
 
 /** Istio's standard metrics with Istio's labels, from the counters of all edges. */

@@ -48,7 +48,10 @@ test('requests are counted with Istio names and labels, duration and sizes as hi
     'connection_security_policy="mutual_tls"',
   ];
   assert.equal(line('istio_requests_total', 'response_code="200"', ...labels), 2);
-  assert.equal(line('istio_requests_total', 'response_code="403"', 'response_flags="UAEX"'), 1);
+  assert.equal(
+    line('istio_requests_total', 'response_code="403"', 'palisade_reason="policy_denied"'),
+    1,
+  );
   const duration = 'istio_request_duration_milliseconds';
   assert.equal(line(`${duration}_bucket`, 'response_code="200"', 'le="0.5"'), 0);
   assert.equal(line(`${duration}_bucket`, 'response_code="200"', 'le="1"'), 1);
