@@ -175,6 +175,38 @@ test('a caller that half-closes still gets its answer', async () => {
   assert.match(await answer, /200 OK[^]*ok$/);
 });
 
+test('pipelined requests before a half-close are all answered, and then the end', async () => {
+  app.answer = (socket, text) => {
+    const path = /^\S+ (\S+)/.exec(text)?.[1] ?? '';
+    setImmediate(() => socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n${path}`));
+  };
+  const port = pair.caller.outboundPort ?? 0;
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  const answers = talk(socket, request('GET /1') + request('GET /2') + request('GET /3'));
+  socket.end();
+  const text = await answers;
+  assert.equal(
+    text
+      .match(/\r\n\r\n\/\d/g)
+      ?.map((match) => match.trim())
+      .join(''),
+    '/1/2/3',
+  );
+  assert.equal(text.match(/connection: close/g)?.length, 1);
+});
+
+test('half a request before the end is none', async () => {
+  app.received = '';
+  const socket = connect({
+    port: pair.caller.outboundPort ?? 0,
+    host: '127.0.0.1',
+    allowHalfOpen: true,
+  });
+  const answer = talk(socket, request('POST /half', 'Content-Length: 10\r\n') + 'abc');
+  socket.end();
+  assert.equal(await answer, '');
+});
+
 test('a kept connection that the application closed is not the caller’s problem', async () => {
   app.answer = reply;
   await ask(pair.caller.outboundPort, request('GET /warm'));

@@ -26,6 +26,7 @@ export type HttpDirection = {
   readonly mayGoOn: (call: HttpConnection) => boolean;
 };
 
+const NO_PART: BodyPart = { chunk: Buffer.alloc(0), start: 0, end: 0, last: true };
 const PHASE = { head: 0, body: 1, response: 2, closing: 3 } as const;
 const LINGER_MS = 2_000;
 const JSON_NAMED = /\bjson\b/;
@@ -37,11 +38,11 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])
  */
 export class HttpConnection implements Live, AnswerSink {
   deadlineAt = 0;
-  /** The record of the call under way; handlers fill it in as they learn. */
+  /** Records of this connection's calls, one after another. */
   readonly calls: CallRecorder;
   /** Time limits of the call under way: the workload's own until a service's are known. */
   timeouts: Timeouts;
-  /** Calls under way on behalf of this connection. */
+  /** The request under way, and the connection that answers it. */
   head: RequestHead | undefined;
   upstream: UpstreamConnection | undefined;
   readonly #socket: Socket;
@@ -51,7 +52,7 @@ export class HttpConnection implements Live, AnswerSink {
   readonly #body = new BodyReader();
   #phase: number = PHASE.head;
   #held: Buffer | undefined;
-  #part: BodyPart = { chunk: EMPTY, start: 0, end: 0, last: true };
+  #part = NO_PART;
   #message: Buffer | undefined;
   #connector: Connector | undefined;
   #call = 0;
@@ -59,6 +60,8 @@ export class HttpConnection implements Live, AnswerSink {
   #answering = false;
   #closeAfter = false;
   #rechunking = false;
+  /** The caller has said all it will say. */
+  #ended = false;
   #gone = false;
 
   constructor(socket: Socket, context: ProxyContext, direction: HttpDirection, facts: CallFacts) {
@@ -84,6 +87,7 @@ export class HttpConnection implements Live, AnswerSink {
     socket.on('close', () => this.#onClose());
   }
 
+  /** The record of the call under way; handlers fill it in as they learn. */
   get record(): RecordedCall {
     return this.calls.record;
   }
@@ -171,13 +175,13 @@ export class HttpConnection implements Live, AnswerSink {
   }
 
   expire(): void {
-    if (this.#phase === PHASE.closing) return this.#socket.destroySoon();
+    if (this.#phase === PHASE.closing) return this.destroy();
     if (this.#phase === PHASE.response && !this.#answering) {
       this.upstream?.destroy();
       this.upstream = undefined;
       return this.respond({ kind: 'upstream_timeout' });
     }
-    if (this.#phase === PHASE.head && !this.#reader.partial()) return this.#closeIdle();
+    if (this.#phase === PHASE.head && !this.#reader.partial()) return this.#closeSoon();
     if (this.#phase === PHASE.head)
       return this.#refuse({ kind: 'request_timeout', detail: 'header_timeout' });
     if (this.#phase === PHASE.body && !this.#answering) {
@@ -196,7 +200,7 @@ export class HttpConnection implements Live, AnswerSink {
   }
 
   drain(): void {
-    if (this.#phase === PHASE.head && !this.#reader.partial()) this.#closeIdle();
+    if (this.#phase === PHASE.head && !this.#reader.partial()) this.#closeSoon();
   }
 
   destroy(): void {
@@ -269,13 +273,8 @@ export class HttpConnection implements Live, AnswerSink {
     if (this.#phase === PHASE.body) this.#socket.pause();
     if (this.#connector !== undefined) return;
     head.fields.detach();
-    const { chunk, start, end, last } = this.#part;
-    this.#part = {
-      chunk: Buffer.from(chunk.subarray(start, end)),
-      start: 0,
-      end: end - start,
-      last,
-    };
+    const chunk = copyPart(this.#part);
+    this.#part = { chunk, start: 0, end: chunk.length, last: this.#part.last };
   }
 
   #takeBody(chunk: Buffer, start: number): number {
@@ -333,6 +332,7 @@ export class HttpConnection implements Live, AnswerSink {
     this.upstream = undefined;
     this.#message = undefined;
     this.#connector = undefined;
+    this.#part = NO_PART;
     if (close) return this.#closeSoon();
     this.#awaitRequest();
     this.#takeHeld();
@@ -340,11 +340,14 @@ export class HttpConnection implements Live, AnswerSink {
 
   #takeHeld(): void {
     const held = this.#held;
-    if (held === undefined) return;
-    this.#held = undefined;
-    this.#take(held);
-    // Taking may have held the rest again; then the socket stays paused.
-    if (this.#held === undefined) this.#socket.resume();
+    if (held !== undefined) {
+      this.#held = undefined;
+      this.#take(held);
+      // Taking may have held the rest again; then the socket stays paused.
+      if (this.#held !== undefined) return;
+      this.#socket.resume();
+    }
+    if (this.#ended && this.#phase === PHASE.head) this.#closeSoon();
   }
 
   #onDrain(): void {
@@ -382,7 +385,8 @@ export class HttpConnection implements Live, AnswerSink {
   }
 
   #mayKeep(keepAlive: boolean): boolean {
-    return keepAlive && this.requestComplete && !this.#context.draining;
+    const more = !this.#ended || this.#held !== undefined;
+    return keepAlive && more && this.requestComplete && !this.#context.draining;
   }
 
   #hold(rest: Buffer): void {
@@ -413,27 +417,17 @@ export class HttpConnection implements Live, AnswerSink {
   #closeSoon(): void {
     this.#phase = PHASE.closing;
     this.#held = undefined;
-    this.#expectIn(LINGER_MS);
     this.#socket.resume();
     this.#socket.end();
-  }
-
-  #closeIdle(): void {
-    this.#phase = PHASE.closing;
-    this.#expectIn(LINGER_MS);
-    this.#socket.end();
+    // A caller that still has to take its answer gets the time it would have had for more of it.
+    this.#expectIn(this.#socket.writableLength === 0 ? LINGER_MS : this.timeouts.idleMs);
   }
 
   #onEnd(): void {
-    // The caller may half-close and still read its answer.
-    if (this.#phase === PHASE.response) this.#closeAfterAnswer();
-    else if (this.#phase === PHASE.closing || this.#phase === PHASE.head) this.#socket.end();
-    else this.destroy();
-  }
-
-  #closeAfterAnswer(): void {
-    this.#closeAfter = true;
-    if (this.head !== undefined) this.head = { ...this.head, keepAlive: false };
+    this.#ended = true;
+    // A caller may half-close and still read its answers; half a request is none.
+    if (this.#phase === PHASE.body) this.destroy();
+    else if (this.#phase === PHASE.head && this.#held === undefined) this.#closeSoon();
   }
 
   #onClose(): void {
@@ -457,5 +451,4 @@ function acceptsJson(head: RequestHead | undefined): boolean {
   return JSON_NAMED.test(head?.fields.valueOf(FIELD.ACCEPT) ?? '');
 }
 
-const EMPTY: Buffer = Buffer.alloc(0);
 const INTERIM = { side: 'inbound', close: false, rechunk: false } as const;
