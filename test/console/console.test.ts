@@ -29,6 +29,11 @@ const PAGES: readonly { readonly name: string; readonly path: string; readonly s
   { name: 'denials', path: '/denials', shows: '.denial >> nth=2' },
   { name: 'denial', path: '/denials/dn-01JQ8W3C5R', shows: '.considered' },
   { name: 'policies', path: '/policies', shows: 'role=grid[name="Signed changes of shop"]' },
+  {
+    name: 'policies-version',
+    path: '/policies?ns=shop&version=7',
+    shows: '.panel [data-diff=added]',
+  },
   { name: 'enforcement', path: '/enforcement', shows: 'role=grid[name="Enforcement points"]' },
   { name: 'identities', path: '/identities', shows: '.horizon-now' },
   { name: 'nowhere', path: '/nowhere', shows: 'text=There is no page here' },

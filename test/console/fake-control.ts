@@ -69,7 +69,7 @@ async function serve(call: {
   if (given !== undefined) return reply(response, given.status, JSON.stringify(given.body));
   if (path === '/api/v1/events') return openStream(response, streams.events);
   if (path === '/api/v1/records/watch') return openStream(response, streams.records);
-  const text = await recordedText(recordingOf(path));
+  const text = await recordedText(recordingOf(path, request.url));
   return reply(response, 200, path === '/api/v1/records' ? filterRecords(text, request.url) : text);
 }
 
@@ -90,10 +90,13 @@ function filterRecords(text: string, url: string | undefined): string {
   return JSON.stringify({ items, next: query.has('cursor') ? null : page.next });
 }
 
-function recordingOf(path: string): string {
+function recordingOf(path: string, url: string | undefined): string {
   const name = path.slice('/api/v1/'.length);
   if (name.startsWith('denials/')) return 'denial';
   if (/^policy-sets\/[^/]+\/commits$/.test(name)) return 'commits';
+  if (/^policy-sets\/[^/]+$/.test(name)) {
+    return `policy-set-${new URL(url ?? '/', 'http://fake').searchParams.get('number')}`;
+  }
   return name;
 }
 

@@ -122,6 +122,19 @@ test('an edge of the map opens by keyboard and names identities, TLS and rule', 
     .waitFor();
 });
 
+test('a signed change opens and shows each resource as it was and became', { skip }, async () => {
+  const page = await open('/policies?ns=shop');
+  await page.getByRole('grid').waitFor();
+  await page.getByRole('row').filter({ hasText: 'AuthorizationPolicy/payments' }).focus();
+  await page.keyboard.press('Enter');
+  const panel = page.getByRole('complementary', { name: 'Signed change shop, version 7' });
+  await panel.locator('[data-diff=removed]', { hasText: '/ns/shop/sa/web' }).waitFor();
+  await panel.locator('[data-diff=added]', { hasText: '/ns/shop/sa/orders' }).waitFor();
+  assert.equal(new URL(page.url()).searchParams.get('version'), '7');
+  await page.keyboard.press('Escape');
+  await panel.waitFor({ state: 'detached' });
+});
+
 test('an address reproduces its view and the command says the same', { skip }, async () => {
   const page = await open('/traffic?denied=true&from=intruder&since=1h');
   await page.locator('tbody tr').first().waitFor();

@@ -17,6 +17,16 @@ export type PolicySetSummary = {
   readonly enforcement: { readonly wanted: number; readonly enforced: number };
 };
 
+/** `GET /policy-sets/:ns?number=N`: a namespace's whole policy in one version. */
+export type PolicySetDetail = {
+  readonly namespace: string;
+  readonly number: number;
+  /** By `Kind/name`. */
+  readonly resources: Readonly<Record<string, unknown>>;
+  /** What the author wrote, by `Kind/name`, where it is kept. */
+  readonly sources: Readonly<Record<string, string>>;
+};
+
 /** `GET /policy-sets/:ns/commits`: one signed change, newest first. */
 export type CommitEntry = {
   readonly namespace: string;

@@ -16,7 +16,7 @@ export function SourceView({ text, label, diff = false, margin }: SourceViewProp
   return (
     // A block that scrolls must be reachable by keyboard.
     <div className="source" role="region" aria-label={label} tabIndex={0}>
-      <ol>
+      <ol data-numbered={diff ? undefined : ''}>
         {lines.map((line, index) => (
           <li key={index} data-diff={diff ? diffKind(line) : undefined}>
             <code>{diff ? <DiffLine line={line} /> : <YamlLine line={line} />}</code>

@@ -44,6 +44,9 @@ export function Shell(props: { path: string; children: ReactNode }): ReactNode {
             </li>
           ))}
         </ul>
+        <form method="post" action="/sign-out">
+          <button type="submit">Sign out</button>
+        </form>
       </nav>
       <main id="main" className="shell-main" tabIndex={-1} ref={main}>
         {props.children}

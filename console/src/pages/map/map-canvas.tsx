@@ -146,11 +146,11 @@ function ZoomButton(props: {
   );
 }
 
-/** The largest step at which all is seen; names must stay readable, and narrow screens scroll anyway. */
+/** A step smaller where not all is seen; names must stay readable, and narrow screens scroll anyway. */
 function fittingZoom(layout: Layout | undefined, frame: Size | undefined): number {
   if (layout === undefined || frame === undefined || frame.width < 600) return 1;
   const share = Math.min(frame.width / layout.width, frame.height / layout.height);
-  return ZOOMS.toReversed().find((zoom) => zoom <= Math.min(1, share)) ?? 0.7;
+  return share >= 1 ? 1 : 0.85;
 }
 
 function step(zoom: number, by: number): number | undefined {

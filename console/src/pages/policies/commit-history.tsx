@@ -5,6 +5,8 @@ import { useAnswer } from '../../live/use-live.ts';
 import { AnswerNote } from '../../parts/answer-states.tsx';
 import { type Column, DataTable } from '../../parts/data-table.tsx';
 import { Moment } from '../../parts/moment.tsx';
+import { useQuery } from '../../route/use-place.ts';
+import { CommitDiff } from './commit-diff.tsx';
 
 const COLUMNS: readonly Column<CommitEntry>[] = [
   {
@@ -47,8 +49,13 @@ const COLUMNS: readonly Column<CommitEntry>[] = [
 
 /** The signed changes of a namespace, newest first. */
 export function CommitHistory(props: { namespace: string }): ReactNode {
+  const [query, setQuery] = useQuery();
+  const close = (): void => setQuery({ version: undefined });
   const path = `/policy-sets/${encodeURIComponent(props.namespace)}/commits?limit=20`;
   const answer = useAnswer<Page<CommitEntry>>(path, { topics: ['policy'] });
+  const opened = answer.data?.items.find(
+    (commit) => String(commit.number) === query.get('version'),
+  );
   return (
     <section aria-labelledby="history" className="section">
       <h2 id="history">Signed changes of {props.namespace}</h2>
@@ -60,8 +67,12 @@ export function CommitHistory(props: { namespace: string }): ReactNode {
           rows={answer.data.items}
           keyOf={(commit) => commit.hash}
           minWidth="42rem"
+          selectedKey={opened?.hash}
+          onOpen={(commit) => setQuery({ ns: commit.namespace, version: String(commit.number) })}
+          onClose={close}
         />
       )}
+      {opened !== undefined && <CommitDiff key={opened.hash} commit={opened} onClose={close} />}
     </section>
   );
 }

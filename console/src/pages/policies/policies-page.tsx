@@ -68,7 +68,9 @@ export function PoliciesPage(): ReactNode {
             entries={entries}
             chosen={chosen}
             hits={hits.data?.items}
-            onChoose={(entry) => setQuery({ ns: entry.namespace, resource: entry.key })}
+            onChoose={(entry) =>
+              setQuery({ ns: entry.namespace, resource: entry.key, version: undefined })
+            }
           />
           <div className="policies-main">
             {set !== undefined && <SetSummary set={set} />}
