@@ -67,8 +67,6 @@ const AMBIGUOUS: readonly (readonly [name: string, request: string])[] = [
   ['an escape that is none', get('/%zz')],
   ['a fragment', get('/open#closed')],
   ['a body on TRACE', `TRACE /p HTTP/1.1\r\n${HOST}Content-Length: 3\r\n\r\nabc`],
-  ['CONNECT', 'CONNECT origin:80 HTTP/1.1\r\nHost: origin:80\r\n\r\n'],
-  ['an upgrade to WebSocket', get('/p', 'Connection: Upgrade\r\nUpgrade: websocket\r\n')],
   [
     'credentials named by Connection',
     get('/p', 'Connection: authorization\r\nAuthorization: x\r\n'),
@@ -158,6 +156,40 @@ describe('HTTP through two sidecars', () => {
       assert.match(await throughSidecars(get('/after')), / 200 /);
     });
   }
+
+  test('an upgrade is refused, and the connection goes on in HTTP', async () => {
+    const upgrade = get('/upgrade', 'Connection: Upgrade\r\nUpgrade: websocket\r\n');
+    for (const [side, ask] of [
+      ['sidecar', throughSidecars],
+      ['peer', toInbound],
+    ] as const) {
+      origin.forget();
+      const answer = await ask(upgrade + get('/next'), (text) => text.endsWith('ok'));
+      assert.deepEqual(answer.match(/^HTTP\/1\.1 \d{3}/gm), ['HTTP/1.1 400', 'HTTP/1.1 200'], side);
+      assert.match(answer, /x-palisade-reason: bad_request/);
+      assert.match(origin.received(), /^GET \/next /);
+      assert.doesNotMatch(origin.received(), /upgrade/i);
+    }
+  });
+
+  test('CONNECT of a peer is refused: a sidecar is nobody’s way to elsewhere', async () => {
+    for (const target of ['origin:80', '127.0.0.1:22', 'example.org:443']) {
+      const answer = await toInbound(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n\r\n`);
+      assert.match(answer, /^HTTP\/1\.1 400 [^]*x-palisade-reason: bad_request/, target);
+      assert.equal(origin.received(), '');
+    }
+  });
+
+  test('CONNECT of the application leads into the mesh, judged request by request, and nowhere else', async () => {
+    const connectTo = (target: string) => `CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n\r\n`;
+    for (const target of ['127.0.0.1:22', 'example.org:443']) {
+      assert.match(await throughSidecars(connectTo(target)), /^HTTP\/1\.1 4\d\d /, target);
+    }
+    const inside = connectTo('origin:80') + get('/open') + get('/denied');
+    const answer = await throughSidecars(inside, (text) => text.includes(' 403 '));
+    assert.match(answer, /^HTTP\/1\.1 200 [^]*HTTP\/1\.1 200 [^]*ok[^]*HTTP\/1\.1 403 /);
+    assert.doesNotMatch(origin.received(), /denied/);
+  });
 
   test('a plain request arrives byte for byte, but for what the sidecars add', async () => {
     const fields =
@@ -281,9 +313,10 @@ describe('HTTP through two sidecars', () => {
   });
 
   test('an answer before the body has come reaches the caller, and then the connection ends', async () => {
-    origin.answer((socket) =>
-      socket.write('HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig'),
-    );
+    origin.answer((socket, soFar) => {
+      if (soFar.endsWith('start'))
+        socket.write('HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig');
+    });
     const answer = await throughSidecars(post('Content-Length: 100000', 'start'), () => false);
     assert.match(answer, /^HTTP\/1\.1 413 [^]*big$/);
   });
@@ -331,7 +364,9 @@ metadata: { name: origin }
 spec:
   selector: { matchLabels: { app: origin } }
   action: ALLOW
-  rules: [{ from: [{ source: { principals: [cluster.local/ns/default/sa/client] } }] }]
+  rules:
+    - from: [{ source: { principals: [cluster.local/ns/default/sa/client] } }]
+      to: [{ operation: { notPaths: [/denied] } }]
 `;
 
 /** Sends bytes and returns what came when `until` holds, the other side ended, or after five seconds. */
