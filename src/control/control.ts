@@ -163,6 +163,7 @@ async function serveGrpc(
   const { distributor, enforcement, endpoints, records, map } = core;
   const ingest = createTelemetryIngest({
     peer,
+    connectedVia: enforcement.connectedVia,
     records,
     map,
     clock,

@@ -123,8 +123,8 @@ export function createTrafficMap(clock: () => number): TrafficMap {
       if (delta.reporter === 'destination') {
         series.calls.add(amounts.requests, now);
         series.denied.add(amounts.denied, now);
+        series.errors.add(amounts.errors, now);
       }
-      series.errors.add(delta.reporter === 'destination' ? amounts.errors : 0, now);
       const edge = edgeOf(
         keyOf({
           sourceId: delta.sourceId || null,

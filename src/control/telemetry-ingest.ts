@@ -32,6 +32,8 @@ export type IngestCounts = {
 /** What ingestion feeds. */
 export type IngestOptions = {
   readonly peer: (call: { readonly getPeer: () => string }) => MeshPeer;
+  /** The agent that a connected node came through. */
+  readonly connectedVia: (node: string) => string | undefined;
   readonly records: RecordsStore;
   readonly map: TrafficMap;
   readonly onStored: (records: readonly StoredRecord[]) => void;
@@ -107,10 +109,16 @@ export function createTelemetryIngest(options: IngestOptions): TelemetryIngest {
   }
 
   function report(call: Call): void {
-    if (options.peer(call).kind !== 'agent') {
+    const peer = options.peer(call);
+    if (peer.kind !== 'agent') {
       return end(call, status.PERMISSION_DENIED, 'agents report for their hosts');
     }
-    call.on('data', (request: ReportRequest) => receive(call, request));
+    call.on('data', (request: ReportRequest) => {
+      const via = options.connectedVia(request.node);
+      // SECURITY: one host's agent must not put calls into the records of another host's workloads.
+      if (via === undefined || via === peer.id) return receive(call, request);
+      end(call, status.PERMISSION_DENIED, `node \`${request.node}\` is of another agent`);
+    });
     call.on('end', () => call.end());
     call.on('error', () => {
       // The sender is gone; what it sent is stored all the same, what is not acknowledged comes again.

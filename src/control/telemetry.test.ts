@@ -12,6 +12,7 @@ import {
   Telemetry,
 } from '#wire';
 import { allowResource, type Fixture, serviceResource, startFixture } from './control-fixture.ts';
+import { subscribe } from './subscriber-fixture.ts';
 
 let mesh: Fixture;
 before(async () => {
@@ -270,6 +271,22 @@ test('watches tell what happens, and a reconnect misses nothing', async () => {
     open = /^palisade_control_event_streams (\d+)$/m.exec(text)?.[1] ?? '';
   }
   assert.equal(open, '0');
+});
+
+test('attack: the agent of another host reports for a node', async () => {
+  const victim = subscribe(mesh, { node: 'default/orders/9', namespaces: ['default'] });
+  await victim.next('policySet');
+  const evil = 'spiffe://cluster.local/palisade/agent/evil';
+  const stream = mesh.grpc(Telemetry, evil).bidi(Telemetry.method.report);
+  const records = [Buffer.from(JSON.stringify(recordOf({ path: '/forged' })))];
+  const forged = { node: 'default/orders/9', records, lastSeq: BigInt(nextSeq) };
+  stream.write(createMessage(ReportRequestSchema, forged));
+  const [error] = await once(stream, 'error');
+  assert.equal(error.code, 7);
+  await report([recordOf({ path: '/genuine' })], 'default/orders/9');
+  const { json } = await mesh.call('GET', '/api/v1/records?limit=1');
+  assert.equal(json.items[0].path, '/genuine');
+  victim.end();
 });
 
 test('a stranger reports nothing', async () => {
