@@ -32,6 +32,7 @@ type Family = {
 
 // Every label value here is one of our own codes; the bound guards against a mistake, not an attacker.
 const MAX_SAMPLES = 200;
+const OVERFLOW = 'overflow';
 
 /** Creates the counters of one proxy. */
 export function createOwnMetrics(): OwnMetricsWithFamilies {
@@ -59,17 +60,24 @@ export function createOwnMetrics(): OwnMetricsWithFamilies {
 
 function createFamily(name: string, help: string, kind: 'counter' | 'gauge'): Family {
   const samples = new Map<string, NumberSample & Counter>();
+  function find(labels: Record<string, string>): Counter {
+    const key = Object.values(labels).join('\n');
+    const known = samples.get(key);
+    if (known !== undefined) return known;
+    const isFull = samples.size >= MAX_SAMPLES;
+    if (isFull && !Object.values(labels).includes(OVERFLOW)) return find(overflowOf(labels));
+    const created = { labels, value: 0 };
+    samples.set(key, created);
+    return created;
+  }
   return {
-    counter(labels) {
-      const key = Object.values(labels).join('\n');
-      const known = samples.get(key);
-      if (known !== undefined) return known;
-      const created = { labels, value: 0 };
-      if (samples.size < MAX_SAMPLES) samples.set(key, created);
-      return created;
-    },
+    counter: find,
     family: () => ({ name, help, kind, samples: [...samples.values()] }),
   };
+}
+
+function overflowOf(labels: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.keys(labels).map((name) => [name, OVERFLOW]));
 }
 
 function gaugeFamilies(gauges: ProxyGauges, nowMs: number): MetricFamily[] {

@@ -132,6 +132,13 @@ test('attack: endless sources and statuses share an overflow', async () => {
   assert.equal(sampleOf(body, 'istio_requests_total', ['source_workload="overflow"']), 990);
 });
 
+test('our own counters are bounded too, and lose nothing', async () => {
+  const metrics = create();
+  for (let i = 0; i < 1_000; i++) metrics.refused(`kind-${i}`).value++;
+  const { body } = await metrics.exposition(false);
+  assert.equal(sampleOf(body, 'palisade_refused_total', ['kind="overflow"']), 800);
+});
+
 test('hostile label values are escaped', async () => {
   const metrics = create();
   metrics.countCall(metrics.edge({ ...HTTP, sourceService: 'a"b\\c\nd' }), callWith({}));
