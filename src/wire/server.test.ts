@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { connect as connectTls } from 'node:tls';
+import { createRoot, derToPem, parseTrustDomain } from '#identity';
 import {
   createGrpcClient,
   createGrpcServer,
@@ -43,4 +47,29 @@ test('each connection keeps its own peer, also when calls interleave', async () 
     await server.close();
     rmSync(folder, { recursive: true });
   }
+});
+
+test('a handshake that is under way when the server closes ends with it', async () => {
+  const trustDomain = parseTrustDomain('example.org');
+  assert.ok(trustDomain.ok);
+  const root = createRoot({ trustDomain: trustDomain.value, nowMs: Date.now(), ttlMs: 3_600_000 });
+  const privateKeyPem = root.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  const material = { chainPem: derToPem(root.certificateDer), privateKeyPem, rootsPem: [] };
+  const server = createGrpcServer<number>([]);
+  const port = await server.listenTls({
+    host: '127.0.0.1',
+    port: 0,
+    material: () => material,
+    identify: () => 1,
+  });
+  const raw = connect(port, '127.0.0.1');
+  await once(raw, 'connect');
+  // By now the server has the connection; the hello comes after it closed.
+  await new Promise((resolve) => setImmediate(resolve));
+  await server.close();
+  const socket = connectTls({ socket: raw, rejectUnauthorized: false, ALPNProtocols: ['h2'] });
+  socket.on('error', () => {
+    // It is to be cut: how is of no interest.
+  });
+  await once(socket, 'close');
 });

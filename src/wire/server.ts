@@ -65,12 +65,18 @@ export function createGrpcServer<Peer>(services: readonly GrpcService[]): GrpcSe
   const listeners: (NetServer | TlsServer)[] = [];
   const sockets = new Set<Socket>();
   let connections = 0;
+  let isClosed = false;
 
   function accept(
     socket: Socket,
     identify: () => Peer | undefined,
     onRefused?: (reason: string) => void,
   ) {
+    // A handshake that was under way when the server closed ends here.
+    if (isClosed) {
+      socket.destroy();
+      return;
+    }
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     const peer = identify();
@@ -108,6 +114,7 @@ export function createGrpcServer<Peer>(services: readonly GrpcService[]): GrpcSe
       await once(server, 'listening');
     },
     async close() {
+      isClosed = true;
       for (const listener of listeners) listener.close();
       grpc.forceShutdown();
       for (const socket of sockets) socket.destroy();
