@@ -147,6 +147,13 @@ test('an address reproduces its view and the command says the same', { skip }, a
   assert.equal(await page.evaluate('navigator.clipboard.readText()'), command);
 });
 
+test('the smallest change can be taken along whole', { skip }, async () => {
+  const page = await open('/denials');
+  await page.getByRole('button', { name: 'Copy the policy' }).click();
+  const copied = await page.evaluate<string>('navigator.clipboard.readText()');
+  assert.match(copied, /^apiVersion: security\.istio\.io\/v1\nkind: AuthorizationPolicy\n/);
+});
+
 test('what is shown comes as CSV and JSON', { skip }, async () => {
   const page = await open('/enforcement');
   await page.getByRole('grid').waitFor();

@@ -1,5 +1,6 @@
 import type { ReactNode } from 'react';
 import type { SmallestChange as Change } from '../api/denial.ts';
+import { CopyButton } from './copy-button.tsx';
 import { SourceView } from './source-view.tsx';
 import { Words } from './words.tsx';
 
@@ -24,12 +25,17 @@ export function SmallestChange(props: { change: Change | null | undefined }): Re
           label={change.policy === undefined ? 'New policy' : `Change of ${change.policy}`}
         />
       )}
-      {change.kind !== 'none' && (
-        <p className="quiet">
-          Allow it only if the caller should be here at all. Save it, look at it with{' '}
-          <code>palisade diff -f FILE</code>, then sign and apply it with{' '}
-          <code>palisade apply -f FILE</code>.
-        </p>
+      {change.yaml !== undefined && (
+        <>
+          <p className="quiet">
+            Allow it only if the caller should be here at all. Save the policy, look at it with{' '}
+            <code>palisade diff -f FILE</code>, then sign and apply it with{' '}
+            <code>palisade apply -f FILE</code>.
+          </p>
+          <span>
+            <CopyButton text={change.yaml} label="Copy the whole policy" words="Copy the policy" />
+          </span>
+        </>
       )}
     </div>
   );

@@ -22,10 +22,16 @@ export function shortName(id: string | null | undefined, service?: string | null
   return id.replace(/^spiffe:\/\/[^/]+\//, '');
 }
 
-/** A name of the API, `namespace/name`, as the given caller would say it; other text stays as it is. */
+/**
+ * A name of the API, `namespace/name`, as the given caller would say it; other text stays as
+ * it is. The API calls a caller without an identity `unknown`.
+ */
 export function plainName(name: string, callerId: string | null): string {
   const match = /^([^/]+)\/([^/]+)$/.exec(name);
-  if (match === null) return name.startsWith('spiffe://') ? shortName(name) : name;
+  if (match === null) {
+    if (name === 'unknown' && callerId === null) return NO_IDENTITY;
+    return name.startsWith('spiffe://') ? shortName(name) : name;
+  }
   const [, namespace = '', plain = ''] = match;
   return nameBeside(plain, namespace, callerId);
 }

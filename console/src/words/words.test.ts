@@ -100,6 +100,7 @@ test('identities read as people named them', () => {
   assert.equal(plainName('data/redis', web), 'redis.data');
   assert.equal(plainName('orders', web), 'orders');
   assert.equal(plainName(web, null), 'web');
+  assert.equal(plainName('unknown', null), 'no identity');
 });
 
 test('a pasted command means what it says', () => {
