@@ -8,6 +8,8 @@ import { stopSignal } from './stop-signal.ts';
 export function control(options: ControlOptions): Promise<number> {
   return reportStartErrors(async () => {
     const stopped = stopSignal();
+    const ended = new AbortController();
+    void stopped.then(() => ended.abort());
     const { openMeshFolder, startControl } = await loadMeshProcesses();
     const mesh = openMeshFolder({
       dataDir: options.dataDir,
@@ -25,12 +27,14 @@ export function control(options: ControlOptions): Promise<number> {
         console: listenFrom(settings.console, { host: '127.0.0.1', port: undefined }),
         caAddress: settings.ca,
         strict: settings.strict,
+        signal: ended.signal,
       });
       process.stdout.write(`ready ${running.signInLink()}\n`);
       await stopped;
       await running.close();
       return EXIT.done;
     } catch (error) {
+      if (ended.signal.aborted) return EXIT.done;
       throw explainListenError(error);
     } finally {
       mesh.release();

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
 import { connect } from 'node:tls';
 import { createSelfSignedClient } from '#identity';
@@ -240,6 +241,19 @@ test('bodies that are too large, of another type, or no JSON end in a problem', 
   assert.equal((await mesh.call('GET', '/api/v1/nothing')).json.code, 'not_found');
   const deleted = await mesh.call('DELETE', COMMITS);
   assert.deepEqual([deleted.status, deleted.json.allowed], [405, ['GET', 'POST']]);
+});
+
+test('a database that takes no write refuses the commit in words and keeps nothing of it', async () => {
+  const other = new DatabaseSync(join(mesh.folder, 'control', 'control.db'));
+  other.exec('BEGIN IMMEDIATE');
+  const resources = { 'Service/a': serviceResource('full', 'a') };
+  const refused = await mesh.apply('full', resources);
+  assert.deepEqual([refused.status, refused.json.code], [507, 'storage_failed']);
+  assert.match(refused.json.detail, /nothing was stored: database is locked/);
+  other.exec('ROLLBACK');
+  other.close();
+  assert.equal((await mesh.call('GET', '/api/v1/policy-sets/full')).json.head, null);
+  assert.equal((await mesh.apply('full', resources)).status, 201);
 });
 
 test('a question is answered by what is stored, with the version it was judged by', async () => {

@@ -86,7 +86,7 @@ export async function enrolControl(options: IdentityOptions): Promise<ControlIde
 }
 
 async function persist(
-  { caAddress, clock, log, signal }: IdentityOptions,
+  { caAddress, log, signal }: IdentityOptions,
   failed: string,
   attempt: () => Promise<Held>,
 ): Promise<Held> {
@@ -95,7 +95,7 @@ async function persist(
     try {
       return await attempt();
     } catch (error) {
-      log.warn(failed, { address: caAddress, error, at: new Date(clock()).toISOString() });
+      log.warn(failed, { address: caAddress, error });
     }
     await sleep(backoff.nextMs(), signal);
     if (signal?.aborted === true)

@@ -9,7 +9,8 @@ export type OpenDatabase = {
   readonly migrations: readonly string[];
 };
 
-const BUSY_TIMEOUT_MS = 5_000;
+// Nobody else should write here; waiting for somebody who does holds up the whole process.
+const BUSY_TIMEOUT_MS = 1_000;
 
 /**
  * Opens a SQLite database in WAL mode with `synchronous = FULL`: what a committed transaction wrote survives the

@@ -40,9 +40,11 @@ export async function startControl(
     readonly console: Listen | undefined;
     readonly caAddress: string;
     readonly strict: boolean;
+    /** Ends the wait for the CA. */
+    readonly signal?: AbortSignal;
   },
 ) {
-  const { folder, trustDomain, log } = options;
+  const { folder, trustDomain, log, signal } = options;
   const { createControl } = await import('#control');
   return createControl({
     folder: folder.control.folder,
@@ -58,6 +60,7 @@ export async function startControl(
     autoRegister: !options.strict,
     clock: Date.now,
     log,
+    ...(signal === undefined ? {} : { signal }),
   });
 }
 
