@@ -105,10 +105,9 @@ async function startService(
   const marker = `started-${name}`;
   // The marker is printed by a shell that `run` starts in the application's place: so the sidecar is ready by then.
   const script = `echo ${marker}; exec "$@"`;
-  const run = start([
-    ...[process.execPath, BIN, 'run', '--data', dataDir, '--service', name, ...flags, '--'],
-    ...['sh', '-c', script, 'sh', ...command],
-  ]);
+  const application = ['sh', '-c', script, 'sh', ...command];
+  const palisade = [process.execPath, BIN, 'run', '--data', dataDir, '--service', name];
+  const run = start([...palisade, ...flags, '--', ...application]);
   await run.printed(new RegExp(marker), READY_MS);
   const file = join(dataDir, 'proxies', `default.${name}`, 'proxy.json');
   return { name, run, ports: JSON.parse(readFileSync(file, 'utf8')) };
