@@ -21,19 +21,29 @@ export type UpdateBuilder = {
   readonly moved: (namespace: string) => void;
 };
 
+// SECURITY: lookups of names that nobody has are kept as well, and there is no end of such names.
+const MAX_BUILT = 5_000;
+
 /** Creates a builder over verified heads and the stored history. */
 export function createUpdateBuilder(sets: PolicySets, store: Store): UpdateBuilder {
   const built = new Map<string, Map<string, PolicySetUpdate | LookupResult>>();
+  let count = 0;
 
   function shared<T extends PolicySetUpdate | LookupResult>(
     namespace: string,
     key: string,
     build: () => T,
   ): T {
+    const known = built.get(namespace)?.get(key) as T | undefined;
+    if (known !== undefined) return known;
+    const message = build();
+    if (count >= MAX_BUILT) {
+      built.clear();
+      count = 0;
+    }
     const messages = built.get(namespace) ?? new Map();
-    built.set(namespace, messages);
-    const message = (messages.get(key) as T | undefined) ?? build();
-    messages.set(key, message);
+    built.set(namespace, messages.set(key, message));
+    count++;
     return message;
   }
 
@@ -54,6 +64,7 @@ export function createUpdateBuilder(sets: PolicySets, store: Store): UpdateBuild
       return shared(namespace, `${kind}/${name}`, () => lookup(sets, { namespace, kind, name }));
     },
     moved(namespace) {
+      count -= built.get(namespace)?.size ?? 0;
       built.delete(namespace);
     },
   };
