@@ -61,8 +61,9 @@ export function createIssuanceReader({ client, clock, log }: IssuanceOptions): I
 
   async function read(): Promise<boolean> {
     const before = head;
-    const channel = client();
+    let channel: GrpcClient | undefined;
     try {
+      channel = client();
       for (;;) {
         const after = BigInt(head?.number ?? 0);
         const page = await channel.unary(Issuance.method.readLog, { after, limit: PAGE });
@@ -74,7 +75,7 @@ export function createIssuanceReader({ client, clock, log }: IssuanceOptions): I
       failure = error instanceof Error ? error.message : String(error);
       log.warn(EVENT.issuanceLogUnreachable, { reason: failure });
     } finally {
-      channel.close();
+      channel?.close();
     }
     return head !== before;
   }
