@@ -1,0 +1,285 @@
+// Machines that fail: a disk that is full or read-only, certificates that run out while nobody renews them. Nothing
+// acknowledged is lost, nothing half-done stays, and what cannot be vouched for any more is refused.
+import assert from 'node:assert/strict';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { pidOf, waitFor } from './guarded-service.ts';
+import {
+  BIN,
+  curlFrom,
+  finish,
+  meshIn,
+  type Running,
+  type Service,
+  start,
+  type TestMesh,
+} from './mesh.ts';
+import { prepareParts } from './mesh-parts.ts';
+import { mountSmallDisk, type SmallDisk } from './small-disk.ts';
+
+const SERVER = `require('http').createServer((q, s) => s.end(q.url)).listen(process.env.PORT, '127.0.0.1')`;
+const UP = [process.execPath, BIN, 'up', '--port', '0', '--data'];
+
+test('a read-only data folder: `up` says which and why, and works once it can write', async (t) => {
+  const disk = process.getuid?.() === 0 ? await mountSmallDisk(24) : readOnlyByMode();
+  if (typeof disk === 'string') return t.skip(disk);
+  try {
+    const first = start([...UP, disk.folder]);
+    await first.printed(/^ready/m, 30_000);
+    await first.stop();
+    await disk.remount('ro');
+    const refused = await finish([...UP, disk.folder]);
+    assert.equal(refused.status, 2, refused.stdout);
+    assert.match(
+      refused.stderr,
+      /cannot write to the data folder `\S+`: (?:EROFS|EACCES)\n {2}help: /,
+    );
+    await disk.remount('rw');
+    const again = start([...UP, disk.folder]);
+    await again.printed(/^ready/m, 30_000);
+    await again.stop();
+  } finally {
+    await disk.unmount();
+  }
+});
+
+describe('a full disk', () => {
+  let disk: SmallDisk | string;
+  let up: Running;
+  let mesh: TestMesh;
+  let server: Service;
+  let client: Service;
+
+  before(async () => {
+    disk = await mountSmallDisk(32);
+    if (typeof disk === 'string') return;
+    up = await startUp(disk.folder);
+    mesh = meshIn(disk.folder, up);
+    server = await mesh.run('server', [process.execPath, '-e', SERVER]);
+    client = await mesh.run('client', ['sleep', '3600']);
+    await mesh.apply(policy('start'));
+    await waitFor(async () => (await call('/start')).status === 200);
+  });
+  after(async () => {
+    if (typeof disk === 'string') return;
+    disk.free();
+    await up.stop();
+    await mesh.close();
+    await disk.unmount();
+  });
+
+  const call = (path: string) => curlFrom(client, `http://server${path}`);
+  const apply = (round: string) =>
+    finish([process.execPath, BIN, 'apply', '-f', '-', '--data', mesh.dataDir], policy(round));
+  const livePolicy = async () =>
+    (await mesh.cli('get', 'authorizationpolicy', 'server', '-o', 'json')).stdout;
+
+  test('changes are refused in words, what was acknowledged stays and is enforced', async (t) => {
+    if (typeof disk === 'string') return t.skip(disk);
+    disk.fill();
+    let acknowledged = 'start';
+    let refused = await apply('round/1');
+    for (let round = 2; refused.status === 0 && round < 100; round += 1) {
+      acknowledged = `round/${round - 1}`;
+      refused = await apply(`round/${round}`);
+    }
+    assert.notEqual(refused.status, 0, 'the disk never was full');
+    assert.match(refused.stderr, /nothing was stored: .*(?:full|space)/);
+    assert.ok(
+      (await livePolicy()).includes(`"/${acknowledged}"`),
+      'an acknowledged change is gone',
+    );
+    await waitFor(async () => (await call(`/${acknowledged}`)).status === 200);
+    for (let i = 0; i < 50; i += 1) {
+      assert.equal((await call(`/${acknowledged}`)).status, 200);
+      assert.equal((await call('/never')).status, 403);
+    }
+  });
+
+  test('a sidecar that dies meanwhile comes back and enforces', async (t) => {
+    if (typeof disk === 'string') return t.skip(disk);
+    const served = /"\/((?:start|round\/\d+))"/.exec(await livePolicy())?.[1] ?? '';
+    const before = pidOf(mesh, server);
+    await finish(['kill', '-9', String(before)]);
+    await waitFor(async () => (await call(`/${served}`)).status === 200);
+    assert.equal((await call('/never')).status, 403);
+  });
+
+  test('`up` that is started meanwhile serves, or says that the disk is full', async (t) => {
+    if (typeof disk === 'string') return t.skip(disk);
+    await up.stop('SIGKILL');
+    const again = start([...UP, disk.folder]);
+    await again.printed(/^ready|the disk of `\S+` is full\n {2}help: /m, 30_000);
+    assert.equal((await call('/never')).status, 403);
+    await again.stop('SIGKILL');
+  });
+
+  test('with room again changes are taken, and all of them are there after a crash', async (t) => {
+    if (typeof disk === 'string') return t.skip(disk);
+    disk.free();
+    up = await startUp(disk.folder);
+    await mesh.apply(policy('after'));
+    await waitFor(async () => (await call('/after')).status === 200);
+    assert.equal((await call('/start')).status, 403);
+    await up.stop('SIGKILL');
+    up = await startUp(disk.folder);
+    assert.ok((await livePolicy()).includes('"/after"'));
+    const status = await mesh.cli('status', '--wait', '--timeout', '30s');
+    assert.equal(status.status, 0, status.stdout);
+  });
+});
+
+test('certificates run out while agent and CA are gone: not ready, refused; and back again', async () => {
+  const parts = await prepareParts();
+  for (const part of ['ca', 'control', 'agent'] as const) await parts.start(part);
+  const mesh = parts.mesh();
+  try {
+    await applyIn(parts.dataDir, 'palisade-system', MESH);
+    await applyIn(
+      parts.dataDir,
+      'default',
+      registration('server') + registration('client') + policy('start'),
+    );
+    const server = await mesh.run('server', [process.execPath, '-e', SERVER]);
+    const client = await mesh.run('client', ['sleep', '3600']);
+    const call = () => curlFrom(client, 'http://server/start');
+    await waitFor(async () => (await call()).status === 200);
+    for (const part of ['agent', 'ca'] as const) await parts.running.get(part)?.stop('SIGKILL');
+    const ready = (service: Service) => readiness(mesh, service);
+    assert.equal((await ready(server)).status, 200);
+    await waitFor(async () => {
+      const state = await ready(server);
+      // INVARIANT: whoever says that it is ready serves.
+      if (state.status === 200) return false;
+      return (await ready(client)).status === 503;
+    }, 80_000);
+    for (const service of [server, client]) {
+      assert.match((await ready(service)).body, /certificate|identity/, service.name);
+    }
+    for (let i = 0; i < 5; i += 1) {
+      assert.notEqual((await call()).status, 200);
+      await delay(100);
+    }
+    for (const part of ['ca', 'agent'] as const) await parts.start(part);
+    await waitFor(async () => (await call()).status === 200);
+    assert.equal((await ready(server)).status, 200);
+  } finally {
+    await mesh.close();
+    await parts.close();
+  }
+});
+
+test('a clock that is an hour off', async (t) => {
+  const found = await finish(['sh', '-c', 'ls /usr/lib/*/faketime/libfaketime.so.1']);
+  if (found.status !== 0) return t.skip('libfaketime (Debian: faketime) is not installed');
+  const library = found.stdout.trim().split('\n')[0] ?? '';
+  const parts = await prepareParts();
+  for (const part of ['ca', 'control', 'agent'] as const) await parts.start(part);
+  const mesh = parts.mesh();
+  try {
+    await applyIn(parts.dataDir, 'palisade-system', MESH);
+    await mesh.run('server', [process.execPath, '-e', SERVER]);
+    const client = await mesh.run('client', ['sleep', '3600']);
+    await mesh.apply(policy('start'));
+    await waitFor(async () => (await curlFrom(client, 'http://server/start')).status === 200);
+    for (const offset of ['+1h', '-1h']) {
+      const env = { ...process.env, LD_PRELOAD: library, FAKETIME: offset };
+      const skewed = start(
+        [
+          process.execPath,
+          BIN,
+          'proxy',
+          '--data',
+          parts.dataDir,
+          '--service',
+          'client',
+          ...ANY_PORTS,
+        ],
+        env,
+      );
+      // It either has no valid certificate, and says so, or is understood: never does it serve what nobody vouches for.
+      await delay(5000);
+      assert.equal(skewed.child.exitCode, null, skewed.output());
+      await skewed.stop();
+      assert.equal((await curlFrom(client, 'http://server/start')).status, 200);
+      assert.equal((await curlFrom(client, 'http://server/never')).status, 403);
+    }
+  } finally {
+    await mesh.close();
+    await parts.close();
+  }
+});
+
+const ANY_PORTS = ['--inbound-port', '0', '--outbound-port', '0', '--metrics-port', '0'];
+const MESH = `apiVersion: palisade.dev/v1
+kind: Mesh
+metadata: { name: mesh }
+spec: { trustDomain: cluster.local }
+`;
+
+/** Allows one path, and takes much room for it. */
+function policy(path: string): string {
+  const padding = Array.from({ length: 600 }, (_, i) => `/padding/${path}/${i}/${'x'.repeat(100)}`);
+  return `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: server }
+spec:
+  selector: { matchLabels: { app: server } }
+  action: ALLOW
+  rules: [{ to: [{ operation: { paths: [/${path}, ${padding.join(', ')}] } }] }]
+`;
+}
+
+function registration(name: string): string {
+  return `apiVersion: palisade.dev/v1
+kind: Registration
+metadata: { name: ${name} }
+spec:
+  spiffeId: spiffe://cluster.local/ns/default/sa/${name}
+  selectors: ["palisade:service:default/${name}"]
+  ttl: 1m
+---
+`;
+}
+
+async function startUp(folder: string): Promise<Running> {
+  const up = start([...UP, folder]);
+  await up.printed(/^ready/m, 30_000);
+  return up;
+}
+
+async function applyIn(dataDir: string, namespace: string, yaml: string): Promise<void> {
+  const command = [process.execPath, BIN, 'apply', '-f', '-', '-n', namespace, '--data', dataDir];
+  const applied = await finish(command, yaml);
+  assert.equal(applied.status, 0, applied.stderr + applied.stdout);
+}
+
+async function readiness(
+  mesh: TestMesh,
+  { name }: Service,
+): Promise<{ readonly status: number; readonly body: string }> {
+  const file = join(mesh.dataDir, 'proxies', `default.${name}`, 'proxy.json');
+  const { metricsUrl } = JSON.parse((await finish(['cat', file])).stdout) as { metricsUrl: string };
+  const answer = await fetch(`${metricsUrl}/healthz/ready`);
+  return { status: answer.status, body: await answer.text() };
+}
+
+/** Where nothing can be mounted (not root) modes bind, so that they serve as well. */
+function readOnlyByMode(): Pick<SmallDisk, 'folder' | 'remount' | 'unmount'> {
+  const folder = mkdtempSync(join(tmpdir(), 'palisade-mode-'));
+  const writable = (mode: number) => {
+    for (const path of [join(folder, 'ca'), join(folder, 'control'), join(folder, 'agent'), folder])
+      chmodSync(path, mode);
+  };
+  return {
+    folder,
+    remount: async (mode) => writable(mode === 'ro' ? 0o500 : 0o700),
+    async unmount() {
+      writable(0o700);
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
