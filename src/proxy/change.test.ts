@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { after, before, test } from 'node:test';
 import {
@@ -134,6 +134,42 @@ test('rotation: the next call is made under the new certificate, calls never fai
   await pair.close();
 });
 
+test('rotation and policy changes under load: not one allowed call fails', async () => {
+  const pair = await createFakePair({ application: (_, response) => response.end('ok'), mesh });
+  const POST = 'POST /x HTTP/1.1\r\nHost: orders\r\nContent-Length: 3\r\n\r\nabc';
+  const stop = new AbortController();
+  let answered = 0;
+  const answers = new EventEmitter();
+  const someAnswers = async (): Promise<void> => {
+    for (let i = 0; i < 15; i++) await once(answers, 'answer');
+  };
+  const client = async (raw: string): Promise<void> => {
+    const socket = connect(pair.caller.outboundPort ?? 0, '127.0.0.1');
+    while (!stop.signal.aborted) {
+      assert.match(await talk(socket, raw, isWholeAnswer), /^HTTP\/1\.1 200 /);
+      answered++;
+      answers.emit('answer');
+    }
+    socket.destroy();
+  };
+  const clients = Promise.all(
+    Array.from({ length: 12 }, (_, i) => client(i % 2 === 0 ? GET : POST)),
+  );
+  for (let round = 0; round < 12; round++) {
+    await someAnswers();
+    pair.web.identity.set(mesh.issue('web'));
+    await someAnswers();
+    pair.orders.identity.set(mesh.issue('orders'));
+    const policies = [ALLOW_WEB, fakePolicy('DENY', `round-${round}`, { path: ['/denied'] })];
+    pair.orders.snapshots.set(fakeSnapshot(mesh, { service: 'orders', policies }));
+    pair.web.snapshots.set(fakeSnapshot(mesh, { service: 'web', upstreams: [pair.service] }));
+  }
+  stop.abort();
+  await clients;
+  assert.ok(answered >= 360, `${answered} answers`);
+  await pair.close();
+});
+
 test('bundle change: callers of a root that was withdrawn are refused on open connections', async () => {
   const pair = await createFakePair({ application: (_, response) => response.end('ok'), mesh });
   const socket = connect(pair.caller.outboundPort ?? 0, '127.0.0.1');
@@ -169,10 +205,13 @@ test('the identities of a service change: kept connections to others are not use
 });
 
 test('drain: a call under way is finished, idle connections and listeners go', async () => {
-  let finish: () => void = () => {};
+  let arrived: (finish: () => void) => void = () => {};
+  const underWay = new Promise<() => void>((resolve) => {
+    arrived = resolve;
+  });
   const pair = await createFakePair({
     application(_, response) {
-      finish = () => response.end('done');
+      arrived(() => response.end('done'));
     },
     mesh,
   });
@@ -180,9 +219,7 @@ test('drain: a call under way is finished, idle connections and listeners go', a
   await once(idle, 'connect');
   const socket = connect(pair.caller.outboundPort ?? 0, '127.0.0.1');
   const answer = talk(socket, GET, isWholeAnswer);
-  while (pair.orders.records.length === 0 && finish.toString() === '() => {}') {
-    await new Promise((resolve) => setImmediate(resolve));
-  }
+  const finish = await underWay;
   const drained = pair.caller.drain(5_000);
   idle.resume();
   await once(idle, 'close');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import {
   createFakeMesh,
   type FakeMesh,
@@ -313,8 +313,4 @@ test('every failure has a status, and only two of them invite a retry', () => {
     return text.includes('retry-after');
   });
   assert.deepEqual(retried, ['no_healthy_endpoint', 'upstream_connect_failed']);
-});
-
-after(() => {
-  // Every case closes what it opened; a handle left behind would keep this file from ending.
 });

@@ -19,9 +19,16 @@ export class ConnectionPool {
     this.#timer.unref();
   }
 
-  /** An idle connection to `key`, or undefined. */
-  take(key: string): UpstreamConnection | undefined {
-    return this.#idle.get(key)?.pop();
+  /** A connection to `key` that was idle for no longer than `maxIdleMs`, or undefined. */
+  take(key: string, maxIdleMs = Number.POSITIVE_INFINITY): UpstreamConnection | undefined {
+    const idle = this.#idle.get(key);
+    for (;;) {
+      const connection = idle?.pop();
+      if (connection === undefined) return undefined;
+      const fresh = connection.idleSince > performance.now() - maxIdleMs;
+      if (fresh && connection.usable) return connection;
+      connection.destroy();
+    }
   }
 
   /** Registers what `make` builds; it comes back by itself whenever an exchange on it ended well. */

@@ -13,6 +13,9 @@ import { UpstreamConnection } from './upstream-connection.ts';
 
 /** Attempts to connect, each to another endpoint; nothing of the request has been sent by then. */
 const MAX_ATTEMPTS = 3;
+// Applications close idle connections without a word, Node.js after 5 s by default; a request sent
+// just then is lost, and one with effects must not be sent again. A new one costs little on loopback.
+const APPLICATION_IDLE_MS = 4_000;
 /** An endpoint that could not be reached is left alone this long if there are others. */
 const DOWN_MS = 2_000;
 
@@ -40,7 +43,7 @@ export function applicationConnector(
 ): Connector {
   const key = `127.0.0.1:${port}`;
   return {
-    take: () => pool.take(key),
+    take: () => pool.take(key, APPLICATION_IDLE_MS),
     dial(done) {
       const reads: ChunkSink = { onChunk: () => undefined };
       const { connectMs } = context.timeouts();

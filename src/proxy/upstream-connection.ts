@@ -63,6 +63,11 @@ export class UpstreamConnection {
     socket.on('close', () => this.#onClose());
   }
 
+  /** Whether another exchange may be begun on it; an ended one stays in the pool for a moment. */
+  get usable(): boolean {
+    return this.#reusable && this.#socket.writable;
+  }
+
   /** Starts an exchange with the head and first body bytes; false if writing should pause. */
   begin(sink: AnswerSink, message: Buffer): boolean {
     this.#sink = sink;
