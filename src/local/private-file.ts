@@ -6,6 +6,7 @@ import {
   mkdirSync,
   openSync,
   renameSync,
+  rmSync,
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -31,14 +32,19 @@ function makeFolders(path: string): void {
 /** Replaces `path` by `content` in one step and on disk: a crash leaves the old file or the new, never half. */
 export function writeFileDurably(path: string, content: string, mode = 0o600): void {
   const temporary = join(dirname(path), `.${process.pid}-${Date.now().toString(36)}.tmp`);
-  const file = openSync(temporary, 'wx', mode);
   try {
-    writeSync(file, content);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
+    const file = openSync(temporary, 'wx', mode);
+    try {
+      writeSync(file, content);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
   }
-  renameSync(temporary, path);
   syncFolder(dirname(path));
 }
 

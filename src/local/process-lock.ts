@@ -1,4 +1,4 @@
-import { linkSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
 import { fail, ok, type Result } from '#lib';
 
 /** A held lock. */
@@ -15,25 +15,20 @@ type LockFile = LockHolder & { readonly startTicks: string };
  */
 export function acquireLock(path: string, command: string): Result<ProcessLock, LockHolder> {
   const own: LockFile = { pid: process.pid, command, startTicks: startTicksOf(process.pid) ?? '' };
-  const temporary = `${path}.${process.pid}`;
-  writeFileSync(temporary, JSON.stringify(own), { mode: 0o600 });
-  try {
-    for (let attempt = 0; attempt < 5; attempt += 1) {
-      if (tryLink(temporary, path)) return ok({ release: () => releaseLock(path) });
-      const holder = readHolder(path);
-      if (holder !== undefined && isAlive(holder)) return fail(holder);
-      rmSync(path, { force: true });
-    }
-  } finally {
-    unlinkSync(temporary);
+  for (let attempt = 0; attempt < 5; attempt += 1) {
+    if (tryLink(JSON.stringify(own), path)) return ok({ release: () => releaseLock(path) });
+    const holder = readHolder(path);
+    if (holder !== undefined && isAlive(holder)) return fail(holder);
+    rmSync(path, { force: true });
   }
   return fail({ pid: 0, command: 'another process' });
 }
 
-// link(2) is atomic and fails if the name is taken, and the file is complete the moment it has its name.
-function tryLink(from: string, to: string): boolean {
+// symlink(2) is atomic, fails if the name is taken, and takes no block of a disk that is full: a sidecar that died
+// there has to come back. The link leads nowhere; its text is what it says.
+function tryLink(text: string, path: string): boolean {
   try {
-    linkSync(from, to);
+    symlinkSync(text, path);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
@@ -47,7 +42,7 @@ function releaseLock(path: string): void {
 
 function readHolder(path: string): LockFile | undefined {
   try {
-    return JSON.parse(readFileSync(path, 'utf8')) as LockFile;
+    return JSON.parse(readlinkSync(path)) as LockFile;
   } catch {
     // Gone meanwhile, or not ours: nobody to name.
     return undefined;
@@ -60,7 +55,7 @@ function isAlive(holder: LockFile): boolean {
 }
 
 /** Field 22 of /proc/PID/stat: clock ticks from boot to the process's start; undefined if it is gone. */
-function startTicksOf(pid: number): string | undefined {
+export function startTicksOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The command (field 2) may hold spaces and parentheses, so count from its last one.

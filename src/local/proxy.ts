@@ -197,5 +197,11 @@ function announce(
   const { namespace, service } = request;
   const metricsUrl = `http://${HOST}:${ports.metricsPort}`;
   point.announce([{ namespace, service, host: HOST, port: ports.inboundPort }], metricsUrl);
-  folder.describe({ pid: process.pid, node: point.node, namespace, service, metricsUrl, ...ports });
+  const facts = { pid: process.pid, node: point.node, namespace, service, metricsUrl, ...ports };
+  try {
+    folder.describe(facts);
+  } catch (error) {
+    // A full disk: whoever looks sees the facts of before, most of which still hold; calls are served all the same.
+    request.log.error(EVENT.stateWriteFailed, { file: 'proxy.json', error });
+  }
 }

@@ -104,6 +104,7 @@ describe('a full disk', () => {
     const served = /"\/((?:start|round\/\d+))"/.exec(await livePolicy())?.[1] ?? '';
     const before = pidOf(mesh, server);
     await finish(['kill', '-9', String(before)]);
+    await server.run.printed(/is started again/);
     await waitFor(async () => (await call(`/${served}`)).status === 200);
     assert.equal((await call('/never')).status, 403);
   });
