@@ -1,10 +1,15 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { commitChanges, layoutOf, loadAuthor, type Session } from '#client';
 import { parseResources, resourceKey } from '#resource';
+import {
+  findShop,
+  noteShop,
+  type ShopProcess,
+  startShopProcess,
+  stopShopProcess,
+} from './shop-process.ts';
 import { StartError } from './start-error.ts';
 import type { RunningMesh } from './up.ts';
 
@@ -15,7 +20,6 @@ const SHOP = ['payments', 'catalog', 'orders', 'web', 'intruder'] as const;
 const MAIN = fileURLToPath(new URL('../../bin/palisade.js', import.meta.url));
 const DEMO_FOLDER = new URL('../../demo/', import.meta.url);
 const MARKER = 'demo';
-const STOP_LIMIT_MS = 10_000;
 
 /** Whether `root` holds a mesh that is no left-over of a demo. */
 export function holdsOwnMesh(root: string): boolean {
@@ -30,15 +34,24 @@ export function markAsDemo(root: string): void {
   );
 }
 
-/** Applies the shop's policies and starts its services, each an ordinary program with its own sidecar. */
+/**
+ * Applies the shop's policies and starts its services, each an ordinary program with its own sidecar. Those that a killed
+ * demo left running go on as they are, and end with this one.
+ */
 export async function startDemo(mesh: RunningMesh): Promise<Demo> {
   await applyShopPolicies(mesh.session);
-  const log = openSync(join(mesh.folder.root, 'demo.log'), 'a', 0o600);
-  const children = SHOP.map((service) => startService(service, mesh.folder.root, log));
+  const { root } = mesh.folder;
+  const log = openSync(join(root, 'demo.log'), 'a', 0o600);
+  const notes = join(root, 'shop.json');
+  const left = findShop(notes);
+  const shop = SHOP.map(
+    (service) => left.find((each) => each.service === service) ?? startService(service, root, log),
+  );
+  noteShop(notes, shop);
   return {
     services: SHOP,
     close: async () => {
-      await Promise.all(children.map((child) => stopChild(child)));
+      await Promise.all(shop.map((each) => stopShopProcess(each)));
     },
   };
 }
@@ -69,28 +82,12 @@ async function applyShopPolicies(session: Session): Promise<void> {
   if (!stored.ok) throw new StartError(stored.error.message, 'see `palisade doctor`');
 }
 
-function startService(service: string, dataDir: string, log: number): ChildProcess {
+function startService(service: string, dataDir: string, log: number): ShopProcess {
   const program = fileURLToPath(new URL(`shop/${service}.js`, DEMO_FOLDER));
-  const run = [
-    MAIN,
-    'run',
-    '--data',
-    dataDir,
-    '--service',
+  const run = [MAIN, 'run', '--data', dataDir, '--service', service];
+  return startShopProcess(
     service,
-    '--',
-    process.execPath,
-    program,
-  ];
-  // A group of its own, so that Ctrl-C reaches `up` alone, which ends the shop in order.
-  return spawn(process.execPath, run, { stdio: ['ignore', log, log], detached: true });
-}
-
-async function stopChild(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exited = once(child, 'exit');
-  child.kill('SIGTERM');
-  const limit = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);
-  await exited;
-  clearTimeout(limit);
+    [process.execPath, ...run, '--', process.execPath, program],
+    log,
+  );
 }
