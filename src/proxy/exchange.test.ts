@@ -230,6 +230,32 @@ test('interim answers pass', async () => {
   assert.match(text, /^HTTP\/1\.1 103 Early Hints\r\nLink: <\/a>\r\n\r\nHTTP\/1\.1 200 OK/);
 });
 
+test('a caller that goes away: a quick answer is dropped, a slow one is cut off', async () => {
+  let cut = false;
+  const leave = async (path: string): Promise<void> => {
+    const socket = connect(pair.caller.outboundPort ?? 0, '127.0.0.1');
+    const before = app.received.length;
+    socket.write(request(`GET ${path}`));
+    while (app.received.length === before) await new Promise((resolve) => setTimeout(resolve, 5));
+    // A reset: the end alone could be a caller that half-closed and waits.
+    socket.resetAndDestroy();
+    await new Promise((resolve) => setTimeout(resolve, 60));
+  };
+  await exchange(request('GET /'), reply);
+  app.answer = (socket, text) => {
+    if (text.startsWith('GET /quick')) setTimeout(() => socket.write(OK), 20);
+    else socket.once('end', () => (cut = true));
+  };
+  const before = app.connections;
+  await leave('/quick');
+  assert.equal(app.connections, before);
+  await leave('/slow');
+  assert.equal(app.connections, before, 'the connection of the dropped answer was used again');
+  for (let i = 0; i < 100 && !cut; i++) await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.ok(cut);
+  assert.doesNotMatch(await exchange(request('GET /next'), reply), /stolen/);
+});
+
 test('bytes after an answer poison the connection, never the next answer', async () => {
   const text = await exchange(request('GET /p'), (socket) => {
     socket.write(`${OK}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen`);

@@ -204,6 +204,8 @@ export class HttpConnection implements Live, AnswerSink {
   }
 
   destroy(): void {
+    this.upstream?.destroy();
+    this.upstream = undefined;
     this.#socket.destroy();
     this.#onClose();
   }
@@ -425,8 +427,11 @@ export class HttpConnection implements Live, AnswerSink {
 
   #onEnd(): void {
     this.#ended = true;
-    // A caller may half-close and still read its answers; half a request is none.
+    // A caller may half-close and still read its answers; half a request is none. Over TLS callers
+    // do not do that: there it is one that left, and the server should hear of it.
+    const left = this.#phase === PHASE.response && 'encrypted' in this.#socket;
     if (this.#phase === PHASE.body) this.destroy();
+    else if (left) this.#socket.destroy();
     else if (this.#phase === PHASE.head && this.#held === undefined) this.#closeSoon();
   }
 
@@ -438,7 +443,7 @@ export class HttpConnection implements Live, AnswerSink {
     this.#held = undefined;
     const { upstream } = this;
     this.upstream = undefined;
-    upstream?.destroy();
+    upstream?.abandon();
     if (this.head === undefined) return;
     this.record.reason ??= 'caller_gone';
     this.calls.finish();

@@ -24,6 +24,8 @@ export type UpstreamEvents = {
 };
 
 const NOTHING = Buffer.alloc(0);
+/** How long an answer may take that nobody waits for. */
+const ABANDONED_MS = 250;
 
 /** One HTTP/1.1 connection to a server: answers one exchange at a time, strictly read. */
 export class UpstreamConnection {
@@ -94,6 +96,29 @@ export class UpstreamConnection {
   retire(): void {
     this.#reusable = false;
     if (this.#sink === undefined) this.destroy();
+  }
+
+  /**
+   * Nobody waits for the answer any more. What of it comes at once is dropped, which saves the
+   * handshake of a new connection; then the connection ends, which tells the server to stop.
+   */
+  abandon(): void {
+    const { method, requestComplete } = this.#sink ?? { method: '', requestComplete: false };
+    if (!requestComplete) return this.destroy();
+    const nobody: AnswerSink = {
+      method,
+      requestComplete,
+      onResponseHead: () => undefined,
+      onResponseBody: () => undefined,
+      onUpstreamDrain: () => undefined,
+      onUpstreamFailure: () => undefined,
+    };
+    this.#sink = nobody;
+    this.#socket.resume();
+    const end = (): void => {
+      if (this.#sink === nobody) this.destroy();
+    };
+    setTimeout(end, ABANDONED_MS).unref();
   }
 
   /** Ends it with whatever is under way, without telling the exchange. */
