@@ -34,7 +34,12 @@ const web: Caller = {
   },
 };
 
-function check(enforcement: Partial<Enforcement>, caller: Caller, want: string): void {
+function check(
+  enforcement: Partial<Enforcement>,
+  caller: Caller,
+  want: string,
+  isUnderWay = false,
+): void {
   const question: Question = {
     source: { id: caller.kind === 'verified' ? caller.svid.id : undefined, ip: '127.0.0.1' },
     connection: { tls: true, sni: undefined },
@@ -42,7 +47,8 @@ function check(enforcement: Partial<Enforcement>, caller: Caller, want: string):
     destination: { port: 80 },
     nowMs,
   };
-  const ruling = authorize({ ...good, ...enforcement }, caller, question, () => 'id');
+  const denialId = (): string => 'id';
+  const ruling = authorize({ ...good, ...enforcement }, { caller, question, isUnderWay, denialId });
   const { kind } = ruling;
   assert.equal(kind === 'permit' ? kind : `${ruling.failure.kind} ${ruling.failure.detail}`, want);
 }
@@ -58,9 +64,10 @@ test('only what can be decided and is allowed gets a permit', () => {
   check({ heardAt: undefined }, web, 'permit');
 });
 
-test('a certificate that ran out on an open connection no longer speaks for anybody', () => {
+test('a certificate that ran out on an open connection: what is under way goes on, nothing begins', () => {
   const old: Caller = { kind: 'verified', svid: { ...web.svid, expiresAt: nowMs - 60_001 } };
   check({}, old, 'peer_unauthenticated expired');
+  check({}, old, 'permit', true);
   check({}, { kind: 'verified', svid: { ...web.svid, expiresAt: nowMs - 59_999 } }, 'permit');
 });
 

@@ -46,13 +46,19 @@ export type Caller =
 
 const CLOCK_SKEW_MS = 60_000;
 
-/** Judges an incoming request or connection; `denialId` is called where there is a denial to name. */
-export function authorize(
-  enforcement: Enforcement,
-  caller: Caller,
-  question: Question,
-  denialId: () => string,
-): Ruling {
+/** An incoming request or connection to judge. */
+export type Incoming = {
+  readonly caller: Caller;
+  readonly question: Question;
+  /** It was permitted before and goes on: that its caller's certificate ran out since is no reason. */
+  readonly isUnderWay: boolean;
+  /** Called where there is a denial to name. */
+  readonly denialId: () => string;
+};
+
+/** Judges an incoming request or connection. */
+export function authorize(enforcement: Enforcement, incoming: Incoming): Ruling {
+  const { caller, question, isUnderWay, denialId } = incoming;
   const { snapshot, nowMs } = enforcement;
   const unable = whyUnable(enforcement);
   if (unable !== undefined || snapshot === undefined) {
@@ -61,8 +67,9 @@ export function authorize(
   if (caller.kind === 'unverified') {
     return refuse({ kind: 'peer_unauthenticated', detail: caller.code });
   }
-  // A connection may outlive the certificate that opened it.
-  if (caller.kind === 'verified' && caller.svid.expiresAt + CLOCK_SKEW_MS < nowMs) {
+  // A connection may outlive the certificate that opened it, but nothing new begins on it.
+  const expiresAt = caller.kind === 'verified' && !isUnderWay ? caller.svid.expiresAt : undefined;
+  if (expiresAt !== undefined && expiresAt + CLOCK_SKEW_MS < nowMs) {
     return refuse({ kind: 'peer_unauthenticated', detail: 'expired' });
   }
   const decision = decide(snapshot.program, question);

@@ -92,6 +92,21 @@ test('TCP: a policy change cuts the session it denies at once, and no other', as
   await pair.close();
 });
 
+test('TCP: rotation of either certificate leaves sessions alone', async () => {
+  const pair = await tcpPair();
+  const socket = connect(pair.caller.upstreamPorts[0] ?? 0, '127.0.0.1');
+  await talk(socket, 'A', (text) => text === 'A');
+  pair.orders.identity.set({ ...mesh.issue('orders'), bundles: [mesh.bundle] });
+  pair.web.identity.set(mesh.issue('web'));
+  assert.equal(await talk(socket, 'B', (text) => text === 'B'), 'B');
+  const closed = once(socket, 'close');
+  socket.resume();
+  // A root that no longer counts is another matter.
+  pair.orders.identity.set({ ...mesh.issue('orders'), bundles: [createFakeMesh().bundle] });
+  await closed;
+  await pair.close();
+});
+
 test('HTTP: a policy change holds for the next request of an open connection', async () => {
   const pair = await createFakePair({ application: (_, response) => response.end('ok'), mesh });
   const socket = connect(pair.caller.outboundPort ?? 0, '127.0.0.1');

@@ -14,7 +14,7 @@ import type { Connector } from './connector.ts';
 import type { ProxyContext } from './context.ts';
 import type { Live } from './live.ts';
 import { type CallFacts, CallRecorder } from './record.ts';
-import { type Failure, serializeFailure, statusOf } from './respond.ts';
+import { countRefusal, type Failure, serializeFailure, statusOf } from './respond.ts';
 import type { AnswerSink, UpstreamConnection } from './upstream-connection.ts';
 
 /** What differs between the two directions. */
@@ -107,7 +107,7 @@ export class HttpConnection implements Live, AnswerSink {
 
   /** Answers instead of a server. The connection stays if the whole request has come. */
   respond(failure: Failure): void {
-    this.#context.options.metrics.refused(failure.detail ?? failure.kind).value++;
+    countRefusal(this.#context.options.metrics, failure);
     this.record.reason = failure.kind;
     this.record.denialId = failure.denialId ?? null;
     // Too late for words once an answer has begun.

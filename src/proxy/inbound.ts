@@ -158,7 +158,7 @@ class InboundCalls implements HttpDirection {
   }
 
   mayGoOn(call: HttpConnection): boolean {
-    return call.head === undefined || this.#judge(call.head).kind === 'permit';
+    return call.head === undefined || this.#judge(call.head, true).kind === 'permit';
   }
 
   serveTcp(): void {
@@ -166,7 +166,7 @@ class InboundCalls implements HttpDirection {
     const context = this.#context;
     const session = new TcpSession(socket, context, this.#facts, {
       side: this.side,
-      mayGoOn: () => this.#judge(undefined).kind === 'permit',
+      mayGoOn: () => this.#judge(undefined, true).kind === 'permit',
     });
     const ruling = this.#judge(undefined);
     this.#note(ruling, session.record);
@@ -181,7 +181,7 @@ class InboundCalls implements HttpDirection {
     });
   }
 
-  #judge(head: RequestHead | undefined): Ruling {
+  #judge(head: RequestHead | undefined, isUnderWay = false): Ruling {
     const enforcement = this.#context.enforcement();
     const { identity, nowMs } = enforcement;
     // A root that was withdrawn takes its callers along: new bundles, new verification.
@@ -197,7 +197,8 @@ class InboundCalls implements HttpDirection {
       destination: { port: this.#port?.port ?? 0 },
       nowMs,
     };
-    return authorize(enforcement, this.#caller, question, () => this.#denialId());
+    const denialId = this.#denialId;
+    return authorize(enforcement, { caller: this.#caller, question, isUnderWay, denialId });
   }
 
   #note(ruling: Ruling, record: RecordedCall): void {
@@ -214,7 +215,9 @@ class InboundCalls implements HttpDirection {
     const { socket, caller } = this.#arrival;
     if (own === undefined || caller.kind === 'plaintext') return;
     this.#bundles = own.bundles;
-    const peer = verifyPeer(socket as TLSSocket, own, clock());
+    // The question is whether its root still counts; it was shown while it was valid.
+    const validAt = caller.kind === 'verified' ? caller.svid.expiresAt : clock();
+    const peer = verifyPeer(socket as TLSSocket, own, Math.min(clock(), validAt));
     this.#caller = peer.ok
       ? { kind: 'verified', svid: peer.value }
       : { kind: 'unverified', code: peer.error.code };
@@ -226,9 +229,7 @@ class InboundCalls implements HttpDirection {
     return host.endsWith(this.#ownPortSuffix) ? host.slice(0, -this.#ownPortSuffix.length) : host;
   }
 
-  #denialId(): string {
-    return this.#context.ids.spanId();
-  }
+  readonly #denialId = (): string => this.#context.ids.spanId();
 }
 
 function describeArrival(

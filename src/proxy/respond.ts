@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http';
+import type { ProxyMetrics } from '#telemetry';
 
 /** Everything that a caller can be told instead of the application's answer. */
 export type FailureKind =
@@ -49,6 +50,11 @@ const OUTCOMES: Readonly<Record<FailureKind, Outcome>> = {
 /** The HTTP status of a failure. */
 export function statusOf(kind: FailureKind): number {
   return OUTCOMES[kind].status;
+}
+
+/** Counts what failed otherwise than by a decision of policy, which has counters of its own. */
+export function countRefusal(metrics: ProxyMetrics, failure: Failure): void {
+  if (failure.kind !== 'policy_denied') metrics.refused(failure.detail ?? failure.kind).value++;
 }
 
 /** How the answer is to be written. */

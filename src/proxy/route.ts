@@ -3,7 +3,7 @@ import type { PeerSvid } from '#identity';
 import type { InboundPort, Snapshot, UpstreamPort, UpstreamService } from '#snapshot';
 import { findUpstream } from '#snapshot';
 import type { Connector, DialOutcome } from './connector.ts';
-import { ownFqdn, type ProxyContext } from './context.ts';
+import { ownFqdn, type ProxyContext, serverNameOf } from './context.ts';
 import { dialService, dialTcp } from './dial.ts';
 import type { Endpoint } from './options.ts';
 import type { ConnectionPool } from './pool.ts';
@@ -201,7 +201,7 @@ export class ServiceConnector implements Connector {
         namespace: service.namespace,
       },
       destinationPort: port.port,
-      sni: undefined,
+      sni: dialed === undefined ? undefined : serverNameOf(service.fqdn, port.port),
       tls: dialed === undefined ? undefined : tlsFacts(dialed.socket),
       peerSerial: dialed?.peer.serial,
     });

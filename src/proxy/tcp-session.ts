@@ -5,7 +5,7 @@ import type { ProxyContext } from './context.ts';
 import { forwardConnection } from './forward.ts';
 import type { Live } from './live.ts';
 import { type CallFacts, recordCall } from './record.ts';
-import type { Failure } from './respond.ts';
+import { countRefusal, type Failure } from './respond.ts';
 
 /** A connection that is judged once, joined with its server, and judged again when policy changes. */
 export class TcpSession implements Live {
@@ -72,7 +72,7 @@ export class TcpSession implements Live {
 
   /** Ends it with a reset, as a TCP caller is told of failures. */
   refuse(failure: Failure): void {
-    this.#context.options.metrics.refused(failure.detail ?? failure.kind).value++;
+    countRefusal(this.#context.options.metrics, failure);
     this.record.reason = failure.kind;
     this.record.denialId = failure.denialId ?? null;
     this.#cut();
