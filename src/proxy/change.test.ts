@@ -210,6 +210,20 @@ test('expiry: not ready, and refuses in both directions', async () => {
   await pair.close();
 });
 
+test('a certificate whose key cannot be read is none, and nothing crashes', async () => {
+  const pair = await createFakePair({ application: (_, response) => response.end('ok'), mesh });
+  const broken = { ...mesh.issue('orders'), privateKeyPem: 'garbage' };
+  pair.orders.identity.set(broken);
+  pair.web.identity.set(broken);
+  assert.match(pair.server.ready().reason, /cannot be used/);
+  assert.match(await ask(pair.caller.outboundPort, GET), /peer_unauthenticated/);
+  assert.equal(await ask(pair.server.inboundPort, GET), '');
+  pair.web.identity.set(mesh.issue('web'));
+  pair.orders.identity.set(mesh.issue('orders'));
+  assert.match(await ask(pair.caller.outboundPort, GET), /^HTTP\/1\.1 200 /);
+  await pair.close();
+});
+
 test('the identities of a service change: kept connections to others are not used again', async () => {
   const pair = await createFakePair({ application: (_, response) => response.end('ok'), mesh });
   await ask(pair.caller.outboundPort, GET);

@@ -1,5 +1,6 @@
+import type { WorkloadIdentity } from '#identity';
 import type { Snapshot, Timeouts } from '#snapshot';
-import { type Counter, createTraceIds, type TraceIds } from '#telemetry';
+import { type Counter, createTraceIds, EVENT, type TraceIds } from '#telemetry';
 import { createTlsIdentity, type TlsIdentity } from './authenticate.ts';
 import type { Enforcement } from './authorize.ts';
 import { LiveConnections } from './live.ts';
@@ -31,6 +32,7 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
 /** Creates what the connections of a proxy share. */
 export function createContext(options: ProxyOptions): ProxyContext {
   let tls: TlsIdentity | undefined;
+  let unusable: WorkloadIdentity | undefined;
   const rulings = new Map<string, Counter>();
   return {
     options,
@@ -38,10 +40,18 @@ export function createContext(options: ProxyOptions): ProxyContext {
     ids: createTraceIds(),
     tls() {
       const identity = options.identity.current();
-      if (identity === undefined) return undefined;
+      if (identity === undefined || identity === unusable) return undefined;
       // Rotation gives a new object: the context is made once for each.
-      if (tls?.identity !== identity) tls = createTlsIdentity(identity);
-      return tls;
+      if (tls?.identity === identity) return tls;
+      try {
+        tls = createTlsIdentity(identity);
+        return tls;
+      } catch (error) {
+        // A key that OpenSSL cannot read must not end the process: there is no identity, then.
+        unusable = identity;
+        options.log.error(EVENT.failed, { what: 'certificate', error });
+        return undefined;
+      }
     },
     enforcement: () => ({
       snapshot: options.snapshots.current(),

@@ -98,6 +98,9 @@ const REASONS: Readonly<Record<string, string>> = {
 function readiness(context: ProxyContext): { ready: boolean; reason: string } {
   if (context.draining) return { ready: false, reason: 'draining' };
   const unable = whyUnable(context.enforcement());
+  if (unable === undefined && context.tls() === undefined) {
+    return { ready: false, reason: "the workload's certificate cannot be used" };
+  }
   if (unable === undefined) return { ready: true, reason: 'ready' };
   return { ready: false, reason: REASONS[unable] ?? unable };
 }
