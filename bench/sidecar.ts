@@ -87,17 +87,21 @@ async function measureAll(pairs: readonly Pair[]): Promise<Map<string, Sample[]>
 }
 
 function measure(pair: Pair, connections: number, seconds: number): Sample {
+  // Connections and their handshakes first: what is measured is requests.
+  load(pair, connections, 1);
   const before = cpuTicks(pair);
-  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '-H', 'Host: orders'];
-  const text = execFileSync('wrk', [...args, `http://127.0.0.1:${pair.port}/`], {
-    encoding: 'utf8',
-  });
+  const text = load(pair, connections, seconds);
   const requests = Number(/(\d+) requests in/.exec(text)?.[1] ?? 0);
   const failed = /Non-2xx or 3xx responses: (\d+)|Socket errors: (.*)/.exec(text);
   if (failed !== null) throw new Error(`${pair.name} failed under load: ${failed[0]}`);
   const cpuUs = ((cpuTicks(pair) - before) * (1e6 / TICKS)) / requests;
   const [, p50 = '0', unit] = /50%\s+([\d.]+)(us|ms)/.exec(text) ?? [];
   return { cpuUs, p50Us: Number(p50) * (unit === 'ms' ? 1000 : 1), rate: requests / seconds };
+}
+
+function load(pair: Pair, connections: number, seconds: number): string {
+  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '-H', 'Host: orders'];
+  return execFileSync('wrk', [...args, `http://127.0.0.1:${pair.port}/`], { encoding: 'utf8' });
 }
 
 function report(pairs: readonly Pair[], samples: ReadonlyMap<string, Sample[]>): void {
