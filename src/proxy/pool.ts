@@ -1,5 +1,7 @@
 import type { UpstreamConnection, UpstreamEvents } from './upstream-connection.ts';
 
+/** Servers close idle connections after their time-out; we let go of ours well before. */
+export const IDLE_SHARE = 0.75;
 /** Idle connections kept for one server. */
 const MAX_IDLE = 256;
 const SWEEP_MS = 1_000;

@@ -5,10 +5,7 @@ import { acceptInbound } from './inbound.ts';
 import { type Listener, listen } from './listen.ts';
 import type { Proxy, ProxyOptions } from './options.ts';
 import { OutboundCalls } from './outbound.ts';
-import { ConnectionPool } from './pool.ts';
-
-/** A server closes idle connections after its time-out; we let go of ours well before. */
-const IDLE_SHARE = 0.75;
+import { ConnectionPool, IDLE_SHARE } from './pool.ts';
 
 /** Opens the listeners of one workload's proxy; rejects if a port cannot be had. */
 export async function createProxy(options: ProxyOptions): Promise<Proxy> {

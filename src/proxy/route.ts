@@ -6,7 +6,7 @@ import type { Connector, DialOutcome } from './connector.ts';
 import { ownFqdn, type ProxyContext, serverNameOf } from './context.ts';
 import { dialService, dialTcp } from './dial.ts';
 import type { Endpoint } from './options.ts';
-import type { ConnectionPool } from './pool.ts';
+import { type ConnectionPool, IDLE_SHARE } from './pool.ts';
 import { type CallFacts, describeConnection, ownParty } from './record.ts';
 import type { ChunkSink } from './sockets.ts';
 import { UpstreamConnection } from './upstream-connection.ts';
@@ -131,8 +131,10 @@ export class ServiceConnector implements Connector {
     this.#chosen = this.choose();
     if (this.#chosen === undefined) return undefined;
     const key = this.#keyOf(this.#chosen);
+    // The server's own proxy goes by the same Service's time-out.
+    const maxIdleMs = IDLE_SHARE * this.route.service.timeouts.idleMs;
     for (;;) {
-      const connection = this.#pool.take(key);
+      const connection = this.#pool.take(key, maxIdleMs);
       if (connection === undefined) return undefined;
       // Who may serve the name can have changed since the connection was made.
       if (this.route.service.identities.has(connection.peerId ?? '')) return connection;
