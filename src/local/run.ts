@@ -60,11 +60,8 @@ export async function runWorkload(request: RunRequest): Promise<number> {
     await sidecar.close();
     return 128 + (constants.signals[ready] ?? 0);
   }
-  stopped.cancel();
-  const status = await runApplication(
-    request,
-    environmentOf(session.value, request, ready, appPort),
-  );
+  const env = environmentOf(session.value, request, ready, appPort);
+  const status = await runApplication(request, env, stopped.cancel);
   await sidecar.close();
   return status;
 }
@@ -160,7 +157,11 @@ function environmentOf(
   };
 }
 
-async function runApplication(request: RunRequest, env: NodeJS.ProcessEnv): Promise<number> {
+async function runApplication(
+  request: RunRequest,
+  env: NodeJS.ProcessEnv,
+  stopWatching: () => void,
+): Promise<number> {
   const [file = '', ...rest] = request.command;
   const child = spawn(file, rest, { env, stdio: 'inherit' });
   const forward = FORWARDED.map((signal) => {
@@ -168,6 +169,8 @@ async function runApplication(request: RunRequest, env: NodeJS.ProcessEnv): Prom
     process.on(signal, listener);
     return () => process.off(signal, listener);
   });
+  // Only now: a signal that found nobody listening would end this process and leave the application behind.
+  stopWatching();
   try {
     const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
     return signal === null ? (code ?? 1) : 128 + (constants.signals[signal] ?? 0);
