@@ -37,7 +37,7 @@ import {
   startHostileControl,
   type Tamper,
 } from './hostile-distribution.ts';
-import { BIN, curlFrom, finish } from './mesh.ts';
+import { BIN, curlFrom, finish, start } from './mesh.ts';
 import { type MeshParts, prepareParts } from './mesh-parts.ts';
 
 /** What is made of an update of `default`; `kept` are its states so far, this one included where the agent came first. */
@@ -281,6 +281,27 @@ describe('a hostile control plane on the wire', () => {
     await heal();
   });
 
+  test('shows a newcomer only half of the policy: it serves nothing before it has all', async () => {
+    hostile.tamper((message, node) => {
+      const isRoot = message.case === 'policySet' && message.value.namespace === 'palisade-system';
+      return isRoot && node.startsWith('default/newcomer/') ? [] : [message];
+    });
+    const command = ['run', '--data', parts.dataDir, '--service', 'newcomer', '--'];
+    const run = start([process.execPath, BIN, ...command, process.execPath, '-e', SERVER]);
+    try {
+      await run.printed(/waiting for .*no policy of `palisade-system` has arrived/, 30_000);
+      await applyIn(parts.dataDir, 'default', NEWCOMER_POLICY);
+      const call = () => curlFrom(guarded.client, 'http://newcomer/');
+      assert.notEqual((await call()).status, 200);
+      hostile.tamper(undefined);
+      hostile.dropStreams();
+      await waitFor(async () => (await call()).status === 200);
+    } finally {
+      await run.stop();
+    }
+    await heal();
+  });
+
   test('answers a lookup with an edited Service: refused, the name stays unknown', async () => {
     const { client } = guarded;
     await applyIn(parts.dataDir, 'other', SERVICE_ELSEWHERE);
@@ -327,6 +348,8 @@ kind: Mesh
 metadata: { name: mesh }
 spec: { trustDomain: cluster.local }
 `;
+const NEWCOMER_POLICY = allowPolicy('[{}]', 'newcomer').replace('app: server', 'app: newcomer');
+const SERVER = `require('http').createServer((q, s) => s.end('new')).listen(process.env.PORT, '127.0.0.1')`;
 const SERVICE_ELSEWHERE = `apiVersion: palisade.dev/v1
 kind: Service
 metadata: { name: elsewhere }
