@@ -26,6 +26,7 @@ import {
   registration,
   service,
   setMessage,
+  signRoot,
   signSet,
   startMeshServer,
   TRUST_DOMAIN,
@@ -177,9 +178,10 @@ test('an enforcement point is served through the agent, under its attested ident
     ['web'],
     'what it may not serve it cannot announce',
   );
+  proxy.send(setMessage(signRoot(mesh)));
   proxy.send(setMessage(both));
   await control.until(() => proxy.acks.find((ack) => ack.enforced.length > 0));
-  assert.equal(point.value.snapshots.current()?.version, 'shop@1');
+  assert.equal(point.value.snapshots.current()?.version, 'palisade-system@1 shop@1');
   await point.value.close();
   await control.until(() => proxy.ended === 'clean' || undefined);
   await world.end();

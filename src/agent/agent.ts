@@ -156,6 +156,7 @@ async function openPolicy(
       files: files.value,
       refusals: createRefusals(),
       compile: compileHostPolicy,
+      required: [],
       isWanted: () => true,
       clock,
       log,

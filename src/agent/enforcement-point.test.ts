@@ -24,6 +24,7 @@ import {
   type Subscriber,
   service,
   setMessage,
+  signRoot,
   signSet,
   startFakeAgent,
   svidResponse,
@@ -34,6 +35,7 @@ after(() => mesh.remove());
 
 const one = signSet(mesh, [service('web'), allow('a', '/one')]);
 const two = signSet(mesh, [service('web'), allow('a', '/two')], { parent: one });
+const root = signRoot(mesh);
 let folders = 0;
 
 test('a set is verified, compiled, enforced, written down and acknowledged', async () => {
@@ -41,15 +43,19 @@ test('a set is verified, compiled, enforced, written down and acknowledged', asy
   assert.equal(point.snapshots.current(), undefined, 'nothing is allowed before');
   assert.deepEqual(subscriber.hello.namespaces, ['shop', 'palisade-system']);
   const first = await send(subscriber, one);
-  assert.deepEqual(enforcedIn(first), ['shop@1']);
-  assert.equal(point.snapshots.current()?.version, 'shop@1');
+  assert.deepEqual(enforcedIn(first), ['palisade-system@1', 'shop@1']);
+  assert.equal(point.snapshots.current()?.version, 'palisade-system@1 shop@1');
   const second = await send(subscriber, two);
-  assert.deepEqual(enforcedIn(second), ['shop@2']);
+  assert.deepEqual(enforcedIn(second), ['palisade-system@1', 'shop@2']);
   assert.deepEqual(second.refused, []);
   const file = join(folder, 'sets', 'shop.json');
   assert.equal(statSync(file).mode & 0o777, 0o600);
   assert.equal(statSync(folder).mode & 0o777, 0o700);
-  assert.deepEqual(readdirSync(join(folder, 'sets')), ['shop.json'], 'no temporary file stays');
+  assert.deepEqual(
+    readdirSync(join(folder, 'sets')).sort(),
+    ['palisade-system.json', 'shop.json'],
+    'no temporary file stays',
+  );
   await end();
 });
 
@@ -58,11 +64,23 @@ test('a restart enforces what is on disk, without an agent', async () => {
   await send(subscriber, one);
   await end();
   const { point, end: endAgain } = await open(folder, 'nowhere.sock');
-  assert.equal(point.snapshots.current()?.version, 'shop@1');
+  assert.equal(point.snapshots.current()?.version, 'palisade-system@1 shop@1');
   assert.equal(point.identity.current()?.id.serviceAccount, 'web', 'the certificate is kept too');
   const stale = point.stalenessMs();
   assert.ok(stale !== undefined && stale > 0, 'a restart does not make old policy fresh');
   await endAgain();
+});
+
+test('half of the policy is not enforced: the other half may hold what denies', async () => {
+  const { point, subscriber, end } = await start({ withoutRoot: true });
+  subscriber.send(setMessage(one));
+  while (!point.missing().every((namespace) => namespace === 'palisade-system')) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.equal(point.snapshots.current(), undefined);
+  assert.deepEqual(enforcedIn(await send(subscriber, root)), ['palisade-system@1', 'shop@1']);
+  assert.deepEqual(point.missing(), []);
+  await end();
 });
 
 test('a set on disk that was tampered with is not enforced', async () => {
@@ -84,7 +102,7 @@ async function check(code: string, hostile: PolicySetUpdate, number?: number): P
   const before = point.snapshots.current();
   const onDisk = readFileSync(join(folder, 'sets', 'shop.json'), 'utf8');
   const ack = await send(subscriber, hostile);
-  assert.deepEqual(enforcedIn(ack), ['shop@2']);
+  assert.deepEqual(enforcedIn(ack), ['palisade-system@1', 'shop@2']);
   assert.equal(ack.refused[0]?.code, code);
   assert.equal(ack.refused[0]?.namespace, hostile.namespace);
   if (number !== undefined) assert.equal(ack.refused[0]?.number, BigInt(number));
@@ -94,7 +112,11 @@ async function check(code: string, hostile: PolicySetUpdate, number?: number): P
   const healed = await sendMessage(subscriber, setMessage(three), ({ enforced }) =>
     enforced.some((version) => version.hash === three.head.hash),
   );
-  assert.deepEqual(enforcedIn(healed), ['shop@3'], 'the next good version is taken');
+  assert.deepEqual(
+    enforcedIn(healed),
+    ['palisade-system@1', 'shop@3'],
+    'the next good version is taken',
+  );
   assert.equal(healed.refused.filter(({ namespace }) => namespace === 'shop').length, 0);
   await end();
 }
@@ -213,7 +235,7 @@ test('a lost stream is taken up again from what is held, and a goodbye is said',
   const second = await distribution.until(() => distribution.subscribers[1]);
   assert.deepEqual(
     second.hello.known.map(({ namespace, number }) => `${namespace}@${number}`),
-    ['shop@1'],
+    ['palisade-system@1', 'shop@1'],
   );
   assert.equal(second.hello.node, subscriber.hello.node, 'the same node as before');
   await end();
@@ -245,7 +267,7 @@ test('without a trust root nothing starts', async () => {
   assert.equal(existsSync(join(folder, 'trust-root.json')), false);
 });
 
-async function start() {
+async function start(more: { readonly withoutRoot?: boolean } = {}) {
   const distribution = createFakeDistribution();
   const agent = await startFakeAgent(mesh, distribution);
   const folder = join(mesh.folder, `proxy-${++folders}`);
@@ -254,6 +276,7 @@ async function start() {
     await new Promise((resolve) => point.identity.onChange(resolve));
   }
   const subscriber = await distribution.until(() => distribution.subscribers[0]);
+  if (!more.withoutRoot) subscriber.send(setMessage(root));
   return {
     point,
     agent,

@@ -54,6 +54,8 @@ export type EnforcementPoint = {
   readonly node: string;
   /** Undefined until there was a good configuration: then everything is denied. */
   readonly snapshots: Source<Snapshot | undefined>;
+  /** Namespaces whose policy has never arrived, which is why there is no snapshot. */
+  readonly missing: () => readonly string[];
   /** Undefined without a valid certificate. */
   readonly identity: Source<WorkloadIdentity | undefined>;
   /** Why there is no identity, in words. */
@@ -105,6 +107,7 @@ export async function createEnforcementPoint(
     files: files.value,
     refusals: createRefusals(),
     compile: (candidate) => compilePolicy(candidate, workload.value),
+    required: namespacesOf(options),
     isWanted: (namespace) => namespacesOf(options).includes(namespace),
     onRefused: options.onRefused,
     clock: options.clock,
@@ -142,6 +145,7 @@ async function connect(options: EnforcementPointOptions, parts: Parts): Promise<
   return {
     node,
     snapshots: swap.snapshots,
+    missing: swap.missing,
     identity,
     identityProblem: identity.problem,
     bundle: () => swap.trust().bundle,

@@ -167,6 +167,14 @@ export function signSet(
   };
 }
 
+/** The root namespace's set, without which no sidecar enforces anything: a Mesh. */
+export function signRoot(mesh: FakeMesh): SignedSet {
+  const namespace = 'palisade-system';
+  return signSet(mesh, [resource('Mesh', 'mesh', { trustDomain: TRUST_DOMAIN }, namespace)], {
+    namespace,
+  });
+}
+
 function changesBetween(parent: SignedSet | undefined, after: ReadonlyMap<string, unknown>) {
   const gone = (parent?.changes ?? []).filter(({ key }) => !after.has(key));
   return [

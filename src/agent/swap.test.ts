@@ -134,6 +134,7 @@ async function start(more: { isDiskFull?: boolean } = {}) {
       const heads = Array.from(candidate.sets.values(), ({ namespace, head }) => [namespace, head]);
       return ok({ versions: Object.fromEntries(heads), services: candidate.lookups.size });
     },
+    required: [],
     isWanted: (namespace) => namespace === 'shop',
     clock: Date.now,
     log,

@@ -24,6 +24,8 @@ export type Swap<T extends Compiled> = {
   readonly snapshots: Source<T | undefined>;
   readonly current: () => VerifiedPolicy;
   readonly trust: () => X509Trust;
+  /** Namespaces whose sets have never arrived; while there are any, nothing is enforced and everything denied. */
+  readonly missing: () => readonly string[];
   /** The versions enforced now, as messages hold them. */
   readonly enforced: () => EncodedVersion[];
   /** The versions held, from which updates continue. */
@@ -45,6 +47,11 @@ export type SwapOptions<T extends Compiled> = {
   readonly files: PolicyFiles;
   readonly refusals: Refusals;
   readonly compile: (policy: VerifiedPolicy) => Result<T, CompileProblem>;
+  /**
+   * Namespaces without whose sets nothing may be enforced.
+   * SECURITY: a control plane that shows a newcomer half of its policy could leave out the half that denies.
+   */
+  readonly required: readonly string[];
   /** Whether a namespace's whole set was asked for. */
   readonly isWanted: (namespace: string) => boolean;
   /** Counts a refusal by its code. */
@@ -72,7 +79,7 @@ class LastGood<T extends Compiled> implements Swap<T> {
     this.#options = options;
     this.#policy = options.policy;
     this.#trust = options.trust;
-    if (options.policy.sets.size === 0) return;
+    if (options.policy.sets.size === 0 || this.missing().length > 0) return;
     const snapshot = options.compile(options.policy);
     if (snapshot.ok) this.#snapshots.set(snapshot.value);
     // What compiled once and no longer does (an older version of this program) is not enforced by halves: deny.
@@ -85,6 +92,7 @@ class LastGood<T extends Compiled> implements Swap<T> {
 
   readonly current = (): VerifiedPolicy => this.#policy;
   readonly trust = (): X509Trust => this.#trust;
+  readonly missing = (): readonly string[] => this.#missingIn(this.#policy);
   readonly refused = (): readonly Refused[] => this.#options.refusals.all();
   readonly forgetRefusals = (): void => this.#options.refusals.clearAll();
 
@@ -138,6 +146,11 @@ class LastGood<T extends Compiled> implements Swap<T> {
       ...this.#policy,
       sets: new Map(this.#policy.sets).set(namespace, set.value),
     };
+    if (this.#missingIn(candidate).length > 0) {
+      this.#policy = candidate;
+      await this.#write(`set ${namespace}`, files.saveSet(set.value));
+      return;
+    }
     const snapshot = this.#options.compile(candidate);
     if (!snapshot.ok) {
       const { code, message } = snapshot.error;
@@ -165,6 +178,10 @@ class LastGood<T extends Compiled> implements Swap<T> {
     if (!lookups.has(key) && lookups.size >= MAX_LOOKUPS) return;
     const before = lookups.get(key);
     const candidate = { ...this.#policy, lookups: lookups.set(key, lookup.value) };
+    if (this.missing().length > 0) {
+      this.#policy = candidate;
+      return;
+    }
     if (before !== undefined && isSameResource(before, lookup.value)) {
       // Each change of a namespace is answered anew for all that was looked up there; most of it stays as it was.
       this.#policy = candidate;
@@ -203,6 +220,10 @@ class LastGood<T extends Compiled> implements Swap<T> {
     this.#policy = { ...this.#policy, trustRoot: successor.value.root };
     this.#trust = trust.value;
     log.info(EVENT.trustRootSucceeded, { version: successor.value.root.version });
+  }
+
+  #missingIn(policy: VerifiedPolicy): readonly string[] {
+    return this.#options.required.filter((namespace) => !policy.sets.has(namespace));
   }
 
   #enforce(policy: VerifiedPolicy, snapshot: T): void {

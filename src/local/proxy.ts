@@ -8,6 +8,7 @@ import {
 } from '#agent';
 import { layoutOf, readMeshSettings } from '#client';
 import { createProxy, type Proxy } from '#proxy';
+import { ROOT_NAMESPACE } from '#resource';
 import {
   type AccessLog,
   createAccessLog,
@@ -168,9 +169,17 @@ function listen(request: ProxyRequest, { point, metrics, accessLog }: Parts): Pr
 }
 
 function readinessOf(proxy: Proxy, point: EnforcementPoint): { ready: boolean; reason: string } {
-  const readiness = proxy.ready();
+  const [missing] = point.missing();
+  if (missing === ROOT_NAMESPACE) {
+    return {
+      ready: false,
+      reason: `no policy of \`${missing}\` has arrived: a mesh needs its Mesh resource there`,
+    };
+  }
+  if (missing !== undefined)
+    return { ready: false, reason: `no policy of \`${missing}\` has arrived yet` };
   const problem = point.identity.current() === undefined ? point.identityProblem() : undefined;
-  return problem === undefined ? readiness : { ready: false, reason: problem };
+  return problem === undefined ? proxy.ready() : { ready: false, reason: problem };
 }
 
 function observe({ metrics, point, accessLog }: Parts, shipper: RecordShipper): void {
