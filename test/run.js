@@ -14,9 +14,10 @@ const SUITES = {
     folders: ['src', 'console/src', 'test/repo', 'test/console'],
     concurrency: Math.max(2, availableParallelism()),
     timeoutMs: 180_000,
+    limitMs: 900_000,
   },
   // Real processes and real peers: one file at a time, so that timings mean something.
-  system: { folders: ['test/system'], concurrency: 1, timeoutMs: 900_000 },
+  system: { folders: ['test/system'], concurrency: 1, timeoutMs: 900_000, limitMs: 2_400_000 },
 };
 
 const [first, ...others] = process.argv.slice(2);
@@ -35,6 +36,12 @@ function runSuite(name, filters) {
   const node = pinnedNode();
   const started = Date.now();
   const child = spawn(node, [...runnerFlags(suite), ...wanted], { cwd: ROOT, stdio: 'inherit' });
+  // A test file that neither passes nor ends must not hold up whoever waits: the runner's own limit is per test only.
+  const limit = setTimeout(() => {
+    console.error(`${name} tests: not over after ${suite.limitMs / 1000} s, ended`);
+    child.kill('SIGTERM');
+  }, suite.limitMs);
+  limit.unref();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
     process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) => {
