@@ -164,11 +164,8 @@ async function runApplication(
 ): Promise<number> {
   const [file = '', ...rest] = request.command;
   const child = spawn(file, rest, { env, stdio: 'inherit' });
-  const forward = FORWARDED.map((signal) => {
-    const listener = () => child.kill(signal);
-    process.on(signal, listener);
-    return () => process.off(signal, listener);
-  });
+  // For good: one that comes while the sidecar drains must not end this process before it.
+  for (const signal of FORWARDED) process.on(signal, () => child.kill(signal));
   // Only now: a signal that found nobody listening would end this process and leave the application behind.
   stopWatching();
   try {
@@ -182,8 +179,6 @@ async function runApplication(
         : `cannot start \`${file}\`: ${(error as Error).message}`,
     );
     return missing ? 127 : 126;
-  } finally {
-    for (const stop of forward) stop();
   }
 }
 
