@@ -1,6 +1,9 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Exposition } from './exposition.ts';
+
+// Not by `import`: that reads every export of the module, and one of them loads Node.js's fetch, 14 MB for nothing.
+const { createServer } = process.getBuiltinModule('node:http');
 
 /** Whether a process can do its work, and in words why not. */
 export type Readiness = { readonly ready: boolean; readonly reason: string };

@@ -1,4 +1,4 @@
-import { type Metric, Registry, type RegistryContentType } from 'prom-client';
+import type { Metric, Registry, RegistryContentType } from 'prom-client';
 import { BUCKET_BOUNDS, type Histogram } from './histogram.ts';
 
 /** One metric with its samples at the time of a scrape. */
@@ -35,9 +35,13 @@ export async function expose(
   families: readonly MetricFamily[],
   openMetrics: boolean,
 ): Promise<Exposition> {
-  const registry: Registry<RegistryContentType> = new Registry();
+  // Loaded by the first scrape: 10 MB that a sidecar nobody scrapes need not have.
+  const { default: prometheus } = await import('prom-client');
+  const registry: Registry<RegistryContentType> = new prometheus.Registry();
   registry.setContentType(
-    openMetrics ? Registry.OPENMETRICS_CONTENT_TYPE : Registry.PROMETHEUS_CONTENT_TYPE,
+    openMetrics
+      ? prometheus.Registry.OPENMETRICS_CONTENT_TYPE
+      : prometheus.Registry.PROMETHEUS_CONTENT_TYPE,
   );
   for (const family of families) registry.registerMetric(asMetric(family));
   return { contentType: registry.contentType, body: await registry.metrics() };
