@@ -66,7 +66,7 @@ function runOf({ dataDir }: TestMesh, service: string): readonly string[] {
 async function timeApplication(command: readonly string[]): Promise<number> {
   const begin = performance.now();
   const application = start(command);
-  await application.printed(/started/, LIMIT_MS);
+  await application.printed(/^started$/m, LIMIT_MS);
   const took = performance.now() - begin;
   if (application.child.exitCode === null) {
     await new Promise((resolve) => application.child.once('exit', resolve));

@@ -1,5 +1,5 @@
 import { type AgentOptions, EXIT } from '#cli';
-import { createProcessLog, loadMeshProcesses } from '#local';
+import { loadMeshProcesses } from '#local';
 import { reportStartErrors } from './report-start-error.ts';
 import { stopSignal } from './stop-signal.ts';
 
@@ -7,7 +7,7 @@ import { stopSignal } from './stop-signal.ts';
 export function agent(options: AgentOptions): Promise<number> {
   return reportStartErrors(async () => {
     const stopped = stopSignal();
-    const { openMeshFolder, startAgent } = await loadMeshProcesses();
+    const { createProcessLog, openMeshFolder, startAgent } = await loadMeshProcesses();
     const mesh = openMeshFolder({ dataDir: options.dataDir, command: 'agent', parts: ['agent'] });
     const { folder, trustRoot, settings } = mesh;
     try {

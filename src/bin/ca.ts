@@ -1,5 +1,5 @@
 import { type CaOptions, EXIT } from '#cli';
-import { createProcessLog, explainListenError, loadMeshProcesses } from '#local';
+import { explainListenError, loadMeshProcesses } from '#local';
 import { listenFrom } from './listen-from.ts';
 import { reportStartErrors } from './report-start-error.ts';
 import { stopSignal } from './stop-signal.ts';
@@ -8,7 +8,7 @@ import { stopSignal } from './stop-signal.ts';
 export function ca(options: CaOptions): Promise<number> {
   return reportStartErrors(async () => {
     const stopped = stopSignal();
-    const { openMeshFolder, startCa } = await loadMeshProcesses();
+    const { createProcessLog, openMeshFolder, startCa } = await loadMeshProcesses();
     const mesh = openMeshFolder({ dataDir: options.dataDir, command: 'ca', parts: ['ca'] });
     const listen = listenFrom(mesh.settings.ca, options);
     const log = createProcessLog({ name: 'ca', verbose: options.verbose });

@@ -1,5 +1,5 @@
 import { type ControlOptions, EXIT } from '#cli';
-import { createProcessLog, explainListenError, loadMeshProcesses } from '#local';
+import { explainListenError, loadMeshProcesses } from '#local';
 import { listenFrom } from './listen-from.ts';
 import { reportStartErrors } from './report-start-error.ts';
 import { stopSignal } from './stop-signal.ts';
@@ -10,7 +10,7 @@ export function control(options: ControlOptions): Promise<number> {
     const stopped = stopSignal();
     const ended = new AbortController();
     void stopped.then(() => ended.abort());
-    const { openMeshFolder, startControl } = await loadMeshProcesses();
+    const { createProcessLog, openMeshFolder, startControl } = await loadMeshProcesses();
     const mesh = openMeshFolder({
       dataDir: options.dataDir,
       command: 'control',

@@ -1,5 +1,6 @@
+import { once } from 'node:events';
 import { EXIT, type ProxyOptions, VERSION } from '#cli';
-import { createProcessLog, explainListenError, loadProxy, type RunningProxy } from '#local';
+import { explainListenError, loadProxy, type RunningProxy } from '#local';
 import { reportStartErrors } from './report-start-error.ts';
 import { stopSignal } from './stop-signal.ts';
 
@@ -8,9 +9,13 @@ const DRAIN_MS = 5000;
 /** `palisade proxy`: the sidecar of one workload, until a signal or, under `palisade run`, the end of its parent. */
 export function proxy(options: ProxyOptions): Promise<number> {
   return reportStartErrors(async () => {
-    const orphaned = new Promise<void>((resolve) => process.once('disconnect', () => resolve()));
+    const orphaned = once(process, 'disconnect');
     const stopped = stopSignal();
-    const running = await start(options);
+    // Under `palisade run` the parent introduces us to the agent first; we load our code meanwhile.
+    const loaded = loadProxy();
+    const ended = await Promise.race([goAhead(), stopped, orphaned]);
+    if (ended !== 'go') return EXIT.done;
+    const running = await start(options, await loaded);
     tellParent(running);
     running.onChange(() => tellParent(running));
     await Promise.race([stopped, orphaned]);
@@ -19,8 +24,10 @@ export function proxy(options: ProxyOptions): Promise<number> {
   });
 }
 
-async function start(options: ProxyOptions): Promise<RunningProxy> {
-  const { startProxy } = await loadProxy();
+type ProxyModule = Awaited<ReturnType<typeof loadProxy>>;
+
+async function start(options: ProxyOptions, module: ProxyModule): Promise<RunningProxy> {
+  const { createProcessLog, startProxy } = module;
   try {
     return await startProxy({
       dataDir: options.dataDir,
@@ -41,6 +48,11 @@ async function start(options: ProxyOptions): Promise<RunningProxy> {
   } catch (error) {
     throw explainListenError(error);
   }
+}
+
+async function goAhead(): Promise<'go'> {
+  if (process.send !== undefined && process.connected) await once(process, 'message');
+  return 'go';
 }
 
 // Under `palisade run` the parent starts the application once we are ready.

@@ -7,7 +7,6 @@ export type { ProxyRequest, RunningProxy } from './proxy.ts';
 export type { RunRequest } from './run.ts';
 export { SIDECAR_ENV, SIDECAR_FLAGS } from './sidecar.ts';
 export { explainListenError, StartError } from './start-error.ts';
-export { createProcessLog } from './start-log.ts';
 export type { RunningMesh, UpRequest } from './up.ts';
 
 /** What `palisade up` is made of. */
@@ -18,5 +17,7 @@ export const loadDemo = () => import('./demo.ts');
 export const loadMeshProcesses = () => import('./mesh-processes.ts');
 /** The sidecar. */
 export const loadProxy = () => import('./proxy.ts');
+/** What `palisade run` starts first. */
+export const loadLaunchSidecar = () => import('./launch-sidecar.ts');
 /** `palisade run`. */
 export const loadRun = () => import('./run.ts');

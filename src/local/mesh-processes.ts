@@ -6,6 +6,7 @@ import type { Log } from '#telemetry';
 import { StartError } from './start-error.ts';
 
 export { openMeshFolder } from './mesh-folder.ts';
+export { createProcessLog } from './start-log.ts';
 
 /** Where one mesh process listens. */
 export type Listen = { readonly host: string; readonly port: number };

@@ -21,6 +21,8 @@ import {
 import { type ProxyFolder, takeProxyFolder } from './proxy-folder.ts';
 import { StartError } from './start-error.ts';
 
+export { createProcessLog } from './start-log.ts';
+
 /** What one sidecar is started with; port 0 takes a free one. */
 export type ProxyRequest = {
   readonly dataDir: string;

@@ -4,8 +4,8 @@ import { constants } from 'node:os';
 import { openSession, type Session } from '#client';
 import { createGrpcClient, Host } from '#wire';
 import { ensureRegistered } from './auto-register.ts';
-import { findFreePort } from './free-port.ts';
-import { type Sidecar, type SidecarReady, startSidecar } from './sidecar.ts';
+import type { LaunchedSidecar } from './launch-sidecar.ts';
+import type { Sidecar, SidecarReady } from './sidecar.ts';
 
 /** What `palisade run` starts: see `--help`. */
 export type RunRequest = {
@@ -27,33 +27,18 @@ export type RunRequest = {
 const PROGRESS_MS = 2000;
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
 
-/** Runs an application with its sidecar; resolves to the application's exit status (128 + signal where one ended it). */
-export async function runWorkload(request: RunRequest): Promise<number> {
+/**
+ * Runs an application with the sidecar that was launched for it; resolves to the application's exit status (128 + signal
+ * where one ended it).
+ */
+export async function runWorkload(request: RunRequest, launched: LaunchedSidecar): Promise<number> {
+  const { sidecar, appPort } = launched;
   const session = openSession({ dataDir: request.dataDir, server: request.server });
-  if (!session.ok)
-    return failRun(
-      3,
-      session.error,
-      'start the mesh with `palisade up`, or name its data folder with --data',
-    );
-  const introduced = await introduce(session.value, request);
-  if (introduced !== undefined)
-    return failRun(introduced.status, introduced.message, introduced.help);
-  const appPort = request.appPort ?? (await findFreePort());
-  const sidecar = startSidecar({
-    arguments: sidecarArguments(request, appPort),
-    inboundPort: request.inboundPort,
-    onRestart: (reason) => say(`the sidecar of ${request.service} is started again: ${reason}`),
-  });
-  const registered = await register(session.value, request);
-  if (registered !== undefined) {
-    await sidecar.close();
-    return failRun(
-      4,
-      registered,
-      'apply a Registration and a Service for it: `palisade init DIR` has examples',
-    );
-  }
+  const obstacle = session.ok ? await introduce(session.value, request) : noMesh(session.error);
+  if (!session.ok || obstacle !== undefined) return giveUp(sidecar, obstacle);
+  sidecar.go();
+  const refused = await register(session.value, request);
+  if (refused !== undefined) return giveUp(sidecar, refused);
   const stopped = stopSignal();
   const ready = await Promise.race([readyWithProgress(sidecar, request.service), stopped.promise]);
   if (typeof ready === 'string') {
@@ -66,11 +51,11 @@ export async function runWorkload(request: RunRequest): Promise<number> {
   return status;
 }
 
-// The agent is told before anything is started, so that every process below is attested as this service.
-async function introduce(
-  session: Session,
-  request: RunRequest,
-): Promise<{ status: number; message: string; help: string } | undefined> {
+/** Why nothing is run, the exit status, and what to do next. */
+type Obstacle = { readonly status: number; readonly message: string; readonly help: string };
+
+// The agent is told before the sidecar asks it for anything, so that every process below is attested as this service.
+async function introduce(session: Session, request: RunRequest): Promise<Obstacle | undefined> {
   const client = createGrpcClient(Host, { kind: 'unix', path: session.settings.agentSocket });
   try {
     await client.unary(Host.method.introduce, {
@@ -89,10 +74,13 @@ async function introduce(
   }
 }
 
-async function register(session: Session, request: RunRequest): Promise<string | undefined> {
+async function register(session: Session, request: RunRequest): Promise<Obstacle | undefined> {
   const { namespace, service } = request;
   const outcome = await ensureRegistered(session, { namespace, service });
-  if (!outcome.ok) return outcome.error;
+  if (!outcome.ok) {
+    const help = 'apply a Registration and a Service for it: `palisade init DIR` has examples';
+    return { status: 4, message: outcome.error, help };
+  }
   if (outcome.value === 'registered') {
     say(
       `registered ${namespace}/${service}: processes started by \`palisade run --service ${service}\` of this user, HTTP on port 80`,
@@ -101,24 +89,6 @@ async function register(session: Session, request: RunRequest): Promise<string |
   if (outcome.value === 'unknown_while_control_is_down')
     say('the control plane is down: going on with what the agent knows');
   return undefined;
-}
-
-function sidecarArguments(request: RunRequest, appPort: number): readonly string[] {
-  return [
-    '--data',
-    request.dataDir,
-    '--namespace',
-    request.namespace,
-    '--service',
-    request.service,
-    '--app-port',
-    String(appPort),
-    ...request.upstreams.flatMap(({ service, port, localPort }) => [
-      '--upstream',
-      `${service}${port === undefined ? '' : `:${port}`}=${localPort}`,
-    ]),
-    ...(request.verbose ? ['--verbose'] : []),
-  ];
 }
 
 async function readyWithProgress(sidecar: Sidecar, service: string): Promise<SidecarReady> {
@@ -198,7 +168,14 @@ function say(text: string): void {
   process.stderr.write(`palisade: ${text}\n`);
 }
 
-function failRun(status: number, message: string, help: string): number {
-  process.stderr.write(`palisade: ${message}\n  help: ${help}\n`);
-  return status;
+function noMesh(message: string): Obstacle {
+  const help = 'start the mesh with `palisade up`, or name its data folder with --data';
+  return { status: 3, message, help };
+}
+
+async function giveUp(sidecar: Sidecar, obstacle: Obstacle | undefined): Promise<number> {
+  await sidecar.close();
+  if (obstacle !== undefined)
+    process.stderr.write(`palisade: ${obstacle.message}\n  help: ${obstacle.help}\n`);
+  return obstacle?.status ?? 1;
 }

@@ -14,8 +14,13 @@ export type SidecarReady = {
 /** What it tells while it cannot serve yet. */
 export type SidecarWaiting = { readonly kind: 'waiting'; readonly reason: string };
 
+/** What its parent tells a proxy process: the agent knows whose it is, so it may ask for its identity. */
+export type SidecarGo = { readonly kind: 'go' };
+
 /** A sidecar process that is started again, on the same ports, whenever it dies. */
 export type Sidecar = {
+  /** Lets the process begin; until then it only loads its code, which takes as long as what its parent has to do first. */
+  readonly go: () => void;
   readonly ready: Promise<SidecarReady>;
   /** Why it does not serve yet, in words. */
   readonly waitingFor: () => string;
@@ -37,7 +42,7 @@ export const SIDECAR_ENV: NodeJS.ProcessEnv = { MALLOC_ARENA_MAX: '1' };
 
 const DRAIN_LIMIT_MS = 8000;
 
-/** Starts a sidecar and keeps it running. */
+/** Starts the process of a sidecar and keeps it running. */
 export function startSidecar(options: SidecarOptions): Sidecar {
   const backoff = createBackoff({ minMs: 20, maxMs: 2000 });
   const ready = Promise.withResolvers<SidecarReady>();
@@ -51,6 +56,7 @@ export function startSidecar(options: SidecarOptions): Sidecar {
     '0',
   ];
   let closing = false;
+  let gone = false;
   let child = start();
 
   function start(): ChildProcess {
@@ -64,6 +70,7 @@ export function startSidecar(options: SidecarOptions): Sidecar {
         detached: true,
       },
     );
+    if (gone) tellGo(started);
     started.on('message', onMessage);
     started.on('error', (error) => options.onRestart(error.message));
     started.on('exit', (code, signal) => {
@@ -95,6 +102,10 @@ export function startSidecar(options: SidecarOptions): Sidecar {
   }
 
   return {
+    go() {
+      gone = true;
+      tellGo(child);
+    },
     ready: ready.promise,
     waitingFor: () => reason,
     async close() {
@@ -107,4 +118,11 @@ export function startSidecar(options: SidecarOptions): Sidecar {
       clearTimeout(limit);
     },
   };
+}
+
+function tellGo(child: ChildProcess): void {
+  const message: SidecarGo = { kind: 'go' };
+  child.send(message, () => {
+    // One that ended meanwhile is started again, and told again.
+  });
 }
