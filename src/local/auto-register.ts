@@ -4,9 +4,10 @@ import { parseStoredResource } from '#resource';
 
 /** What became of the registration of a service. */
 export type RegistrationOutcome =
-  | 'already_registered'
-  | 'registered'
-  | 'unknown_while_control_is_down';
+  | { readonly kind: 'already_registered' }
+  | { readonly kind: 'registered' }
+  /** Nobody could be asked; `reason` is a sentence. */
+  | { readonly kind: 'unknown'; readonly reason: string };
 
 /**
  * Sees to it that `service` has a Service and a Registration, signing them with the data folder's key where they are
@@ -37,10 +38,12 @@ export async function ensureRegistered(
       return fail(`\`${namespace}/${service}\` has no registration and this mesh is strict`);
     if (!commit.ok)
       return fail(`the policy set of \`${namespace}\` does not verify: ${commit.error.message}`);
-    return ok(commit.value === undefined ? 'already_registered' : 'registered');
+    return ok({ kind: commit.value === undefined ? 'already_registered' : 'registered' });
   } catch (error) {
     // A control plane that is down stops nobody who was registered before; the agent and the CA decide.
-    if (error instanceof ApiError && error.status === 0) return ok('unknown_while_control_is_down');
+    if (error instanceof ApiError && error.status === 0) {
+      return ok({ kind: 'unknown', reason: error.message });
+    }
     if (error instanceof ApiError) return fail(`cannot register \`${service}\`: ${error.message}`);
     throw error;
   }

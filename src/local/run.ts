@@ -81,13 +81,13 @@ async function register(session: Session, request: RunRequest): Promise<Obstacle
     const help = 'apply a Registration and a Service for it: `palisade init DIR` has examples';
     return { status: 4, message: outcome.error, help };
   }
-  if (outcome.value === 'registered') {
+  if (outcome.value.kind === 'registered') {
     say(
       `registered ${namespace}/${service}: processes started by \`palisade run --service ${service}\` of this user, HTTP on port 80`,
     );
   }
-  if (outcome.value === 'unknown_while_control_is_down')
-    say('the control plane is down: going on with what the agent knows');
+  if (outcome.value.kind === 'unknown')
+    say(`${outcome.value.reason}; going on with what the agent knows`);
   return undefined;
 }
 
