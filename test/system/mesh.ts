@@ -109,7 +109,9 @@ async function startService(
   const palisade = [process.execPath, BIN, 'run', '--data', dataDir, '--service', name];
   const run = start([...palisade, ...flags, '--', ...application]);
   await run.printed(new RegExp(marker), READY_MS);
-  const file = join(dataDir, 'proxies', `default.${name}`, 'proxy.json');
+  const at = flags.indexOf('--namespace');
+  const namespace = at < 0 ? 'default' : flags[at + 1];
+  const file = join(dataDir, 'proxies', `${namespace}.${name}`, 'proxy.json');
   return { name, run, ports: JSON.parse(readFileSync(file, 'utf8')) };
 }
 
