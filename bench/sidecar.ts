@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkloadIdentity } from '#identity';
+import { SIDECAR_ENV, SIDECAR_FLAGS } from '#local';
 import { createFakeMesh } from '../src/proxy/fake-mesh.ts';
 import { envoyConfig, haproxyConfig, type PairFiles } from './sidecar-peers.ts';
 import type { SideConfig } from './sidecar-proxy.ts';
@@ -163,8 +164,9 @@ function startPalisade(
     writeFileSync(path, JSON.stringify(config), { mode: 0o600 });
     const main = new URL('./sidecar-proxy.ts', import.meta.url).pathname;
     // As the launcher does it: without, the compiler would still be in memory.
-    const env = { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE };
-    return spawn(process.execPath, [main, path], { env, stdio: ['ignore', 'ignore', 'inherit'] });
+    const env = { ...process.env, ...SIDECAR_ENV, NODE_COMPILE_CACHE: COMPILE_CACHE };
+    const command = [...SIDECAR_FLAGS, main, path];
+    return spawn(process.execPath, command, { env, stdio: ['ignore', 'ignore', 'inherit'] });
   };
   return [
     start('outbound', identities.web, files.callerPort, files.serverPort),

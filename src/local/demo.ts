@@ -1,5 +1,6 @@
 import { existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { commitChanges, layoutOf, loadAuthor, type Session } from '#client';
 import { parseResources, resourceKey } from '#resource';
@@ -20,6 +21,8 @@ const SHOP = ['payments', 'catalog', 'orders', 'web', 'intruder'] as const;
 const MAIN = fileURLToPath(new URL('../../bin/palisade.js', import.meta.url));
 const DEMO_FOLDER = new URL('../../demo/', import.meta.url);
 const MARKER = 'demo';
+const READY_LIMIT_MS = 20_000;
+const POLL_MS = 50;
 
 /** Whether `root` holds a mesh that is no left-over of a demo. */
 export function holdsOwnMesh(root: string): boolean {
@@ -48,6 +51,7 @@ export async function startDemo(mesh: RunningMesh): Promise<Demo> {
     (service) => left.find((each) => each.service === service) ?? startService(service, root, log),
   );
   noteShop(notes, shop);
+  await shopReady(mesh.session);
   return {
     services: SHOP,
     close: async () => {
@@ -55,6 +59,28 @@ export async function startDemo(mesh: RunningMesh): Promise<Demo> {
     },
   };
 }
+
+/** Waits until every sidecar of the shop enforces, so that whoever opens the console sees it; not for ever. */
+async function shopReady({ api }: Session): Promise<void> {
+  const deadline = Date.now() + READY_LIMIT_MS;
+  for (;;) {
+    const { items } = await api.call<{ items: readonly Point[] }>(
+      'GET',
+      '/enforcement-points?limit=1000',
+    );
+    const ready = items.filter((point) => point.kind === 'proxy' && point.connected && point.ready);
+    const missing = SHOP.filter((service) => !ready.some((point) => point.service === service));
+    if (missing.length === 0 || Date.now() > deadline) return;
+    await delay(POLL_MS);
+  }
+}
+
+type Point = {
+  readonly kind: string;
+  readonly service: string | null;
+  readonly connected: boolean;
+  readonly ready: boolean;
+};
 
 async function applyShopPolicies(session: Session): Promise<void> {
   const file = fileURLToPath(new URL('policies/shop.yaml', DEMO_FOLDER));

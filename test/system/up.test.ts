@@ -191,10 +191,11 @@ test('the demo runs, is denied what it should be, and leaves nothing behind', {
   };
   await seen(['--to', 'payments'], /sa\/orders".*"verdict":"allow"/);
   await seen(['--denied'], /sa\/intruder/);
-  const page = await fetch(ready.console);
-  assert.equal(page.status, 200);
-  assert.match(await page.text(), /<div id="root"/);
-  up.child.kill('SIGINT');
+  const cookie = await signIn(ready.console);
+  const overview = await fetch(new URL('/api/v1/overview', ready.console), { headers: { cookie } });
+  assert.equal(overview.status, 200);
+  const again = await fetch(ready.console, { redirect: 'manual' });
+  assert.equal(again.status, 403, 'a link signs in once');
   await up.stop('SIGINT');
   assert.equal(up.child.exitCode, 0, up.output());
   assert.equal(existsSync(dataDir), false);
@@ -206,3 +207,19 @@ test('the demo runs, is denied what it should be, and leaves nothing behind', {
   assert.equal(left.stdout, '');
   rmSync(folder, { recursive: true });
 });
+
+/** Follows a sign-in link as a browser would; resolves to the cookie it sets. */
+async function signIn(link: string): Promise<string> {
+  const answer = await fetch(link, { redirect: 'manual' });
+  assert.equal(answer.status, 303);
+  const page = await fetch(new URL('/', link), { headers: { cookie: cookieOf(answer) } });
+  assert.match(await page.text(), /<div id="root"/);
+  return cookieOf(answer);
+}
+
+function cookieOf(answer: Response): string {
+  const [cookie = ''] = answer.headers.getSetCookie();
+  assert.match(cookie, /HttpOnly/);
+  assert.match(cookie, /SameSite=Strict/);
+  return cookie.split(';')[0] ?? '';
+}
