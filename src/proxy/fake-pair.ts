@@ -96,6 +96,7 @@ export function talk(
     let text = '';
     const finish = (): void => {
       socket.off('data', onData);
+      socket.off('close', finish);
       resolve(text);
     };
     const onData = (chunk: Buffer): void => {
@@ -104,9 +105,11 @@ export function talk(
     };
     socket.on('data', onData);
     socket.once('close', finish);
-    socket.on('error', () => {
-      // A reset ends the conversation like any other end.
-    });
+    if (socket.listenerCount('error') === 0) {
+      socket.on('error', () => {
+        // A reset ends the conversation like any other end.
+      });
+    }
     socket.write(raw);
   });
 }
