@@ -27,6 +27,6 @@ in another terminal:
   ${npx} explain ID                      why, and the smallest change that would allow it
   ${npx} apply -f demo/policies          after editing demo/policies/shop.yaml
   ${npx} status                          which version each sidecar enforces
-and kill -9 this process: the sidecars go on enforcing
+  kill -9 ${process.pid}                             this control plane is gone; the sidecars go on enforcing
 `;
 }

@@ -80,6 +80,16 @@ test('denials that are alike are one group with a sample', () => {
   records.close();
 });
 
+test('a denial is the record of who denied, also when the caller’s copy of its id came first', () => {
+  const records = open({ maxRecords: 100, maxAgeMs: HOUR_MS });
+  const copy = { reporter: 'source', verdict: 'allow', denial_id: 'd' } as const;
+  records.add([incoming(1, copy)], NOW);
+  assert.equal(records.denial('d'), undefined);
+  records.add([incoming(2, { verdict: 'deny', denial_id: 'd' })], NOW);
+  assert.equal(records.denial('d')?.verdict, 'deny');
+  records.close();
+});
+
 test('hits count the rules that decided', () => {
   const records = open({ maxRecords: 100, maxAgeMs: HOUR_MS });
   const hit = { policy: 'default/p', rule: '1', verdict: 'allow' } as const;

@@ -66,7 +66,7 @@ export function openRecords(path: string, bounds: RecordBounds): RecordsStore {
   const db = openDatabase({ path, migrations: RECORDS_MIGRATIONS });
   const tallies = openTallies(db);
   const byDenial = db.prepare(
-    'SELECT id, node, json FROM records WHERE denial_id = ? ORDER BY id LIMIT 1',
+    `SELECT id, node, json FROM records WHERE denial_id = ? AND verdict = 'deny' ORDER BY id LIMIT 1`,
   );
   const byId = db.prepare('SELECT id, node, json FROM records WHERE id = ?');
   return {
