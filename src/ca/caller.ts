@@ -1,6 +1,7 @@
-import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { type Bundle, type SpiffeId, verifyX509Svid } from '#identity';
 import { ok, type Result } from '#lib';
+import { peerChain } from '#wire';
 import { type Refusal, refuse } from './refusal.ts';
 
 /** Who is at the other end of a connection. */
@@ -9,11 +10,9 @@ export type Caller =
   | { readonly kind: 'identified'; readonly id: SpiffeId; readonly expiresAt: number }
   | { readonly kind: 'refused'; readonly reason: string };
 
-const MAX_CHAIN = 8;
-
 /** Identifies the peer of a handshake. Nobody is cut off here: a call without identity gets a sentence instead. */
 export function identifyCaller(socket: TLSSocket, bundle: Bundle, nowMs: number): Caller {
-  const chain = presentedChain(socket);
+  const chain = peerChain(socket);
   if (chain.length === 0) return { kind: 'anonymous' };
   const svid = verifyX509Svid(chain, bundle, nowMs);
   if (!svid.ok) return { kind: 'refused', reason: svid.error.message };
@@ -36,15 +35,4 @@ export function requireIdentity(caller: Caller, nowMs: number): Result<SpiffeId,
     return refuse('unauthenticated', `the client certificate expired at ${at}: enrol again`);
   }
   return ok(caller.id);
-}
-
-function presentedChain(socket: TLSSocket): Uint8Array[] {
-  const chain: Uint8Array[] = [];
-  let next: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
-  // A self-signed certificate is its own issuer, and no certificate at all is an empty object.
-  while (next?.raw !== undefined && chain.length < MAX_CHAIN) {
-    chain.push(next.raw);
-    next = next.issuerCertificate === next ? undefined : next.issuerCertificate;
-  }
-  return chain;
 }

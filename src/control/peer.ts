@@ -1,5 +1,6 @@
-import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { type Bundle, type PeerSvid, verifyX509Svid } from '#identity';
+import { peerChain } from '#wire';
 
 /** Who is at the other end of a gRPC connection, by the certificate it proved to hold. */
 export type MeshPeer = {
@@ -16,7 +17,6 @@ export type IdentifyOptions = {
   readonly onRefused: (reason: string) => void;
 };
 
-const MAX_CHAIN = 6;
 const CLOCK_SKEW_MS = 60_000;
 
 /** The peer of a connection whose handshake is done, or undefined if it has no business here. */
@@ -36,18 +36,6 @@ export function identifyPeer(socket: TLSSocket, options: IdentifyOptions): MeshP
   }
   closeWhenExpired(socket, peer.expiresAt + CLOCK_SKEW_MS - clock());
   return peer;
-}
-
-/** The certificates a TLS peer sent, leaf first, as DER. */
-export function peerChain(socket: TLSSocket): readonly Uint8Array[] {
-  const chain: Uint8Array[] = [];
-  let next: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
-  // A self-signed certificate is its own issuer, and no certificate at all is an empty object.
-  while (next?.raw !== undefined && chain.length < MAX_CHAIN) {
-    chain.push(next.raw);
-    next = next.issuerCertificate === next ? undefined : next.issuerCertificate;
-  }
-  return chain;
 }
 
 function meshPeer({ id, expiresAt }: PeerSvid, trustDomain: string): MeshPeer | undefined {

@@ -7,5 +7,6 @@ export * from './gen/host_pb.ts';
 export * from './gen/issuance_pb.ts';
 export * from './gen/telemetry_pb.ts';
 export * from './gen/workload_pb.ts';
+export { peerChain } from './peer-chain.ts';
 export { createGrpcServer, type GrpcServer, type GrpcService, type TlsMaterial } from './server.ts';
 export { grpcDefinition } from './service.ts';
