@@ -10,7 +10,7 @@ import {
 } from 'node:tls';
 import { bundlePem, type PeerSvid, verifyX509Svid, type WorkloadIdentity } from '#identity';
 import { fail, type Result } from '#lib';
-import { type ChunkSink, type LentRead, lentRead } from './sockets.ts';
+import { type ChunkSink, type LentRead, lentRead } from './socket-pipe.ts';
 
 /** A peer that did not verify, by a code of `VerifyErrorCode`. */
 export type PeerError = { readonly code: string; readonly message: string };
@@ -52,16 +52,16 @@ export function acceptTls(raw: Socket, tls: TlsIdentity): TLSSocket {
 
 /**
  * Starts the client's side: emits `connect`, then `secureConnect`. `serverName` goes into the hello;
- * with `reads`, received bytes go there and not into the stream.
+ * received bytes go to `reads` and not into the stream.
  */
 export function connectTls(
   to: { readonly host: string; readonly port: number },
   tls: TlsIdentity,
   serverName: string,
-  reads: ChunkSink | undefined,
+  reads: ChunkSink,
 ): TLSSocket {
   // `allowHalfOpen` and `onread` are documented for tls.connect; its types forgot them.
-  const options: ConnectionOptions & { readonly allowHalfOpen: true; onread?: LentRead } = {
+  const options: ConnectionOptions & { readonly allowHalfOpen: true; readonly onread: LentRead } = {
     host: to.host,
     port: to.port,
     secureContext: tls.context,
@@ -69,9 +69,22 @@ export function connectTls(
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,
     allowHalfOpen: true,
+    onread: lentRead(reads),
   };
-  if (reads !== undefined) options.onread = lentRead(reads);
   return connect(options).setNoDelay(true);
+}
+
+/** What records say of a TLS connection. */
+export type TlsFacts = {
+  readonly version: string;
+  readonly cipher: string;
+  readonly group: string | undefined;
+};
+
+/** What was negotiated on a connection whose handshake is over. */
+export function tlsFacts(socket: TLSSocket): TlsFacts {
+  const group = (socket.getEphemeralKeyInfo() as { readonly name?: string } | null)?.name;
+  return { version: socket.getProtocol() ?? '', cipher: socket.getCipher().name, group };
 }
 
 /** Verifies the peer of a finished handshake against the bundles of now. */

@@ -88,6 +88,10 @@ test('a forged permit neither compiles nor works', () => {
   const forged: Permit = { decision: undefined, granted: false };
   const socket = undefined as never;
   assert.doesNotThrow(() =>
-    forwardConnection(forged, socket, socket, { onCallerBytes() {}, onServerBytes() {} }),
+    forwardConnection(forged, socket, socket, {
+      onCallerBytes() {},
+      onServerBytes() {},
+      onCallerGone() {},
+    }),
   );
 });

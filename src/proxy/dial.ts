@@ -1,42 +1,50 @@
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { PeerSvid } from '#identity';
 import type { UpstreamService } from '#snapshot';
 import { EVENT } from '#telemetry';
-import { connectTls, verifyPeer } from './authenticate.ts';
+import { connectTls, type TlsFacts, tlsFacts, verifyPeer } from './authenticate.ts';
 import { type ProxyContext, serverNameOf } from './context.ts';
 import type { Endpoint } from './options.ts';
+import type { BytePipe } from './pipe.ts';
 import type { Failure } from './respond.ts';
-import { type ChunkSink, lentRead } from './sockets.ts';
+import { createChunkSink, lentRead, SocketPipe } from './socket-pipe.ts';
 
 /** A TCP connection, or why there is none. */
 export type DialedTcp =
-  | { readonly kind: 'connected'; readonly socket: Socket }
+  | { readonly kind: 'connected'; readonly pipe: BytePipe }
   | { readonly kind: 'failed'; readonly failure: Failure };
+
+/** A connection to a server that has proved who it is. */
+export type ReachedPeer = {
+  readonly pipe: BytePipe;
+  readonly peer: PeerSvid;
+  readonly tls: TlsFacts;
+};
 
 /** A connection to a service whose identity was verified, or why there is none. */
 export type DialedPeer =
-  | { readonly kind: 'connected'; readonly socket: TLSSocket; readonly peer: PeerSvid }
+  | ({ readonly kind: 'connected' } & ReachedPeer)
   | { readonly kind: 'failed'; readonly failure: Failure };
-
-/** How `dialTcp` connects. */
-export type DialTcpOptions = {
-  readonly timeoutMs: number;
-  /** Where received bytes go instead of into the stream. */
-  readonly reads?: ChunkSink;
-};
 
 /** Connects and calls back once. The connection may be half-closed by either side. */
 export function dialTcp(
   to: Endpoint,
-  { timeoutMs, reads }: DialTcpOptions,
+  { timeoutMs }: { readonly timeoutMs: number },
   done: (result: DialedTcp) => void,
 ): void {
-  const options = { host: to.host, port: to.port, noDelay: true, allowHalfOpen: true };
-  const socket = connect(reads === undefined ? options : { ...options, onread: lentRead(reads) });
+  const reads = createChunkSink();
+  const socket = connect({
+    host: to.host,
+    port: to.port,
+    noDelay: true,
+    allowHalfOpen: true,
+    onread: lentRead(reads),
+  });
   const finish = once((failure?: Failure) => {
     clearTimeout(timer);
-    if (failure === undefined) return done({ kind: 'connected', socket });
+    if (failure === undefined)
+      return done({ kind: 'connected', pipe: new SocketPipe(socket, reads) });
     socket.destroy();
     done({ kind: 'failed', failure });
   });
@@ -53,8 +61,6 @@ export type ServiceTarget = {
   readonly service: UpstreamService;
   readonly port: number;
   readonly endpoint: Endpoint;
-  /** Where received bytes go instead of into the stream. */
-  readonly reads?: ChunkSink;
 };
 
 /**
@@ -66,9 +72,10 @@ export function dialService(
   target: ServiceTarget,
   done: (result: DialedPeer) => void,
 ): void {
-  const { service, port, endpoint, reads } = target;
+  const { service, port, endpoint } = target;
   const tls = context.tls();
   if (tls === undefined) return done(failed('peer_unauthenticated', 'no_identity'));
+  const reads = createChunkSink();
   const socket = connectTls(endpoint, tls, serverNameOf(service.fqdn, port), reads);
   let connected = false;
   const finish = once((result: DialedPeer) => {
@@ -85,7 +92,12 @@ export function dialService(
   socket.once('connect', () => {
     connected = true;
   });
-  socket.once('secureConnect', () => finish(checkServer(context, service, socket)));
+  socket.once('secureConnect', () => {
+    const checked = checkServer(context, service, socket);
+    if (checked.kind === 'failed') return finish(checked);
+    const pipe = new SocketPipe(socket, reads);
+    finish({ kind: 'connected', pipe, peer: checked.peer, tls: tlsFacts(socket) });
+  });
   socket.on('error', () => fail('failed'));
   socket.once('close', () => fail('closed'));
 }
@@ -94,13 +106,13 @@ function checkServer(
   context: ProxyContext,
   service: UpstreamService,
   socket: TLSSocket,
-): DialedPeer {
+): { readonly kind: 'verified'; readonly peer: PeerSvid } | Failed {
   const { options } = context;
   const identity = options.identity.current();
   if (identity === undefined) return failed('peer_unauthenticated', 'no_identity');
   const peer = verifyPeer(socket, identity, options.clock());
   if (peer.ok && service.identities.has(peer.value.id.text)) {
-    return { kind: 'connected', socket, peer: peer.value };
+    return { kind: 'verified', peer: peer.value };
   }
   const code = peer.ok ? 'not_the_service' : peer.error.code;
   options.log.warn(EVENT.connectionRefused, {
@@ -116,7 +128,9 @@ function outcomeOf(result: DialedPeer): string {
   return result.kind === 'connected' ? 'ok' : (result.failure.detail ?? result.failure.kind);
 }
 
-function failed(kind: Failure['kind'], detail: string): { kind: 'failed'; failure: Failure } {
+type Failed = { readonly kind: 'failed'; readonly failure: Failure };
+
+function failed(kind: Failure['kind'], detail: string): Failed {
   return { kind: 'failed', failure: { kind, detail } };
 }
 

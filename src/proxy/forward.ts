@@ -1,10 +1,10 @@
-import type { Socket } from 'node:net';
 import { FIELD, fieldSet, HOP_AND_SIDECAR, type RequestHead, serializeRequest } from '#protocol';
 import { parseTraceparent } from '#telemetry';
 import type { Permit } from './authorize.ts';
 import type { Connector } from './connector.ts';
 import type { ProxyContext } from './context.ts';
 import type { HttpConnection } from './http-connection.ts';
+import type { BytePipe } from './pipe.ts';
 
 /** What the forwarded head says besides what the caller said. */
 export type ForwardOptions = {
@@ -40,19 +40,23 @@ export function forwardRequest(
 export type SpliceCounters = {
   readonly onCallerBytes: (count: number) => void;
   readonly onServerBytes: (count: number) => void;
+  /** Called once, after everything else. */
+  readonly onCallerGone: () => void;
 };
 
 /** Joins a permitted connection with its server, with half-close and back-pressure both ways. */
 export function forwardConnection(
   permit: Permit,
-  caller: Socket,
-  server: Socket,
+  caller: BytePipe,
+  server: BytePipe,
   counters: SpliceCounters,
 ): void {
   if (!permit.granted) return;
-  pump(caller, server, counters.onCallerBytes);
-  pump(server, caller, counters.onServerBytes);
+  const nothing = (): void => undefined;
+  pump(caller, server, counters.onCallerBytes, counters.onCallerGone);
+  pump(server, caller, counters.onServerBytes, nothing);
   caller.resume();
+  server.resume();
 }
 
 /**
@@ -74,13 +78,27 @@ export function continueTrace(
   return `traceparent: 00-${traceId}-${spanId}-${parent?.isSampled === false ? '00' : '01'}\r\n`;
 }
 
-function pump(from: Socket, to: Socket, count: (bytes: number) => void): void {
-  from.on('data', (chunk: Buffer) => {
-    count(chunk.length);
-    if (!to.write(chunk)) from.pause();
+function pump(
+  from: BytePipe,
+  to: BytePipe,
+  count: (bytes: number) => void,
+  onGone: () => void,
+): void {
+  let ended = false;
+  from.attach({
+    onData(chunk) {
+      count(chunk.length);
+      if (!to.writeLent(chunk, 0, chunk.length)) from.pause();
+    },
+    onEnd() {
+      ended = true;
+      to.end();
+    },
+    onDrain: () => to.resume(),
+    onClose() {
+      // A side that is gone before it said all takes the other one along.
+      if (!ended) to.destroy();
+      onGone();
+    },
   });
-  to.on('drain', () => from.resume());
-  from.on('end', () => to.end());
-  // A side that is gone before it said all takes the other one along.
-  from.on('close', () => (from.readableEnded ? to.end() : to.destroy()));
 }

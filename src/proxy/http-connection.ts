@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import {
   BodyReader,
   createRequestReader,
@@ -13,6 +12,7 @@ import { type BodyPart, copyPart, encodeChunk, serializeAnswer } from './answer.
 import type { Connector } from './connector.ts';
 import type { ProxyContext } from './context.ts';
 import type { Live } from './live.ts';
+import type { BytePipe } from './pipe.ts';
 import { type CallFacts, CallRecorder } from './record.ts';
 import { countRefusal, type Failure, serializeFailure, statusOf } from './respond.ts';
 import type { AnswerSink, UpstreamConnection } from './upstream-connection.ts';
@@ -45,7 +45,7 @@ export class HttpConnection implements Live, AnswerSink {
   /** The request under way, and the connection that answers it. */
   head: RequestHead | undefined;
   upstream: UpstreamConnection | undefined;
-  readonly #socket: Socket;
+  readonly #pipe: BytePipe;
   readonly #context: ProxyContext;
   readonly #direction: HttpDirection;
   readonly #reader = createRequestReader();
@@ -64,8 +64,8 @@ export class HttpConnection implements Live, AnswerSink {
   #ended = false;
   #gone = false;
 
-  constructor(socket: Socket, context: ProxyContext, direction: HttpDirection, facts: CallFacts) {
-    this.#socket = socket;
+  constructor(pipe: BytePipe, context: ProxyContext, direction: HttpDirection, facts: CallFacts) {
+    this.#pipe = pipe;
     this.#context = context;
     this.#direction = direction;
     this.calls = new CallRecorder(context.options, facts);
@@ -74,17 +74,16 @@ export class HttpConnection implements Live, AnswerSink {
 
   /** Registers the connection and begins to read. */
   start(): void {
-    const socket = this.#socket;
     this.#awaitRequest();
     this.#context.live.add(this);
     this.#countOpen(1);
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
-    socket.on('end', () => this.#onEnd());
-    socket.on('drain', () => this.#onDrain());
-    socket.on('error', () => {
-      // Told by `close`, which always follows.
+    this.#pipe.attach({
+      onData: (chunk) => this.#onData(chunk),
+      onEnd: () => this.#onEnd(),
+      onDrain: () => this.#onDrain(),
+      onClose: () => this.#onClose(),
     });
-    socket.on('close', () => this.#onClose());
+    this.#pipe.resume();
   }
 
   /** The record of the call under way; handlers fill it in as they learn. */
@@ -116,7 +115,7 @@ export class HttpConnection implements Live, AnswerSink {
     const close = !this.#mayKeep(this.head?.keepAlive ?? false);
     const json = this.#acceptsJson ?? acceptsJson(this.head);
     const headOnly = this.record.method === 'HEAD';
-    this.#socket.write(serializeFailure(failure, { json, headOnly, close }));
+    this.#pipe.write(serializeFailure(failure, { json, headOnly, close }));
     this.#finish(close);
   }
 
@@ -161,7 +160,7 @@ export class HttpConnection implements Live, AnswerSink {
   }
 
   onUpstreamDrain(): void {
-    if (this.#phase === PHASE.body) this.#socket.resume();
+    if (this.#phase === PHASE.body) this.#pipe.resume();
   }
 
   onUpstreamFailure(detail: string, untouched: boolean): void {
@@ -206,7 +205,7 @@ export class HttpConnection implements Live, AnswerSink {
   destroy(): void {
     this.upstream?.destroy();
     this.upstream = undefined;
-    this.#socket.destroy();
+    this.#pipe.destroy();
     this.#onClose();
   }
 
@@ -218,7 +217,7 @@ export class HttpConnection implements Live, AnswerSink {
   #take(chunk: Buffer): void {
     let at = 0;
     while (at < chunk.length) {
-      const isBehind = this.#phase === PHASE.head && this.#socket.writableNeedDrain;
+      const isBehind = this.#phase === PHASE.head && this.#pipe.isBehind;
       if (this.#phase === PHASE.head && !isBehind) at = this.#takeHead(chunk, at);
       else if (this.#phase === PHASE.body) at = this.#takeBody(chunk, at);
       else {
@@ -272,7 +271,7 @@ export class HttpConnection implements Live, AnswerSink {
 
   /** The call goes on in a later event: what it still needs of the chunk is copied, no more is read. */
   #awaitUpstream(head: RequestHead): void {
-    if (this.#phase === PHASE.body) this.#socket.pause();
+    if (this.#phase === PHASE.body) this.#pipe.pause();
     if (this.#connector !== undefined) return;
     head.fields.detach();
     const chunk = copyPart(this.#part);
@@ -291,8 +290,8 @@ export class HttpConnection implements Live, AnswerSink {
     this.record.bytesIn += end - start;
     if (this.#body.complete) this.#phase = PHASE.response;
     this.#expectMore();
-    const bytes = copyPart({ chunk, start, end, last: this.#body.complete });
-    if (this.upstream?.write(bytes) === false && !this.#body.complete) this.#socket.pause();
+    const flowing = this.upstream?.write(chunk, start, end);
+    if (flowing === false && !this.#body.complete) this.#pipe.pause();
     return end;
   }
 
@@ -314,8 +313,8 @@ export class HttpConnection implements Live, AnswerSink {
     this.calls.facts = connection.facts ?? this.calls.facts;
     const flowing = connection.begin(this, message);
     if (this.#phase !== PHASE.body) return;
-    if (flowing) this.#socket.resume();
-    else this.#socket.pause();
+    if (flowing) this.#pipe.resume();
+    else this.#pipe.pause();
   }
 
   #answered(last: boolean): void {
@@ -345,9 +344,9 @@ export class HttpConnection implements Live, AnswerSink {
     if (held !== undefined) {
       this.#held = undefined;
       this.#take(held);
-      // Taking may have held the rest again; then the socket stays paused.
+      // Taking may have held the rest again; then the pipe stays paused.
       if (this.#held !== undefined) return;
-      this.#socket.resume();
+      this.#pipe.resume();
     }
     if (this.#ended && this.#phase === PHASE.head) this.#closeSoon();
   }
@@ -393,18 +392,23 @@ export class HttpConnection implements Live, AnswerSink {
 
   #hold(rest: Buffer): void {
     this.#held = Buffer.concat(this.#held === undefined ? [rest] : [this.#held, rest]);
-    this.#socket.pause();
+    this.#pipe.pause();
   }
 
   // After the last bytes of an answer its connection is not ours any more to be paused.
   #write(bytes: Buffer, last: boolean): void {
-    if (!this.#socket.write(bytes) && !last) this.upstream?.pause();
+    if (!this.#pipe.write(bytes) && !last) this.upstream?.pause();
   }
 
   #writeBody(part: BodyPart): void {
     this.record.bytesOut += part.end - part.start;
-    const bytes = this.#rechunking ? encodeChunk(part) : copyPart(part);
-    if (bytes.length > 0) this.#write(bytes, part.last);
+    if (this.#rechunking) {
+      const bytes = encodeChunk(part);
+      if (bytes.length > 0) this.#write(bytes, part.last);
+    } else if (part.end > part.start) {
+      const flowing = this.#pipe.writeLent(part.chunk, part.start, part.end);
+      if (!flowing && !part.last) this.upstream?.pause();
+    }
   }
 
   // What the server's sidecar said is worth a line in ours: it carries the id to explain.
@@ -419,19 +423,19 @@ export class HttpConnection implements Live, AnswerSink {
   #closeSoon(): void {
     this.#phase = PHASE.closing;
     this.#held = undefined;
-    this.#socket.resume();
-    this.#socket.end();
+    this.#pipe.resume();
+    this.#pipe.end();
     // A caller that still has to take its answer gets the time it would have had for more of it.
-    this.#expectIn(this.#socket.writableLength === 0 ? LINGER_MS : this.timeouts.idleMs);
+    this.#expectIn(this.#pipe.unsentBytes === 0 ? LINGER_MS : this.timeouts.idleMs);
   }
 
   #onEnd(): void {
     this.#ended = true;
     // A caller may half-close and still read its answers; half a request is none. Over TLS callers
     // do not do that: there it is one that left, and the server should hear of it.
-    const left = this.#phase === PHASE.response && 'encrypted' in this.#socket;
+    const left = this.#phase === PHASE.response && !this.#pipe.halfCloses;
     if (this.#phase === PHASE.body) this.destroy();
-    else if (left) this.#socket.destroy();
+    else if (left) this.#pipe.destroy();
     else if (this.#phase === PHASE.head && this.#held === undefined) this.#closeSoon();
   }
 

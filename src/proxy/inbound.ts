@@ -4,7 +4,7 @@ import type { Question } from '#policy';
 import type { RequestHead } from '#protocol';
 import type { InboundPort } from '#snapshot';
 import { EVENT, type RecordedCall } from '#telemetry';
-import { acceptTls, forwardedClientCert, verifyPeer } from './authenticate.ts';
+import { acceptTls, forwardedClientCert, tlsFacts, verifyPeer } from './authenticate.ts';
 import { authorize, type Caller, type Ruling, whyUnable } from './authorize.ts';
 import type { Connector } from './connector.ts';
 import type { ProxyContext } from './context.ts';
@@ -13,14 +13,18 @@ import { dialTcp } from './dial.ts';
 import { continueTrace, forwardRequest } from './forward.ts';
 import { HttpConnection, type HttpDirection } from './http-connection.ts';
 import { watchNewcomer } from './listen.ts';
+import type { BytePipe } from './pipe.ts';
 import type { ConnectionPool } from './pool.ts';
 import { type CallFacts, describeConnection, ownParty, recordDecision } from './record.ts';
 import { applicationConnector, inboundPortOf } from './route.ts';
+import { SocketPipe } from './socket-pipe.ts';
 import { TcpSession } from './tcp-session.ts';
 
 /** An accepted connection whose caller is known, or known not to be. */
 type Arrival = {
-  readonly socket: Socket;
+  readonly pipe: BytePipe;
+  /** The TLS connection that it is or runs in; undefined on plaintext. */
+  readonly secure: TLSSocket | undefined;
   readonly caller: Caller;
   readonly ip: string;
   readonly sni: string | undefined;
@@ -44,7 +48,13 @@ export function acceptInbound(raw: Socket, context: ProxyContext, pool: Connecti
   }
   detect(raw, (transport) => {
     if (transport === 'tls') return authenticate(raw, context, proceed);
-    proceed({ socket: raw, caller: { kind: 'plaintext' }, ip: addressOf(raw), sni: undefined });
+    proceed({
+      pipe: new SocketPipe(raw),
+      secure: undefined,
+      caller: { kind: 'plaintext' },
+      ip: addressOf(raw),
+      sni: undefined,
+    });
   });
 }
 
@@ -77,7 +87,7 @@ function authenticate(raw: Socket, context: ProxyContext, done: (arrival: Arriva
     const caller: Caller = peer.ok
       ? { kind: 'verified', svid: peer.value }
       : { kind: 'unverified', code: peer.error.code };
-    done({ socket, caller, ip, sni: serverName(socket) });
+    done({ pipe: new SocketPipe(socket), secure: socket, caller, ip, sni: serverName(socket) });
   });
 }
 
@@ -85,10 +95,10 @@ function serveArrival(arrival: Arrival, context: ProxyContext, pool: ConnectionP
   const snapshot = context.options.snapshots.current();
   const port = snapshot === undefined ? undefined : inboundPortOf(snapshot, arrival.sni);
   if (snapshot !== undefined && port === undefined) {
-    return refuseRaw(context, arrival.socket, 'unknown_port');
+    return refuse(context, arrival.pipe, 'unknown_port');
   }
   if (port?.peerMode === 'STRICT' && arrival.caller.kind === 'plaintext') {
-    return refuseRaw(context, arrival.socket, 'plaintext_refused');
+    return refuse(context, arrival.pipe, 'plaintext_refused');
   }
   const inbound = new InboundCalls(arrival, port, context, pool);
   // Without a snapshot nobody knows the protocol; HTTP is the one in which the reason can be told.
@@ -136,9 +146,7 @@ class InboundCalls implements HttpDirection {
   }
 
   serveHttp(): void {
-    const { socket } = this.#arrival;
-    new HttpConnection(socket, this.#context, this, this.#facts).start();
-    socket.resume();
+    new HttpConnection(this.#arrival.pipe, this.#context, this, this.#facts).start();
   }
 
   // authorize → route → forward; the connection records the call when it is over.
@@ -162,9 +170,8 @@ class InboundCalls implements HttpDirection {
   }
 
   serveTcp(): void {
-    const { socket } = this.#arrival;
     const context = this.#context;
-    const session = new TcpSession(socket, context, this.#facts, {
+    const session = new TcpSession(this.#arrival.pipe, context, this.#facts, {
       side: this.side,
       mayGoOn: () => this.#judge(undefined, true).kind === 'permit',
     });
@@ -176,7 +183,7 @@ class InboundCalls implements HttpDirection {
       return session.refuse({ kind: 'upstream_connect_failed', detail: 'no_application_port' });
     }
     dialTcp({ host: '127.0.0.1', port }, { timeoutMs: context.timeouts().connectMs }, (dialed) => {
-      if (dialed.kind === 'connected') session.join(ruling.permit, dialed.socket);
+      if (dialed.kind === 'connected') session.join(ruling.permit, dialed.pipe);
       else session.refuse(dialed.failure);
     });
   }
@@ -212,12 +219,12 @@ class InboundCalls implements HttpDirection {
   #verifyAgain(): void {
     const { identity, clock } = this.#context.options;
     const own = identity.current();
-    const { socket, caller } = this.#arrival;
-    if (own === undefined || caller.kind === 'plaintext') return;
+    const { secure, caller } = this.#arrival;
+    if (own === undefined || secure === undefined) return;
     this.#bundles = own.bundles;
     // The question is whether its root still counts; it was shown while it was valid.
     const validAt = caller.kind === 'verified' ? caller.svid.expiresAt : clock();
-    const peer = verifyPeer(socket as TLSSocket, own, Math.min(clock(), validAt));
+    const peer = verifyPeer(secure, own, Math.min(clock(), validAt));
     this.#caller = peer.ok
       ? { kind: 'verified', svid: peer.value }
       : { kind: 'unverified', code: peer.error.code };
@@ -237,17 +244,9 @@ function describeArrival(
   port: InboundPort | undefined,
   context: ProxyContext,
 ): CallFacts {
-  const { caller, socket, ip, sni } = arrival;
+  const { caller, secure, ip, sni } = arrival;
   const { metrics, snapshots, identity } = context.options;
   const svid = caller.kind === 'verified' ? caller.svid : undefined;
-  const tls =
-    caller.kind === 'plaintext'
-      ? undefined
-      : {
-          version: (socket as TLSSocket).getProtocol() ?? '',
-          cipher: (socket as TLSSocket).getCipher().name,
-          group: undefined,
-        };
   return describeConnection(metrics, {
     reporter: 'destination',
     protocol: port?.protocol ?? 'http',
@@ -260,9 +259,14 @@ function describeArrival(
     destination: ownParty(snapshots.current(), identity.current()),
     destinationPort: port?.port ?? 0,
     sni,
-    tls,
+    tls: secure === undefined ? undefined : tlsFacts(secure),
     peerSerial: svid?.serial,
   });
+}
+
+function refuse(context: ProxyContext, pipe: BytePipe, kind: string): void {
+  context.options.metrics.refused(kind).value++;
+  pipe.destroy();
 }
 
 function refuseRaw(context: ProxyContext, socket: Socket, kind: string): void {

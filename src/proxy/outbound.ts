@@ -16,6 +16,7 @@ import {
   UNKNOWN_PARTY,
 } from './record.ts';
 import { choosePort, findService, ServiceConnector, type ServiceRoute } from './route.ts';
+import { SocketPipe } from './socket-pipe.ts';
 import { TcpSession } from './tcp-session.ts';
 import { openTunnel } from './tunnel.ts';
 
@@ -67,7 +68,6 @@ export class OutboundCalls implements HttpDirection {
           : choosePort(service, fixed.port ?? service.ports[0]?.port);
       if (service === undefined || port === undefined || port.protocol === 'http') {
         this.#serveHttp(socket);
-        socket.resume();
       } else this.#serveTcp(socket, { service, port });
     });
   }
@@ -123,7 +123,7 @@ export class OutboundCalls implements HttpDirection {
   }
 
   #serveHttp(socket: Socket): void {
-    new HttpConnection(socket, this.#context, this, this.#unrouted()).start();
+    new HttpConnection(new SocketPipe(socket), this.#context, this, this.#unrouted()).start();
   }
 
   #serveTcp(socket: Socket, route: ServiceRoute): void {
@@ -131,7 +131,7 @@ export class OutboundCalls implements HttpDirection {
     const { service, port } = route;
     const peer: { id: string | undefined } = { id: undefined };
     const facts = new ServiceConnector(context, this.#pool, route);
-    const session = new TcpSession(socket, context, facts.unreached, {
+    const session = new TcpSession(new SocketPipe(socket), context, facts.unreached, {
       side: this.side,
       mayGoOn: () => {
         const now = context.options.snapshots.current()?.upstreams.get(service.fqdn);
@@ -151,7 +151,7 @@ export class OutboundCalls implements HttpDirection {
       }
       peer.id = dialed.peer.id.text;
       session.facts = facts.describe(dialed);
-      session.join(ruling.permit, dialed.socket);
+      session.join(ruling.permit, dialed.pipe);
     });
   }
 

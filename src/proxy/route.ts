@@ -1,14 +1,11 @@
-import type { TLSSocket } from 'node:tls';
-import type { PeerSvid } from '#identity';
 import type { InboundPort, Snapshot, UpstreamPort, UpstreamService } from '#snapshot';
 import { findUpstream } from '#snapshot';
 import type { Connector, DialOutcome } from './connector.ts';
 import { ownFqdn, type ProxyContext, serverNameOf } from './context.ts';
-import { dialService, dialTcp } from './dial.ts';
+import { dialService, dialTcp, type ReachedPeer } from './dial.ts';
 import type { Endpoint } from './options.ts';
 import { type ConnectionPool, IDLE_SHARE } from './pool.ts';
 import { type CallFacts, describeConnection, ownParty } from './record.ts';
-import type { ChunkSink } from './sockets.ts';
 import { UpstreamConnection } from './upstream-connection.ts';
 
 /** Attempts to connect, each to another endpoint; nothing of the request has been sent by then. */
@@ -45,14 +42,10 @@ export function applicationConnector(
   return {
     take: () => pool.take(key, APPLICATION_IDLE_MS),
     dial(done) {
-      const reads: ChunkSink = { onChunk: () => undefined };
       const { connectMs } = context.timeouts();
-      dialTcp({ host: '127.0.0.1', port }, { timeoutMs: connectMs, reads }, (dialed) => {
+      dialTcp({ host: '127.0.0.1', port }, { timeoutMs: connectMs }, (dialed) => {
         if (dialed.kind === 'failed') return done(dialed);
-        const connection = pool.adopt(
-          key,
-          (events) => new UpstreamConnection({ socket: dialed.socket, reads }, events),
-        );
+        const connection = pool.adopt(key, (events) => new UpstreamConnection(dialed.pipe, events));
         done({ kind: 'connected', connection });
       });
     },
@@ -170,13 +163,12 @@ export class ServiceConnector implements Connector {
 
   #attempt(endpoint: Endpoint, attempt: number, done: (outcome: DialOutcome) => void): void {
     const { service, port } = this.route;
-    const reads: ChunkSink = { onChunk: () => undefined };
-    dialService(this.#context, { service, port: port.port, endpoint, reads }, (dialed) => {
+    dialService(this.#context, { service, port: port.port, endpoint }, (dialed) => {
       if (dialed.kind === 'connected') {
         const peer = { id: dialed.peer.id.text, facts: this.describe(dialed) };
         const connection = this.#pool.adopt(
           this.#keyOf(endpoint),
-          (events) => new UpstreamConnection({ socket: dialed.socket, reads }, events, peer),
+          (events) => new UpstreamConnection(dialed.pipe, events, peer),
         );
         return done({ kind: 'connected', connection });
       }
@@ -189,7 +181,7 @@ export class ServiceConnector implements Connector {
   }
 
   /** Records' constant part for calls over `dialed`, or for those that reached nobody. */
-  describe(dialed: { readonly socket: TLSSocket; readonly peer: PeerSvid } | undefined): CallFacts {
+  describe(dialed: ReachedPeer | undefined): CallFacts {
     const { service, port } = this.route;
     const { options } = this.#context;
     return describeConnection(options.metrics, {
@@ -204,7 +196,7 @@ export class ServiceConnector implements Connector {
       },
       destinationPort: port.port,
       sni: dialed === undefined ? undefined : serverNameOf(service.fqdn, port.port),
-      tls: dialed === undefined ? undefined : tlsFacts(dialed.socket),
+      tls: dialed?.tls,
       peerSerial: dialed?.peer.serial,
     });
   }
@@ -217,13 +209,4 @@ export class ServiceConnector implements Connector {
   #keyOf(endpoint: Endpoint): string {
     return `${this.#name}@${endpoint.host}:${endpoint.port}`;
   }
-}
-
-function tlsFacts(socket: TLSSocket): {
-  version: string;
-  cipher: string;
-  group: string | undefined;
-} {
-  const group = (socket.getEphemeralKeyInfo() as { readonly name?: string } | null)?.name;
-  return { version: socket.getProtocol() ?? '', cipher: socket.getCipher().name, group };
 }

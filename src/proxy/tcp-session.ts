@@ -1,9 +1,9 @@
-import type { Socket } from 'node:net';
 import { type Counter, createRecordedCall, type RecordedCall } from '#telemetry';
 import type { Permit } from './authorize.ts';
 import type { ProxyContext } from './context.ts';
 import { forwardConnection } from './forward.ts';
 import type { Live } from './live.ts';
+import type { BytePipe } from './pipe.ts';
 import { type CallFacts, recordCall } from './record.ts';
 import { countRefusal, type Failure } from './respond.ts';
 
@@ -12,17 +12,17 @@ export class TcpSession implements Live {
   deadlineAt = 0;
   facts: CallFacts;
   readonly record: RecordedCall;
-  readonly #caller: Socket;
+  readonly #caller: BytePipe;
   readonly #context: ProxyContext;
   readonly #mayGoOn: () => boolean;
   readonly #open: Counter;
   readonly #startedAt = performance.now();
-  #server: Socket | undefined;
+  #server: BytePipe | undefined;
   #done = false;
 
   /** Registers the connection; nothing of it is read before `join`. */
   constructor(
-    caller: Socket,
+    caller: BytePipe,
     context: ProxyContext,
     facts: CallFacts,
     { side, mayGoOn }: { readonly side: 'inbound' | 'outbound'; readonly mayGoOn: () => boolean },
@@ -36,10 +36,15 @@ export class TcpSession implements Live {
     this.record = createRecordedCall(facts.recorded);
     this.record.startedAt = context.options.clock();
     context.live.add(this);
-    caller.on('error', () => {
-      // Told by `close`, which always follows.
+    caller.pause();
+    caller.attach({
+      onData: () => {
+        // Paused until it is joined with its server.
+      },
+      onEnd: () => undefined,
+      onDrain: () => undefined,
+      onClose: () => this.#onClose(),
     });
-    caller.on('close', () => this.#onClose());
   }
 
   get ended(): boolean {
@@ -47,16 +52,13 @@ export class TcpSession implements Live {
   }
 
   /** Joins it with its server under a permit. */
-  join(permit: Permit, server: Socket): void {
+  join(permit: Permit, server: BytePipe): void {
     if (this.#done) {
       server.destroy();
       return;
     }
     this.#server = server;
     this.facts.edge.opened++;
-    server.on('error', () => {
-      // Told by `close`, which always follows.
-    });
     this.#touch();
     forwardConnection(permit, this.#caller, server, {
       onCallerBytes: (count) => {
@@ -67,6 +69,7 @@ export class TcpSession implements Live {
         this.record.bytesOut += count;
         this.#touch();
       },
+      onCallerGone: () => this.#onClose(),
     });
   }
 
@@ -100,7 +103,7 @@ export class TcpSession implements Live {
 
   #cut(): void {
     this.#server?.destroy();
-    reset(this.#caller);
+    this.#caller.reset();
     this.#onClose();
   }
 
@@ -120,11 +123,4 @@ export class TcpSession implements Live {
     record.durationUs = Math.round((performance.now() - this.#startedAt) * 1000);
     recordCall(this.#context.options, this.facts, record);
   }
-}
-
-/** Ends a connection so that its peer sees a failure and not the end of the data. */
-export function reset(socket: Socket): void {
-  // A TLS connection ends with its alert; only a plain one can be reset through Node.js.
-  if ('encrypted' in socket) socket.destroy();
-  else socket.resetAndDestroy();
 }

@@ -1,8 +1,7 @@
-import type { Socket } from 'node:net';
 import { BodyReader, createResponseReader, type ResponseHead } from '#protocol';
 import type { BodyPart } from './answer.ts';
+import type { BytePipe } from './pipe.ts';
 import type { CallFacts } from './record.ts';
-import type { ChunkSink } from './sockets.ts';
 
 /** The exchange that an upstream connection is answering. Bytes handed over are not kept. */
 export type AnswerSink = {
@@ -37,7 +36,7 @@ export class UpstreamConnection {
   begun = 0;
   /** When it became idle, on the pool's clock. */
   idleSince = 0;
-  readonly #socket: Socket;
+  readonly #pipe: BytePipe;
   readonly #events: UpstreamEvents;
   readonly #reader = createResponseReader();
   readonly #body = new BodyReader();
@@ -46,28 +45,26 @@ export class UpstreamConnection {
   #touched = false;
   #reusable = true;
 
-  /** `reads` is what `socket` was opened with. */
   constructor(
-    { socket, reads }: { readonly socket: Socket; readonly reads: ChunkSink },
+    pipe: BytePipe,
     events: UpstreamEvents,
     peer?: { readonly id: string; readonly facts: CallFacts },
   ) {
-    this.#socket = socket;
+    this.#pipe = pipe;
     this.#events = events;
     this.peerId = peer?.id;
     this.facts = peer?.facts;
-    reads.onChunk = (chunk) => this.#onData(chunk);
-    socket.on('end', () => this.#onEnd());
-    socket.on('drain', () => this.#sink?.onUpstreamDrain());
-    socket.on('error', () => {
-      // Told by `close`, which always follows.
+    pipe.attach({
+      onData: (chunk) => this.#onData(chunk),
+      onEnd: () => this.#onEnd(),
+      onDrain: () => this.#sink?.onUpstreamDrain(),
+      onClose: () => this.#onClose(),
     });
-    socket.on('close', () => this.#onClose());
   }
 
   /** Whether another exchange may be begun on it; an ended one stays in the pool for a moment. */
   get usable(): boolean {
-    return this.#reusable && this.#socket.writable;
+    return this.#reusable && this.#pipe.writable;
   }
 
   /** Starts an exchange with the head and first body bytes; false if writing should pause. */
@@ -76,20 +73,20 @@ export class UpstreamConnection {
     this.#hasHead = false;
     this.#touched = false;
     this.begun++;
-    return this.#socket.write(message);
+    return this.#pipe.write(message);
   }
 
-  /** Writes more of the request's body; false if writing should pause. */
-  write(bytes: Buffer): boolean {
-    return this.#socket.write(bytes);
+  /** Writes more of the request's body, which is lent; false if writing should pause. */
+  write(chunk: Buffer, start: number, end: number): boolean {
+    return this.#pipe.writeLent(chunk, start, end);
   }
 
   pause(): void {
-    this.#socket.pause();
+    this.#pipe.pause();
   }
 
   resume(): void {
-    this.#socket.resume();
+    this.#pipe.resume();
   }
 
   /** No exchange will be begun on it any more; one under way goes on. */
@@ -114,7 +111,7 @@ export class UpstreamConnection {
       onUpstreamFailure: () => undefined,
     };
     this.#sink = nobody;
-    this.#socket.resume();
+    this.#pipe.resume();
     const end = (): void => {
       if (this.#sink === nobody) this.destroy();
     };
@@ -125,7 +122,7 @@ export class UpstreamConnection {
   destroy(): void {
     this.#sink = undefined;
     this.#reusable = false;
-    this.#socket.destroy();
+    this.#pipe.destroy();
   }
 
   #onData(chunk: Buffer): void {
