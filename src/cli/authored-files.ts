@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type AuthoredResource,
+  type AuthoredTest,
   crossCheck,
   type Diagnostic,
   parseResources,
@@ -15,6 +16,8 @@ import { wantsColor } from './output.ts';
 /** What a set of files holds, and everything wrong with it. */
 export type AuthoredFiles = {
   readonly resources: readonly AuthoredResource[];
+  /** Policy tests among them; they are no resources and never leave this machine. */
+  readonly tests: readonly AuthoredTest[];
   readonly diagnostics: readonly Diagnostic[];
   readonly files: number;
 };
@@ -52,6 +55,7 @@ export async function readAuthored(
   const cross = crossCheck(parsed.resources, options.live ?? []);
   return {
     resources: parsed.resources,
+    tests: parsed.tests,
     diagnostics: [...parsed.diagnostics, ...cross],
     files: files.length,
   };

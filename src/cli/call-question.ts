@@ -1,6 +1,5 @@
-import { type CheckInput, checkCall } from '#compile';
-import { parseSpiffeId, type SpiffeId, type TrustDomain, workloadSpiffeId } from '#identity';
-import { fail, ok, type Result } from '#lib';
+import { type CheckInput, checkCall, parseCaller } from '#compile';
+import { fail, type Result } from '#lib';
 import type { Explanation } from '#policy';
 import type { PolicySource } from './policy-sources.ts';
 
@@ -25,7 +24,7 @@ export function answerCall(
   question: CallQuestion,
   namespace: string,
 ): Result<Explanation, string> {
-  const from = callerNamed(question.from, namespace, source.trustDomain);
+  const from = parseCaller(question.from, namespace, source.trustDomain);
   if (!from.ok) return from;
   const nowMs = question.at === undefined ? Date.now() : Date.parse(question.at);
   if (Number.isNaN(nowMs))
@@ -43,25 +42,6 @@ export function answerCall(
     labels: question.labels,
     nowMs,
   });
-}
-
-/** `web`, `ns/web` or a whole SPIFFE ID (with or without `spiffe://`); nothing is a caller without identity. */
-export function callerNamed(
-  text: string | undefined,
-  namespace: string,
-  trustDomain: TrustDomain,
-): Result<SpiffeId | undefined, string> {
-  if (text === undefined) return ok(undefined);
-  if (text.startsWith('spiffe://')) return parseSpiffeId(text);
-  if (text.includes('/ns/')) return parseSpiffeId(`spiffe://${text}`);
-  const [first = '', second, ...more] = text.split('/');
-  if (more.length > 0)
-    return fail(`\`${text}\` names no caller: write web, shop/web or a SPIFFE ID`);
-  const id =
-    second === undefined
-      ? workloadSpiffeId(trustDomain, namespace, first)
-      : workloadSpiffeId(trustDomain, first, second);
-  return parseSpiffeId(id.text);
 }
 
 function requestOf(question: CallQuestion): CheckInput['request'] {

@@ -16,6 +16,7 @@ export const commandLoaders: Readonly<Record<string, () => Promise<CommandModule
   run: () => import('./commands/run.ts'),
   init: () => import('./commands/init.ts'),
   validate: () => import('./commands/validate.ts'),
+  test: () => import('./commands/test.ts'),
   apply: () => import('./commands/apply.ts'),
   get: () => import('./commands/get.ts'),
   delete: () => import('./commands/delete.ts'),

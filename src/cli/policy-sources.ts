@@ -2,7 +2,7 @@ import type { Session } from '#client';
 import type { ResourceSets } from '#compile';
 import { parseTrustDomain, type TrustDomain } from '#identity';
 import { DEFAULT_TRUST_DOMAIN, type Resource, ROOT_NAMESPACE } from '#resource';
-import { readAuthored, refuseErrors } from './authored-files.ts';
+import { type AuthoredFiles, readAuthored, refuseErrors } from './authored-files.ts';
 import { liveSet, resourcesOf } from './changes.ts';
 import type { CliContext } from './context.ts';
 import { EXIT, ExitError } from './exit.ts';
@@ -44,6 +44,11 @@ async function fromFiles(
 ): Promise<PolicySource> {
   const authored = await readAuthored(files, { context, namespace: globals.namespace });
   refuseErrors(authored, context);
+  return sourceOf(authored);
+}
+
+/** The policy that files hold, as if each namespace's part of them were its whole set. */
+export function sourceOf(authored: AuthoredFiles): PolicySource {
   const resources = authored.resources.map(({ resource }) => resource);
   const mesh = resources.find((resource) => resource.kind === 'Mesh');
   const sets = new Map<string, { number: number; hash: string; resources: Resource[] }>();

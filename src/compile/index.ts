@@ -3,5 +3,17 @@ export { compilePolicies, type PolicyInput } from './authorization-policy.ts';
 export { type CheckInput, checkCall } from './check.ts';
 export type { ResourceSet, ResourceSets } from './input.ts';
 export { type ResolvedPeerMode, resolvePeerMode } from './peer-authentication.ts';
+export {
+  type Covered,
+  type CoveredPolicy,
+  measureCoverage,
+  type PolicyCoverage,
+} from './policy-coverage.ts';
+export {
+  type PolicyTestInput,
+  type PolicyTestResult,
+  parseCaller,
+  runPolicyTest,
+} from './policy-test.ts';
 export type { SelectedWorkload } from './selection.ts';
 export { compileSnapshot, type SnapshotInput } from './snapshot.ts';

@@ -11,6 +11,7 @@ import { decideNaively } from './naive.ts';
 import { failures } from './nearest.ts';
 import type { Question } from './question.ts';
 import { failedSentence } from './sentence.ts';
+import { traceRule } from './trace.ts';
 
 /** The mesh's options and, for words and resources, the workload called. */
 export type ExplainOptions = PolicyOptions & { readonly workload?: ExplainedWorkload };
@@ -57,10 +58,11 @@ function considerRule(
   const applied = ruleFor(rule, policy.action, question.request === undefined ? 'tcp' : 'http');
   if (applied === undefined) {
     const failed = ['the rule asks for a method, path or host, and a TCP connection has none'];
-    return { rule: index, matched: false, failed };
+    return { rule: index, matched: false, failed, conditions: [] };
   }
   const failed = failures(applied, question).map((condition) =>
     failedSentence(condition, question),
   );
-  return { rule: index, matched: failed.length === 0, failed };
+  const conditions = traceRule(applied, question);
+  return { rule: index, matched: failed.length === 0, failed, conditions };
 }

@@ -1,4 +1,5 @@
 import type { Decision } from './question.ts';
+import type { TracedCondition } from './trace.ts';
 
 /** A decision with its reasons in words: every policy that applies, rule by rule, and what would change the answer. */
 export type Explanation = {
@@ -17,11 +18,15 @@ export type ConsideredPolicy = {
   readonly rules: readonly ConsideredRule[];
 };
 
-/** What became of one rule; `failed` are sentences, of its nearest alternative, e.g. "path `/admin` is not one of `/api/*`". */
+/**
+ * What became of one rule; `failed` are sentences, of its nearest alternative, e.g. "path `/admin` is
+ * not one of `/api/*`"; `conditions` are all of its conditions, whether they hold or not.
+ */
 export type ConsideredRule = {
   readonly rule: number;
   readonly matched: boolean;
   readonly failed: readonly string[];
+  readonly conditions: readonly TracedCondition[];
 };
 
 /**

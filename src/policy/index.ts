@@ -21,3 +21,4 @@ export { decideNaively } from './naive.ts';
 export { type AuthoredCondition, type PatternScope, parseCondition } from './pattern.ts';
 export { compileProgram, decide, type Program } from './program.ts';
 export type { Decision, Question, ReasonCode } from './question.ts';
+export type { TracedCondition } from './trace.ts';

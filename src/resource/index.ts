@@ -16,6 +16,7 @@ export { DEFAULT_TRUST_DOMAIN, type MeshResource, type MeshSpec } from './mesh.t
 export { type Metadata, ROOT_NAMESPACE } from './metadata.ts';
 export {
   type AuthoredResource,
+  type AuthoredTest,
   type ParsedResources,
   parseResources,
   parseStoredResource,
@@ -25,6 +26,13 @@ export type {
   PeerAuthenticationResource,
   PeerAuthenticationSpec,
 } from './peer-authentication.ts';
+export {
+  POLICY_TEST_KIND,
+  type PolicyTest,
+  type PolicyTestCase,
+  type PolicyTestExpectation,
+  type PolicyTestRequest,
+} from './policy-test.ts';
 export type { RegistrationResource, RegistrationSpec } from './registration.ts';
 export { type RenderOptions, renderDiagnostics } from './render.ts';
 export { KINDS, type Kind, type Resource, resourceKey, serviceHosts } from './resource.ts';

@@ -1,6 +1,7 @@
 import { fail, ok, type Result } from '#lib';
 import type { Diagnostic, Problem, Report, SourcePosition, SourceSpan } from './diagnostic.ts';
 import { locate, nodeFromJson } from './node.ts';
+import { isPolicyTest, type PolicyTest, readPolicyTest } from './policy-test.ts';
 import { type ReadOptions, readResource } from './read-resource.ts';
 import { MAX_DEPTH, readYaml } from './read-yaml.ts';
 import type { Resource } from './resource.ts';
@@ -18,9 +19,16 @@ export type AuthoredResource = {
   readonly text: string;
 };
 
-/** What parsing found: resources without errors, and the problems of all files, in their order. */
+/** A policy test with where its parts stand. */
+export type AuthoredTest = {
+  readonly test: PolicyTest;
+  readonly position: AuthoredResource['position'];
+};
+
+/** What parsing found: resources and tests without errors, and the problems of all files, in their order. */
 export type ParsedResources = {
   readonly resources: readonly AuthoredResource[];
+  readonly tests: readonly AuthoredTest[];
   readonly diagnostics: readonly Diagnostic[];
 };
 
@@ -38,6 +46,7 @@ export function parseResources(
 ): ParsedResources {
   const diagnostics: Diagnostic[] = [];
   const resources: AuthoredResource[] = [];
+  const tests: AuthoredTest[] = [];
   let total = 0;
   for (const { file, text } of files) {
     total += text.length;
@@ -47,9 +56,9 @@ export function parseResources(
       if (total > MAX_TOTAL_LENGTH || diagnostics.length > MAX_DIAGNOSTICS) break;
       continue;
     }
-    resources.push(...parseFile({ file, text, options, diagnostics }));
+    resources.push(...parseFile({ file, text, options, diagnostics, tests }));
   }
-  return { resources, diagnostics };
+  return { resources, tests, diagnostics };
 }
 
 /**
@@ -81,19 +90,25 @@ function parseFile(options: {
   readonly text: string;
   readonly options: ReadOptions;
   readonly diagnostics: Diagnostic[];
+  readonly tests: AuthoredTest[];
 }): readonly AuthoredResource[] {
   const source = createSource(options.file, options.text);
   const own: Diagnostic[] = [];
   const report = createReport(source, own);
   const resources: AuthoredResource[] = [];
   for (const { root, text } of readYaml(source, report)) {
-    const resource = readResource(root, report, options.options);
-    if (resource === undefined) continue;
     const span = (path: readonly (string | number)[]) => source.span(locate(root, path));
     const position = (path: readonly (string | number)[]) => {
       const { file, line, column } = span(path);
       return { file, line, column };
     };
+    if (isPolicyTest(root)) {
+      const test = readPolicyTest(root, report, options.options);
+      if (test !== undefined) options.tests.push({ test, position });
+      continue;
+    }
+    const resource = readResource(root, report, options.options);
+    if (resource === undefined) continue;
     resources.push({ resource, file: options.file, position, span, text });
   }
   options.diagnostics.push(...own.sort(bySourceOrder));

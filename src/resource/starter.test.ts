@@ -15,9 +15,10 @@ test('what `init` writes validates cleanly in any mesh and namespace', () => {
     { defaultNamespace: 'default' },
     { defaultNamespace: 'shop', trustDomain: 'example.org' },
   ]) {
-    const { resources, diagnostics } = parseResources(FILES, options);
+    const { resources, tests, diagnostics } = parseResources(FILES, options);
     assert.deepEqual(diagnostics, []);
-    assert.equal(resources.length, FILES.length);
+    assert.equal(resources.length + tests.length, FILES.length);
+    assert.equal(tests.length, 1);
   }
   const { resources } = parseResources(FILES, { defaultNamespace: 'default' });
   assert.deepEqual(crossCheck(resources, []), []);

@@ -13,7 +13,8 @@ export function starterResources(): readonly StarterFile[] {
     { path: 'policies/catalog-calls-store.yaml', text: CATALOG_CALLS_STORE },
     { path: 'policies/nobody-calls-admin.yaml', text: NOBODY_CALLS_ADMIN },
     { path: 'policies/mutual-tls.yaml', text: MUTUAL_TLS },
-    { path: 'test.sh', text: TEST },
+    { path: 'tests/shop.yaml', text: TEST },
+    { path: '.pre-commit-config.yaml', text: PRE_COMMIT },
     { path: '.github/workflows/palisade.yml', text: WORKFLOW },
   ];
 }
@@ -28,12 +29,12 @@ Nobody may call anything unless a policy here allows it.
 | \`mesh.yaml\` | settings of the whole mesh |
 | \`services/\` | the names that programs are reached by, their ports, and who may answer |
 | \`policies/\` | who may call whom |
-| \`test.sh\` | calls that must be allowed and calls that must not |
+| \`tests/\` | calls that must be allowed and calls that must not |
 
 ## Every day
 
     palisade validate .          # every problem at once, needs no server
-    sh test.sh                   # what the policies allow, needs no server
+    palisade test .              # what the policies allow, needs no server
     palisade diff -f .           # what would change in the mesh
     palisade apply -f .          # sign it and hand it out
     palisade status --wait       # until every sidecar enforces it
@@ -189,34 +190,66 @@ spec:
     mode: STRICT
 `;
 
-const TEST = `#!/bin/sh
-# What these policies must allow and what they must not; run it in this folder, no server is needed.
-status=0
+const TEST = `# What these policies must allow and what they must not. \`palisade test .\` holds them against it,
+# with the sidecars' own engine and without a server. Nothing of this file is applied.
+apiVersion: palisade.dev/v1
+kind: PolicyTest
+metadata:
+  name: shop
+spec:
+  cases:
+    - name: web reads products
+      from: web
+      to: catalog
+      request: {method: GET, path: /products/1}
+      expect: {verdict: allow, policy: web-calls-catalog}
+    - name: web cannot delete a product
+      from: web
+      to: catalog
+      request: {method: DELETE, path: /products/1}
+      expect: deny
+    - name: nobody gets into the administration
+      from: web
+      to: catalog
+      request: {method: GET, path: /admin}
+      expect: {verdict: deny, policy: nobody-calls-admin, reason: policy_denied}
+    - name: a caller without identity gets nothing
+      to: catalog
+      request: {method: GET, path: /products}
+      expect: {verdict: deny, reason: peer_unauthenticated}
+    - name: catalog reaches its database
+      from: catalog
+      to: store
+      port: 6379
+      expect: allow
+    - name: web does not
+      from: web
+      to: store
+      port: 6379
+      expect: deny
+    - name: neither does catalog of another namespace
+      from: elsewhere/catalog
+      to: store
+      port: 6379
+      expect: deny
+`;
 
-# \`palisade check\` exits with 0 where the call may pass, with 1 where it may not.
-expect() {
-  wanted=$1
-  shift
-  palisade check -f . "$@" >/dev/null
-  got=$?
-  if [ "$got" -ne "$wanted" ]; then
-    echo "expected exit status $wanted, got $got: palisade check -f . $*" >&2
-    status=1
-  fi
-}
-
-web=spiffe://cluster.local/ns/default/sa/web
-catalog=spiffe://cluster.local/ns/default/sa/catalog
-
-expect 0 --from "$web" --to catalog --label app=catalog --label tier=backend --method GET --path /products/1
-expect 1 --from "$web" --to catalog --label app=catalog --label tier=backend --method DELETE --path /products/1
-expect 1 --from "$web" --to catalog --label app=catalog --label tier=backend --method GET --path /admin
-expect 0 --from "$catalog" --to store --port 6379
-expect 1 --from "$web" --to store --port 6379
-expect 1 --to catalog --label app=catalog --label tier=backend --method GET --path /products
-
-[ "$status" -eq 0 ] && echo "all calls are judged as expected"
-exit "$status"
+const PRE_COMMIT = `# https://pre-commit.com: looks at policies before they are committed.
+repos:
+  - repo: local
+    hooks:
+      - id: palisade-validate
+        name: palisade validate
+        entry: palisade validate .
+        language: system
+        files: '\\.(ya?ml|json)$'
+        pass_filenames: false
+      - id: palisade-test
+        name: palisade test
+        entry: palisade test .
+        language: system
+        files: '\\.(ya?ml|json)$'
+        pass_filenames: false
 `;
 
 const WORKFLOW = `# Refuses a pull request whose policies have problems, or that changes what they must allow.
@@ -240,5 +273,5 @@ jobs:
         env:
           PALISADE_PACKAGE: \${{ vars.PALISADE_PACKAGE }}
       - run: palisade validate .
-      - run: sh test.sh
+      - run: palisade test . --junit policies.xml --min-coverage 100
 `;

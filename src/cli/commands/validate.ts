@@ -27,6 +27,7 @@ export const register: CommandModule['register'] = (program, context, finish) =>
         valid: errors === 0,
         files: authored.files,
         resources: authored.resources.length,
+        tests: authored.tests.length,
         diagnostics: authored.diagnostics,
       };
       printResult(context, output, value, () => {
@@ -34,7 +35,9 @@ export const register: CommandModule['register'] = (program, context, finish) =>
           return renderDiagnostics(authored.diagnostics, {
             color: wantsColor(context, context.stdout),
           });
-        return `${count(authored.resources.length, 'resource')} in ${count(authored.files, 'file')}: no problem found`;
+        const tests =
+          authored.tests.length === 0 ? '' : ` and ${count(authored.tests.length, 'policy test')}`;
+        return `${count(authored.resources.length, 'resource')}${tests} in ${count(authored.files, 'file')}: no problem found`;
       });
       finish(errors === 0 ? EXIT.done : EXIT.usage);
     });
