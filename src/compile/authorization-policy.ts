@@ -12,7 +12,7 @@ import {
 import {
   type AuthorizationPolicyResource,
   type AuthorizationRule,
-  DRY_RUN_ANNOTATION,
+  isDryRun,
   ROOT_NAMESPACE,
 } from '#resource';
 import { compareText } from './input.ts';
@@ -79,7 +79,7 @@ function compilePolicy(
   const scope = { trustDomain, namespace };
   const rules = policy.spec.rules.map((rule, index) => compileRule(rule, scope, report(index)));
   if (problems.length > 0) return fail(problems);
-  const dryRun = isTrue(annotations[DRY_RUN_ANNOTATION]);
+  const dryRun = isDryRun(policy.metadata);
   const matchLabels = policy.spec.selector?.matchLabels;
   const targets = policy.spec.targetRefs ?? [];
   const origin = { labels, annotations, matchLabels, targets };
@@ -140,9 +140,4 @@ function compileFields(
     else options.report(`${key}: ${parsed.error}`);
   }
   return conditions;
-}
-
-/** The spellings of true that Istio accepts in the annotation; anything else leaves the policy enforced. */
-function isTrue(text: string | undefined): boolean {
-  return text !== undefined && ['1', 't', 'T', 'true', 'TRUE', 'True'].includes(text);
 }

@@ -26,6 +26,23 @@ export type RuleTally = {
   readonly lastMs: number;
 };
 
+/** Calls of one caller that a policy in dry-run would have decided otherwise than it was, or the same. */
+export type TrialTally = {
+  readonly policy: string;
+  readonly sourceId: string | null;
+  readonly sourceService: string | null;
+  readonly namespace: string;
+  readonly service: string;
+  /** What was enforced, and what it would have been with the policy switched on. */
+  readonly verdict: 'allow' | 'deny';
+  readonly would: 'allow' | 'deny';
+  readonly count: number;
+  readonly firstMs: number;
+  readonly lastMs: number;
+  /** The newest of them. */
+  readonly sampleId: number;
+};
+
 /** Counts of records that are alike, exact but for the first five minutes of a question. */
 export type RecordTallies = {
   /** Counts records by their new ids; to be called in the transaction that stores them. */
@@ -33,11 +50,12 @@ export type RecordTallies = {
   /** The latest first, since about `sinceMs`. */
   readonly denials: (sinceMs: number, limit: number) => readonly DenialTally[];
   readonly hits: (sinceMs: number) => readonly RuleTally[];
+  readonly trials: (sinceMs: number, limit: number) => readonly TrialTally[];
   readonly countDenied: (sinceMs: number) => number;
   readonly forgetBefore: (ms: number) => void;
 };
 
-type Kind = 'denial' | 'hit';
+type Kind = 'denial' | 'hit' | 'trial';
 
 type Tally = {
   readonly kind: Kind;
@@ -79,6 +97,7 @@ export function openTallies(db: DatabaseSync): RecordTallies {
     },
     denials: (sinceMs, limit) => read('denial', sinceMs, limit).map(denialTally),
     hits: (sinceMs) => read('hit', sinceMs, -1).map(ruleTally).sort(byRule),
+    trials: (sinceMs, limit) => read('trial', sinceMs, limit).map(trialTally),
     countDenied: (sinceMs) => (total.get('denial', slotOf(sinceMs)) as { count: number }).count,
     forgetBefore: (ms) => forget.run(slotOf(ms)),
   };
@@ -116,9 +135,15 @@ function keysOf(record: AccessRecord): readonly (readonly [Kind, string])[] {
   const { policy, rule, verdict, reason } = record;
   const keys: (readonly [Kind, string])[] = [];
   if (policy !== null) keys.push(['hit', JSON.stringify([policy, rule, verdict])]);
+  const caller = [record['source.id'], record['source.service']];
+  const called = [record['destination.namespace'], record['destination.service']];
+  for (const trial of record.dry_run ?? []) {
+    keys.push([
+      'trial',
+      JSON.stringify([...caller, ...called, trial.policy, verdict, trial.verdict]),
+    ]);
+  }
   if (verdict === 'deny') {
-    const caller = [record['source.id'], record['source.service']];
-    const called = [record['destination.namespace'], record['destination.service']];
     keys.push(['denial', JSON.stringify([...caller, ...called, policy, rule, reason])]);
   }
   return keys;
@@ -130,6 +155,21 @@ function denialTally({ key, ...numbers }: Row): DenialTally {
   const [policy = null, rule = null, reason = null] = why;
   const called = { namespace: namespace ?? '', service: service ?? '' };
   return { ...numbers, ...called, sourceId, sourceService, policy, rule, reason };
+}
+
+function trialTally({ key, ...numbers }: Row): TrialTally {
+  const parts = JSON.parse(key) as (string | null)[];
+  const [sourceId = null, sourceService = null, namespace, service, policy, verdict, would] = parts;
+  return {
+    ...numbers,
+    sourceId,
+    sourceService,
+    namespace: namespace ?? '',
+    service: service ?? '',
+    policy: policy ?? '',
+    verdict: verdict === 'allow' ? 'allow' : 'deny',
+    would: would === 'allow' ? 'allow' : 'deny',
+  };
 }
 
 function ruleTally({ key, count, lastMs }: Row): RuleTally {

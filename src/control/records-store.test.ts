@@ -102,6 +102,36 @@ test('hits count the rules that decided', () => {
   records.close();
 });
 
+test('what policies in dry-run would have said is counted by policy, caller and outcome', () => {
+  const records = open({ maxRecords: 100, maxAgeMs: HOUR_MS });
+  const trial = (would: 'allow' | 'deny') => ({
+    verdict: 'allow' as const,
+    dry_run: [{ policy: 'default/p', verdict: would }],
+  });
+  records.add(
+    [
+      incoming(1, trial('deny')),
+      incoming(2, trial('deny')),
+      incoming(3, trial('allow')),
+      incoming(4, { ...trial('deny'), 'source.service': 'batch' }),
+      incoming(5, { ...trial('deny'), reporter: 'source' }),
+      incoming(6),
+    ],
+    NOW,
+  );
+  const seen = records
+    .trials(0, 10)
+    .map(({ policy, sourceService, verdict, would, count }) =>
+      [policy, sourceService, verdict, would, count].join(' '),
+    );
+  assert.deepEqual(seen.toSorted(), [
+    'default/p batch allow deny 1',
+    'default/p web allow allow 1',
+    'default/p web allow deny 2',
+  ]);
+  records.close();
+});
+
 test('attack: a filter that would be SQL is a value like any other', () => {
   const records = open({ maxRecords: 100, maxAgeMs: HOUR_MS });
   records.add([incoming(1)], NOW);

@@ -76,6 +76,7 @@ export function openRecords(path: string, bounds: RecordBounds): RecordsStore {
     byId: (id) => records(byId.all(id))[0],
     denials: tallies.denials,
     hits: tallies.hits,
+    trials: tallies.trials,
     countDenied: tallies.countDenied,
     prune: pruner(db, tallies, bounds),
     close: () => db.close(),

@@ -102,6 +102,24 @@ test('records are stored before they are acknowledged, once however often they c
   assert.equal(json.items[0].node, 'default/orders/1');
 });
 
+test('what a policy in dry-run would have changed is answered by policy and caller', async () => {
+  const dry_run = [{ policy: 'default/stricter', verdict: 'deny' }] as const;
+  await report([recordOf({ dry_run, path: '/tried' }), recordOf({ dry_run, path: '/tried' })]);
+  const { json } = await mesh.call('GET', '/api/v1/dry-run?since=1h');
+  const [{ first: _first, last: _last, ...tally }, ...more] = json.items;
+  assert.deepEqual(more, []);
+  assert.deepEqual(tally, {
+    policy: 'default/stricter',
+    source: 'web',
+    sourceId: 'spiffe://cluster.local/ns/default/sa/web',
+    destination: 'default/orders',
+    verdict: 'allow',
+    would: 'deny',
+    count: 2,
+    sample: { method: 'GET', path: '/tried', traceId: null },
+  });
+});
+
 test('what is no record is refused, counted, and does not hold up the others', async () => {
   const bad = [
     '{',

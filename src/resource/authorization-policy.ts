@@ -108,6 +108,11 @@ const fields = {
   targetRef: unsupported('write the list `targetRefs` instead'),
 };
 
+/** Whether a policy is to be tried rather than enforced; a word that Istio does not take for true leaves it enforced. */
+export function isDryRun(metadata: Pick<Metadata, 'annotations'>): boolean {
+  return TRUE_WORDS.has(metadata.annotations?.[DRY_RUN_ANNOTATION] ?? '');
+}
+
 /**
  * Reports a dry-run annotation that is neither true nor false: it would leave a policy enforced that
  * its author wanted to try, or the other way round. The words are those Istio takes.
@@ -122,20 +127,8 @@ export function checkDryRun(metadata: Metadata | undefined, root: Node, context:
   });
 }
 
-const DRY_RUN_WORDS = new Set([
-  '1',
-  't',
-  'T',
-  'true',
-  'TRUE',
-  'True',
-  '0',
-  'f',
-  'F',
-  'false',
-  'FALSE',
-  'False',
-]);
+const TRUE_WORDS = new Set(['1', 't', 'T', 'true', 'TRUE', 'True']);
+const DRY_RUN_WORDS = new Set([...TRUE_WORDS, '0', 'f', 'F', 'false', 'FALSE', 'False']);
 
 /** Reads the spec of an AuthorizationPolicy. */
 export const readAuthorizationPolicySpec: Reader<AuthorizationPolicySpec> = object(

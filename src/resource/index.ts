@@ -6,6 +6,7 @@ export {
   type AuthorizationPolicySpec,
   type AuthorizationRule,
   DRY_RUN_ANNOTATION,
+  isDryRun,
   type TargetRef,
 } from './authorization-policy.ts';
 export type { RuleSource } from './authorization-source.ts';

@@ -1,7 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ApiClient } from '#client';
-import { type EnforcementPoint, fetchAll } from '../api-types.ts';
+import { isDryRun, type Resource } from '#resource';
+import { type EnforcementPoint, fetchAll, type ResourceEntry } from '../api-types.ts';
 import type { CommandModule } from '../commands.ts';
+import type { CliContext, OutputFormat } from '../context.ts';
+import { type DryRunTally, dryRunText, summarizeDryRun } from '../dry-run-report.ts';
 import { EXIT } from '../exit.ts';
 import { parseDurationFlag } from '../flags.ts';
 import { globalsOf, sessionOf } from '../globals.ts';
@@ -18,13 +21,22 @@ export const register: CommandModule['register'] = (program, context, finish) =>
     )
     .option('--wait', 'wait until all enforce the newest')
     .option('--timeout <duration>', 'how long to wait', parseDurationFlag, 30_000)
+    .option(
+      '--dry-run',
+      'instead, what policies in dry-run would have changed, by policy and caller',
+    )
+    .option('--since <duration>', 'with --dry-run: of the calls since then', '1h')
     .addHelpText(
       'after',
-      '\nExamples:\n  $ palisade status\n  $ palisade apply -f policies && palisade status --wait --timeout 10s\n',
+      '\nExamples:\n  $ palisade status\n  $ palisade status --dry-run --since 1d\n  $ palisade apply -f policies && palisade status --wait --timeout 10s\n',
     )
     .action(async (options, command) => {
       const globals = globalsOf(command, context);
       const { api } = sessionOf(globals);
+      if (options.dryRun === true) {
+        await reportDryRun(api, context, { since: options.since, output: globals.output });
+        return;
+      }
       const deadline = options.wait === true ? Date.now() + options.timeout : 0;
       const points = await pollPoints(api, deadline);
       const good = points.every((point) => isCurrent(point));
@@ -33,6 +45,23 @@ export const register: CommandModule['register'] = (program, context, finish) =>
       finish(good ? EXIT.done : options.wait === true ? EXIT.unreachable : EXIT.no);
     });
 };
+
+async function reportDryRun(
+  api: ApiClient,
+  context: CliContext,
+  { since, output }: { readonly since: string; readonly output: OutputFormat },
+): Promise<void> {
+  const query = `/dry-run?since=${encodeURIComponent(since)}`;
+  const policies = summarizeDryRun(await fetchAll<DryRunTally>(api, query));
+  const stored = await fetchAll<ResourceEntry>(api, '/resources?kind=AuthorizationPolicy');
+  const trials = stored.filter(({ resource }) => isDryRun((resource as Resource).metadata));
+  const idle = trials
+    .map(({ namespace, name }) => `${namespace}/${name}`)
+    .filter((id) => policies.every(({ policy }) => policy !== id));
+  printResult(context, output, { since, policies, idle }, () =>
+    dryRunText(policies, { since, idle, paint: painter(context) }),
+  );
+}
 
 async function pollPoints(api: ApiClient, deadline: number): Promise<readonly EnforcementPoint[]> {
   for (;;) {

@@ -7,6 +7,7 @@ import { addCheckRoute } from './check.ts';
 import { addCommitRoute } from './commits.ts';
 import type { Api, ApiContext, ApiEnv, Session } from './context.ts';
 import { addDenialRoutes } from './denials.ts';
+import { addDryRunRoute } from './dry-run.ts';
 import { addEnforcementRoute } from './enforcement.ts';
 import { addEventRoute } from './events.ts';
 import { addIdentityRoute } from './identities.ts';
@@ -93,6 +94,7 @@ function createRoutes(context: ApiContext, streams: SseStreams): Api {
   addRecordRoutes(api, context, streams);
   addMapRoute(api, context);
   addDenialRoutes(api, context);
+  addDryRunRoute(api, context);
   addCheckRoute(api, context);
   addOverviewRoute(api, context);
   addEventRoute(api, context, streams);
