@@ -110,7 +110,7 @@ test('what a policy in dry-run would have changed is answered by policy and call
   assert.deepEqual(more, []);
   assert.deepEqual(tally, {
     policy: 'default/stricter',
-    source: 'web',
+    source: 'default/web',
     sourceId: 'spiffe://cluster.local/ns/default/sa/web',
     destination: 'default/orders',
     verdict: 'allow',
