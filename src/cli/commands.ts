@@ -24,6 +24,7 @@ export const commandLoaders: Readonly<Record<string, () => Promise<CommandModule
   check: () => import('./commands/check.ts'),
   'who-can': () => import('./commands/who-can.ts'),
   explain: () => import('./commands/explain.ts'),
+  suggest: () => import('./commands/suggest.ts'),
   status: () => import('./commands/status.ts'),
   log: () => import('./commands/log.ts'),
   identity: () => import('./commands/identity.ts'),

@@ -17,3 +17,4 @@ export {
 } from './policy-test.ts';
 export type { SelectedWorkload } from './selection.ts';
 export { compileSnapshot, type SnapshotInput } from './snapshot.ts';
+export { type ObservedCall, type SuggestedFor, type Suggestion, suggestPolicy } from './suggest.ts';
