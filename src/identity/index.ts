@@ -16,8 +16,23 @@ export {
   type SelfSignedClient,
   type SvidOptions,
 } from './issue.ts';
+export { type JwtKey, type JwtSigningKey, jwtKeyOf } from './jwt-key.ts';
+export {
+  type JwtBundle,
+  type JwtError,
+  type JwtErrorCode,
+  type JwtSvid,
+  signJwtSvid,
+  verifyJwtSvid,
+} from './jwt-svid.ts';
 export { derToPem, pemToDer } from './pem.ts';
 export { createKeyPair } from './signing-key.ts';
+export {
+  encodeJwks,
+  encodeSpiffeBundle,
+  parseSpiffeBundle,
+  type SpiffeBundle,
+} from './spiffe-bundle.ts';
 export { parseSpiffeId, type SpiffeId, workloadSpiffeId } from './spiffe-id.ts';
 export { parseTrustDomain, type TrustDomain } from './trust-domain.ts';
 export { type PeerSvid, type VerifyOptions, verifyX509Svid } from './verify.ts';
