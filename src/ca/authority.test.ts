@@ -330,8 +330,9 @@ async function readLog(after: number, caller: TestCaller = operator): Promise<Wi
 }
 
 function fromWire(entry: WireEntry): LogEntry {
-  const { $typeName: _, number, timeMs, expiresAtMs, ...rest } = entry;
+  const { $typeName: _, kind, audience, number, timeMs, expiresAtMs, ...rest } = entry;
   return {
+    ...(kind === 'jwt' ? { kind, audience } : {}),
     ...rest,
     number: Number(number),
     timeMs: Number(timeMs),

@@ -9,6 +9,8 @@ import { openDatabase } from './database.ts';
 import { type CaSecrets, caFolder, loadSecrets } from './initialize.ts';
 import { openIssuanceLog, signLogHead } from './issuance-log.ts';
 import { createIssue } from './issue.ts';
+import { createIssueJwt } from './issue-jwt.ts';
+import { openJwtKeys } from './jwt-keys.ts';
 import { createOwnIdentity } from './own-identity.ts';
 import { openPolicy, type Policy } from './policy.ts';
 import { createRateLimit } from './rate-limit.ts';
@@ -122,14 +124,22 @@ function createCore(options: CaOptions, { secrets, database, trustRoot }: Parts)
   const policy = openPolicy({ database, trustRoot, clock, log });
   const roots = createRoots(policy);
   const issue = createIssue({ issuer: secrets.issuer, issuanceLog, clock, log });
+  const jwtKeys = openJwtKeys({
+    path: caFolder(options.folder).jwtKeys,
+    trustDomain,
+    logSigner: secrets.logSigner,
+    clock,
+    log,
+  });
+  const issueJwt = createIssueJwt({ keys: jwtKeys, issuanceLog, clock, log });
   const identity = createOwnIdentity({ issue, trustDomain, rootsPem: roots.pem, clock, log });
-  return { issuanceLog, policy, roots, issue, identity };
+  return { issuanceLog, policy, roots, issue, issueJwt, jwtKeys, identity };
 }
 
 async function listen(
   options: CaOptions,
   { secrets }: Parts,
-  { issuanceLog, policy, roots, issue, identity }: Core,
+  { issuanceLog, policy, roots, issue, issueJwt, jwtKeys, identity }: Core,
 ): Promise<{ readonly server: GrpcServer<Caller>; readonly port: number }> {
   const { trustDomain, clock, log, rateLimit = DEFAULT_RATE } = options;
   const service = createIssuanceService({
@@ -137,6 +147,8 @@ async function listen(
     joinTokens: secrets.joinTokens,
     policy,
     issue,
+    issueJwt,
+    jwtKeys,
     issuanceLog,
     callers: createRateLimit({ ...rateLimit, clock }),
     enrolments: createRateLimit({ ...rateLimit, clock }),

@@ -4,6 +4,7 @@ import type { RegistrationResource } from '#resource';
 import { matchRegistrations } from '#trust';
 import { MESH_TTL_MS } from './enrol.ts';
 import type { Grant } from './issue.ts';
+import type { JwtGrant } from './issue-jwt.ts';
 import { isReserved, meshRole } from './mesh-identity.ts';
 import { type Refusal, refuse } from './refusal.ts';
 
@@ -21,9 +22,20 @@ export type SvidRequest = {
   readonly selectors: readonly string[];
 };
 
+/** A request for a JWT-SVID, as it came over mutual TLS. */
+export type JwtSvidRequest = {
+  readonly caller: SpiffeId;
+  readonly id: SpiffeId;
+  readonly audience: readonly string[];
+  readonly selectors: readonly string[];
+};
+
 const MAX_SELECTORS = 64;
 const MAX_SELECTOR_LENGTH = 4200;
+const MAX_AUDIENCES = 16;
+const MAX_AUDIENCE_LENGTH = 1024;
 const DEFAULT_TTL_MS = 3_600_000;
+const DEFAULT_JWT_TTL_MS = 5 * 60_000;
 
 /**
  * Decides who may have a certificate: the mesh's own processes the identity they have already, and an agent those
@@ -51,21 +63,71 @@ export function decideSvid(
       `\`${csr.id.text}\` is of the mesh itself: enrol for it with a join token`,
     );
   }
-  if (selectors.length > MAX_SELECTORS || selectors.some((s) => s.length > MAX_SELECTOR_LENGTH)) {
-    return refuse('invalid', `more than ${MAX_SELECTORS} selectors, or one too long`);
-  }
+  const problem = selectorProblem(selectors);
+  if (problem !== undefined) return refuse('invalid', problem);
   return decideWorkload(request, registrations);
+}
+
+/** Decides whether an agent may have a JWT-SVID for a workload: by the registrations that give it a certificate. */
+export function decideJwtSvid(
+  request: JwtSvidRequest,
+  registrations: readonly SignedRegistration[],
+): Result<JwtGrant, Refusal> {
+  const { caller, id, audience, selectors } = request;
+  if (id.trustDomain !== caller.trustDomain) {
+    return refuse('denied', `this authority is of trust domain \`${caller.trustDomain}\``);
+  }
+  if (meshRole(caller) !== 'agent') {
+    return refuse('denied', `\`${caller.text}\` is no agent of this mesh`);
+  }
+  // SECURITY: a token of the mesh's own would be a bearer's: they prove themselves by certificates alone.
+  if (isReserved(id)) return refuse('denied', `\`${id.text}\` is of the mesh itself`);
+  const problem = audienceProblem(audience) ?? selectorProblem(selectors);
+  if (problem !== undefined) return refuse('invalid', problem);
+  const found = registrationFor(id, selectors, registrations);
+  if (!found.ok) return found;
+  const { spec } = found.value.registration;
+  const ttl = parseDuration(spec.jwtTtl ?? '');
+  return ok({
+    id,
+    audience,
+    ttlMs: ttl.ok ? ttl.value : DEFAULT_JWT_TTL_MS,
+    selectors,
+    requestedBy: caller.text,
+    allowedBy: found.value.set,
+  });
+}
+
+function registrationFor(
+  id: SpiffeId,
+  selectors: readonly string[],
+  registrations: readonly SignedRegistration[],
+): Result<SignedRegistration, Refusal> {
+  const named = registrations.filter(({ registration }) => registration.spec.spiffeId === id.text);
+  const found = mostSpecific(selectors, named);
+  return found === undefined ? refuse('denied', missing(id.text, selectors, named)) : ok(found);
+}
+
+function selectorProblem(selectors: readonly string[]): string | undefined {
+  return selectors.length > MAX_SELECTORS || selectors.some((s) => s.length > MAX_SELECTOR_LENGTH)
+    ? `more than ${MAX_SELECTORS} selectors, or one too long`
+    : undefined;
+}
+
+function audienceProblem(audience: readonly string[]): string | undefined {
+  if (audience.length === 0 || audience.includes('')) return 'an audience is missing';
+  return audience.length > MAX_AUDIENCES || audience.some((a) => a.length > MAX_AUDIENCE_LENGTH)
+    ? `more than ${MAX_AUDIENCES} audiences, or one too long`
+    : undefined;
 }
 
 function decideWorkload(
   { caller, csr, selectors }: SvidRequest,
   registrations: readonly SignedRegistration[],
 ): Result<Grant, Refusal> {
-  const named = registrations.filter(
-    ({ registration }) => registration.spec.spiffeId === csr.id.text,
-  );
-  const found = mostSpecific(selectors, named);
-  if (found === undefined) return refuse('denied', missing(csr.id.text, selectors, named));
+  const registration = registrationFor(csr.id, selectors, registrations);
+  if (!registration.ok) return registration;
+  const found = registration.value;
   const { spec } = found.registration;
   const ttl = parseDuration(spec.ttl);
   return ok({

@@ -10,6 +10,7 @@ export type CaFolder = {
   readonly key: string;
   readonly certificate: string;
   readonly logKey: string;
+  readonly jwtKeys: string;
   readonly database: string;
   readonly joinTokenAgent: string;
   readonly joinTokenControl: string;
@@ -37,6 +38,7 @@ export function caFolder(folder: string): CaFolder {
     key: join(folder, 'ca.key'),
     certificate: join(folder, 'ca.crt'),
     logKey: join(folder, 'log.key'),
+    jwtKeys: join(folder, 'jwt-keys.json'),
     database: join(folder, 'ca.db'),
     joinTokenAgent: join(folder, 'join-token-agent'),
     joinTokenControl: join(folder, 'join-token-control'),

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { canonicalJson } from '#trust';
 
-/** What the log says of one certificate. */
+/** What the log says of one certificate or JWT-SVID. */
 export type LogFields = {
   readonly timeMs: number;
   readonly spiffeId: string;
@@ -14,8 +14,11 @@ export type LogFields = {
   readonly requestedBy: string;
   /** `namespace@number` of the set whose registration allowed it, `enrol`, `renewal` or `self`. */
   readonly allowedBy: string;
-  /** SHA-256 of the DER, lower-case hex. */
+  /** SHA-256 of the DER (of the token, if it is one), lower-case hex. */
   readonly certificateSha256: string;
+  /** For a JWT-SVID, whose serial is its `jti`; absent for a certificate, as is `audience`. */
+  readonly kind?: 'jwt';
+  readonly audience?: readonly string[];
 };
 
 /** An entry in the chain: `hash` is over everything else, `previousHash` included. */
@@ -45,6 +48,7 @@ export function hashOf(entry: Omit<LogEntry, 'hash'>): string {
     requestedBy: entry.requestedBy,
     allowedBy: entry.allowedBy,
     certificateSha256: entry.certificateSha256,
+    ...(entry.kind === undefined ? {} : { kind: entry.kind, audience: entry.audience ?? [] }),
   };
   return hash('sha256', HASH_DOMAIN + canonicalJson(body), 'hex');
 }

@@ -1,13 +1,20 @@
 import type { handleUnaryCall, sendUnaryData } from '@grpc/grpc-js';
-import { parseCsr } from '#identity';
-import type { Result } from '#lib';
+import { parseCsr, parseSpiffeId } from '#identity';
+import { ok, type Result } from '#lib';
 import { EVENT, type Log } from '#telemetry';
+import { encodeEnvelope } from '#trust';
 import {
   createMessage,
   type EnrolRequest,
+  type FetchJwtKeysRequest,
+  type FetchJwtKeysResponse,
+  FetchJwtKeysResponseSchema,
   type GrpcService,
   Issuance,
+  type IssueJwtSvidRequest,
   type IssueX509SvidRequest,
+  type JwtSvidResponse,
+  JwtSvidResponseSchema,
   type ReadLogRequest,
   type ReadLogResponse,
   ReadLogResponseSchema,
@@ -15,10 +22,12 @@ import {
   X509SvidResponseSchema,
 } from '#wire';
 import { type Caller, requireIdentity } from './caller.ts';
-import { decideSvid, type SvidRequest } from './check.ts';
+import { decideJwtSvid, decideSvid, type SignedRegistration } from './check.ts';
 import { decideEnrolment, type JoinTokens } from './enrol.ts';
 import type { IssuanceLog } from './issuance-log.ts';
 import type { Grant, Issue } from './issue.ts';
+import type { createIssueJwt } from './issue-jwt.ts';
+import type { JwtKeys } from './jwt-keys.ts';
 import type { LogEntry } from './log-entry.ts';
 import { meshRole } from './mesh-identity.ts';
 import type { Policy } from './policy.ts';
@@ -31,6 +40,8 @@ export type ServiceOptions = {
   readonly joinTokens: JoinTokens;
   readonly policy: Policy;
   readonly issue: Issue;
+  readonly issueJwt: ReturnType<typeof createIssueJwt>;
+  readonly jwtKeys: JwtKeys;
   readonly issuanceLog: IssuanceLog;
   readonly callers: RateLimit;
   readonly enrolments: RateLimit;
@@ -62,6 +73,16 @@ export function createIssuanceService(options: ServiceOptions): GrpcService {
         options,
         'ReadLog',
         async (request, caller) => readLog(options, request, caller),
+      ),
+      issueJwtSvid: answer<IssueJwtSvidRequest, JwtSvidResponse>(
+        options,
+        'IssueJwtSvid',
+        (request, caller) => issueJwtSvid(options, request, caller),
+      ),
+      fetchJwtKeys: answer<FetchJwtKeysRequest, FetchJwtKeysResponse>(
+        options,
+        'FetchJwtKeys',
+        async (_request, caller) => fetchJwtKeys(options, caller),
       ),
     },
   };
@@ -128,26 +149,84 @@ async function issueSvid(
   }
   const parsed = parseCsr(csr);
   if (!parsed.ok) return refuse('invalid', `the CSR: ${parsed.error}`);
-  const grant = await decidePatiently(options, {
-    caller: caller.value,
-    csr: parsed.value,
-    selectors,
+  const request = { caller: caller.value, csr: parsed.value, selectors };
+  const grant = await decidePatiently({
+    options,
+    isPatient: meshRole(caller.value) === 'agent',
+    id: parsed.value.id.text,
+    decide: (registrations) => decideSvid(request, registrations),
   });
   return grant.ok ? sealed(options, grant.value) : grant;
 }
 
+async function issueJwtSvid(
+  options: ServiceOptions,
+  { spiffeId, audience, selectors }: IssueJwtSvidRequest,
+  from: Caller,
+): Promise<Result<JwtSvidResponse, Refusal>> {
+  const caller = requireIdentity(from, options.clock());
+  if (!caller.ok) return caller;
+  if (!options.callers.take(caller.value.text)) {
+    return refuse(
+      'exhausted',
+      `\`${caller.value.text}\` asks too often: try again in a few seconds`,
+    );
+  }
+  const id = parseSpiffeId(spiffeId);
+  if (!id.ok) return refuse('invalid', id.error);
+  const request = { caller: caller.value, id: id.value, audience, selectors };
+  const grant = await decidePatiently({
+    options,
+    isPatient: meshRole(caller.value) === 'agent',
+    id: id.value.text,
+    decide: (registrations) => decideJwtSvid(request, registrations),
+  });
+  if (!grant.ok) return grant;
+  const issued = await options.issueJwt(grant.value);
+  if (!issued.ok) return issued;
+  const { token, entry, keysSequence } = issued.value;
+  return ok(
+    createMessage(JwtSvidResponseSchema, {
+      token,
+      issuedAtMs: BigInt(entry.timeMs),
+      expiresAtMs: BigInt(entry.expiresAtMs),
+      keysSequence: BigInt(keysSequence),
+      logNumber: BigInt(entry.number),
+      logHash: entry.hash,
+    }),
+  );
+}
+
+function fetchJwtKeys(
+  options: ServiceOptions,
+  from: Caller,
+): Result<FetchJwtKeysResponse, Refusal> {
+  const caller = requireIdentity(from, options.clock());
+  if (!caller.ok) return caller;
+  if (meshRole(caller.value) === undefined) {
+    return refuse('denied', `\`${caller.value.text}\` is not of the mesh itself`);
+  }
+  options.jwtKeys.current();
+  const envelope = encodeEnvelope(options.jwtKeys.envelope());
+  return ok(createMessage(FetchJwtKeysResponseSchema, { envelope }));
+}
+
 // A registration reaches the agent and this authority by different streams; an agent that was quicker should not
 // have to ask twice.
-async function decidePatiently(
-  options: ServiceOptions,
-  request: SvidRequest,
-): Promise<Result<Grant, Refusal>> {
-  const { policy, patienceMs } = options;
-  const mayChange = meshRole(request.caller) === 'agent';
-  const deadline = AbortSignal.timeout(patienceMs);
+async function decidePatiently<T>(question: {
+  readonly options: ServiceOptions;
+  readonly isPatient: boolean;
+  readonly id: string;
+  readonly decide: (registrations: readonly SignedRegistration[]) => Result<T, Refusal>;
+}): Promise<Result<T, Refusal>> {
+  const { id, decide, isPatient } = question;
+  const { policy, patienceMs } = question.options;
+  let deadline: AbortSignal | undefined;
   for (;;) {
-    const grant = decideSvid(request, policy.registrationsOf(request.csr.id.text));
-    if (grant.ok || grant.error.status !== 'denied' || !mayChange || deadline.aborted) return grant;
+    const grant = decide(policy.registrationsOf(id));
+    if (grant.ok || grant.error.status !== 'denied' || !isPatient) return grant;
+    deadline ??= AbortSignal.timeout(patienceMs);
+    if (deadline.aborted) return grant;
     await changeOrAbort(policy, deadline);
   }
 }
@@ -213,5 +292,7 @@ function toWire(entry: LogEntry) {
     timeMs: BigInt(entry.timeMs),
     expiresAtMs: BigInt(entry.expiresAtMs),
     selectors: [...entry.selectors],
+    kind: entry.kind ?? '',
+    audience: [...(entry.audience ?? [])],
   };
 }

@@ -87,6 +87,8 @@ export function createIssuanceReader({ client, clock, log }: IssuanceOptions): I
       log.error(EVENT.issuanceLogBroken, { reason: problem });
     }
     head = { number: Number(entry.number), hash: entry.hash };
+    // Tokens of minutes would push the certificates out of what is kept to be shown.
+    if (entry.kind !== '') return;
     entries.push(entry);
     if (entries.length > MAX_ENTRIES) entries = entries.slice(-MAX_ENTRIES / 2);
   }

@@ -8,6 +8,7 @@ import {
   defaulted,
   listOf,
   object,
+  optional,
   quote,
   type Reader,
   required,
@@ -34,6 +35,10 @@ export type RegistrationSpec = {
   readonly ttl: string;
   /** DNS names that the certificate carries too. */
   readonly dnsNames: readonly string[];
+  /** The lifetime of JWT-SVIDs, a duration from one minute to 24 hours; 5 minutes unless told. */
+  readonly jwtTtl?: string;
+  /** Tells a workload with several identities what this one is for, e.g. `internal`. */
+  readonly hint?: string;
 };
 
 const MINUTE_MS = 60_000;
@@ -77,6 +82,16 @@ const spiffeId = text((value, _node, context) => {
   return foreignIdentity(parsed.value, context);
 });
 
+const hint = text((value) =>
+  value.length <= 1024
+    ? undefined
+    : {
+        code: 'bad_value',
+        message: 'the hint is too long',
+        help: 'write at most 1,024 characters',
+      },
+);
+
 const dnsName = text((value, _node, context) => dnsNameProblem(value, context));
 
 /** Reads the spec of a Registration. */
@@ -88,6 +103,8 @@ export const readRegistrationSpec: Reader<RegistrationSpec> = object('a Registra
   ),
   ttl: defaulted(duration(MINUTE_MS, DAY_MS), () => '1h'),
   dnsNames: defaulted(listOf(dnsName, { maxItems: 32, mayBeEmpty: true }), () => []),
+  jwtTtl: optional(duration(MINUTE_MS, DAY_MS)),
+  hint: optional(hint),
 });
 
 /**

@@ -65,6 +65,8 @@ export const EVENT = {
   sessionsNotKept: 'console sessions could not be kept',
   issuanceLogUnreachable: 'issuance log could not be read',
   issuanceLogBroken: 'issuance log contradicts what was read of it before',
+  jwtSvidIssued: 'JWT-SVID issued',
+  jwtKeysRotated: 'keys of JWT-SVIDs changed',
   // Agent.
   agentEnrolled: 'agent enrolled at the certificate authority',
   agentEnrolFailed: 'agent could not enrol and will try again',

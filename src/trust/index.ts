@@ -16,6 +16,7 @@ export {
   parseEnvelope,
 } from './dsse.ts';
 export { TRUST_ERRORS, type TrustError, type TrustErrorCode, TrustPromiseError } from './errors.ts';
+export { type JwtKeySet, openJwtKeys, signJwtKeys } from './jwt-keys.ts';
 export {
   type AbsenceProof,
   type InclusionProof,

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file issuance.proto.
  */
 export const file_issuance: GenFile = /*@__PURE__*/
-  fileDesc("Cg5pc3N1YW5jZS5wcm90bxIUcGFsaXNhZGUuaXNzdWFuY2UudjEiLwoMRW5yb2xSZXF1ZXN0EhIKCmpvaW5fdG9rZW4YASABKAkSCwoDY3NyGAIgASgMIjYKFElzc3VlWDUwOVN2aWRSZXF1ZXN0EgsKA2NzchgBIAEoDBIRCglzZWxlY3RvcnMYAiADKAkibQoQWDUwOVN2aWRSZXNwb25zZRINCgVjaGFpbhgBIAMoDBINCgVyb290cxgCIAMoDBIVCg1leHBpcmVzX2F0X21zGAMgASgDEhIKCmxvZ19udW1iZXIYBCABKAMSEAoIbG9nX2hhc2gYBSABKAkiLgoOUmVhZExvZ1JlcXVlc3QSDQoFYWZ0ZXIYASABKAMSDQoFbGltaXQYAiABKAUiQgoPUmVhZExvZ1Jlc3BvbnNlEi8KB2VudHJpZXMYASADKAsyHi5wYWxpc2FkZS5pc3N1YW5jZS52MS5Mb2dFbnRyeSLjAQoITG9nRW50cnkSDgoGbnVtYmVyGAEgASgDEgwKBGhhc2gYAiABKAkSFQoNcHJldmlvdXNfaGFzaBgDIAEoCRIPCgd0aW1lX21zGAQgASgDEhEKCXNwaWZmZV9pZBgFIAEoCRIOCgZzZXJpYWwYBiABKAkSFQoNZXhwaXJlc19hdF9tcxgHIAEoAxIRCglzZWxlY3RvcnMYCCADKAkSFAoMcmVxdWVzdGVkX2J5GAkgASgJEhIKCmFsbG93ZWRfYnkYCiABKAkSGgoSY2VydGlmaWNhdGVfc2hhMjU2GAsgASgJMpwCCghJc3N1YW5jZRJTCgVFbnJvbBIiLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkVucm9sUmVxdWVzdBomLnBhbGlzYWRlLmlzc3VhbmNlLnYxLlg1MDlTdmlkUmVzcG9uc2USYwoNSXNzdWVYNTA5U3ZpZBIqLnBhbGlzYWRlLmlzc3VhbmNlLnYxLklzc3VlWDUwOVN2aWRSZXF1ZXN0GiYucGFsaXNhZGUuaXNzdWFuY2UudjEuWDUwOVN2aWRSZXNwb25zZRJWCgdSZWFkTG9nEiQucGFsaXNhZGUuaXNzdWFuY2UudjEuUmVhZExvZ1JlcXVlc3QaJS5wYWxpc2FkZS5pc3N1YW5jZS52MS5SZWFkTG9nUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("Cg5pc3N1YW5jZS5wcm90bxIUcGFsaXNhZGUuaXNzdWFuY2UudjEiLwoMRW5yb2xSZXF1ZXN0EhIKCmpvaW5fdG9rZW4YASABKAkSCwoDY3NyGAIgASgMIjYKFElzc3VlWDUwOVN2aWRSZXF1ZXN0EgsKA2NzchgBIAEoDBIRCglzZWxlY3RvcnMYAiADKAkibQoQWDUwOVN2aWRSZXNwb25zZRINCgVjaGFpbhgBIAMoDBINCgVyb290cxgCIAMoDBIVCg1leHBpcmVzX2F0X21zGAMgASgDEhIKCmxvZ19udW1iZXIYBCABKAMSEAoIbG9nX2hhc2gYBSABKAkiLgoOUmVhZExvZ1JlcXVlc3QSDQoFYWZ0ZXIYASABKAMSDQoFbGltaXQYAiABKAUiQgoPUmVhZExvZ1Jlc3BvbnNlEi8KB2VudHJpZXMYASADKAsyHi5wYWxpc2FkZS5pc3N1YW5jZS52MS5Mb2dFbnRyeSKDAgoITG9nRW50cnkSDgoGbnVtYmVyGAEgASgDEgwKBGhhc2gYAiABKAkSFQoNcHJldmlvdXNfaGFzaBgDIAEoCRIPCgd0aW1lX21zGAQgASgDEhEKCXNwaWZmZV9pZBgFIAEoCRIOCgZzZXJpYWwYBiABKAkSFQoNZXhwaXJlc19hdF9tcxgHIAEoAxIRCglzZWxlY3RvcnMYCCADKAkSFAoMcmVxdWVzdGVkX2J5GAkgASgJEhIKCmFsbG93ZWRfYnkYCiABKAkSGgoSY2VydGlmaWNhdGVfc2hhMjU2GAsgASgJEgwKBGtpbmQYFCABKAkSEAoIYXVkaWVuY2UYFSADKAkiTQoTSXNzdWVKd3RTdmlkUmVxdWVzdBIRCglzcGlmZmVfaWQYASABKAkSEAoIYXVkaWVuY2UYAiADKAkSEQoJc2VsZWN0b3JzGAMgAygJIooBCg9Kd3RTdmlkUmVzcG9uc2USDQoFdG9rZW4YASABKAkSFAoMaXNzdWVkX2F0X21zGAIgASgDEhUKDWV4cGlyZXNfYXRfbXMYAyABKAMSFQoNa2V5c19zZXF1ZW5jZRgEIAEoAxISCgpsb2dfbnVtYmVyGAUgASgDEhAKCGxvZ19oYXNoGAYgASgJIhUKE0ZldGNoSnd0S2V5c1JlcXVlc3QiKAoURmV0Y2hKd3RLZXlzUmVzcG9uc2USEAoIZW52ZWxvcGUYASABKAwy5QMKCElzc3VhbmNlElMKBUVucm9sEiIucGFsaXNhZGUuaXNzdWFuY2UudjEuRW5yb2xSZXF1ZXN0GiYucGFsaXNhZGUuaXNzdWFuY2UudjEuWDUwOVN2aWRSZXNwb25zZRJjCg1Jc3N1ZVg1MDlTdmlkEioucGFsaXNhZGUuaXNzdWFuY2UudjEuSXNzdWVYNTA5U3ZpZFJlcXVlc3QaJi5wYWxpc2FkZS5pc3N1YW5jZS52MS5YNTA5U3ZpZFJlc3BvbnNlElYKB1JlYWRMb2cSJC5wYWxpc2FkZS5pc3N1YW5jZS52MS5SZWFkTG9nUmVxdWVzdBolLnBhbGlzYWRlLmlzc3VhbmNlLnYxLlJlYWRMb2dSZXNwb25zZRJgCgxJc3N1ZUp3dFN2aWQSKS5wYWxpc2FkZS5pc3N1YW5jZS52MS5Jc3N1ZUp3dFN2aWRSZXF1ZXN0GiUucGFsaXNhZGUuaXNzdWFuY2UudjEuSnd0U3ZpZFJlc3BvbnNlEmUKDEZldGNoSnd0S2V5cxIpLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkZldGNoSnd0S2V5c1JlcXVlc3QaKi5wYWxpc2FkZS5pc3N1YW5jZS52MS5GZXRjaEp3dEtleXNSZXNwb25zZWIGcHJvdG8z");
 
 /**
  * @generated from message palisade.issuance.v1.EnrolRequest
@@ -204,6 +204,18 @@ export type LogEntry = Message<"palisade.issuance.v1.LogEntry"> & {
    * @generated from field: string certificate_sha256 = 11;
    */
   certificateSha256: string;
+
+  /**
+   * "jwt" for a JWT-SVID, whose serial is its `jti` and whose digest is the token's; empty for a certificate.
+   *
+   * @generated from field: string kind = 20;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: repeated string audience = 21;
+   */
+  audience: string[];
 };
 
 /**
@@ -212,6 +224,113 @@ export type LogEntry = Message<"palisade.issuance.v1.LogEntry"> & {
  */
 export const LogEntrySchema: GenMessage<LogEntry> = /*@__PURE__*/
   messageDesc(file_issuance, 5);
+
+/**
+ * @generated from message palisade.issuance.v1.IssueJwtSvidRequest
+ */
+export type IssueJwtSvidRequest = Message<"palisade.issuance.v1.IssueJwtSvidRequest"> & {
+  /**
+   * @generated from field: string spiffe_id = 1;
+   */
+  spiffeId: string;
+
+  /**
+   * @generated from field: repeated string audience = 2;
+   */
+  audience: string[];
+
+  /**
+   * As in IssueX509SvidRequest.
+   *
+   * @generated from field: repeated string selectors = 3;
+   */
+  selectors: string[];
+};
+
+/**
+ * Describes the message palisade.issuance.v1.IssueJwtSvidRequest.
+ * Use `create(IssueJwtSvidRequestSchema)` to create a new message.
+ */
+export const IssueJwtSvidRequestSchema: GenMessage<IssueJwtSvidRequest> = /*@__PURE__*/
+  messageDesc(file_issuance, 6);
+
+/**
+ * @generated from message palisade.issuance.v1.JwtSvidResponse
+ */
+export type JwtSvidResponse = Message<"palisade.issuance.v1.JwtSvidResponse"> & {
+  /**
+   * JWS compact serialization.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+
+  /**
+   * @generated from field: int64 issued_at_ms = 2;
+   */
+  issuedAtMs: bigint;
+
+  /**
+   * @generated from field: int64 expires_at_ms = 3;
+   */
+  expiresAtMs: bigint;
+
+  /**
+   * Of the key document that holds the signing key, so that an agent knows when to fetch a newer one.
+   *
+   * @generated from field: int64 keys_sequence = 4;
+   */
+  keysSequence: bigint;
+
+  /**
+   * @generated from field: int64 log_number = 5;
+   */
+  logNumber: bigint;
+
+  /**
+   * @generated from field: string log_hash = 6;
+   */
+  logHash: string;
+};
+
+/**
+ * Describes the message palisade.issuance.v1.JwtSvidResponse.
+ * Use `create(JwtSvidResponseSchema)` to create a new message.
+ */
+export const JwtSvidResponseSchema: GenMessage<JwtSvidResponse> = /*@__PURE__*/
+  messageDesc(file_issuance, 7);
+
+/**
+ * @generated from message palisade.issuance.v1.FetchJwtKeysRequest
+ */
+export type FetchJwtKeysRequest = Message<"palisade.issuance.v1.FetchJwtKeysRequest"> & {
+};
+
+/**
+ * Describes the message palisade.issuance.v1.FetchJwtKeysRequest.
+ * Use `create(FetchJwtKeysRequestSchema)` to create a new message.
+ */
+export const FetchJwtKeysRequestSchema: GenMessage<FetchJwtKeysRequest> = /*@__PURE__*/
+  messageDesc(file_issuance, 8);
+
+/**
+ * @generated from message palisade.issuance.v1.FetchJwtKeysResponse
+ */
+export type FetchJwtKeysResponse = Message<"palisade.issuance.v1.FetchJwtKeysResponse"> & {
+  /**
+   * DSSE envelope as JSON of the key document, signed with the issuance log's key.
+   *
+   * @generated from field: bytes envelope = 1;
+   */
+  envelope: Uint8Array;
+};
+
+/**
+ * Describes the message palisade.issuance.v1.FetchJwtKeysResponse.
+ * Use `create(FetchJwtKeysResponseSchema)` to create a new message.
+ */
+export const FetchJwtKeysResponseSchema: GenMessage<FetchJwtKeysResponse> = /*@__PURE__*/
+  messageDesc(file_issuance, 9);
 
 /**
  * @generated from service palisade.issuance.v1.Issuance
@@ -246,6 +365,26 @@ export const Issuance: GenService<{
     methodKind: "unary";
     input: typeof ReadLogRequestSchema;
     output: typeof ReadLogResponseSchema;
+  },
+  /**
+   * For enrolled agents: a JWT-SVID for a workload the agent attested, under the same registrations.
+   *
+   * @generated from rpc palisade.issuance.v1.Issuance.IssueJwtSvid
+   */
+  issueJwtSvid: {
+    methodKind: "unary";
+    input: typeof IssueJwtSvidRequestSchema;
+    output: typeof JwtSvidResponseSchema;
+  },
+  /**
+   * For enrolled agents: the keys that verify this trust domain's JWT-SVIDs.
+   *
+   * @generated from rpc palisade.issuance.v1.Issuance.FetchJwtKeys
+   */
+  fetchJwtKeys: {
+    methodKind: "unary";
+    input: typeof FetchJwtKeysRequestSchema;
+    output: typeof FetchJwtKeysResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_issuance, 0);

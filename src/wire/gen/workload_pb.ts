@@ -7,13 +7,14 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Message } from "@bufbuild/protobuf";
+import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
+import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file workload.proto.
  */
 export const file_workload: GenFile = /*@__PURE__*/
-  fileDesc("Cg53b3JrbG9hZC5wcm90byIRCg9YNTA5U1ZJRFJlcXVlc3QitgEKEFg1MDlTVklEUmVzcG9uc2USGAoFc3ZpZHMYASADKAsyCS5YNTA5U1ZJRBILCgNjcmwYAiADKAwSQgoRZmVkZXJhdGVkX2J1bmRsZXMYAyADKAsyJy5YNTA5U1ZJRFJlc3BvbnNlLkZlZGVyYXRlZEJ1bmRsZXNFbnRyeRo3ChVGZWRlcmF0ZWRCdW5kbGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgMOgI4ASJlCghYNTA5U1ZJRBIRCglzcGlmZmVfaWQYASABKAkSEQoJeDUwOV9zdmlkGAIgASgMEhUKDXg1MDlfc3ZpZF9rZXkYAyABKAwSDgoGYnVuZGxlGAQgASgMEgwKBGhpbnQYBSABKAkiFAoSWDUwOUJ1bmRsZXNSZXF1ZXN0IoYBChNYNTA5QnVuZGxlc1Jlc3BvbnNlEgsKA2NybBgBIAMoDBIyCgdidW5kbGVzGAIgAygLMiEuWDUwOUJ1bmRsZXNSZXNwb25zZS5CdW5kbGVzRW50cnkaLgoMQnVuZGxlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDDoCOAEyjAEKEVNwaWZmZVdvcmtsb2FkQVBJEjYKDUZldGNoWDUwOVNWSUQSEC5YNTA5U1ZJRFJlcXVlc3QaES5YNTA5U1ZJRFJlc3BvbnNlMAESPwoQRmV0Y2hYNTA5QnVuZGxlcxITLlg1MDlCdW5kbGVzUmVxdWVzdBoULlg1MDlCdW5kbGVzUmVzcG9uc2UwAWIGcHJvdG8z");
+  fileDesc("Cg53b3JrbG9hZC5wcm90byIRCg9YNTA5U1ZJRFJlcXVlc3QitgEKEFg1MDlTVklEUmVzcG9uc2USGAoFc3ZpZHMYASADKAsyCS5YNTA5U1ZJRBILCgNjcmwYAiADKAwSQgoRZmVkZXJhdGVkX2J1bmRsZXMYAyADKAsyJy5YNTA5U1ZJRFJlc3BvbnNlLkZlZGVyYXRlZEJ1bmRsZXNFbnRyeRo3ChVGZWRlcmF0ZWRCdW5kbGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgMOgI4ASJlCghYNTA5U1ZJRBIRCglzcGlmZmVfaWQYASABKAkSEQoJeDUwOV9zdmlkGAIgASgMEhUKDXg1MDlfc3ZpZF9rZXkYAyABKAwSDgoGYnVuZGxlGAQgASgMEgwKBGhpbnQYBSABKAkiFAoSWDUwOUJ1bmRsZXNSZXF1ZXN0IoYBChNYNTA5QnVuZGxlc1Jlc3BvbnNlEgsKA2NybBgBIAMoDBIyCgdidW5kbGVzGAIgAygLMiEuWDUwOUJ1bmRsZXNSZXNwb25zZS5CdW5kbGVzRW50cnkaLgoMQnVuZGxlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDDoCOAEiNQoOSldUU1ZJRFJlcXVlc3QSEAoIYXVkaWVuY2UYASADKAkSEQoJc3BpZmZlX2lkGAIgASgJIioKD0pXVFNWSURSZXNwb25zZRIXCgVzdmlkcxgBIAMoCzIILkpXVFNWSUQiOAoHSldUU1ZJRBIRCglzcGlmZmVfaWQYASABKAkSDAoEc3ZpZBgCIAEoCRIMCgRoaW50GAMgASgJIhMKEUpXVEJ1bmRsZXNSZXF1ZXN0IncKEkpXVEJ1bmRsZXNSZXNwb25zZRIxCgdidW5kbGVzGAEgAygLMiAuSldUQnVuZGxlc1Jlc3BvbnNlLkJ1bmRsZXNFbnRyeRouCgxCdW5kbGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgMOgI4ASI4ChZWYWxpZGF0ZUpXVFNWSURSZXF1ZXN0EhAKCGF1ZGllbmNlGAEgASgJEgwKBHN2aWQYAiABKAkiVQoXVmFsaWRhdGVKV1RTVklEUmVzcG9uc2USEQoJc3BpZmZlX2lkGAEgASgJEicKBmNsYWltcxgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QywwIKEVNwaWZmZVdvcmtsb2FkQVBJEjYKDUZldGNoWDUwOVNWSUQSEC5YNTA5U1ZJRFJlcXVlc3QaES5YNTA5U1ZJRFJlc3BvbnNlMAESPwoQRmV0Y2hYNTA5QnVuZGxlcxITLlg1MDlCdW5kbGVzUmVxdWVzdBoULlg1MDlCdW5kbGVzUmVzcG9uc2UwARIxCgxGZXRjaEpXVFNWSUQSDy5KV1RTVklEUmVxdWVzdBoQLkpXVFNWSURSZXNwb25zZRI8Cg9GZXRjaEpXVEJ1bmRsZXMSEi5KV1RCdW5kbGVzUmVxdWVzdBoTLkpXVEJ1bmRsZXNSZXNwb25zZTABEkQKD1ZhbGlkYXRlSldUU1ZJRBIXLlZhbGlkYXRlSldUU1ZJRFJlcXVlc3QaGC5WYWxpZGF0ZUpXVFNWSURSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_struct]);
 
 /**
  * @generated from message X509SVIDRequest
@@ -134,6 +135,152 @@ export const X509BundlesResponseSchema: GenMessage<X509BundlesResponse> = /*@__P
   messageDesc(file_workload, 4);
 
 /**
+ * @generated from message JWTSVIDRequest
+ */
+export type JWTSVIDRequest = Message<"JWTSVIDRequest"> & {
+  /**
+   * @generated from field: repeated string audience = 1;
+   */
+  audience: string[];
+
+  /**
+   * Empty: one token for each identity of the caller.
+   *
+   * @generated from field: string spiffe_id = 2;
+   */
+  spiffeId: string;
+};
+
+/**
+ * Describes the message JWTSVIDRequest.
+ * Use `create(JWTSVIDRequestSchema)` to create a new message.
+ */
+export const JWTSVIDRequestSchema: GenMessage<JWTSVIDRequest> = /*@__PURE__*/
+  messageDesc(file_workload, 5);
+
+/**
+ * @generated from message JWTSVIDResponse
+ */
+export type JWTSVIDResponse = Message<"JWTSVIDResponse"> & {
+  /**
+   * @generated from field: repeated JWTSVID svids = 1;
+   */
+  svids: JWTSVID[];
+};
+
+/**
+ * Describes the message JWTSVIDResponse.
+ * Use `create(JWTSVIDResponseSchema)` to create a new message.
+ */
+export const JWTSVIDResponseSchema: GenMessage<JWTSVIDResponse> = /*@__PURE__*/
+  messageDesc(file_workload, 6);
+
+/**
+ * @generated from message JWTSVID
+ */
+export type JWTSVID = Message<"JWTSVID"> & {
+  /**
+   * @generated from field: string spiffe_id = 1;
+   */
+  spiffeId: string;
+
+  /**
+   * JWS compact serialization.
+   *
+   * @generated from field: string svid = 2;
+   */
+  svid: string;
+
+  /**
+   * @generated from field: string hint = 3;
+   */
+  hint: string;
+};
+
+/**
+ * Describes the message JWTSVID.
+ * Use `create(JWTSVIDSchema)` to create a new message.
+ */
+export const JWTSVIDSchema: GenMessage<JWTSVID> = /*@__PURE__*/
+  messageDesc(file_workload, 7);
+
+/**
+ * @generated from message JWTBundlesRequest
+ */
+export type JWTBundlesRequest = Message<"JWTBundlesRequest"> & {
+};
+
+/**
+ * Describes the message JWTBundlesRequest.
+ * Use `create(JWTBundlesRequestSchema)` to create a new message.
+ */
+export const JWTBundlesRequestSchema: GenMessage<JWTBundlesRequest> = /*@__PURE__*/
+  messageDesc(file_workload, 8);
+
+/**
+ * @generated from message JWTBundlesResponse
+ */
+export type JWTBundlesResponse = Message<"JWTBundlesResponse"> & {
+  /**
+   * JWK Sets by the SPIFFE ID of the trust domain.
+   *
+   * @generated from field: map<string, bytes> bundles = 1;
+   */
+  bundles: { [key: string]: Uint8Array };
+};
+
+/**
+ * Describes the message JWTBundlesResponse.
+ * Use `create(JWTBundlesResponseSchema)` to create a new message.
+ */
+export const JWTBundlesResponseSchema: GenMessage<JWTBundlesResponse> = /*@__PURE__*/
+  messageDesc(file_workload, 9);
+
+/**
+ * @generated from message ValidateJWTSVIDRequest
+ */
+export type ValidateJWTSVIDRequest = Message<"ValidateJWTSVIDRequest"> & {
+  /**
+   * @generated from field: string audience = 1;
+   */
+  audience: string;
+
+  /**
+   * @generated from field: string svid = 2;
+   */
+  svid: string;
+};
+
+/**
+ * Describes the message ValidateJWTSVIDRequest.
+ * Use `create(ValidateJWTSVIDRequestSchema)` to create a new message.
+ */
+export const ValidateJWTSVIDRequestSchema: GenMessage<ValidateJWTSVIDRequest> = /*@__PURE__*/
+  messageDesc(file_workload, 10);
+
+/**
+ * @generated from message ValidateJWTSVIDResponse
+ */
+export type ValidateJWTSVIDResponse = Message<"ValidateJWTSVIDResponse"> & {
+  /**
+   * @generated from field: string spiffe_id = 1;
+   */
+  spiffeId: string;
+
+  /**
+   * @generated from field: google.protobuf.Struct claims = 2;
+   */
+  claims?: JsonObject | undefined;
+};
+
+/**
+ * Describes the message ValidateJWTSVIDResponse.
+ * Use `create(ValidateJWTSVIDResponseSchema)` to create a new message.
+ */
+export const ValidateJWTSVIDResponseSchema: GenMessage<ValidateJWTSVIDResponse> = /*@__PURE__*/
+  messageDesc(file_workload, 11);
+
+/**
  * @generated from service SpiffeWorkloadAPI
  */
 export const SpiffeWorkloadAPI: GenService<{
@@ -152,6 +299,30 @@ export const SpiffeWorkloadAPI: GenService<{
     methodKind: "server_streaming";
     input: typeof X509BundlesRequestSchema;
     output: typeof X509BundlesResponseSchema;
+  },
+  /**
+   * @generated from rpc SpiffeWorkloadAPI.FetchJWTSVID
+   */
+  fetchJWTSVID: {
+    methodKind: "unary";
+    input: typeof JWTSVIDRequestSchema;
+    output: typeof JWTSVIDResponseSchema;
+  },
+  /**
+   * @generated from rpc SpiffeWorkloadAPI.FetchJWTBundles
+   */
+  fetchJWTBundles: {
+    methodKind: "server_streaming";
+    input: typeof JWTBundlesRequestSchema;
+    output: typeof JWTBundlesResponseSchema;
+  },
+  /**
+   * @generated from rpc SpiffeWorkloadAPI.ValidateJWTSVID
+   */
+  validateJWTSVID: {
+    methodKind: "unary";
+    input: typeof ValidateJWTSVIDRequestSchema;
+    output: typeof ValidateJWTSVIDResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_workload, 0);

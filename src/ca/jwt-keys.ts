@@ -1,0 +1,166 @@
+import { createPrivateKey, createPublicKey } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { createKeyPair, type JwtKey, type JwtSigningKey, jwtKeyOf } from '#identity';
+import { EVENT, type Log } from '#telemetry';
+import { type DsseEnvelope, type PolicySigner, signJwtKeys } from '#trust';
+import { writeSecretFile } from './secret-file.ts';
+
+/** The keys that sign JWT-SVIDs: one now, one that follows, and those whose tokens still live. */
+export type JwtKeys = {
+  /** The key to sign with now, and until when a token of it will verify (Unix milliseconds). */
+  readonly current: () => { readonly key: JwtSigningKey; readonly publishedUntil: number };
+  readonly sequence: () => number;
+  /** The signed key document for whoever verifies; the same object until a key comes or goes. */
+  readonly envelope: () => DsseEnvelope;
+  /** Makes, retires and removes keys that are due; true if any was. */
+  readonly rotateIfDue: () => boolean;
+  /**
+   * Signs with a new key from now on. Tainted, the keys of before are taken out of the document at once, so that what
+   * they signed verifies nowhere as soon as the document has arrived.
+   */
+  readonly rotateNow: (options: { readonly taint: boolean }) => void;
+};
+
+/** What the keys live in. */
+export type JwtKeysOptions = {
+  /** Of mode 0600; made if it is missing. */
+  readonly path: string;
+  readonly trustDomain: string;
+  readonly logSigner: PolicySigner;
+  readonly clock: () => number;
+  readonly log: Log;
+};
+
+/** A key and its times in Unix milliseconds. */
+type Held = {
+  readonly pem: string;
+  readonly signsFrom: number;
+  readonly signsUntil: number;
+};
+type Opened = Held & { readonly signing: JwtSigningKey; readonly jwt: JwtKey };
+type File = { readonly sequence: number; readonly keys: readonly Held[] };
+
+const HOUR_MS = 3_600_000;
+const SIGNS_FOR_MS = 24 * HOUR_MS;
+// SPIFFE Federation 4.1: published 3 to 5 refresh intervals before it signs; ours are of minutes.
+const PUBLISHED_AHEAD_MS = 12 * HOUR_MS;
+/** The longest life of a JWT-SVID; a key stays published that long after its last signature, and a little more. */
+export const MAX_JWT_TTL_MS: number = 24 * HOUR_MS;
+const PUBLISHED_AFTER_MS = MAX_JWT_TTL_MS + HOUR_MS;
+
+/** Opens the keys in `path`, or makes the first one; throws, naming the file, if it is damaged. */
+export function openJwtKeys(options: JwtKeysOptions): JwtKeys {
+  return new RotatingKeys(options);
+}
+
+class RotatingKeys implements JwtKeys {
+  readonly #options: JwtKeysOptions;
+  #sequence = 0;
+  #keys: readonly Opened[] = [];
+  #envelope: DsseEnvelope | undefined;
+
+  constructor(options: JwtKeysOptions) {
+    this.#options = options;
+    if (existsSync(options.path)) {
+      const file = readKeys(options.path);
+      this.#sequence = file.sequence;
+      this.#keys = file.keys.map(open);
+    }
+    this.rotateIfDue();
+  }
+
+  current(): { key: JwtSigningKey; publishedUntil: number } {
+    this.#tryRotate();
+    const now = this.#options.clock();
+    // The newest that may sign already; the oldest, should the clock have been set back behind them all.
+    const held = this.#keys.findLast((key) => key.signsFrom <= now) ?? this.#keys[0];
+    if (held === undefined) throw new Error('no key signs JWT-SVIDs now');
+    return { key: held.signing, publishedUntil: held.signsUntil + PUBLISHED_AFTER_MS };
+  }
+
+  sequence(): number {
+    return this.#sequence;
+  }
+
+  envelope(): DsseEnvelope {
+    const { clock, logSigner, trustDomain } = this.#options;
+    const set = { sequence: this.#sequence, keys: this.#keys.map(({ jwt }) => jwt) };
+    this.#envelope ??= signJwtKeys(set, { trustDomain, nowMs: clock(), signer: logSigner });
+    return this.#envelope;
+  }
+
+  rotateIfDue(): boolean {
+    const now = this.#options.clock();
+    const live = this.#keys.filter(({ signsUntil }) => now < signsUntil + PUBLISHED_AFTER_MS);
+    const last = live.at(-1);
+    const next =
+      last === undefined || now >= last.signsUntil
+        ? createKey(now)
+        : now >= last.signsUntil - PUBLISHED_AHEAD_MS
+          ? createKey(last.signsUntil)
+          : undefined;
+    if (next === undefined && live.length === this.#keys.length) return false;
+    this.#keep(next === undefined ? live : [...live, next]);
+    return true;
+  }
+
+  rotateNow({ taint }: { readonly taint: boolean }): void {
+    const now = this.#options.clock();
+    // What follows later has never signed, but lay beside what is tainted.
+    const before = this.#keys
+      .filter(({ signsFrom }) => signsFrom <= now)
+      .map((key) => ({ ...key, signsUntil: Math.min(key.signsUntil, now) }));
+    this.#keep([...(taint ? [] : before), createKey(now)]);
+  }
+
+  // A full disk must not stop what the present key can still sign.
+  #tryRotate(): void {
+    try {
+      this.rotateIfDue();
+    } catch (error) {
+      this.#options.log.error(EVENT.stateWriteFailed, { file: 'jwt-keys.json', error });
+    }
+  }
+
+  /** INVARIANT: a key is on disk before anything is signed with it, so that no restart loses a key in use. */
+  #keep(keys: readonly Opened[]): void {
+    const { clock, log, path } = this.#options;
+    // By the clock, so that a folder restored from a backup does not say old numbers anew.
+    const sequence = Math.max(this.#sequence + 1, Math.floor(clock() / 1000));
+    const file: File = {
+      sequence,
+      keys: keys.map(({ pem, signsFrom, signsUntil }) => ({ pem, signsFrom, signsUntil })),
+    };
+    writeSecretFile(path, JSON.stringify(file));
+    this.#keys = keys;
+    this.#sequence = sequence;
+    this.#envelope = undefined;
+    log.info(EVENT.jwtKeysRotated, { sequence, keys: keys.map(({ jwt }) => jwt.kid) });
+  }
+}
+
+function createKey(signsFrom: number): Opened {
+  const pem = createKeyPair().privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  return open({ pem, signsFrom, signsUntil: signsFrom + SIGNS_FOR_MS });
+}
+
+function open(held: Held): Opened {
+  const privateKey = createPrivateKey(held.pem);
+  const jwt = jwtKeyOf(createPublicKey(privateKey));
+  return { ...held, jwt, signing: { kid: jwt.kid, privateKey } };
+}
+
+function readKeys(path: string): File {
+  try {
+    const file = JSON.parse(readFileSync(path, 'utf8')) as File;
+    if (Number.isSafeInteger(file.sequence) && file.keys.every(isHeld)) return file;
+  } catch {
+    // SECURITY: the reason could quote a key; which file it is says enough.
+  }
+  throw new Error(`\`${path}\` is damaged: restore it, or remove it to start with new keys`);
+}
+
+function isHeld({ pem, signsFrom, signsUntil }: Held): boolean {
+  createPrivateKey(pem);
+  return Number.isSafeInteger(signsFrom) && Number.isSafeInteger(signsUntil);
+}
