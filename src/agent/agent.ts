@@ -13,13 +13,20 @@ import {
 } from './agent-identity.ts';
 import { prepareSocket } from './agent-socket.ts';
 import { type Attestor, createAttestor, type LocalPeer } from './attest.ts';
+import { createContainerAttestor } from './attestors/container.ts';
+import { createIntroducedAttestor } from './attestors/introduced.ts';
+import { createKubelet, type KubeletOptions } from './attestors/kubelet.ts';
+import { createKubernetesAttestor } from './attestors/kubernetes.ts';
+import { createSystemdAttestor } from './attestors/systemd.ts';
+import { createUnixAttestor } from './attestors/unix.ts';
+import type { WorkloadAttestor } from './attestors/workload-attestor.ts';
 import { type ControlChannel, createControlChannel } from './control-channel.ts';
 import { type CredentialSource, createKernelCredentials } from './credentials.ts';
 import { compileHostPolicy, type HostPolicy } from './host-policy.ts';
 import { createHostService } from './host-service.ts';
-import { createIntroductions } from './introductions.ts';
+import { createIntroductions, type Introductions } from './introductions.ts';
 import { openPolicyFiles } from './policy-files.ts';
-import { createProcessTable } from './process-table.ts';
+import { createProcessTable, type ProcessTable } from './process-table.ts';
 import { createRefusals } from './refusals.ts';
 import { createRelay, type RelayOptions } from './relay.ts';
 import { type StateFolder, tryStateFolder } from './state-folder.ts';
@@ -44,6 +51,8 @@ export type AgentOptions = {
   readonly hostName: string;
   /** Lets processes of other users connect; they still get only what is registered for them. */
   readonly allowOtherUsers?: boolean;
+  /** Where the agent runs on a node of Kubernetes. */
+  readonly kubelet?: Omit<KubeletOptions, 'log'>;
   readonly softwareVersion?: string;
   readonly clock: () => number;
   readonly log: Log;
@@ -226,12 +235,11 @@ function createServer(options: AgentOptions, core: Core, credentials: Credential
   const attestor: Attestor = createAttestor({
     credentials,
     processes,
-    accounts: createAccounts(),
-    introductions,
+    attestors: workloadAttestors(options, { processes, introductions, core }),
   });
   const peer = (call: { readonly getPeer: () => string }): LocalPeer => server.peer(call);
-  const attestForRelay: RelayOptions['attest'] = (call) => {
-    const selectors = attestor.attest(peer(call));
+  const attestForRelay: RelayOptions['attest'] = async (call) => {
+    const selectors = await attestor.attest(peer(call));
     if (!selectors.ok) return fail({ code: status.PERMISSION_DENIED, details: selectors.error });
     if (swap.snapshots.current() === undefined) {
       return fail({ code: status.UNAVAILABLE, details: 'the agent knows no registrations yet' });
@@ -272,6 +280,30 @@ function createServer(options: AgentOptions, core: Core, credentials: Credential
         },
       }),
   };
+}
+
+function workloadAttestors(
+  { kubelet, log }: AgentOptions,
+  of: {
+    readonly processes: ProcessTable;
+    readonly introductions: Introductions;
+    readonly core: Core;
+  },
+): readonly WorkloadAttestor[] {
+  const { processes, introductions, core } = of;
+  const isAskedFor = (type: string): boolean =>
+    (core.swap.snapshots.current()?.registrations ?? []).some(({ spec }) =>
+      spec.selectors.some((selector) => selector.startsWith(`${type}:`)),
+    );
+  return [
+    createUnixAttestor({ processes, accounts: createAccounts(), isAskedFor }),
+    createIntroducedAttestor(introductions),
+    createSystemdAttestor(processes),
+    createContainerAttestor(processes),
+    ...(kubelet === undefined
+      ? []
+      : [createKubernetesAttestor(processes, createKubelet({ ...kubelet, log }))]),
+  ];
 }
 
 function healthOf(

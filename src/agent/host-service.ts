@@ -28,10 +28,10 @@ export type HostServiceOptions = {
 
 /** The Host service (host.proto). */
 export function createHostService(options: HostServiceOptions): GrpcService {
-  const introduce: handleUnaryCall<IntroduceRequest, IntroduceResponse> = (call, done) => {
+  const introduce: handleUnaryCall<IntroduceRequest, IntroduceResponse> = async (call, done) => {
     const { namespace, service } = call.request;
     const { introductions, log } = options;
-    const selectors = introducePeer(options, options.peer(call), { namespace, service });
+    const selectors = await introducePeer(options, options.peer(call), { namespace, service });
     if (!selectors.ok) {
       log.warn(EVENT.introductionRefused, { namespace, service, reason: selectors.error });
       done({ code: status.PERMISSION_DENIED, details: selectors.error });
@@ -42,9 +42,9 @@ export function createHostService(options: HostServiceOptions): GrpcService {
     // Answered once it is on disk, so that a restart of the agent does not undo it.
     afterSaving(introductions, () => done(null, response));
   };
-  const whoAmI: handleUnaryCall<WhoAmIRequest, WhoAmIResponse> = (call, done) => {
+  const whoAmI: handleUnaryCall<WhoAmIRequest, WhoAmIResponse> = async (call, done) => {
     const { attestor, peer, trustDomain } = options;
-    const selectors = attestor.attest(peer(call));
+    const selectors = await attestor.attest(peer(call));
     if (!selectors.ok) {
       done({ code: status.PERMISSION_DENIED, details: selectors.error });
       return;
@@ -57,17 +57,17 @@ export function createHostService(options: HostServiceOptions): GrpcService {
   return { service: Host, implementation: { introduce, whoAmI } };
 }
 
-function introducePeer(
+async function introducePeer(
   options: HostServiceOptions,
   peer: LocalPeer,
   service: { readonly namespace: string; readonly service: string },
-): Result<readonly string[], string> {
+): Promise<Result<readonly string[], string>> {
   const { attestor, introductions, ownUid } = options;
   // SECURITY: whoever may introduce can become any service that a registration gives to introduced processes.
   if (peer.uid !== ownUid && peer.uid !== 0) {
     return { ok: false, error: `user ${peer.uid} may not introduce processes to this agent` };
   }
-  const attested = attestor.attest(peer);
+  const attested = await attestor.attest(peer);
   if (!attested.ok) return attested;
   const introduced = introductions.introduce(peer.pid, service);
   return introduced.ok ? attestor.attest(peer) : introduced;

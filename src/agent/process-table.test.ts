@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { hash } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { createProcessTable, parseStat } from './process-table.ts';
 
@@ -30,6 +32,16 @@ test('the real /proc tells of this process and of its children', async () => {
   assert.equal(self?.pid, process.pid);
   assert.equal(self?.parentPid, process.ppid);
   assert.equal(processes.executable(process.pid), process.execPath);
+  const bytes = readFileSync(process.execPath);
+  assert.equal(await processes.executableDigest(process.pid), hash('sha256', bytes));
+  assert.equal(await processes.executableDigest(process.pid), hash('sha256', bytes), 'as kept');
+  // getgroups(2) may or may not name the effective group too.
+  const own = process.getgid?.();
+  assert.deepEqual(
+    new Set([own, ...processes.supplementaryGroups(process.pid)]),
+    new Set([own, ...(process.getgroups?.() ?? [])]),
+  );
+  assert.ok(processes.cgroups(process.pid).every((path) => path.startsWith('/')));
   assert.match(processes.bootId(), /^[0-9a-f-]{36}$/);
   const child = spawn(process.execPath, ['-e', 'process.stdin.resume()']);
   const read = processes.read(child.pid ?? 0);

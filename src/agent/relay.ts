@@ -25,7 +25,9 @@ export type RelayPeer = { readonly ids: readonly string[] };
 /** What the relay works with. */
 export type RelayOptions = {
   /** Who sent a call; fails with the status to answer. */
-  readonly attest: (call: { readonly getPeer: () => string }) => Result<RelayPeer, CallRefusal>;
+  readonly attest: (call: {
+    readonly getPeer: () => string;
+  }) => Promise<Result<RelayPeer, CallRefusal>>;
   readonly policy: () => HostPolicy | undefined;
   readonly control: ControlChannel;
   readonly log: Log;
@@ -67,17 +69,18 @@ export function createRelay(options: RelayOptions): readonly GrpcService[] {
   ];
 }
 
-function begin(
+async function begin(
   options: RelayOptions,
   call: SubscribeCall | ReportCall,
   service: typeof Distribution | typeof Telemetry,
   relay: (ids: readonly SpiffeId[], control: ControlCall) => void,
-): void {
+): Promise<void> {
   const refuse = (refusal: CallRefusal) => {
     options.log.debug(EVENT.relayRefused, { reason: refusal.details });
     refuseCall(call, refusal);
   };
-  const peer = options.attest(call);
+  const peer = await options.attest(call);
+  if (call.cancelled) return;
   if (!peer.ok) return refuse(peer.error);
   const ids = peer.value.ids.flatMap((text) => {
     const id = parseSpiffeId(text);

@@ -22,7 +22,9 @@ import type { X509Trust } from './trusted-root.ts';
 /** What the Workload API works with. */
 export type WorkloadApiOptions = {
   /** The caller's selectors; fails if its process is gone. */
-  readonly attest: (call: { readonly getPeer: () => string }) => Result<readonly string[], string>;
+  readonly attest: (call: {
+    readonly getPeer: () => string;
+  }) => Promise<Result<readonly string[], string>>;
   readonly svids: SvidSource;
   readonly trust: () => X509Trust;
   readonly scheduler: Scheduler;
@@ -58,18 +60,19 @@ export function createWorkloadApi(options: WorkloadApiOptions): GrpcService {
 }
 
 /** Answers now and at each change, until the caller leaves or has no identity any more. */
-function serve<Request, Response>(
+async function serve<Request, Response>(
   options: WorkloadApiOptions,
   call: Call<Request, Response>,
   respond: (answer: SvidAnswer) => Response | undefined,
-): void {
+): Promise<void> {
   // SECURITY: SPIFFE Workload Endpoint 6: checked before anything else, against requests forged through a browser.
   const header = call.metadata.get('workload.spiffe.io');
   if (header.length !== 1 || header[0] !== 'true') {
     const details = 'the metadata `workload.spiffe.io: true` is missing';
     return refuseCall(call, { code: status.INVALID_ARGUMENT, details });
   }
-  const selectors = options.attest(call);
+  const selectors = await options.attest(call);
+  if (call.cancelled) return;
   if (!selectors.ok) {
     options.log.warn(EVENT.attestationFailed, { reason: selectors.error });
     return refuseCall(call, DENIED);

@@ -19,6 +19,7 @@ export function agent(options: AgentOptions): Promise<number> {
         controlAddress: settings.grpc,
         hostName: options.hostName,
         allowOtherUsers: options.allowOtherUsers,
+        kubelet: options.kubelet,
       });
       process.stdout.write(`ready ${settings.agentSocket}\n`);
       await stopped;

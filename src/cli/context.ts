@@ -46,6 +46,15 @@ export type CaOptions = ProcessOptions & {
 export type AgentOptions = ProcessOptions & {
   readonly hostName: string | undefined;
   readonly allowOtherUsers: boolean;
+  /** How this node's kubelet is asked, where there is one. */
+  readonly kubelet:
+    | {
+        readonly url: string;
+        readonly caFile: string;
+        readonly tokenFile: string;
+        readonly nodeName: string;
+      }
+    | undefined;
 };
 
 /** `NAME[.NS][:PORT]=LOCALPORT`. */

@@ -1,5 +1,11 @@
 // identity: SPIFFE IDs, X.509-SVIDs and their bundles: parsing, verifying, making. Pure: time comes in.
 export {
+  ATTESTATION_STRENGTHS,
+  type AttestationStrength,
+  isAttestationStrength,
+  strongest,
+} from './attestation-strength.ts';
+export {
   type Bundle,
   bundlePem,
   parseBundle,

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import type { AgentOptions } from '#agent';
 import type { DataFolder } from '#client';
 import type { Log } from '#telemetry';
 import { StartError } from './start-error.ts';
@@ -72,6 +73,7 @@ export async function startAgent(
     readonly controlAddress: string;
     readonly hostName?: string | undefined;
     readonly allowOtherUsers?: boolean;
+    readonly kubelet?: AgentOptions['kubelet'];
   },
 ) {
   const { folder, log } = options;
@@ -85,6 +87,7 @@ export async function startAgent(
     joinTokenFile: folder.ca.joinTokenAgent,
     hostName: options.hostName ?? hostName(),
     allowOtherUsers: options.allowOtherUsers ?? false,
+    ...(options.kubelet === undefined ? {} : { kubelet: options.kubelet }),
     clock: Date.now,
     log,
   });

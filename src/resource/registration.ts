@@ -1,8 +1,9 @@
 import { parseSpiffeId, type SpiffeId } from '#identity';
+import { attestationSelector } from './attestation-selector.ts';
 import type { Problem } from './diagnostic.ts';
 import { duration } from './duration-field.ts';
 import { type Metadata, ROOT_NAMESPACE } from './metadata.ts';
-import { isDnsLabel, isDnsName } from './names.ts';
+import { isDnsName } from './names.ts';
 import {
   type Context,
   defaulted,
@@ -26,10 +27,7 @@ export type RegistrationResource = {
 /** The identity, and what attestation must have found, all of it. */
 export type RegistrationSpec = {
   readonly spiffeId: string;
-  /**
-   * `unix:uid:N`, `unix:gid:N`, `unix:user:NAME`, `unix:group:NAME`, `unix:path:/FILE`,
-   * `palisade:service:NAMESPACE/NAME`.
-   */
+  /** Of the process and of its host, e.g. `unix:uid:1000`; the forms are in `attestation-selector.ts`. */
   readonly selectors: readonly string[];
   /** The lifetime of the certificate, a duration from one minute to 24 hours. */
   readonly ttl: string;
@@ -43,32 +41,6 @@ export type RegistrationSpec = {
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
-
-const SELECTORS: Readonly<
-  Record<string, { readonly matches: (value: string) => boolean; readonly example: string }>
-> = {
-  'unix:uid': { matches: isId, example: 'unix:uid:1000' },
-  'unix:gid': { matches: isId, example: 'unix:gid:1000' },
-  'unix:user': { matches: isAccountName, example: 'unix:user:www-data' },
-  'unix:group': { matches: isAccountName, example: 'unix:group:www-data' },
-  'unix:path': { matches: isAbsolutePath, example: 'unix:path:/usr/bin/python3.13' },
-  'palisade:service': { matches: isServiceName, example: 'palisade:service:default/web' },
-};
-
-const selector = text((value) => {
-  const [, type = '', rest = ''] = /^([^:]*:[^:]*):(.*)$/s.exec(value) ?? [];
-  const known = Object.hasOwn(SELECTORS, type) ? SELECTORS[type] : undefined;
-  if (known?.matches(rest) === true) return undefined;
-  const examples = Object.values(SELECTORS).map(({ example }) => `\`${example}\``);
-  return {
-    code: 'bad_value',
-    message: `${quote(value)} is not a selector`,
-    help:
-      known === undefined
-        ? `write one of the forms ${examples.join(', ')}`
-        : `write for example \`${known.example}\``,
-  };
-});
 
 const spiffeId = text((value, _node, context) => {
   const parsed = parseSpiffeId(value);
@@ -98,7 +70,7 @@ const dnsName = text((value, _node, context) => dnsNameProblem(value, context));
 export const readRegistrationSpec: Reader<RegistrationSpec> = object('a Registration', {
   spiffeId: required(spiffeId, 'write the identity that matching processes get'),
   selectors: required(
-    listOf(selector, { maxItems: 32 }),
+    listOf(attestationSelector, { maxItems: 32 }),
     'write what a process must be, for example `selectors: [unix:uid:1000]`',
   ),
   ttl: defaulted(duration(MINUTE_MS, DAY_MS), () => '1h'),
@@ -156,26 +128,4 @@ function dnsNameProblem(value: string, context: Context): Problem | undefined {
     message: `${quote(value)} is the name of a service in another namespace`,
     help: `name services of the namespace \`${context.namespace}\` only`,
   };
-}
-
-function isId(value: string): boolean {
-  return /^(?:0|[1-9]\d{0,9})$/.test(value) && Number(value) <= 0xff_ff_ff_ff;
-}
-
-function isAccountName(value: string): boolean {
-  return /^[A-Za-z0-9._][-A-Za-z0-9._]{0,63}\$?$/.test(value);
-}
-
-function isAbsolutePath(value: string): boolean {
-  return (
-    value.startsWith('/') &&
-    value.length <= 4096 &&
-    !value.includes('\0') &&
-    !/\/(?:\.{0,2})(?:\/|$)/.test(value)
-  );
-}
-
-function isServiceName(value: string): boolean {
-  const parts = value.split('/');
-  return parts.length === 2 && parts.every(isDnsLabel);
 }

@@ -75,6 +75,7 @@ export const EVENT = {
   introduced: 'process introduced as a service',
   introductionRefused: 'introduction refused',
   attestationFailed: 'caller could not be attested',
+  kubeletUnreachable: 'kubelet did not tell its pods',
   workloadDenied: 'workload has no registration',
   svidIssued: 'identity issued to a workload',
   svidIssueFailed: 'identity could not be issued and will be asked for again',
