@@ -14,13 +14,18 @@ export {
 } from './http1/messages.ts';
 export { type ConnectResult, parseConnect } from './http1/parse-connect.ts';
 export { createRequestReader, type RequestReader } from './http1/parse-request.ts';
-export { createResponseReader, type ResponseReader } from './http1/parse-response.ts';
+export {
+  type AnsweredRequest,
+  createResponseReader,
+  type ResponseReader,
+} from './http1/parse-response.ts';
 export {
   type HeadChanges,
   HOP_AND_SIDECAR,
   HOP_BY_HOP,
   serializeRequest,
   serializeResponse,
+  upgradeLines,
 } from './http1/serialize.ts';
 export {
   type Authority,

@@ -5,6 +5,7 @@ import {
   HOP_BY_HOP,
   type ResponseHead,
   serializeResponse,
+  upgradeLines,
 } from '#protocol';
 
 /** Body bytes `chunk[start, end)`, only lent, with which the message ends if `last`. */
@@ -23,6 +24,8 @@ export type AnswerStyle = {
   readonly close: boolean;
   /** The body ended with the server's connection; the caller gets it in chunks. */
   readonly rechunk: boolean;
+  /** The protocol that a 101 switches to. */
+  readonly switchTo?: string;
 };
 
 /** The answer's head for the caller, with the first bytes of its body unless they are chunked anew. */
@@ -31,6 +34,7 @@ export function serializeAnswer(head: ResponseHead, part: BodyPart, style: Answe
   return serializeResponse(head, {
     dropped: style.side === 'inbound' ? HOP_AND_SIDECAR : FROM_SIDECAR,
     added:
+      (style.switchTo === undefined ? '' : upgradeLines(style.switchTo)) +
       (style.close ? 'connection: close\r\n' : '') +
       (style.rechunk ? 'transfer-encoding: chunked\r\n' : ''),
     body: style.rechunk || start === end ? undefined : chunk,

@@ -61,7 +61,8 @@ export function createFakeMesh(domain = 'cluster.local'): FakeMesh {
       const { privateKey, publicKey } = createKeyPair();
       const id = workloadSpiffeId(trustDomain, 'default', account);
       const serial = randomBytes(16);
-      serial[0] = (serial[0] ?? 0) & 0x7f;
+      // Positive, and with no leading zero that other readers of the certificate would leave out.
+      serial[0] = ((serial[0] ?? 0) & 0x7f) | 0x40;
       const notBefore = Date.now() + fromMs;
       const expiresAt = notBefore + forMs;
       const der = issueX509Svid({

@@ -1,4 +1,11 @@
-import { FIELD, fieldSet, HOP_AND_SIDECAR, type RequestHead, serializeRequest } from '#protocol';
+import {
+  FIELD,
+  fieldSet,
+  HOP_AND_SIDECAR,
+  type RequestHead,
+  serializeRequest,
+  upgradeLines,
+} from '#protocol';
 import { parseTraceparent } from '#telemetry';
 import type { Permit } from './authorize.ts';
 import type { Connector } from './connector.ts';
@@ -28,7 +35,7 @@ export function forwardRequest(
   const { chunk, start, end } = call.firstPart;
   const message = serializeRequest(head, {
     dropped: DROPPED | options.dropped,
-    added: options.added,
+    added: head.upgrade === '' ? options.added : options.added + upgradeLines(head.upgrade),
     body: start === end ? undefined : chunk,
     bodyStart: start,
     bodyEnd: end,

@@ -8,13 +8,15 @@ import {
 } from '#protocol';
 import type { Timeouts } from '#snapshot';
 import type { RecordedCall } from '#telemetry';
-import { type BodyPart, copyPart, encodeChunk, serializeAnswer } from './answer.ts';
+import { type BodyPart, copyPart } from './answer.ts';
+import { AnswerWriter } from './answer-writer.ts';
 import type { Connector } from './connector.ts';
 import type { ProxyContext } from './context.ts';
 import type { Live } from './live.ts';
 import type { BytePipe } from './pipe.ts';
 import { type CallFacts, CallRecorder } from './record.ts';
 import { countRefusal, type Failure, serializeFailure, statusOf } from './respond.ts';
+import { SwitchedConnection } from './switched.ts';
 import type { AnswerSink, UpstreamConnection } from './upstream-connection.ts';
 
 /** What differs between the two directions. */
@@ -50,6 +52,7 @@ export class HttpConnection implements Live, AnswerSink {
   readonly #direction: HttpDirection;
   readonly #reader = createRequestReader();
   readonly #body = new BodyReader();
+  readonly #answer: AnswerWriter;
   #phase: number = PHASE.head;
   #held: Buffer | undefined;
   #part = NO_PART;
@@ -57,9 +60,7 @@ export class HttpConnection implements Live, AnswerSink {
   #connector: Connector | undefined;
   #call = 0;
   #acceptsJson: boolean | undefined;
-  #answering = false;
-  #closeAfter = false;
-  #rechunking = false;
+  #switched: SwitchedConnection | undefined;
   /** The caller has said all it will say. */
   #ended = false;
   #gone = false;
@@ -69,6 +70,7 @@ export class HttpConnection implements Live, AnswerSink {
     this.#context = context;
     this.#direction = direction;
     this.calls = new CallRecorder(context.options, facts);
+    this.#answer = new AnswerWriter(pipe, direction.side, this.calls.record);
     this.timeouts = context.timeouts();
   }
 
@@ -95,6 +97,10 @@ export class HttpConnection implements Live, AnswerSink {
     return this.record.method ?? '';
   }
 
+  get upgrade(): string {
+    return this.head?.upgrade ?? '';
+  }
+
   get requestComplete(): boolean {
     return this.#phase === PHASE.response;
   }
@@ -110,7 +116,7 @@ export class HttpConnection implements Live, AnswerSink {
     this.record.reason = failure.kind;
     this.record.denialId = failure.denialId ?? null;
     // Too late for words once an answer has begun.
-    if (this.#answering) return this.destroy();
+    if (this.#answer.begun) return this.destroy();
     this.record.status = statusOf(failure.kind);
     const close = !this.#mayKeep(this.head?.keepAlive ?? false);
     const json = this.#acceptsJson ?? acceptsJson(this.head);
@@ -124,6 +130,8 @@ export class HttpConnection implements Live, AnswerSink {
     const retriable = this.requestComplete && this.#part.end === this.#part.start;
     this.#message = retriable && IDEMPOTENT.has(this.method) ? message : undefined;
     this.#connector = connector;
+    // What is judged again after a switch must outlive the bytes it was read from.
+    if (this.upgrade !== '') this.head?.fields.detach();
     // From here on the bytes of the head are not ours any more.
     this.#acceptsJson = acceptsJson(this.head);
     this.#expectMore();
@@ -135,35 +143,48 @@ export class HttpConnection implements Live, AnswerSink {
   onResponseHead(head: ResponseHead, part: BodyPart): void {
     const request = this.head;
     if (request === undefined) return;
-    if (head.interim) {
-      // RFC 9110 section 15.2: HTTP/1.0 knows no interim answers.
-      if (request.minor === 1) this.#write(serializeAnswer(head, part, INTERIM), false);
-      return;
-    }
-    this.record.status = head.status;
+    if (head.interim) return this.#written(this.#answer.interim(head, part, request), false);
     if (this.#direction.side === 'outbound' && head.status >= 400) this.#copyReason(head);
-    const untilClose = head.framing.kind === 'until_close';
-    this.#rechunking = untilClose && request.minor === 1;
-    this.#closeAfter = !this.#mayKeep(request.keepAlive) || (untilClose && request.minor === 0);
-    this.#answering = true;
-    const { side } = this.#direction;
-    const style = { side, close: this.#closeAfter, rechunk: this.#rechunking };
-    this.#write(serializeAnswer(head, part, style), part.last);
-    if (this.#rechunking) this.#writeBody(part);
-    else this.record.bytesOut += part.end - part.start;
+    const flowing = this.#answer.head(head, part, request, this.#mayKeep(request.keepAlive));
+    this.#written(flowing, part.last);
     this.#answered(part.last);
   }
 
   onResponseBody(part: BodyPart): void {
-    this.#writeBody(part);
+    this.#written(this.#answer.body(part), part.last);
     this.#answered(part.last);
   }
 
+  onSwitched(head: ResponseHead): void {
+    const { head: request, upstream } = this;
+    if (request === undefined || upstream === undefined) return;
+    this.#answer.switching(head, request);
+    const onActivity = (): void => this.#expectIn(this.timeouts.idleMs);
+    const switched = new SwitchedConnection(this.#pipe, upstream, this.record, onActivity);
+    this.#switched = switched;
+    onActivity();
+    const early = this.#held;
+    this.#held = undefined;
+    if (early !== undefined) switched.fromCaller(early);
+    if (this.#ended) switched.callerEnded();
+    else this.#pipe.resume();
+  }
+
+  onSwitchedBytes(chunk: Buffer, start: number, end: number): void {
+    this.#switched?.fromServer(chunk, start, end);
+  }
+
+  onSwitchedEnd(): void {
+    this.#switched?.serverEnded();
+  }
+
   onUpstreamDrain(): void {
+    if (this.#switched !== undefined) return this.#switched.serverDrained();
     if (this.#phase === PHASE.body) this.#pipe.resume();
   }
 
   onUpstreamFailure(detail: string, untouched: boolean): void {
+    if (this.#switched?.ended === true) return this.#finish(true);
     const stale = untouched && (this.upstream?.begun ?? 0) > 1;
     this.upstream = undefined;
     const message = this.#message;
@@ -175,7 +196,7 @@ export class HttpConnection implements Live, AnswerSink {
 
   expire(): void {
     if (this.#phase === PHASE.closing) return this.destroy();
-    if (this.#phase === PHASE.response && !this.#answering) {
+    if (this.#phase === PHASE.response && !this.#answer.begun) {
       this.upstream?.destroy();
       this.upstream = undefined;
       return this.respond({ kind: 'upstream_timeout' });
@@ -183,11 +204,11 @@ export class HttpConnection implements Live, AnswerSink {
     if (this.#phase === PHASE.head && !this.#reader.partial()) return this.#closeSoon();
     if (this.#phase === PHASE.head)
       return this.#refuse({ kind: 'request_timeout', detail: 'header_timeout' });
-    if (this.#phase === PHASE.body && !this.#answering) {
+    if (this.#phase === PHASE.body && !this.#answer.begun) {
       this.upstream?.destroy();
       return this.respond({ kind: 'request_timeout', detail: 'body_timeout' });
     }
-    this.record.reason ??= 'upstream_timeout';
+    this.record.reason ??= this.#switched === undefined ? 'upstream_timeout' : 'idle_timeout';
     this.destroy();
   }
 
@@ -205,13 +226,15 @@ export class HttpConnection implements Live, AnswerSink {
   destroy(): void {
     this.upstream?.destroy();
     this.upstream = undefined;
-    this.#pipe.destroy();
+    // Bytes of an unknown protocol may look whole when they are not: a cut has to be seen as one.
+    if (this.#switched === undefined) this.#pipe.destroy();
+    else this.#pipe.reset();
     this.#onClose();
   }
 
   #onData(chunk: Buffer): void {
-    if (this.#phase === PHASE.closing) return;
-    this.#take(chunk);
+    if (this.#switched !== undefined) this.#switched.fromCaller(chunk);
+    else if (this.#phase !== PHASE.closing) this.#take(chunk);
   }
 
   #take(chunk: Buffer): void {
@@ -252,17 +275,13 @@ export class HttpConnection implements Live, AnswerSink {
     this.record.bytesIn = part.end - part.start;
     this.head = head;
     this.#part = part;
-    this.#answering = false;
+    this.#answer.reset();
     this.#acceptsJson = undefined;
     this.#phase = part.last ? PHASE.response : PHASE.body;
     this.timeouts = this.#context.timeouts();
     this.#expectMore();
     const problem = this.#body.error;
     if (problem !== undefined) this.respond({ kind: 'bad_request', detail: problem });
-    // RFC 9110 section 7.8: an offer of h2c may be ignored; what else asks for another protocol
-    // would break in it later, so it is told now.
-    else if (head.upgrade === 'other')
-      this.respond({ kind: 'bad_request', detail: 'upgrade_refused' });
     else {
       this.#direction.serve(this, head);
       if (this.head === head && this.upstream === undefined) this.#awaitUpstream(head);
@@ -323,7 +342,7 @@ export class HttpConnection implements Live, AnswerSink {
       return;
     }
     this.upstream = undefined;
-    this.#finish(this.#closeAfter || !this.requestComplete);
+    this.#finish(this.#answer.closeAfter || !this.requestComplete);
   }
 
   #finish(close: boolean): void {
@@ -331,6 +350,7 @@ export class HttpConnection implements Live, AnswerSink {
     this.#call++;
     this.head = undefined;
     this.upstream = undefined;
+    this.#switched = undefined;
     this.#message = undefined;
     this.#connector = undefined;
     this.#part = NO_PART;
@@ -352,7 +372,8 @@ export class HttpConnection implements Live, AnswerSink {
   }
 
   #onDrain(): void {
-    if (this.upstream !== undefined) this.upstream.resume();
+    if (this.#switched !== undefined) this.#switched.callerDrained();
+    else if (this.upstream !== undefined) this.upstream.resume();
     else if (this.#phase === PHASE.head) this.#takeHeld();
   }
 
@@ -360,14 +381,14 @@ export class HttpConnection implements Live, AnswerSink {
   #refuse(failure: Failure): void {
     this.calls.begin();
     this.head = undefined;
-    this.#answering = false;
+    this.#answer.reset();
     this.#acceptsJson = false;
     this.respond(failure);
   }
 
   #awaitRequest(): void {
     this.#phase = PHASE.head;
-    this.#answering = false;
+    this.#answer.reset();
     const { idleMs } = this.#context.timeouts();
     this.#expectIn(idleMs);
   }
@@ -396,19 +417,8 @@ export class HttpConnection implements Live, AnswerSink {
   }
 
   // After the last bytes of an answer its connection is not ours any more to be paused.
-  #write(bytes: Buffer, last: boolean): void {
-    if (!this.#pipe.write(bytes) && !last) this.upstream?.pause();
-  }
-
-  #writeBody(part: BodyPart): void {
-    this.record.bytesOut += part.end - part.start;
-    if (this.#rechunking) {
-      const bytes = encodeChunk(part);
-      if (bytes.length > 0) this.#write(bytes, part.last);
-    } else if (part.end > part.start) {
-      const flowing = this.#pipe.writeLent(part.chunk, part.start, part.end);
-      if (!flowing && !part.last) this.upstream?.pause();
-    }
+  #written(flowing: boolean, last: boolean): void {
+    if (!flowing && !last) this.upstream?.pause();
   }
 
   // What the server's sidecar said is worth a line in ours: it carries the id to explain.
@@ -431,6 +441,7 @@ export class HttpConnection implements Live, AnswerSink {
 
   #onEnd(): void {
     this.#ended = true;
+    if (this.#switched !== undefined) return this.#switched.callerEnded();
     // A caller may half-close and still read its answers; half a request is none. Over TLS callers
     // do not do that: there it is one that left, and the server should hear of it.
     const left = this.#phase === PHASE.response && !this.#pipe.halfCloses;
@@ -447,9 +458,11 @@ export class HttpConnection implements Live, AnswerSink {
     this.#held = undefined;
     const { upstream } = this;
     this.upstream = undefined;
-    upstream?.abandon();
+    const isCut = this.#switched?.ended === false;
+    if (isCut) upstream?.destroy();
+    else upstream?.abandon();
     if (this.head === undefined) return;
-    this.record.reason ??= 'caller_gone';
+    if (this.#switched?.ended !== true) this.record.reason ??= 'caller_gone';
     this.calls.finish();
     this.head = undefined;
     this.#call++;
@@ -459,5 +472,3 @@ export class HttpConnection implements Live, AnswerSink {
 function acceptsJson(head: RequestHead | undefined): boolean {
   return JSON_NAMED.test(head?.fields.valueOf(FIELD.ACCEPT) ?? '');
 }
-
-const INTERIM = { side: 'inbound', close: false, rechunk: false } as const;

@@ -277,7 +277,7 @@ test('malformed and oversized requests: 400 and 431', async () => {
     status: 400,
     reason: 'bad_request',
   });
-  await check({}, GET('/', 'orders', 'Upgrade: websocket\r\nConnection: Upgrade\r\n'), {
+  await check({}, GET('/', 'orders', 'Upgrade: TLS/1.0\r\nConnection: Upgrade\r\n'), {
     status: 400,
     reason: 'bad_request',
   });

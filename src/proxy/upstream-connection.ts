@@ -1,15 +1,25 @@
-import { BodyReader, createResponseReader, type ResponseHead } from '#protocol';
+import {
+  type AnsweredRequest,
+  BodyReader,
+  createResponseReader,
+  type ResponseHead,
+} from '#protocol';
 import type { BodyPart } from './answer.ts';
 import type { BytePipe } from './pipe.ts';
 import type { CallFacts } from './record.ts';
 
 /** The exchange that an upstream connection is answering. Bytes handed over are not kept. */
-export type AnswerSink = {
-  readonly method: string;
+export type AnswerSink = AnsweredRequest & {
   /** All of the request has been written: the connection may serve another one afterwards. */
   readonly requestComplete: boolean;
   readonly onResponseHead: (head: ResponseHead, part: BodyPart) => void;
   readonly onResponseBody: (part: BodyPart) => void;
+  /** The server agreed to another protocol. */
+  readonly onSwitched: (head: ResponseHead) => void;
+  /** Bytes of that protocol, lent. */
+  readonly onSwitchedBytes: (chunk: Buffer, start: number, end: number) => void;
+  /** The server said all it will say in that protocol. */
+  readonly onSwitchedEnd: () => void;
   /** More of the request may be written. */
   readonly onUpstreamDrain: () => void;
   /** `untouched`: not one byte of an answer came. */
@@ -23,6 +33,7 @@ export type UpstreamEvents = {
 };
 
 const NOTHING = Buffer.alloc(0);
+const NO_REQUEST = { method: '', upgrade: '', requestComplete: false };
 /** How long an answer may take that nobody waits for. */
 const ABANDONED_MS = 250;
 
@@ -43,6 +54,7 @@ export class UpstreamConnection {
   #sink: AnswerSink | undefined;
   #hasHead = false;
   #touched = false;
+  #switched = false;
   #reusable = true;
 
   constructor(
@@ -73,12 +85,20 @@ export class UpstreamConnection {
     this.#hasHead = false;
     this.#touched = false;
     this.begun++;
+    // SECURITY: a server that ignores the wish may still take early bytes of the new protocol for a
+    // request, and answer it to the next caller.
+    if (sink.upgrade !== '') this.#reusable = false;
     return this.#pipe.write(message);
   }
 
   /** Writes more of the request's body, which is lent; false if writing should pause. */
   write(chunk: Buffer, start: number, end: number): boolean {
     return this.#pipe.writeLent(chunk, start, end);
+  }
+
+  /** The caller said all it will say; only of a protocol switched to. */
+  end(): void {
+    this.#pipe.end();
   }
 
   pause(): void {
@@ -100,13 +120,17 @@ export class UpstreamConnection {
    * handshake of a new connection; then the connection ends, which tells the server to stop.
    */
   abandon(): void {
-    const { method, requestComplete } = this.#sink ?? { method: '', requestComplete: false };
-    if (!requestComplete) return this.destroy();
+    const { method, upgrade, requestComplete } = this.#sink ?? NO_REQUEST;
+    if (!requestComplete || (upgrade !== '' && !this.#switched)) return this.destroy();
     const nobody: AnswerSink = {
       method,
+      upgrade,
       requestComplete,
       onResponseHead: () => undefined,
       onResponseBody: () => undefined,
+      onSwitched: () => undefined,
+      onSwitchedBytes: () => undefined,
+      onSwitchedEnd: () => undefined,
       onUpstreamDrain: () => undefined,
       onUpstreamFailure: () => undefined,
     };
@@ -132,6 +156,7 @@ export class UpstreamConnection {
       // SECURITY: bytes that nobody asked for would become the answer to somebody's next request.
       if (sink === undefined) return this.destroy();
       this.#touched = true;
+      if (this.#switched) return sink.onSwitchedBytes(chunk, at, chunk.length);
       const next = this.#hasHead
         ? this.#takeBody(sink, chunk, at)
         : this.#takeHead(sink, chunk, at);
@@ -141,13 +166,19 @@ export class UpstreamConnection {
   }
 
   #takeHead(sink: AnswerSink, chunk: Buffer, from: number): number {
-    const head = this.#reader.read(chunk, from, sink.method);
+    const head = this.#reader.read(chunk, from, sink);
     if (head.kind === 'more') return chunk.length;
     if (head.kind === 'refuse') return this.#fail(head.error);
     const start = from + head.consumed;
     if (head.interim) {
       sink.onResponseHead(head, { chunk, start, end: start, last: false });
       return start;
+    }
+    if (head.switched) {
+      this.#switched = true;
+      sink.onSwitched(head);
+      if (start < chunk.length) sink.onSwitchedBytes(chunk, start, chunk.length);
+      return chunk.length;
     }
     this.#body.start(head.framing);
     const end = this.#body.read(chunk, start);
@@ -179,6 +210,7 @@ export class UpstreamConnection {
 
   #onEnd(): void {
     const sink = this.#sink;
+    if (this.#switched) return sink?.onSwitchedEnd();
     if (sink !== undefined && this.#hasHead && this.#body.end()) {
       this.#sink = undefined;
       this.destroy();

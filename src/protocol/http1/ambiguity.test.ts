@@ -13,6 +13,24 @@ const field = (text: string): string => `POST / HTTP/1.1\r\n${H}${text}\r\n\r\n`
 const host = (text: string): string => `GET / HTTP/1.1\r\n${text}\r\n\r\n`;
 const chunked = (text: string): string => `${field('Transfer-Encoding: chunked')}${text}`;
 
+const UPGRADES: readonly Case[] = [
+  // Not named in Connection, so the next hop would not see it.
+  [field('Upgrade: websocket'), 'bad_upgrade'],
+  [field('Connection: close\r\nUpgrade: websocket'), 'bad_upgrade'],
+  [field('Connection: upgrade\r\nUpgrade: websocket, h2c'), 'bad_upgrade'],
+  [field('Connection: upgrade\r\nUpgrade: h2c, websocket'), 'bad_upgrade'],
+  [field('Connection: upgrade\r\nUpgrade:'), 'bad_upgrade'],
+  [field('Connection: upgrade\r\nUpgrade: web socket'), 'bad_upgrade'],
+  [field('Connection: upgrade\r\nUpgrade: TLS/1.2'), 'bad_upgrade'],
+  [field('Connection: upgrade\r\nUpgrade: HTTP/2.0'), 'bad_upgrade'],
+  [field('Connection: upgrade\r\nUpgrade: h2'), 'bad_upgrade'],
+  [field('Connection: upgrade\r\nUpgrade: connect-udp'), 'bad_upgrade'],
+  [field('Connection: upgrade\r\nUpgrade: websocket\r\nUpgrade: websocket'), 'repeated_field'],
+  [field('Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 5'), 'bad_upgrade'],
+  [field('Connection: upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked'), 'bad_upgrade'],
+  [`GET / HTTP/1.0\r\n${H}Connection: upgrade\r\nUpgrade: websocket\r\n\r\n`, 'bad_upgrade'],
+];
+
 const FRAMING: readonly Case[] = [
   [field('Content-Length: 1\r\nContent-Length: 1'), 'repeated_content_length'],
   [field('Content-Length: 1\r\nContent-Length: 2'), 'repeated_content_length'],
@@ -323,7 +341,7 @@ const CHUNKS: readonly Case[] = [
   [chunked(`0\r\n${'X: a\r\n'.repeat(40)}\r\n`), 'trailers_too_large'],
 ];
 
-const CORPUS = [FRAMING, LINES, REQUEST_LINES, PATHS, HOSTS, CONNECTION, CHUNKS].flat();
+const CORPUS = [UPGRADES, FRAMING, LINES, REQUEST_LINES, PATHS, HOSTS, CONNECTION, CHUNKS].flat();
 
 test('the corpus is as large as it claims', () => {
   assert.ok(CORPUS.length >= 240, `${CORPUS.length} cases`);

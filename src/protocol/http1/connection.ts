@@ -43,6 +43,7 @@ export function readConnection(fields: Fields, summary: FieldSummary): Http1Erro
       if (++options > MAX_OPTIONS) return 'bad_connection';
       if (option === 'close') summary.close = true;
       else if (option === 'keep-alive') summary.keepAlive = true;
+      else if (option === 'upgrade') summary.upgradeOption = true;
       else if (isForbidden(option)) return 'forbidden_connection_option';
       else if (option !== '') fields.nominate(option);
     }

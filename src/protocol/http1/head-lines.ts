@@ -17,6 +17,8 @@ export type FieldSummary = {
   keepAlive: boolean;
   expectContinue: boolean;
   upgradeIndex: number;
+  /** Connection names `upgrade`. */
+  upgradeOption: boolean;
   authorizationCount: number;
 };
 
@@ -173,6 +175,7 @@ function clear(summary: FieldSummary): void {
   summary.keepAlive = false;
   summary.expectContinue = false;
   summary.upgradeIndex = -1;
+  summary.upgradeOption = false;
   summary.authorizationCount = 0;
 }
 

@@ -22,6 +22,7 @@ export const HTTP1_ERRORS = [
   'bad_target',
   'bad_trailer',
   'bad_transfer_encoding',
+  'bad_upgrade',
   'bad_version',
   'bare_cr',
   'bare_lf',
@@ -101,8 +102,11 @@ export type RequestHead = {
   readonly framing: Framing;
   readonly keepAlive: boolean;
   readonly expectContinue: boolean;
-  /** What `Upgrade` asks for; `h2c` is an offer that may be ignored (RFC 9110 section 7.8). */
-  readonly upgrade: 'none' | 'h2c' | 'other';
+  /**
+   * The protocol that the request asks to switch to, in lower case, e.g. `websocket`; empty for none
+   * and for an offer of `h2c`, which may be ignored (RFC 9110 section 7.8).
+   */
+  readonly upgrade: string;
   readonly fields: Fields;
   /** Bytes of the last chunk given to the reader that belong to the head. */
   readonly consumed: number;
@@ -118,8 +122,10 @@ export type ResponseHead = {
   readonly framing: Framing;
   /** The connection may serve another request after this response. */
   readonly keepAlive: boolean;
-  /** 1xx: another head follows for the same request. */
+  /** 1xx other than 101: another head follows for the same request. */
   readonly interim: boolean;
+  /** 101 to the protocol asked for: what follows is that protocol's, both ways. */
+  readonly switched: boolean;
   readonly fields: Fields;
   /** Bytes of the last chunk given to the reader that belong to the head. */
   readonly consumed: number;

@@ -61,9 +61,13 @@ const VECTORS: readonly (readonly [name: string, raw: string, want: Want])[] = [
   [
     'h2c offer',
     'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n',
-    { upgrade: 'h2c' },
+    { upgrade: '' },
   ],
-  ['web socket', 'GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n', { upgrade: 'other' }],
+  [
+    'web socket',
+    'GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\n',
+    { upgrade: 'websocket' },
+  ],
   ['odd method', 'M-SEARCH / HTTP/1.1\r\nHost: a\r\n\r\n', { method: 'M-SEARCH' }],
 ];
 

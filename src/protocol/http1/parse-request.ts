@@ -50,6 +50,8 @@ const MORE = { kind: 'more' } as const;
 const NO_BODY: Framing = { kind: 'none' };
 const CHUNKED: Framing = { kind: 'chunked' };
 const MAX_METHOD = 32;
+// A name with an optional version, as `websocket` or `spdy/3.1`.
+const UPGRADE_PROTOCOL = /^[!#$%&'*+\-.^_`|~0-9a-z]{1,32}(?:\/[!#$%&'*+\-.^_`|~0-9a-z]{1,16})?$/;
 const COMMON_METHODS = ['GET', 'POST', 'PUT', 'HEAD', 'DELETE', 'PATCH', 'OPTIONS'];
 const FORMS = { origin: 0, absolute: 1, asterisk: 2 } as const;
 
@@ -156,6 +158,9 @@ function finish(lines: HeadLines, line: RequestLine, cache: HostCache): RequestH
   if (line.method === 'TRACE' && framing !== NO_BODY) return 'forbidden_body';
   const connectionError = summary.connection ? readConnection(fields, summary) : undefined;
   if (connectionError !== undefined) return connectionError;
+  const upgrade =
+    summary.upgradeIndex < 0 ? '' : askedProtocol(lines, line.minor === 1 && framing === NO_BODY);
+  if (upgrade === undefined) return 'bad_upgrade';
   return {
     kind: 'head',
     method: line.method,
@@ -168,7 +173,7 @@ function finish(lines: HeadLines, line: RequestLine, cache: HostCache): RequestH
     keepAlive: line.minor === 1 && !summary.close,
     // RFC 9110 section 10.1.1: an HTTP/1.0 client cannot wait for 100.
     expectContinue: summary.expectContinue && line.minor === 1 && framing !== NO_BODY,
-    upgrade: summary.upgradeIndex < 0 ? 'none' : upgradeKind(fields.valueAt(summary.upgradeIndex)),
+    upgrade,
     fields,
     consumed: lines.consumed,
     verbatim: line.verbatim && line.minor === 1,
@@ -199,8 +204,14 @@ function requestFraming(chunked: boolean, contentLength: number): Framing {
   return contentLength > 0 ? { kind: 'length', length: contentLength } : NO_BODY;
 }
 
-function upgradeKind(value: string): 'h2c' | 'other' {
-  return /^h2c$/i.test(value) ? 'h2c' : 'other';
+// RFC 9110 section 7.8. SECURITY: one protocol, named in Connection too, asked for without a body, or
+// the hops would disagree on where the new protocol starts. Another HTTP or TLS inside would carry
+// requests past policy, so these are never switched to.
+function askedProtocol({ fields, summary }: HeadLines, isAble: boolean): string | undefined {
+  const protocol = fields.valueAt(summary.upgradeIndex).toLowerCase();
+  if (protocol === 'h2c') return '';
+  if (!isAble || !summary.upgradeOption || !UPGRADE_PROTOCOL.test(protocol)) return undefined;
+  return /^(?:https?|h[23]c?|tls|ssl|quic|connect)/.test(protocol) ? undefined : protocol;
 }
 
 // Common names are constants, so that a request allocates no string for its method.

@@ -65,6 +65,14 @@ const REFUSED: readonly (readonly [raw: string, error: string])[] = [
   ['ICY 200 OK\r\n\r\n', 'bad_status_line'],
   [' HTTP/1.1 200 OK\r\n\r\n', 'bad_status_line'],
   ['HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n', 'upgrade_unasked'],
+  ['HTTP/1.1 101 Switching\r\n\r\n', 'upgrade_unasked'],
+  ['HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\n', 'upgrade_unasked'],
+  ['HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n', 'upgrade_unasked'],
+  ['HTTP/1.0 101 S\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n', 'upgrade_unasked'],
+  [
+    'HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n\r\n',
+    'forbidden_body',
+  ],
   ['HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\n', 'forbidden_body'],
   ['HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n', 'forbidden_body'],
   ['HTTP/1.1 100 No\r\nContent-Length: 5\r\n\r\n', 'forbidden_body'],
@@ -119,7 +127,10 @@ function read(
   const bytes = Buffer.from(raw, 'latin1');
   const reader = createResponseReader();
   for (let from = 0; from < bytes.length; from += size) {
-    const result = reader.read(bytes.subarray(from, from + size), 0, method);
+    const result = reader.read(bytes.subarray(from, from + size), 0, {
+      method,
+      upgrade: 'websocket',
+    });
     if (result.kind === 'refuse') return result;
     if (result.kind === 'head') return { kind: 'head', head: { ...result } };
   }

@@ -10,13 +10,25 @@ import {
   type ResponseHead,
 } from './messages.ts';
 
+/** What of a request decides how its response reads. */
+export type AnsweredRequest = {
+  /** A response to HEAD has no body. */
+  readonly method: string;
+  /** The protocol it asks to switch to, in lower case; empty for none. */
+  readonly upgrade: string;
+};
+
 /** Reads the response heads of one connection, one after another. */
 export type ResponseReader = {
   /**
-   * Reads on in `chunk` from `from`; `method` is that of the request being answered, since a
-   * response to HEAD has no body. After `refuse` the reader is of no further use.
+   * Reads on in `chunk` from `from`, the answer to `request`. After `refuse` the reader is of no
+   * further use.
    */
-  readonly read: (chunk: Buffer, from: number, method: string) => HeadResult<ResponseHead>;
+  readonly read: (
+    chunk: Buffer,
+    from: number,
+    request: AnsweredRequest,
+  ) => HeadResult<ResponseHead>;
   /** Whether part of a head has been read. */
   readonly partial: () => boolean;
 };
@@ -28,10 +40,10 @@ export function createResponseReader(limits: HeadLimits = DEFAULT_HEAD_LIMITS): 
     readStatusLine(line, bytes, start, end),
   );
   return {
-    read(chunk, from, method) {
+    read(chunk, from, request) {
       const outcome = lines.read(chunk, from);
       if (outcome === false) return MORE;
-      const head = outcome === true ? finish(lines, line, method) : outcome;
+      const head = outcome === true ? finish(lines, line, request) : outcome;
       return typeof head === 'string' ? { kind: 'refuse', error: head } : head;
     },
     partial: () => lines.partial,
@@ -73,21 +85,26 @@ function readStatusLine(
   return status < 100 || status > 599 ? 'bad_status_line' : undefined;
 }
 
-function finish(lines: HeadLines, line: StatusLine, method: string): ResponseHead | Http1Error {
+function finish(
+  lines: HeadLines,
+  line: StatusLine,
+  request: AnsweredRequest,
+): ResponseHead | Http1Error {
   const { fields, summary } = lines;
   const { status, minor } = line;
-  if (status === 101) return 'upgrade_unasked';
   if (summary.chunked && summary.contentLength >= 0) return 'content_length_with_transfer_encoding';
   if (summary.chunked && minor === 0) return 'bad_transfer_encoding';
-  const interim = status < 200;
+  const bare = status < 200;
   // RFC 9110 section 8.6 and RFC 9112 section 6.1: neither 1xx nor 204 announce a body. A length of
   // 0 is harmless and common; anything else is a desynchronised server.
-  if ((interim || status === 204) && (summary.chunked || summary.contentLength > 0)) {
+  if ((bare || status === 204) && (summary.chunked || summary.contentLength > 0)) {
     return 'forbidden_body';
   }
   const connectionError = summary.connection ? readConnection(fields, summary) : undefined;
   if (connectionError !== undefined) return connectionError;
-  const bodiless = interim || status === 204 || status === 304 || method === 'HEAD';
+  const switched = status === 101;
+  if (switched && !isAgreed(lines, minor, request.upgrade)) return 'upgrade_unasked';
+  const bodiless = bare || status === 204 || status === 304 || request.method === 'HEAD';
   const framing = bodiless ? NO_BODY : responseFraming(summary.chunked, summary.contentLength);
   const persistent = minor === 1 ? !summary.close : summary.keepAlive;
   return {
@@ -95,11 +112,19 @@ function finish(lines: HeadLines, line: StatusLine, method: string): ResponseHea
     status,
     minor,
     framing,
-    keepAlive: persistent && framing !== UNTIL_CLOSE,
-    interim,
+    keepAlive: persistent && framing !== UNTIL_CLOSE && !switched,
+    interim: bare && !switched,
+    switched,
     fields,
     consumed: lines.consumed,
   };
+}
+
+// RFC 9110 section 7.8: 101 names the one protocol that was asked for. SECURITY: a server that switches
+// to something else, or unasked, could feed its caller what nobody reads as an answer.
+function isAgreed({ fields, summary }: HeadLines, minor: 0 | 1, asked: string): boolean {
+  if (asked === '' || minor === 0 || summary.upgradeIndex < 0) return false;
+  return summary.upgradeOption && fields.valueAt(summary.upgradeIndex).toLowerCase() === asked;
 }
 
 function responseFraming(chunked: boolean, contentLength: number): Framing {

@@ -67,7 +67,7 @@ test('response: version becomes 1.1, no length with 204, hop-by-hop goes', () =>
     ],
   ] as const;
   for (const [raw, want] of cases) {
-    const head = createResponseReader().read(Buffer.from(raw), 0, 'GET');
+    const head = createResponseReader().read(Buffer.from(raw), 0, { method: 'GET', upgrade: '' });
     assert.ok(head.kind === 'head');
     assert.equal(serializeResponse(head, { ...BARE, dropped: HOP_BY_HOP }).toString(), want);
   }

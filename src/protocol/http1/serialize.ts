@@ -9,6 +9,11 @@ export const HOP_BY_HOP: number = fieldSet(
   FIELD.NOMINATED,
 );
 
+/** The lines with which a hop asks for or agrees to a switch of protocols (RFC 9110 section 7.8). */
+export function upgradeLines(protocol: string): string {
+  return `connection: upgrade\r\nupgrade: ${protocol}\r\n`;
+}
+
 /** Everything to leave out of what an application or an outsider sent. */
 export const HOP_AND_SIDECAR: number = HOP_BY_HOP | fieldSet(FIELD.PALISADE, FIELD.CLIENT_CERT);
 
