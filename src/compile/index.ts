@@ -1,5 +1,14 @@
 // compile: verified resources in, what one workload enforces out; or all problems, and nothing changes.
 export { compilePolicies, type PolicyInput } from './authorization-policy.ts';
+export {
+  type CallDiffInput,
+  type ChangedCalls,
+  diffCalls,
+  judgeOf,
+  type ServiceCallDiff,
+  type SideJudge,
+  type Verdict,
+} from './call-diff.ts';
 export { type CheckInput, checkCall } from './check.ts';
 export type { ResourceSet, ResourceSets } from './input.ts';
 export { type ResolvedPeerMode, resolvePeerMode } from './peer-authentication.ts';

@@ -18,7 +18,12 @@ export type {
   RuleIr,
 } from './ir.ts';
 export { decideNaively } from './naive.ts';
-export { type AuthoredCondition, type PatternScope, parseCondition } from './pattern.ts';
+export {
+  type AuthoredCondition,
+  type PatternScope,
+  parseCondition,
+  textMatches,
+} from './pattern.ts';
 export { compileProgram, decide, type Program } from './program.ts';
 export type { Decision, Question, ReasonCode } from './question.ts';
 export type { TracedCondition } from './trace.ts';

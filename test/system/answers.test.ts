@@ -1,0 +1,120 @@
+// What the tools say about policy in force and traffic seen: dry-run effects, calls that a change decides otherwise,
+// and the least policy for what was observed; each between real processes.
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { curlFrom, type Finished, type Service, startTestMesh, type TestMesh } from './mesh.ts';
+
+const ECHO = `require('http').createServer((q, s) => s.end('ok')).listen(process.env.PORT, '127.0.0.1')`;
+
+const CALLERS = `
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: orders }
+spec:
+  selector: { matchLabels: { app: orders } }
+  rules:
+    - from: [{ source: { serviceAccounts: [web] } }]
+      to: [{ operation: { methods: [GET], paths: [/list, /orders/*] } }]
+`;
+
+const TRIAL = `
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: no-orders, annotations: { istio.io/dry-run: "true" } }
+spec:
+  selector: { matchLabels: { app: orders } }
+  action: DENY
+  rules: [{ to: [{ operation: { paths: [/orders/*] } }] }]
+`;
+
+let mesh: TestMesh;
+let web: Service;
+
+before(async () => {
+  mesh = await startTestMesh();
+  web = await mesh.run('web', ['sleep', '600']);
+  await mesh.run('orders', [process.execPath, '-e', ECHO]);
+  await mesh.apply(CALLERS + TRIAL);
+  for (let attempt = 0; (await curlFrom(web, 'http://orders/list')).status !== 200; attempt += 1) {
+    assert.ok(attempt < 100, 'orders is not reached');
+    await delay(100);
+  }
+  for (const id of [1, 2, 3]) {
+    assert.equal((await curlFrom(web, `http://orders/orders/${id}`)).status, 200);
+  }
+  assert.equal((await curlFrom(web, 'http://orders/admin')).status, 403);
+});
+after(() => mesh.close());
+
+test('a policy in dry-run changes nothing, and what it would have denied is summed up by caller', async () => {
+  const status = await until(
+    () => mesh.cli('status', '--dry-run', '--since', '1h'),
+    ({ stdout }) => stdout.includes('would deny 3 calls'),
+  );
+  assert.match(status.stdout, /^default\/no-orders would deny 3 calls of \d+ in the last 1h$/m);
+  assert.match(
+    status.stdout,
+    /^ {2}3 × default\/web → default\/orders: allow would be deny, e\.g\. GET \/orders\/3$/m,
+  );
+});
+
+test('the suggested policy allows what was seen and nothing more', async () => {
+  const suggested = await until(
+    () => mesh.cli('suggest', '--service', 'orders', '--since', '1d'),
+    ({ stdout }) => stdout.includes('{*}'),
+  );
+  assert.equal(suggested.status, 0, suggested.stderr);
+  assert.match(suggested.stdout, /# 3 calls to 3 different paths\n {14}- "\/orders\/\{\*\}"/);
+  assert.match(suggested.stdout, /# Not allowed: 1 call that policy denied\./);
+  const file = write('suggested.yaml', suggested.stdout);
+  const ask = (path: string) =>
+    mesh.cli('check', '-f', file, '--from', 'web', '--to', 'orders', '--path', path);
+  assert.deepEqual(
+    [(await ask('/orders/9')).status, (await ask('/list')).status, (await ask('/admin')).status],
+    [0, 0, 1],
+  );
+});
+
+test('diff says which calls change, and which of those that were recorded', async () => {
+  const file = write('narrow.yaml', CALLERS.replace('/list, /orders/*', '/list'));
+  const narrower = await mesh.cli('diff', '-f', file);
+  assert.equal(narrower.status, 1, narrower.stderr);
+  assert.match(narrower.stdout, /^default\/AuthorizationPolicy\/orders configured$/m);
+  assert.match(
+    narrower.stdout,
+    /allow → deny {2}default\/web → default\/orders:80 GET \/orders\/\*/,
+  );
+  assert.match(
+    narrower.stdout,
+    /1 × spiffe:\/\/cluster\.local\/ns\/default\/sa\/web → default\/orders GET \/orders\/1/,
+  );
+  const same = await mesh.cli('diff', '-f', write('same.yaml', CALLERS));
+  assert.equal(same.status, 0, same.stdout);
+});
+
+function write(name: string, text: string): string {
+  const folder = join(mesh.dataDir, 'test-files');
+  mkdirSync(folder, { recursive: true });
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+/** Records arrive by batches, a moment after the calls. */
+async function until(
+  ask: () => Promise<Finished>,
+  isThere: (answer: Finished) => boolean,
+): Promise<Finished> {
+  for (let attempt = 0; ; attempt += 1) {
+    const answer = await ask();
+    if (isThere(answer) || attempt > 50) {
+      assert.ok(isThere(answer), answer.stdout + answer.stderr);
+      return answer;
+    }
+    await delay(100);
+  }
+}
