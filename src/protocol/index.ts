@@ -33,5 +33,20 @@ export {
   formatAuthority,
   parseAuthority,
 } from './http1/target.ts';
+export { H2Connection, type H2Options } from './http2/connection.ts';
+export {
+  DEFAULT_H2_LIMITS,
+  H2_CODE,
+  type H2Events,
+  type H2Fields,
+  type H2Limits,
+  type H2RequestHead,
+  type H2Reset,
+  type H2ResponseHead,
+  type H2StreamSink,
+  HTTP2_ERRORS,
+  type Http2Error,
+} from './http2/messages.ts';
+export type { H2Stream } from './http2/stream.ts';
 export type { ClientHello, TlsGuess } from './tls-hello/messages.ts';
 export { looksLikeTls, parseClientHello } from './tls-hello/parse.ts';
