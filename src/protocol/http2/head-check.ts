@@ -46,13 +46,12 @@ export function checkResponse(block: HpackDecoder): H2ResponseHead | Malformed {
 
 /** The block last decoded as trailers: no pseudo-header fields (RFC 9113 section 8.1). */
 export function checkTrailers(block: HpackDecoder): H2Fields | Malformed {
-  const fields = new Array<string>(block.count * 2);
+  const fields: string[] = [];
   for (let at = 0; at < block.count; at++) {
     const kind = block.kinds[at] as number;
     // SECURITY: what frames or routes a message must not come after it was judged.
     if (kind !== FIELD_KIND.OTHER) return fieldError(kind) ?? { error: 'h2_bad_trailers' };
-    fields[at * 2] = block.names[at] as string;
-    fields[at * 2 + 1] = block.values[at] as string;
+    fields.push(block.names[at] as string, block.values[at] as string);
   }
   return fields;
 }

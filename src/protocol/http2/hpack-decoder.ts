@@ -50,9 +50,9 @@ export class HpackDecoder {
     this.#tableLimit = bounds.tableBytes;
     const most = Math.max(2, 2 ** Math.ceil(Math.log2(bounds.tableBytes / ENTRY_BYTES + 1)));
     this.#mask = most - 1;
-    this.#tableNames = new Array<string>(most).fill('');
-    this.#tableValues = new Array<string>(most).fill('');
-    this.#tableKinds = new Array<number>(most).fill(0);
+    this.#tableNames = Array.from({ length: most }, () => '');
+    this.#tableValues = Array.from({ length: most }, () => '');
+    this.#tableKinds = Array.from({ length: most }, () => 0);
   }
 
   /**

@@ -114,7 +114,7 @@ function canonicalCodes(): Uint32Array {
 // Nodes of 256 entries, by the next 8 bits: `bits << 8 | symbol` for a symbol that ends within
 // them, a node's negated index where the code goes on, `INVALID` where no code does (EOS).
 function decodingNodes(): Int32Array {
-  const nodes: number[] = new Array<number>(256).fill(INVALID);
+  const nodes: number[] = Array.from({ length: 256 }, () => INVALID);
   for (let symbol = 0; symbol < 256; symbol++) {
     let bits = BITS[symbol] as number;
     const code = CODES[symbol] as number;
