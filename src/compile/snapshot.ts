@@ -50,6 +50,8 @@ const DEFAULT_TIMEOUTS: Timeouts = {
 // oxlint-disable-next-line unicorn/no-thenable -- the surface names the field so; it holds text
 const DEFAULT_STALENESS = { budget: '72h', then: 'enforce' } as const;
 
+const DEFAULT_REAUTHORIZATION = { requests: 'finish', within: '5s' } as const;
+
 function compileParts(input: SnapshotInput): Result<Snapshot, readonly string[]> {
   const { sets, trustDomain, workload } = input;
   const problems: string[] = [];
@@ -68,7 +70,9 @@ function compileParts(input: SnapshotInput): Result<Snapshot, readonly string[]>
   const timeouts = service === undefined ? undefined : collect(compileTimeouts(service));
   const upstreams = collect(compileUpstreams(input)) ?? new Map();
   const staleness = collect(compileStaleness(mesh));
-  if (problems.length > 0 || staleness === undefined) return fail(problems);
+  const reauthorization = collect(compileReauthorization(mesh));
+  if (problems.length > 0 || staleness === undefined || reauthorization === undefined)
+    return fail(problems);
   const defaultAction = mesh?.spec.defaultAction ?? 'deny';
   return ok({
     ...versionOf(sets),
@@ -81,6 +85,7 @@ function compileParts(input: SnapshotInput): Result<Snapshot, readonly string[]>
     timeouts: timeouts ?? DEFAULT_TIMEOUTS,
     upstreams,
     staleness,
+    reauthorization,
   });
 }
 
@@ -140,6 +145,15 @@ function compileStaleness(
   // oxlint-disable-next-line unicorn/no-thenable -- the surface names the field so; it holds text
   if (parsed.ok) return ok({ budgetMs: parsed.value, then });
   return fail([`Mesh: staleness.budget: ${parsed.error}`]);
+}
+
+function compileReauthorization(
+  mesh: MeshResource | undefined,
+): Result<Snapshot['reauthorization'], readonly string[]> {
+  const { requests, within } = mesh?.spec.reauthorization ?? DEFAULT_REAUTHORIZATION;
+  const parsed = parseDuration(within);
+  if (parsed.ok) return ok({ requests, withinMs: parsed.value });
+  return fail([`Mesh: reauthorization.within: ${parsed.error}`]);
 }
 
 function versionOf(sets: ResourceSets): Pick<Snapshot, 'version' | 'versions'> {

@@ -10,10 +10,19 @@ import {
 } from 'node:tls';
 import { bundlePem, type PeerSvid, verifyX509Svid, type WorkloadIdentity } from '#identity';
 import { fail, type Result } from '#lib';
+import type { RevocationCheck } from './revocation.ts';
 import { type ChunkSink, type LentRead, lentRead } from './socket-pipe.ts';
 
 /** A peer that did not verify, by a code of `VerifyErrorCode`. */
 export type PeerError = { readonly code: string; readonly message: string };
+
+/** What peers are verified by at a moment; changed bundles or revocations are other objects. */
+export type PeerRules = {
+  readonly identity: WorkloadIdentity;
+  readonly revocations: RevocationCheck | undefined;
+  /** Milliseconds since 1970. */
+  readonly nowMs: number;
+};
 
 /** The TLS side of one workload identity; made anew when it rotates. */
 export type TlsIdentity = {
@@ -87,14 +96,8 @@ export function tlsFacts(socket: TLSSocket): TlsFacts {
   return { version: socket.getProtocol() ?? '', cipher: socket.getCipher().name, group };
 }
 
-/** Verifies the peer of a finished handshake against the bundles of now. */
-export function verifyPeer(
-  socket: TLSSocket,
-  identity: WorkloadIdentity,
-  nowMs: number,
-): Result<PeerSvid, PeerError> {
-  if (socket.isSessionReused())
-    return fail({ code: 'resumed', message: 'the session was resumed' });
+/** The certificates that the peer of a finished handshake showed, DER, leaf first. */
+export function peerChain(socket: TLSSocket): readonly Uint8Array[] {
   const chain: Uint8Array[] = [];
   let certificate = socket.getPeerX509Certificate();
   while (certificate !== undefined && chain.length <= MAX_CHAIN) {
@@ -102,7 +105,17 @@ export function verifyPeer(
     const issuer: typeof certificate | undefined = certificate.issuerCertificate;
     certificate = issuer?.fingerprint256 === certificate.fingerprint256 ? undefined : issuer;
   }
-  return verifyX509Svid(chain, identity.bundles, nowMs);
+  return chain;
+}
+
+/** Verifies a peer's chain against the bundles and revocations of now. */
+export function verifyPeer(
+  chain: readonly Uint8Array[],
+  { identity, revocations, nowMs }: PeerRules,
+): Result<PeerSvid, PeerError> {
+  const peer = verifyX509Svid(chain, identity.bundles, nowMs);
+  const revoked = peer.ok ? revocations?.(peer.value, nowMs) : undefined;
+  return revoked === undefined ? peer : fail(revoked);
 }
 
 /**

@@ -22,7 +22,7 @@ const snapshot = fakeSnapshot(mesh, {
   staleness: { budgetMs: 1000, then: 'deny' },
 });
 const nowMs = Date.now();
-const good: Enforcement = { snapshot, identity, nowMs, heardAt: nowMs };
+const good: Enforcement = { snapshot, identity, nowMs, heardAt: nowMs, revocations: undefined };
 const web: Caller = {
   kind: 'verified',
   svid: {

@@ -2,6 +2,7 @@ import type { PeerSvid, WorkloadIdentity } from '#identity';
 import { type Decision, decide, type Question } from '#policy';
 import type { Snapshot } from '#snapshot';
 import type { Failure } from './respond.ts';
+import type { RevocationCheck } from './revocation.ts';
 
 /**
  * Proof that a call may pass. It is exported as a type only and its class is private to this file, so
@@ -36,6 +37,8 @@ export type Enforcement = {
   readonly nowMs: number;
   /** When the control plane was last heard of, ms since 1970; undefined if that is not judged. */
   readonly heardAt: number | undefined;
+  /** Peers that count no more although their certificates have not expired. */
+  readonly revocations: RevocationCheck | undefined;
 };
 
 /** Who calls: verified, on plaintext, or with a certificate that did not verify. */

@@ -119,7 +119,7 @@ test('HTTP: a policy change holds for the next request of an open connection', a
   await pair.close();
 });
 
-test('HTTP: a policy change cuts an answer that is still streaming', async () => {
+test('HTTP: a policy change cuts an answer that is still streaming, where the Mesh says so', async () => {
   const pair = await createFakePair({
     application(_, response) {
       response.write('first');
@@ -130,7 +130,10 @@ test('HTTP: a policy change cuts an answer that is still streaming', async () =>
   await talk(socket, GET, (text) => text.includes('first'));
   const closed = once(socket, 'close');
   socket.resume();
-  pair.orders.snapshots.set(fakeSnapshot(mesh, { service: 'orders', policies: [] }));
+  const reauthorization = { requests: 'cut', withinMs: 5_000 } as const;
+  pair.orders.snapshots.set(
+    fakeSnapshot(mesh, { service: 'orders', policies: [], reauthorization }),
+  );
   await closed;
   assert.equal(pair.orders.records[0]?.reason, 'policy_denied');
   await pair.close();

@@ -1,5 +1,5 @@
 import type { WorkloadIdentity } from '#identity';
-import type { Snapshot, Timeouts } from '#snapshot';
+import type { Reauthorization, Snapshot, Timeouts } from '#snapshot';
 import { type Counter, createTraceIds, EVENT, type TraceIds } from '#telemetry';
 import { createTlsIdentity, type TlsIdentity } from './authenticate.ts';
 import type { Enforcement } from './authorize.ts';
@@ -28,6 +28,9 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
   headerMs: 10_000,
   responseMs: 60_000,
 };
+
+/** What holds while there is no snapshot: plain requests finish, all else is cut. */
+export const DEFAULT_REAUTHORIZATION: Reauthorization = { requests: 'finish', withinMs: 5_000 };
 
 /** Creates what the connections of a proxy share. */
 export function createContext(options: ProxyOptions): ProxyContext {
@@ -58,6 +61,7 @@ export function createContext(options: ProxyOptions): ProxyContext {
       identity: options.identity.current(),
       nowMs: options.clock(),
       heardAt: options.heardAt?.(),
+      revocations: options.revocations?.current(),
     }),
     timeouts: () => options.snapshots.current()?.timeouts ?? DEFAULT_TIMEOUTS,
     countRuling(verdict, reason) {

@@ -3,12 +3,13 @@ import type { TLSSocket } from 'node:tls';
 import type { PeerSvid } from '#identity';
 import type { UpstreamService } from '#snapshot';
 import { EVENT } from '#telemetry';
-import { connectTls, type TlsFacts, tlsFacts, verifyPeer } from './authenticate.ts';
+import { connectTls, type TlsFacts } from './authenticate.ts';
 import { type ProxyContext, serverNameOf } from './context.ts';
 import type { Endpoint } from './options.ts';
 import type { BytePipe } from './pipe.ts';
 import type { Failure } from './respond.ts';
 import { createChunkSink, lentRead, SocketPipe } from './socket-pipe.ts';
+import { TlsPeer } from './tls-peer.ts';
 
 /** A TCP connection, or why there is none. */
 export type DialedTcp =
@@ -19,6 +20,8 @@ export type DialedTcp =
 export type ReachedPeer = {
   readonly pipe: BytePipe;
   readonly peer: PeerSvid;
+  /** The same, to be judged again when bundles or revocations change. */
+  readonly secure: TlsPeer;
   readonly tls: TlsFacts;
 };
 
@@ -96,7 +99,13 @@ export function dialService(
     const checked = checkServer(context, service, socket);
     if (checked.kind === 'failed') return finish(checked);
     const pipe = new SocketPipe(socket, reads);
-    finish({ kind: 'connected', pipe, peer: checked.peer, tls: tlsFacts(socket) });
+    finish({
+      kind: 'connected',
+      pipe,
+      peer: checked.peer,
+      secure: checked.secure,
+      tls: checked.secure.facts,
+    });
   });
   socket.on('error', () => fail('failed'));
   socket.once('close', () => fail('closed'));
@@ -106,20 +115,21 @@ function checkServer(
   context: ProxyContext,
   service: UpstreamService,
   socket: TLSSocket,
-): { readonly kind: 'verified'; readonly peer: PeerSvid } | Failed {
-  const { options } = context;
-  const identity = options.identity.current();
+): { readonly kind: 'verified'; readonly peer: PeerSvid; readonly secure: TlsPeer } | Failed {
+  const enforcement = context.enforcement();
+  const { identity } = enforcement;
   if (identity === undefined) return failed('peer_unauthenticated', 'no_identity');
-  const peer = verifyPeer(socket, identity, options.clock());
-  if (peer.ok && service.identities.has(peer.value.id.text)) {
-    return { kind: 'verified', peer: peer.value };
+  const secure = new TlsPeer(socket, { ...enforcement, identity });
+  const verified = secure.current({ ...enforcement, identity });
+  if (verified.ok && service.identities.has(verified.value.id.text)) {
+    return { kind: 'verified', peer: verified.value, secure };
   }
-  const code = peer.ok ? 'not_the_service' : peer.error.code;
-  options.log.warn(EVENT.connectionRefused, {
+  const code = verified.ok ? 'not_the_service' : verified.error.code;
+  context.options.log.warn(EVENT.connectionRefused, {
     side: 'outbound',
     service: service.fqdn,
     code,
-    message: peer.ok ? `the server is ${peer.value.id.text}` : peer.error.message,
+    message: verified.ok ? `the server is ${verified.value.id.text}` : verified.error.message,
   });
   return failed('upstream_identity_mismatch', `server_${code}`);
 }

@@ -116,6 +116,7 @@ export type FakeSnapshot = {
   readonly upstreams?: readonly UpstreamService[];
   readonly timeouts?: Partial<Snapshot['timeouts']>;
   readonly staleness?: Snapshot['staleness'];
+  readonly reauthorization?: Snapshot['reauthorization'];
 };
 
 const TIMEOUTS = { connectMs: 2_000, idleMs: 30_000, headerMs: 5_000, responseMs: 10_000 };
@@ -154,6 +155,7 @@ export function fakeSnapshot(mesh: FakeMesh, options: FakeSnapshot): Snapshot {
     upstreams: new Map(hosts),
     // oxlint-disable-next-line unicorn/no-thenable -- the snapshot's own field name; nobody awaits it
     staleness: options.staleness ?? { budgetMs: HOUR_MS, then: 'enforce' },
+    reauthorization: options.reauthorization ?? { requests: 'finish', withinMs: 5_000 },
   };
 }
 

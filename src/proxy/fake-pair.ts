@@ -12,7 +12,7 @@ import {
   fakeSnapshot,
   fakeWorkload,
 } from './fake-mesh.ts';
-import type { Proxy, UpstreamListener } from './options.ts';
+import type { Proxy, ProxyOptions, UpstreamListener } from './options.ts';
 import { createProxy } from './proxy.ts';
 
 /** Where an application is: an HTTP handler to run, or a port that is served already. */
@@ -42,6 +42,11 @@ export type FakePairOptions = {
   readonly mesh?: FakeMesh;
   readonly upstreams?: readonly UpstreamListener[];
   readonly timeouts?: Parameters<typeof fakeSnapshot>[1]['timeouts'];
+  /** What each side knows of revoked peers. */
+  readonly revocations?: {
+    readonly web?: ProxyOptions['revocations'];
+    readonly orders?: ProxyOptions['revocations'];
+  };
 };
 
 /** Lets `web` call everything of `orders`. */
@@ -62,6 +67,7 @@ export async function createFakePair(options: FakePairOptions): Promise<FakePair
   const server = await createProxy(
     orders.options({
       appPort: app.port,
+      revocations: options.revocations?.orders,
       listen: { inbound: { host: '127.0.0.1', port: 0 }, outbound: undefined, upstreams: [] },
     }),
   );
@@ -71,6 +77,7 @@ export async function createFakePair(options: FakePairOptions): Promise<FakePair
   );
   const caller = await createProxy(
     web.options({
+      revocations: options.revocations?.web,
       endpoints: () => [{ host: '127.0.0.1', port: server.inboundPort ?? 0 }],
       listen: {
         inbound: undefined,

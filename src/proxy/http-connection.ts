@@ -15,7 +15,13 @@ import type { ProxyContext } from './context.ts';
 import type { Live } from './live.ts';
 import type { BytePipe } from './pipe.ts';
 import { type CallFacts, CallRecorder } from './record.ts';
-import { countRefusal, type Failure, serializeFailure, statusOf } from './respond.ts';
+import {
+  countRefusal,
+  type Failure,
+  type FailureKind,
+  serializeFailure,
+  statusOf,
+} from './respond.ts';
 import { SwitchedConnection } from './switched.ts';
 import type { AnswerSink, UpstreamConnection } from './upstream-connection.ts';
 
@@ -24,8 +30,8 @@ export type HttpDirection = {
   readonly side: 'inbound' | 'outbound';
   /** authorize → route → forward, for one request; ends in `forward` or `respond` of the call. */
   readonly serve: (call: HttpConnection, head: RequestHead) => void;
-  /** Whether the exchange under way may go on under what is enforced now. */
-  readonly mayGoOn: (call: HttpConnection) => boolean;
+  /** Why the exchange under way, or the idle connection, may be no more; undefined if it may go on. */
+  readonly judge: (call: HttpConnection) => FailureKind | undefined;
 };
 
 const NO_PART: BodyPart = { chunk: Buffer.alloc(0), start: 0, end: 0, last: true };
@@ -40,6 +46,7 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])
  */
 export class HttpConnection implements Live, AnswerSink {
   deadlineAt = 0;
+  cutAt = 0;
   /** Records of this connection's calls, one after another. */
   readonly calls: CallRecorder;
   /** Time limits of the call under way: the workload's own until a service's are known. */
@@ -212,10 +219,17 @@ export class HttpConnection implements Live, AnswerSink {
     this.destroy();
   }
 
-  judgeAgain(): void {
-    if (this.head === undefined || this.#direction.mayGoOn(this)) return;
+  get manner(): 'request' | 'stream' {
+    return this.#switched === undefined ? 'request' : 'stream';
+  }
+
+  judge(): FailureKind | undefined {
+    return this.#direction.judge(this);
+  }
+
+  cut(reason: FailureKind): void {
     this.record.verdict = 'deny';
-    this.record.reason = 'policy_denied';
+    this.record.reason = reason;
     this.destroy();
   }
 
@@ -348,6 +362,7 @@ export class HttpConnection implements Live, AnswerSink {
   #finish(close: boolean): void {
     this.calls.finish();
     this.#call++;
+    this.cutAt = 0;
     this.head = undefined;
     this.upstream = undefined;
     this.#switched = undefined;

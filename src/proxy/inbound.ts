@@ -1,11 +1,13 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import type { PeerSvid } from '#identity';
+import type { Result } from '#lib';
 import type { Question } from '#policy';
 import type { RequestHead } from '#protocol';
 import type { InboundPort } from '#snapshot';
 import { EVENT, type RecordedCall } from '#telemetry';
-import { acceptTls, forwardedClientCert, tlsFacts, verifyPeer } from './authenticate.ts';
-import { authorize, type Caller, type Ruling, whyUnable } from './authorize.ts';
+import { acceptTls, forwardedClientCert, type PeerError } from './authenticate.ts';
+import { authorize, type Caller, type Enforcement, type Ruling, whyUnable } from './authorize.ts';
 import type { Connector } from './connector.ts';
 import type { ProxyContext } from './context.ts';
 import { detect, plaintextAllowed } from './detect.ts';
@@ -16,15 +18,17 @@ import { watchNewcomer } from './listen.ts';
 import type { BytePipe } from './pipe.ts';
 import type { ConnectionPool } from './pool.ts';
 import { type CallFacts, describeConnection, ownParty, recordDecision } from './record.ts';
+import type { FailureKind } from './respond.ts';
 import { applicationConnector, inboundPortOf } from './route.ts';
 import { SocketPipe } from './socket-pipe.ts';
 import { TcpSession } from './tcp-session.ts';
+import { TlsPeer } from './tls-peer.ts';
 
 /** An accepted connection whose caller is known, or known not to be. */
 type Arrival = {
   readonly pipe: BytePipe;
   /** The TLS connection that it is or runs in; undefined on plaintext. */
-  readonly secure: TLSSocket | undefined;
+  readonly secure: TlsPeer | undefined;
   readonly caller: Caller;
   readonly ip: string;
   readonly sni: string | undefined;
@@ -63,7 +67,7 @@ function authenticate(raw: Socket, context: ProxyContext, done: (arrival: Arriva
   if (tls === undefined) return refuseRaw(context, raw, 'no_identity');
   const ip = addressOf(raw);
   const socket = acceptTls(raw, tls);
-  const { metrics, identity, clock, log } = context.options;
+  const { metrics, log } = context.options;
   let settled = false;
   const fail = (): void => {
     if (settled) return;
@@ -78,16 +82,17 @@ function authenticate(raw: Socket, context: ProxyContext, done: (arrival: Arriva
   socket.once('secure', () => {
     if (settled) return;
     settled = true;
-    const peer = verifyPeer(socket, identity.current() ?? tls.identity, clock());
-    metrics.handshake(peer.ok ? 'ok' : peer.error.code, 'inbound').value++;
-    if (!peer.ok) {
-      const { code, message } = peer.error;
+    const { revocations, nowMs, identity = tls.identity } = context.enforcement();
+    const peer = new TlsPeer(socket, { identity, revocations, nowMs });
+    const verified = peer.current({ identity, revocations, nowMs });
+    metrics.handshake(verified.ok ? 'ok' : verified.error.code, 'inbound').value++;
+    if (!verified.ok) {
+      const { code, message } = verified.error;
       log.warn(EVENT.connectionRefused, { side: 'inbound', ip, code, message });
     }
-    const caller: Caller = peer.ok
-      ? { kind: 'verified', svid: peer.value }
-      : { kind: 'unverified', code: peer.error.code };
-    done({ pipe: new SocketPipe(socket), secure: socket, caller, ip, sni: serverName(socket) });
+    const caller = callerOf(verified);
+    const sni = serverName(socket);
+    done({ pipe: new SocketPipe(socket), secure: peer, caller, ip, sni });
   });
 }
 
@@ -116,9 +121,7 @@ class InboundCalls implements HttpDirection {
   readonly #connector: Connector | undefined;
   readonly #applicationPort: number | undefined;
   readonly #ownPortSuffix: string;
-  #caller: Caller;
-  #clientCert: string;
-  #bundles: unknown;
+  readonly #clientCert: string;
 
   constructor(
     arrival: Arrival,
@@ -129,7 +132,6 @@ class InboundCalls implements HttpDirection {
     this.#arrival = arrival;
     this.#port = port;
     this.#context = context;
-    this.#caller = arrival.caller;
     this.#facts = describeArrival(arrival, port, context);
     this.#applicationPort = port?.targetPort ?? context.options.appPort;
     this.#connector =
@@ -138,7 +140,6 @@ class InboundCalls implements HttpDirection {
         : applicationConnector(context, pool, this.#applicationPort);
     this.#ownPortSuffix = `:${port?.port ?? 0}`;
     const own = context.options.identity.current();
-    this.#bundles = own?.bundles;
     this.#clientCert =
       arrival.caller.kind === 'verified' && own !== undefined
         ? `x-forwarded-client-cert: ${forwardedClientCert(arrival.caller.svid, own)}\r\n`
@@ -165,15 +166,19 @@ class InboundCalls implements HttpDirection {
     });
   }
 
-  mayGoOn(call: HttpConnection): boolean {
-    return call.head === undefined || this.#judge(call.head, true).kind === 'permit';
+  judge(call: HttpConnection): FailureKind | undefined {
+    if (call.head !== undefined) return failureOf(this.#judge(call.head, true));
+    // Between requests there is nothing for policy to judge, but a peer that counts no more has to go.
+    return this.#callerNow(this.#context.enforcement()).kind === 'unverified'
+      ? 'peer_unauthenticated'
+      : undefined;
   }
 
   serveTcp(): void {
     const context = this.#context;
     const session = new TcpSession(this.#arrival.pipe, context, this.#facts, {
       side: this.side,
-      mayGoOn: () => this.#judge(undefined, true).kind === 'permit',
+      judge: () => failureOf(this.#judge(undefined, true)),
     });
     const ruling = this.#judge(undefined);
     this.#note(ruling, session.record);
@@ -190,22 +195,20 @@ class InboundCalls implements HttpDirection {
 
   #judge(head: RequestHead | undefined, isUnderWay = false): Ruling {
     const enforcement = this.#context.enforcement();
-    const { identity, nowMs } = enforcement;
-    // A root that was withdrawn takes its callers along: new bundles, new verification.
-    if (identity !== undefined && identity.bundles !== this.#bundles) this.#verifyAgain();
+    const caller = this.#callerNow(enforcement);
     const { ip, sni } = this.#arrival;
     const question: Question = {
-      source: { id: this.#caller.kind === 'verified' ? this.#caller.svid.id : undefined, ip },
-      connection: { tls: this.#caller.kind !== 'plaintext', sni },
+      source: { id: caller.kind === 'verified' ? caller.svid.id : undefined, ip },
+      connection: { tls: caller.kind !== 'plaintext', sni },
       request:
         head === undefined
           ? undefined
           : { method: head.method, host: this.#hostOf(head), path: head.path },
       destination: { port: this.#port?.port ?? 0 },
-      nowMs,
+      nowMs: enforcement.nowMs,
     };
     const denialId = this.#denialId;
-    return authorize(enforcement, { caller: this.#caller, question, isUnderWay, denialId });
+    return authorize(enforcement, { caller, question, isUnderWay, denialId });
   }
 
   #note(ruling: Ruling, record: RecordedCall): void {
@@ -216,18 +219,11 @@ class InboundCalls implements HttpDirection {
     recordDecision(record, decision, this.#context.options.snapshots.current());
   }
 
-  #verifyAgain(): void {
-    const { identity, clock } = this.#context.options;
-    const own = identity.current();
-    const { secure, caller } = this.#arrival;
-    if (own === undefined || secure === undefined) return;
-    this.#bundles = own.bundles;
-    // The question is whether its root still counts; it was shown while it was valid.
-    const validAt = caller.kind === 'verified' ? caller.svid.expiresAt : clock();
-    const peer = verifyPeer(secure, own, Math.min(clock(), validAt));
-    this.#caller = peer.ok
-      ? { kind: 'verified', svid: peer.value }
-      : { kind: 'unverified', code: peer.error.code };
+  // A root that was withdrawn, or a revocation, takes callers along that were verified before.
+  #callerNow({ identity, revocations, nowMs }: Enforcement): Caller {
+    const { caller, secure } = this.#arrival;
+    if (secure === undefined || identity === undefined) return caller;
+    return callerOf(secure.current({ identity, revocations, nowMs }));
   }
 
   // Policy sees the host without a port that says nothing: that of the Service itself.
@@ -237,6 +233,15 @@ class InboundCalls implements HttpDirection {
   }
 
   readonly #denialId = (): string => this.#context.ids.spanId();
+}
+
+function callerOf(verified: Result<PeerSvid, PeerError>): Caller {
+  if (verified.ok) return { kind: 'verified', svid: verified.value };
+  return { kind: 'unverified', code: verified.error.code };
+}
+
+function failureOf(ruling: Ruling): FailureKind | undefined {
+  return ruling.kind === 'permit' ? undefined : ruling.failure.kind;
 }
 
 function describeArrival(
@@ -259,7 +264,7 @@ function describeArrival(
     destination: ownParty(snapshots.current(), identity.current()),
     destinationPort: port?.port ?? 0,
     sni,
-    tls: secure === undefined ? undefined : tlsFacts(secure),
+    tls: secure?.facts,
     peerSerial: svid?.serial,
   });
 }

@@ -48,14 +48,16 @@ export function watchNewcomer(raw: Socket, context: ProxyContext): { readonly se
   };
   const newcomer: Live = {
     deadlineAt: context.live.now + context.timeouts().headerMs,
+    cutAt: 0,
+    manner: 'stream',
     expire() {
       metrics.refused('handshake_timeout').value++;
       settle();
       raw.destroy();
     },
-    judgeAgain() {
-      // It is judged when it has said who it is.
-    },
+    // It is judged when it has said who it is.
+    judge: () => undefined,
+    cut: end,
     drain: end,
     destroy: end,
   };

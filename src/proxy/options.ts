@@ -2,6 +2,7 @@ import type { WorkloadIdentity } from '#identity';
 import type { Source } from '#lib';
 import type { Snapshot, UpstreamService } from '#snapshot';
 import type { Log, ProxyMetrics, RecordSink } from '#telemetry';
+import type { RevocationCheck } from './revocation.ts';
 
 /** Where a listener binds; port 0 takes a free one. */
 export type ListenAddress = { readonly host: string; readonly port: number };
@@ -22,6 +23,8 @@ export type UpstreamListener = {
 export type ProxyOptions = {
   readonly snapshots: Source<Snapshot | undefined>;
   readonly identity: Source<WorkloadIdentity | undefined>;
+  /** Peers that were revoked: a change is enforced on live connections too. */
+  readonly revocations?: Source<RevocationCheck | undefined> | undefined;
   /** Endpoints of a service's port that are thought healthy, in any order. */
   readonly endpoints: (service: UpstreamService, port: number) => readonly Endpoint[];
   /** Looks up a service that the snapshot does not hold, e.g. of another namespace. */

@@ -15,9 +15,11 @@ import {
   recordDecision,
   UNKNOWN_PARTY,
 } from './record.ts';
+import type { FailureKind } from './respond.ts';
 import { choosePort, findService, ServiceConnector, type ServiceRoute } from './route.ts';
 import { SocketPipe } from './socket-pipe.ts';
 import { TcpSession } from './tcp-session.ts';
+import type { TlsPeer } from './tls-peer.ts';
 import { openTunnel } from './tunnel.ts';
 
 /** Connectors by host, for one snapshot. */
@@ -95,12 +97,10 @@ export class OutboundCalls implements HttpDirection {
   }
 
   /** Whether the server that answers is still one that may serve the name it was called by. */
-  mayGoOn(call: HttpConnection): boolean {
-    const peerId = call.upstream?.peerId;
-    const snapshot = this.#context.options.snapshots.current();
-    const name = this.#services.get(call);
-    const service = name === undefined ? undefined : snapshot?.upstreams.get(name);
-    return peerId === undefined || service === undefined || service.identities.has(peerId);
+  judge(call: HttpConnection): FailureKind | undefined {
+    const service = this.#services.get(call);
+    if (call.head === undefined || service === undefined) return undefined;
+    return judgeServer(this.#context, service, call.upstream?.secure);
   }
 
   #forward(
@@ -129,14 +129,11 @@ export class OutboundCalls implements HttpDirection {
   #serveTcp(socket: Socket, route: ServiceRoute): void {
     const context = this.#context;
     const { service, port } = route;
-    const peer: { id: string | undefined } = { id: undefined };
+    let peer: TlsPeer | undefined;
     const facts = new ServiceConnector(context, this.#pool, route);
     const session = new TcpSession(new SocketPipe(socket), context, facts.unreached, {
       side: this.side,
-      mayGoOn: () => {
-        const now = context.options.snapshots.current()?.upstreams.get(service.fqdn);
-        return now === undefined || peer.id === undefined || now.identities.has(peer.id);
-      },
+      judge: () => judgeServer(context, service.fqdn, peer),
     });
     const ruling = authorizeOutgoing(context.enforcement());
     recordDecision(session.record, undefined, context.options.snapshots.current());
@@ -149,7 +146,7 @@ export class OutboundCalls implements HttpDirection {
         facts.markDown(endpoint);
         return session.refuse(dialed.failure);
       }
-      peer.id = dialed.peer.id.text;
+      peer = dialed.secure;
       session.facts = facts.describe(dialed);
       session.join(ruling.permit, dialed.pipe);
     });
@@ -198,6 +195,24 @@ export class OutboundCalls implements HttpDirection {
     });
     return this.#unroutedFacts;
   }
+}
+
+/** Why a server may no longer answer calls to the service `fqdn`; undefined if it may. */
+function judgeServer(
+  context: ProxyContext,
+  fqdn: string,
+  peer: TlsPeer | undefined,
+): FailureKind | undefined {
+  const enforcement = context.enforcement();
+  const { identity, snapshot } = enforcement;
+  // Nobody has been reached yet: whoever will be is judged then.
+  if (peer === undefined || identity === undefined) return undefined;
+  const server = peer.current({ ...enforcement, identity });
+  if (!server.ok) return 'upstream_identity_mismatch';
+  // A service that was looked up is in no snapshot at first; who serves it was checked by its proof.
+  const service = snapshot?.upstreams.get(fqdn);
+  if (service === undefined || service.identities.has(server.value.id.text)) return undefined;
+  return 'upstream_identity_mismatch';
 }
 
 const HOST = fieldSet(FIELD.HOST);

@@ -49,6 +49,11 @@ export class ConnectionPool {
     for (const connection of this.#all) connection.retire();
   }
 
+  /** As `flush`, for those that `mayGo` names. */
+  retireWhere(mayGo: (connection: UpstreamConnection) => boolean): void {
+    for (const connection of this.#all) if (mayGo(connection)) connection.retire();
+  }
+
   close(): void {
     this.#closed = true;
     clearInterval(this.#timer);

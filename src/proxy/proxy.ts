@@ -1,11 +1,17 @@
 import { EVENT } from '#telemetry';
 import { whyUnable } from './authorize.ts';
-import { createContext, DEFAULT_TIMEOUTS, type ProxyContext } from './context.ts';
+import {
+  createContext,
+  DEFAULT_REAUTHORIZATION,
+  DEFAULT_TIMEOUTS,
+  type ProxyContext,
+} from './context.ts';
 import { acceptInbound } from './inbound.ts';
 import { type Listener, listen } from './listen.ts';
 import type { Proxy, ProxyOptions } from './options.ts';
 import { OutboundCalls } from './outbound.ts';
 import { ConnectionPool, IDLE_SHARE } from './pool.ts';
+import type { UpstreamConnection } from './upstream-connection.ts';
 
 /** Opens the listeners of one workload's proxy; rejects if a port cannot be had. */
 export async function createProxy(options: ProxyOptions): Promise<Proxy> {
@@ -72,17 +78,36 @@ async function openListeners(
 
 // INVARIANT: what changes is in force before the next event is handled; live connections included.
 function watchChanges(context: ProxyContext, pool: ConnectionPool): () => void {
-  const { snapshots, identity } = context.options;
-  const stopSnapshots = snapshots.onChange(() => context.live.judgeAgain());
-  const stopIdentity = identity.onChange(() => {
-    // Connections speak for the certificate with which they were made: the next call dials anew.
-    pool.flush();
-    context.live.judgeAgain();
-  });
-  return () => {
-    stopSnapshots();
-    stopIdentity();
+  const { snapshots, identity, revocations, metrics } = context.options;
+  const judgeAgain = (): void => {
+    const rules = snapshots.current()?.reauthorization ?? DEFAULT_REAUTHORIZATION;
+    const { cut, finishing } = context.live.judgeAgain(
+      rules.requests === 'finish' ? rules.withinMs : 0,
+    );
+    metrics.reauthorized('cut').value += cut;
+    metrics.reauthorized('finish').value += finishing;
   };
+  const stops = [
+    snapshots.onChange(judgeAgain),
+    identity.onChange(() => {
+      // Connections speak for the certificate with which they were made: the next call dials anew.
+      pool.flush();
+      judgeAgain();
+    }),
+    revocations?.onChange(() => {
+      judgeAgain();
+      pool.retireWhere((connection) => isRevoked(connection, context));
+    }),
+  ];
+  return () => {
+    for (const stop of stops) stop?.();
+  };
+}
+
+function isRevoked({ secure }: UpstreamConnection, context: ProxyContext): boolean {
+  const enforcement = context.enforcement();
+  const { identity } = enforcement;
+  return identity !== undefined && secure?.current({ ...enforcement, identity }).ok === false;
 }
 
 const REASONS: Readonly<Record<string, string>> = {

@@ -165,7 +165,11 @@ export class ServiceConnector implements Connector {
     const { service, port } = this.route;
     dialService(this.#context, { service, port: port.port, endpoint }, (dialed) => {
       if (dialed.kind === 'connected') {
-        const peer = { id: dialed.peer.id.text, facts: this.describe(dialed) };
+        const peer = {
+          secure: dialed.secure,
+          id: dialed.peer.id.text,
+          facts: this.describe(dialed),
+        };
         const connection = this.#pool.adopt(
           this.#keyOf(endpoint),
           (events) => new UpstreamConnection(dialed.pipe, events, peer),

@@ -5,16 +5,18 @@ import { forwardConnection } from './forward.ts';
 import type { Live } from './live.ts';
 import type { BytePipe } from './pipe.ts';
 import { type CallFacts, recordCall } from './record.ts';
-import { countRefusal, type Failure } from './respond.ts';
+import { countRefusal, type Failure, type FailureKind } from './respond.ts';
 
 /** A connection that is judged once, joined with its server, and judged again when policy changes. */
 export class TcpSession implements Live {
   deadlineAt = 0;
+  cutAt = 0;
+  readonly manner = 'stream';
   facts: CallFacts;
   readonly record: RecordedCall;
   readonly #caller: BytePipe;
   readonly #context: ProxyContext;
-  readonly #mayGoOn: () => boolean;
+  readonly #judge: () => FailureKind | undefined;
   readonly #open: Counter;
   readonly #startedAt = performance.now();
   #server: BytePipe | undefined;
@@ -25,13 +27,16 @@ export class TcpSession implements Live {
     caller: BytePipe,
     context: ProxyContext,
     facts: CallFacts,
-    { side, mayGoOn }: { readonly side: 'inbound' | 'outbound'; readonly mayGoOn: () => boolean },
+    {
+      side,
+      judge,
+    }: { readonly side: 'inbound' | 'outbound'; readonly judge: () => FailureKind | undefined },
   ) {
     this.#open = context.options.metrics.connections(side, 'tcp');
     this.#open.value++;
     this.#caller = caller;
     this.#context = context;
-    this.#mayGoOn = mayGoOn;
+    this.#judge = judge;
     this.facts = facts;
     this.record = createRecordedCall(facts.recorded);
     this.record.startedAt = context.options.clock();
@@ -85,10 +90,13 @@ export class TcpSession implements Live {
     this.destroy();
   }
 
-  judgeAgain(): void {
-    if (this.#done || this.#mayGoOn()) return;
+  judge(): FailureKind | undefined {
+    return this.#done ? undefined : this.#judge();
+  }
+
+  cut(reason: FailureKind): void {
     this.record.verdict = 'deny';
-    this.record.reason = 'policy_denied';
+    this.record.reason = reason;
     this.#cut();
   }
 

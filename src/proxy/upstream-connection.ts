@@ -7,6 +7,7 @@ import {
 import type { BodyPart } from './answer.ts';
 import type { BytePipe } from './pipe.ts';
 import type { CallFacts } from './record.ts';
+import type { TlsPeer } from './tls-peer.ts';
 
 /** The exchange that an upstream connection is answering. Bytes handed over are not kept. */
 export type AnswerSink = AnsweredRequest & {
@@ -39,8 +40,10 @@ const ABANDONED_MS = 250;
 
 /** One HTTP/1.1 connection to a server: answers one exchange at a time, strictly read. */
 export class UpstreamConnection {
-  /** SPIFFE ID and serial of a verified server; undefined for the own application. */
+  /** SPIFFE ID of a verified server; undefined for the own application. */
   readonly peerId: string | undefined;
+  /** The connection to it, or the one that this is a stream of, to be judged again. */
+  readonly secure: TlsPeer | undefined;
   /** Records' constant part for calls over this connection; undefined where the caller's side has it. */
   readonly facts: CallFacts | undefined;
   /** Exchanges begun, so that a first failure is told from a stale connection. */
@@ -60,10 +63,11 @@ export class UpstreamConnection {
   constructor(
     pipe: BytePipe,
     events: UpstreamEvents,
-    peer?: { readonly id: string; readonly facts: CallFacts },
+    peer?: { readonly secure: TlsPeer; readonly id: string; readonly facts: CallFacts },
   ) {
     this.#pipe = pipe;
     this.#events = events;
+    this.secure = peer?.secure;
     this.peerId = peer?.id;
     this.facts = peer?.facts;
     pipe.attach({

@@ -28,10 +28,14 @@ export type MeshSpec = {
   readonly defaultAction: 'deny' | 'allow';
   readonly staleness: MeshStaleness;
   readonly peerAuthentication: { readonly mode: 'STRICT' | 'PERMISSIVE' | 'DISABLE' };
+  readonly reauthorization: MeshReauthorization;
 };
 
 /** How long an enforcement point may go without news (a duration), and what it does after that. */
 type MeshStaleness = { readonly budget: string; readonly then: 'enforce' | 'deny' };
+
+/** Whether a plain request that a change of policy no longer allows may finish, and within which time (a duration). */
+type MeshReauthorization = { readonly requests: 'finish' | 'cut'; readonly within: string };
 
 /** The trust domain of a mesh that names none. */
 export const DEFAULT_TRUST_DOMAIN = 'cluster.local';
@@ -40,6 +44,7 @@ const MINUTE_MS = 60_000;
 const YEAR_MS = 365 * 24 * 60 * MINUTE_MS;
 // oxlint-disable-next-line unicorn/no-thenable -- the field's public name; nothing awaits a spec
 const DEFAULT_STALENESS: MeshStaleness = { budget: '72h', then: 'enforce' };
+const DEFAULT_REAUTHORIZATION: MeshReauthorization = { requests: 'finish', within: '5s' };
 
 const trustDomain = text((value) => {
   const parsed = parseTrustDomain(value);
@@ -62,6 +67,11 @@ const peerAuthentication = object('peerAuthentication', {
   mode: defaulted(oneOf(['STRICT', 'PERMISSIVE', 'DISABLE']), () => 'STRICT' as const),
 });
 
+const reauthorization = object('reauthorization', {
+  requests: defaulted(oneOf(['finish', 'cut']), () => DEFAULT_REAUTHORIZATION.requests),
+  within: defaulted(duration(1, 10 * MINUTE_MS), () => DEFAULT_REAUTHORIZATION.within),
+});
+
 const fields = {
   trustDomain: defaulted(
     trustDomain,
@@ -70,6 +80,7 @@ const fields = {
   defaultAction: defaulted(oneOf(['deny', 'allow']), () => 'deny' as const),
   staleness: defaulted(staleness, () => DEFAULT_STALENESS),
   peerAuthentication: defaulted(peerAuthentication, () => ({ mode: 'STRICT' as const })),
+  reauthorization: defaulted(reauthorization, () => DEFAULT_REAUTHORIZATION),
 };
 
 /** Reads the spec of a Mesh. */

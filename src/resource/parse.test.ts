@@ -55,6 +55,7 @@ test('a mesh without anything gets name, namespace and defaults', () => {
       // oxlint-disable-next-line unicorn/no-thenable -- the field's public name; nothing awaits a spec
       staleness: { budget: '72h', then: 'enforce' },
       peerAuthentication: { mode: 'STRICT' },
+      reauthorization: { requests: 'finish', within: '5s' },
     },
   });
 });

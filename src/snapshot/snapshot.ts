@@ -46,6 +46,12 @@ export type UpstreamService = {
 /** The signed set of a namespace that a snapshot was compiled from. */
 export type SetVersion = { readonly number: number; readonly hash: string };
 
+/** What becomes of plain requests under way that policy no longer allows; all else is cut at once. */
+export type Reauthorization = {
+  readonly requests: 'finish' | 'cut';
+  readonly withinMs: number;
+};
+
 /** All that one workload enforces. INVARIANT: immutable; a change is a new snapshot, swapped whole. */
 export type Snapshot = {
   /** All versions in one text, by namespace, e.g. `default@12 palisade-system@3`. */
@@ -68,6 +74,7 @@ export type Snapshot = {
   readonly upstreams: ReadonlyMap<string, UpstreamService>;
   /** How long to enforce without hearing of the control plane, and what to do then. */
   readonly staleness: { readonly budgetMs: number; readonly then: 'enforce' | 'deny' };
+  readonly reauthorization: Reauthorization;
 };
 
 /** The service a host names, `host` with or without port and trailing dot; undefined if it is none of the mesh. */

@@ -14,6 +14,7 @@ export const METRIC = {
   handshakes: 'palisade_handshakes_total',
   refused: 'palisade_refused_total',
   connections: 'palisade_connections',
+  reauthorized: 'palisade_reauthorized_total',
   certificateExpiry: 'palisade_certificate_expiry_seconds',
   policyVersion: 'palisade_policy_version',
   policyStaleness: 'palisade_policy_staleness_seconds',

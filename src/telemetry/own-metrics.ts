@@ -14,6 +14,8 @@ export type OwnMetrics = {
   readonly refused: (kind: string) => Counter;
   /** Open connections now. */
   readonly connections: (side: 'inbound' | 'outbound', protocol: string) => Counter;
+  /** Live connections and requests that a change no longer allows: cut at once, or let finish. */
+  readonly reauthorized: (outcome: 'cut' | 'finish') => Counter;
   /** Policy versions that were refused, by the trust or compile layer's code. */
   readonly policyRefused: (code: string) => Counter;
 };
@@ -40,18 +42,25 @@ export function createOwnMetrics(): OwnMetricsWithFamilies {
   const handshakes = createFamily(METRIC.handshakes, 'TLS handshakes by outcome.', 'counter');
   const refused = createFamily(METRIC.refused, 'What was refused before a decision.', 'counter');
   const open = createFamily(METRIC.connections, 'Open connections.', 'gauge');
+  const reauthorized = createFamily(
+    METRIC.reauthorized,
+    'Live connections and requests that a change no longer allows.',
+    'counter',
+  );
   const policies = createFamily(METRIC.policyRefusals, 'Policy versions refused.', 'counter');
   return {
     decision: (verdict, reason) => decisions.counter({ verdict, reason }),
     handshake: (outcome, side) => handshakes.counter({ outcome, side }),
     refused: (kind) => refused.counter({ kind }),
     connections: (side, protocol) => open.counter({ side, protocol }),
+    reauthorized: (outcome) => reauthorized.counter({ outcome }),
     policyRefused: (code) => policies.counter({ code }),
     families: ({ gauges, nowMs }) => [
       decisions.family(),
       handshakes.family(),
       refused.family(),
       open.family(),
+      reauthorized.family(),
       policies.family(),
       ...gaugeFamilies(gauges, nowMs),
     ],
