@@ -36,18 +36,7 @@ export async function readAuthored(
     readonly trustDomain?: string;
   },
 ): Promise<AuthoredFiles> {
-  const files: { file: string; text: string }[] = [];
-  for (const path of paths) {
-    if (path === '-') files.push({ file: '<stdin>', text: await readStdin(options.context) });
-    else for (const file of filesBelow(path)) files.push({ file, text: readText(file) });
-  }
-  if (files.length === 0) {
-    throw new ExitError(
-      EXIT.usage,
-      `no .yaml, .yml or .json file in ${paths.map((path) => `\`${path}\``).join(', ')}`,
-      '`palisade init DIR` writes examples to start from',
-    );
-  }
+  const files = await readTexts(paths, options.context);
   const parsed = parseResources(files, {
     defaultNamespace: options.namespace,
     ...(options.trustDomain === undefined ? {} : { trustDomain: options.trustDomain }),
@@ -59,6 +48,24 @@ export async function readAuthored(
     diagnostics: [...parsed.diagnostics, ...cross],
     files: files.length,
   };
+}
+
+/** The texts of every YAML and JSON file at or below `paths`; ends the command where there is none. */
+export async function readTexts(
+  paths: readonly string[],
+  context: CliContext,
+): Promise<readonly { readonly file: string; readonly text: string }[]> {
+  const files: { file: string; text: string }[] = [];
+  for (const path of paths) {
+    if (path === '-') files.push({ file: '<stdin>', text: await readStdin(context) });
+    else for (const file of filesBelow(path)) files.push({ file, text: readText(file) });
+  }
+  if (files.length > 0) return files;
+  throw new ExitError(
+    EXIT.usage,
+    `no .yaml, .yml or .json file in ${paths.map((path) => `\`${path}\``).join(', ')}`,
+    '`palisade init DIR` writes examples to start from',
+  );
 }
 
 /** Prints the problems; ends the command when one of them is an error. */

@@ -21,6 +21,7 @@ export const commandLoaders: Readonly<Record<string, () => Promise<CommandModule
   get: () => import('./commands/get.ts'),
   delete: () => import('./commands/delete.ts'),
   diff: () => import('./commands/diff.ts'),
+  import: () => import('./commands/import.ts'),
   check: () => import('./commands/check.ts'),
   'who-can': () => import('./commands/who-can.ts'),
   explain: () => import('./commands/explain.ts'),

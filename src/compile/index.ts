@@ -10,6 +10,12 @@ export {
   type Verdict,
 } from './call-diff.ts';
 export { type CheckInput, checkCall } from './check.ts';
+export {
+  IMPORT_DIFFERENCES,
+  type ImportDifference,
+  type ImportDifferenceCode,
+  importDifferences,
+} from './import-differences.ts';
 export type { ResourceSet, ResourceSets } from './input.ts';
 export { type ResolvedPeerMode, resolvePeerMode } from './peer-authentication.ts';
 export {

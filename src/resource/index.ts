@@ -13,6 +13,12 @@ export type { RuleSource } from './authorization-source.ts';
 export { crossCheck } from './cross-check.ts';
 export type { Diagnostic, SourcePosition, SourceSpan } from './diagnostic.ts';
 export { DIAGNOSTIC_CODES, type DiagnosticCode } from './errors.ts';
+export {
+  type ImportedResource,
+  type ImportOptions,
+  type IstioImport,
+  importIstio,
+} from './istio-import.ts';
 export { DEFAULT_TRUST_DOMAIN, type MeshResource, type MeshSpec } from './mesh.ts';
 export { type Metadata, ROOT_NAMESPACE } from './metadata.ts';
 export {

@@ -14,8 +14,17 @@ const MAX_DOCUMENT_LENGTH = 1024 * 1024;
 const MAX_PARTS = 100_000;
 const MAX_DOCUMENTS = 10_000;
 
+/** How large one document may be: characters, and the parts that the parser makes objects of. */
+export type DocumentLimits = { readonly maxLength: number; readonly maxParts: number };
+
+const RESOURCE_LIMITS: DocumentLimits = { maxLength: MAX_DOCUMENT_LENGTH, maxParts: MAX_PARTS };
+
 /** Reads the documents of a file, reporting those that are not well-formed; never throws. */
-export function readYaml(source: Source, report: Report): readonly ReadDocument[] {
+export function readYaml(
+  source: Source,
+  report: Report,
+  limits: DocumentLimits = RESOURCE_LIMITS,
+): readonly ReadDocument[] {
   const strange = source.text.search(UNREADABLE);
   if (strange >= 0) {
     report.error([strange, strange + 1], NOT_TEXT);
@@ -28,16 +37,22 @@ export function readYaml(source: Source, report: Report): readonly ReadDocument[
       report.error(range, TOO_MANY_DOCUMENTS);
       return documents;
     }
-    documents.push(...readRange(source.text, range, report));
+    documents.push(...readRange({ text: source.text, range, report, limits }));
   }
   return documents;
 }
 
 /** Reads the text of one document; there may be more in it, as `...` may separate documents too. */
-function readRange(text: string, range: Range, report: Report): readonly ReadDocument[] {
-  const [start, end] = range;
+function readRange(options: {
+  readonly text: string;
+  readonly range: Range;
+  readonly report: Report;
+  readonly limits: DocumentLimits;
+}): readonly ReadDocument[] {
+  const { text, report, limits } = options;
+  const [start, end] = options.range;
   const part = text.slice(start, end);
-  if (part.length > MAX_DOCUMENT_LENGTH || countParts(part) > MAX_PARTS) {
+  if (part.length > limits.maxLength || countParts(part) > limits.maxParts) {
     report.error([start, start], TOO_LARGE);
     return [];
   }
