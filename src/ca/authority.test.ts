@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { status } from '@grpc/grpc-js';
-import { parseBundle, parseTrustDomain, verifyX509Svid } from '#identity';
+import { isAttestationStrength, parseBundle, parseTrustDomain, verifyX509Svid } from '#identity';
 import { createPolicyKey, loadSigner } from '#trust';
 import { Issuance, type LogEntry as WireEntry, type X509SvidResponse } from '#wire';
 import {
@@ -63,6 +63,27 @@ test('an agent gets the identity of the process it attested, verifiable and in t
   assert.equal(entry?.allowedBy, 'shop@1');
   assert.equal(entry?.requestedBy, `spiffe://${TRUST_DOMAIN}/palisade/agent/host-1`);
   assert.equal(entry?.certificateSha256, sha256(svid.chain[0]));
+});
+
+test('an identity says what it stands on, in the certificate and in the log', async () => {
+  const own = verified(agent.svid);
+  assert.equal(own.attestation, 'token');
+  const process = await request(agent, '/ns/shop/sa/web', WEB);
+  assert.equal(verified(process).attestation, 'process');
+  const [entry] = await readLog(Number(process.logNumber) - 1);
+  assert.equal(entry?.attestation, 'process');
+  assert.ok(entry?.selectors.includes('agent:id:/palisade/agent/host-1'), entry?.selectors.join());
+});
+
+test('attack: an agent that claims what only the authority finds out of hosts', async () => {
+  const claims = [...WEB, 'tpm:ek-sha256:00', 'agent:id:/palisade/agent/host-2'];
+  const svid = await request(agent, '/ns/shop/sa/web', claims);
+  const [entry] = await readLog(Number(svid.logNumber) - 1);
+  assert.deepEqual(
+    entry?.selectors.filter((each) => claims.includes(each)),
+    [...WEB],
+  );
+  assert.equal(verified(svid).attestation, 'process');
 });
 
 test('the lifetime is what the registration says', async () => {
@@ -150,7 +171,7 @@ test('hostile CSRs: of another trust domain, with another key, garbage, and much
     await refused(issue(agent, bytes), status.INVALID_ARGUMENT, /CSR/);
   }
   const { csr: good } = csrOf('/ns/shop/sa/web');
-  const selectors = Array(65).fill('unix:uid:1');
+  const selectors = Array(129).fill('unix:uid:1');
   await refused(issue(agent, good, selectors), status.INVALID_ARGUMENT, /selectors/);
 });
 
@@ -330,9 +351,10 @@ async function readLog(after: number, caller: TestCaller = operator): Promise<Wi
 }
 
 function fromWire(entry: WireEntry): LogEntry {
-  const { $typeName: _, kind, audience, number, timeMs, expiresAtMs, ...rest } = entry;
+  const { $typeName: _, kind, audience, attestation, number, timeMs, expiresAtMs, ...rest } = entry;
   return {
     ...(kind === 'jwt' ? { kind, audience } : {}),
+    ...(isAttestationStrength(attestation) ? { attestation } : {}),
     ...rest,
     number: Number(number),
     timeMs: Number(timeMs),

@@ -6,6 +6,7 @@ import { type DsseEnvelope, decodeEnvelope, openTrustRoot, type TrustRoot } from
 import { createGrpcServer, type GrpcServer } from '#wire';
 import { type Caller, identifyCaller } from './caller.ts';
 import { openDatabase } from './database.ts';
+import { openHosts } from './hosts.ts';
 import { type CaSecrets, caFolder, loadSecrets } from './initialize.ts';
 import { openIssuanceLog, signLogHead } from './issuance-log.ts';
 import { createIssue } from './issue.ts';
@@ -121,6 +122,7 @@ type Core = ReturnType<typeof createCore>;
 function createCore(options: CaOptions, { secrets, database, trustRoot }: Parts) {
   const { trustDomain, clock, log } = options;
   const issuanceLog = openIssuanceLog(database);
+  const hosts = openHosts(database);
   const policy = openPolicy({ database, trustRoot, clock, log });
   const roots = createRoots(policy);
   const issue = createIssue({ issuer: secrets.issuer, issuanceLog, clock, log });
@@ -133,13 +135,13 @@ function createCore(options: CaOptions, { secrets, database, trustRoot }: Parts)
   });
   const issueJwt = createIssueJwt({ keys: jwtKeys, issuanceLog, clock, log });
   const identity = createOwnIdentity({ issue, trustDomain, rootsPem: roots.pem, clock, log });
-  return { issuanceLog, policy, roots, issue, issueJwt, jwtKeys, identity };
+  return { issuanceLog, hosts, policy, roots, issue, issueJwt, jwtKeys, identity };
 }
 
 async function listen(
   options: CaOptions,
   { secrets }: Parts,
-  { issuanceLog, policy, roots, issue, issueJwt, jwtKeys, identity }: Core,
+  { issuanceLog, hosts, policy, roots, issue, issueJwt, jwtKeys, identity }: Core,
 ): Promise<{ readonly server: GrpcServer<Caller>; readonly port: number }> {
   const { trustDomain, clock, log, rateLimit = DEFAULT_RATE } = options;
   const service = createIssuanceService({
@@ -150,6 +152,7 @@ async function listen(
     issueJwt,
     jwtKeys,
     issuanceLog,
+    hosts,
     callers: createRateLimit({ ...rateLimit, clock }),
     enrolments: createRateLimit({ ...rateLimit, clock }),
     callerOf: (call) => server.peer(call),

@@ -1,8 +1,9 @@
-import type { Csr, SpiffeId } from '#identity';
+import { type AttestationStrength, type Csr, type SpiffeId, strongest } from '#identity';
 import { ok, parseDuration, type Result } from '#lib';
 import type { RegistrationResource } from '#resource';
 import { matchRegistrations } from '#trust';
 import { MESH_TTL_MS } from './enrol.ts';
+import type { HostEvidence } from './hosts.ts';
 import type { Grant } from './issue.ts';
 import type { JwtGrant } from './issue-jwt.ts';
 import { isReserved, meshRole } from './mesh-identity.ts';
@@ -18,6 +19,8 @@ export type SignedRegistration = {
 /** A request for an SVID, as it came over mutual TLS. */
 export type SvidRequest = {
   readonly caller: SpiffeId;
+  /** What this authority itself knows of the caller's host. */
+  readonly host: HostEvidence;
   readonly csr: Csr;
   readonly selectors: readonly string[];
 };
@@ -25,12 +28,21 @@ export type SvidRequest = {
 /** A request for a JWT-SVID, as it came over mutual TLS. */
 export type JwtSvidRequest = {
   readonly caller: SpiffeId;
+  readonly host: HostEvidence;
   readonly id: SpiffeId;
   readonly audience: readonly string[];
   readonly selectors: readonly string[];
 };
 
-const MAX_SELECTORS = 64;
+/** The types of selectors that agents find out about processes. */
+const PROCESS_SELECTORS: ReadonlySet<string> = new Set([
+  'unix',
+  'palisade',
+  'systemd',
+  'container',
+  'k8s',
+]);
+const MAX_SELECTORS = 128;
 const MAX_SELECTOR_LENGTH = 4200;
 const MAX_AUDIENCES = 16;
 const MAX_AUDIENCE_LENGTH = 1024;
@@ -84,7 +96,8 @@ export function decideJwtSvid(
   if (isReserved(id)) return refuse('denied', `\`${id.text}\` is of the mesh itself`);
   const problem = audienceProblem(audience) ?? selectorProblem(selectors);
   if (problem !== undefined) return refuse('invalid', problem);
-  const found = registrationFor(id, selectors, registrations);
+  const attested = attestedSelectors(request);
+  const found = registrationFor(id, attested, registrations);
   if (!found.ok) return found;
   const { spec } = found.value.registration;
   const ttl = parseDuration(spec.jwtTtl ?? '');
@@ -92,7 +105,8 @@ export function decideJwtSvid(
     id,
     audience,
     ttlMs: ttl.ok ? ttl.value : DEFAULT_JWT_TTL_MS,
-    selectors,
+    selectors: attested,
+    attestation: strengthOf(request),
     requestedBy: caller.text,
     allowedBy: found.value.set,
   });
@@ -121,10 +135,29 @@ function audienceProblem(audience: readonly string[]): string | undefined {
     : undefined;
 }
 
+/**
+ * What is true of the process, by its agent's word, and of its host, by this authority's own book.
+ * SECURITY: of hosts an agent says nothing: it could claim to be another.
+ */
+function attestedSelectors({ selectors, host }: SvidRequest | JwtSvidRequest): readonly string[] {
+  const ofProcess = selectors.filter((selector) =>
+    PROCESS_SELECTORS.has(selector.slice(0, selector.indexOf(':'))),
+  );
+  return [...ofProcess, ...host.selectors];
+}
+
+/** The strongest of what vouches for a process: the host's evidence, and what its agent asked of kernel or cluster. */
+function strengthOf({ selectors, host }: SvidRequest | JwtSvidRequest): AttestationStrength {
+  const isPod = selectors.some((selector) => selector.startsWith('k8s:'));
+  return strongest([host.strength, isPod ? 'kubernetes' : 'process']);
+}
+
 function decideWorkload(
-  { caller, csr, selectors }: SvidRequest,
+  request: SvidRequest,
   registrations: readonly SignedRegistration[],
 ): Result<Grant, Refusal> {
+  const { caller, csr } = request;
+  const selectors = attestedSelectors(request);
   const registration = registrationFor(csr.id, selectors, registrations);
   if (!registration.ok) return registration;
   const found = registration.value;
@@ -136,18 +169,20 @@ function decideWorkload(
     ttlMs: ttl.ok ? ttl.value : DEFAULT_TTL_MS,
     dnsNames: spec.dnsNames,
     selectors,
+    attestation: strengthOf(request),
     requestedBy: caller.text,
     allowedBy: found.set,
   });
 }
 
-function renewal({ caller, csr }: SvidRequest): Grant {
+function renewal({ caller, csr, host }: SvidRequest): Grant {
   return {
     id: csr.id,
     publicKeyDer: csr.publicKeyDer,
     ttlMs: MESH_TTL_MS,
     dnsNames: [],
-    selectors: [],
+    selectors: host.selectors,
+    attestation: host.strength,
     requestedBy: caller.text,
     allowedBy: 'renewal',
   };

@@ -19,6 +19,18 @@ const MIGRATIONS: readonly string[] = [
      version INTEGER NOT NULL,
      envelope TEXT NOT NULL
    ) STRICT;`,
+  `CREATE TABLE host (
+     agent TEXT PRIMARY KEY,
+     attestor TEXT NOT NULL,
+     strength TEXT NOT NULL,
+     selectors TEXT NOT NULL,
+     serial TEXT NOT NULL,
+     attested_at INTEGER NOT NULL
+   ) STRICT;
+   CREATE TABLE spent_token (
+     id TEXT PRIMARY KEY,
+     expires_at INTEGER NOT NULL
+   ) STRICT;`,
 ];
 
 /** Opens the authority's database with mode 0600, bringing its schema up to date. Throws if a later version made it. */

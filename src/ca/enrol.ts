@@ -39,6 +39,7 @@ export function decideEnrolment(
     ttlMs: MESH_TTL_MS,
     dnsNames: [],
     selectors: [],
+    attestation: 'token',
     requestedBy: '',
     allowedBy: 'enrol',
   });

@@ -1,5 +1,5 @@
 import { hash, randomBytes } from 'node:crypto';
-import { type SpiffeId, signJwtSvid } from '#identity';
+import { type AttestationStrength, type SpiffeId, signJwtSvid } from '#identity';
 import { ok, type Result } from '#lib';
 import { EVENT, type Log } from '#telemetry';
 import type { IssuanceLog } from './issuance-log.ts';
@@ -13,6 +13,7 @@ export type JwtGrant = {
   readonly audience: readonly string[];
   readonly ttlMs: number;
   readonly selectors: readonly string[];
+  readonly attestation: AttestationStrength;
   readonly requestedBy: string;
   readonly allowedBy: string;
 };
@@ -75,6 +76,7 @@ function sign(keys: JwtKeys, grant: JwtGrant, nowMs: number) {
     serial,
     expiresAtMs,
     selectors,
+    attestation: grant.attestation,
     requestedBy,
     allowedBy,
     certificateSha256: hash('sha256', token),

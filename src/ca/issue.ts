@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type Issuer, issueX509Svid, type SpiffeId } from '#identity';
+import { type AttestationStrength, type Issuer, issueX509Svid, type SpiffeId } from '#identity';
 import { ok, type Result } from '#lib';
 import { EVENT, type Log } from '#telemetry';
 import { certificateDigest, type IssuanceLog } from './issuance-log.ts';
@@ -14,6 +14,8 @@ export type Grant = {
   readonly ttlMs: number;
   readonly dnsNames: readonly string[];
   readonly selectors: readonly string[];
+  /** What the identity stands on: the strongest of what vouches for it. */
+  readonly attestation: AttestationStrength;
   readonly requestedBy: string;
   readonly allowedBy: string;
 };
@@ -80,6 +82,7 @@ function sign(
     notBefore: nowMs - BACKDATE_MS,
     expiresAt,
     dnsNames,
+    attestation: grant.attestation,
   });
   const fields = {
     timeMs: nowMs,
@@ -87,6 +90,7 @@ function sign(
     serial: Buffer.from(serial).toString('hex'),
     expiresAtMs: expiresAt,
     selectors: grant.selectors,
+    attestation: grant.attestation,
     requestedBy: grant.requestedBy,
     allowedBy: grant.allowedBy,
     certificateSha256: certificateDigest(der),

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import type { AttestationStrength } from '#identity';
 import { canonicalJson } from '#trust';
 
 /** What the log says of one certificate or JWT-SVID. */
@@ -16,6 +17,8 @@ export type LogFields = {
   readonly allowedBy: string;
   /** SHA-256 of the DER (of the token, if it is one), lower-case hex. */
   readonly certificateSha256: string;
+  /** What the identity stands on; absent in entries of version 0.1 and where nothing vouches for it. */
+  readonly attestation?: AttestationStrength;
   /** For a JWT-SVID, whose serial is its `jti`; absent for a certificate, as is `audience`. */
   readonly kind?: 'jwt';
   readonly audience?: readonly string[];
@@ -48,6 +51,7 @@ export function hashOf(entry: Omit<LogEntry, 'hash'>): string {
     requestedBy: entry.requestedBy,
     allowedBy: entry.allowedBy,
     certificateSha256: entry.certificateSha256,
+    ...(entry.attestation === undefined ? {} : { attestation: entry.attestation }),
     ...(entry.kind === undefined ? {} : { kind: entry.kind, audience: entry.audience ?? [] }),
   };
   return hash('sha256', HASH_DOMAIN + canonicalJson(body), 'hex');

@@ -63,6 +63,7 @@ function renew({ issue, trustDomain, rootsPem }: OwnIdentityOptions): Held {
     ttlMs: MESH_TTL_MS,
     dnsNames: [],
     selectors: [],
+    attestation: 'none',
     requestedBy: id.text,
     allowedBy: 'self',
   });

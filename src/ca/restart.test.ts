@@ -158,6 +158,7 @@ test('a full disk issues nothing and says so', async () => {
     ttlMs: 1000,
     dnsNames: [],
     selectors: ['x'.repeat(100_000)],
+    attestation: 'process' as const,
     requestedBy: '',
     allowedBy: 'test',
   };

@@ -24,6 +24,7 @@ import {
 import { type Caller, requireIdentity } from './caller.ts';
 import { decideJwtSvid, decideSvid, type SignedRegistration } from './check.ts';
 import { decideEnrolment, type JoinTokens } from './enrol.ts';
+import type { Hosts } from './hosts.ts';
 import type { IssuanceLog } from './issuance-log.ts';
 import type { Grant, Issue } from './issue.ts';
 import type { createIssueJwt } from './issue-jwt.ts';
@@ -43,6 +44,7 @@ export type ServiceOptions = {
   readonly issueJwt: ReturnType<typeof createIssueJwt>;
   readonly jwtKeys: JwtKeys;
   readonly issuanceLog: IssuanceLog;
+  readonly hosts: Hosts;
   readonly callers: RateLimit;
   readonly enrolments: RateLimit;
   /** Who sent a call. */
@@ -149,7 +151,8 @@ async function issueSvid(
   }
   const parsed = parseCsr(csr);
   if (!parsed.ok) return refuse('invalid', `the CSR: ${parsed.error}`);
-  const request = { caller: caller.value, csr: parsed.value, selectors };
+  const host = options.hosts.evidenceOf(caller.value);
+  const request = { caller: caller.value, host, csr: parsed.value, selectors };
   const grant = await decidePatiently({
     options,
     isPatient: meshRole(caller.value) === 'agent',
@@ -174,7 +177,8 @@ async function issueJwtSvid(
   }
   const id = parseSpiffeId(spiffeId);
   if (!id.ok) return refuse('invalid', id.error);
-  const request = { caller: caller.value, id: id.value, audience, selectors };
+  const host = options.hosts.evidenceOf(caller.value);
+  const request = { caller: caller.value, host, id: id.value, audience, selectors };
   const grant = await decidePatiently({
     options,
     isPatient: meshRole(caller.value) === 'agent',
@@ -293,6 +297,7 @@ function toWire(entry: LogEntry) {
     expiresAtMs: BigInt(entry.expiresAtMs),
     selectors: [...entry.selectors],
     kind: entry.kind ?? '',
+    attestation: entry.attestation ?? '',
     audience: [...(entry.audience ?? [])],
   };
 }

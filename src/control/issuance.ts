@@ -8,6 +8,8 @@ export type IssuedIdentity = {
   readonly issuedAt: string;
   readonly expiresAt: string;
   readonly selectors: readonly string[];
+  /** `none`, `token`, `process`, `kubernetes` or `tpm`; null where version 0.1 issued it. */
+  readonly attestation: string | null;
   readonly allowedBy: string;
   readonly requestedBy: string;
   readonly certificateSha256: string;
@@ -135,6 +137,7 @@ function issued(entries: readonly LogEntry[], nowMs: number): readonly IssuedIde
     issuedAt: isoOf(entry.timeMs),
     expiresAt: isoOf(entry.expiresAtMs),
     selectors: entry.selectors,
+    attestation: entry.attestation === '' ? null : entry.attestation,
     allowedBy: entry.allowedBy,
     requestedBy: entry.requestedBy,
     certificateSha256: entry.certificateSha256,

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import type { AttestationStrength } from './attestation-strength.ts';
 import { TAG } from './der-read.ts';
 import {
   encodeElement,
@@ -68,6 +69,12 @@ export function encodeCaConstraints(pathLength: number): Buffer {
 /** A key's identifier: 160 bits of its SHA-256 (RFC 7093 section 2, method 4). */
 export function keyIdOf(spki: Uint8Array): Buffer {
   return hash('sha256', spki, 'buffer').subarray(0, 20);
+}
+
+/** How well the identity was attested: a UTF8String; not critical, since others' verifiers do not know it. */
+export function encodeStrength(strength: AttestationStrength): Buffer {
+  const value = encodeElement(TAG.utf8String, asciiBytes(strength));
+  return encodeExtension(OID.attestationStrength, value);
 }
 
 /** subjectKeyIdentifier. */

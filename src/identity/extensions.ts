@@ -1,3 +1,4 @@
+import { type AttestationStrength, isAttestationStrength } from './attestation-strength.ts';
 import { DerError, DerReader, TAG } from './der-read.ts';
 import { readBoolean, readNamedBits, readOid, readSmall } from './der-values.ts';
 import { type GeneralNames, NO_NAMES, readGeneralNames } from './general-names.ts';
@@ -18,6 +19,8 @@ export type Extensions = {
   readonly nameConstraints: NameConstraints | undefined;
   readonly subjectKeyId: string | undefined;
   readonly authorityKeyId: string | undefined;
+  /** What the issuer says the identity stands on; undefined where it says nothing, or a word unknown here. */
+  readonly attestation: AttestationStrength | undefined;
   /** Critical extensions that nobody here processes; a path through such a certificate is refused. */
   readonly unknownCritical: readonly string[];
 };
@@ -33,6 +36,7 @@ const NO_EXTENSIONS: Extensions = {
   nameConstraints: undefined,
   subjectKeyId: undefined,
   authorityKeyId: undefined,
+  attestation: undefined,
   unknownCritical: [],
 };
 
@@ -78,6 +82,7 @@ function readValue(oid: string, value: DerReader, found: Mutable): boolean {
   else if (oid === OID.subjectKeyIdentifier) {
     found.subjectKeyId = value.body(TAG.octetString).toString('hex');
   } else if (oid === OID.authorityKeyIdentifier) found.authorityKeyId = readAuthorityKeyId(value);
+  else if (oid === OID.attestationStrength) found.attestation = readStrength(value);
   else return false;
   value.finish();
   return true;
@@ -131,4 +136,10 @@ function readAuthorityKeyId(value: DerReader): string | undefined {
   for (const tag of [0xa1, 0x82]) if (sequence.has(tag)) sequence.body(tag);
   sequence.finish();
   return keyId;
+}
+
+function readStrength(value: DerReader): AttestationStrength | undefined {
+  const word = value.body(TAG.utf8String).toString('latin1');
+  // A later version may know stronger ones; here they count as nothing said.
+  return isAttestationStrength(word) ? word : undefined;
 }

@@ -1,5 +1,6 @@
 import { createPrivateKey, hash, type KeyObject, randomBytes } from 'node:crypto';
 import { fail, ok, type Result } from '#lib';
+import type { AttestationStrength } from './attestation-strength.ts';
 import { type Certificate, decodeCertificate } from './certificate.ts';
 import {
   CA_KEY_USAGE,
@@ -10,6 +11,7 @@ import {
   encodeCommonName,
   encodePurposes,
   encodeSigned,
+  encodeStrength,
   encodeSubjectKeyId,
   encodeTbs,
   keyIdOf,
@@ -49,6 +51,8 @@ export type SvidOptions = {
   readonly notBefore: number;
   readonly expiresAt: number;
   readonly dnsNames?: readonly string[];
+  /** What the identity stands on; nothing is said of it where absent. */
+  readonly attestation?: AttestationStrength;
 };
 
 /** A certificate and key that sign for themselves, for pinning by fingerprint. */
@@ -94,7 +98,8 @@ export function createRoot(options: RootOptions): Issuer {
  * not 16 bytes and positive, or an issuer whose certificate cannot be read.
  */
 export function issueX509Svid(options: SvidOptions): Uint8Array {
-  const { issuer, id, publicKeyDer, serial, notBefore, expiresAt, dnsNames = [] } = options;
+  const { issuer, id, publicKeyDer, serial, notBefore, expiresAt, attestation } = options;
+  const { dnsNames = [] } = options;
   if (serial.length !== 16 || (serial[0] ?? 0) >= 0x80 || serial.every((byte) => byte === 0)) {
     throw new RangeError('a serial number is 16 bytes and positive');
   }
@@ -109,6 +114,7 @@ export function issueX509Svid(options: SvidOptions): Uint8Array {
     spki: publicKeyDer,
     extensions: [
       ...common,
+      ...(attestation === undefined ? [] : [encodeStrength(attestation)]),
       encodeAltNames({ uris: [id.text], dns: dnsNames }, true),
       encodeSubjectKeyId(keyIdOf(publicKeyDer)),
     ],

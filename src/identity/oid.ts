@@ -12,6 +12,8 @@ export const OID = {
   clientAuth: '2b06010505070302',
   anyExtendedKeyUsage: '551d2500',
   commonName: '550403',
+  // Palisade's own: 2.25.UUID, an arc that needs no registration (X.667), of 04957283-90bf-4b8e-b07f-aed4bc1a12ca.
+  attestationStrength: '698995b9a0f28bfaae9db0bfebdacbe0e8a54a',
   // RFC 2985 section 5.4.2
   extensionRequest: '2a864886f70d01090e',
   // RFC 3279, 5480, 8410: keys

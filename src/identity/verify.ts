@@ -1,4 +1,5 @@
 import { ok, type Result } from '#lib';
+import type { AttestationStrength } from './attestation-strength.ts';
 import { anchorOf, type Bundle } from './bundle.ts';
 import { type Certificate, decodeCertificate } from './certificate.ts';
 import { KEY_USAGE } from './extensions.ts';
@@ -17,6 +18,8 @@ export type PeerSvid = {
   readonly notBefore: number;
   readonly expiresAt: number;
   readonly leafDer: Uint8Array;
+  /** What its issuer says the identity stands on; `none` where it says nothing. */
+  readonly attestation: AttestationStrength;
 };
 
 /** `clockSkewMs`: how far our clock and the issuer's may differ, 60,000 unless told. */
@@ -60,8 +63,9 @@ export function verifyX509Svid(
   const refuseSigner = (signer: Certificate) => foreignSigner(signer, id.value.trustDomain);
   const path = buildPath({ ...question, roots, refuseSigner });
   if (!path.ok) return path;
-  const { serial, notBefore, expiresAt, der } = leaf;
-  return ok({ id: id.value, serial, notBefore, expiresAt, leafDer: der });
+  const { serial, notBefore, expiresAt, der, extensions } = leaf;
+  const attestation = extensions.attestation ?? 'none';
+  return ok({ id: id.value, serial, notBefore, expiresAt, leafDer: der, attestation });
 }
 
 /** The one SPIFFE ID of a leaf: exactly one URI SAN, which has a path (X509-SVID 2 and 3.1). */

@@ -7,6 +7,8 @@ export type Identity = {
   readonly issuedAt: string;
   readonly expiresAt: string;
   readonly selectors: readonly string[];
+  /** `none`, `token`, `process`, `kubernetes` or `tpm`; null where version 0.1 issued it. */
+  readonly attestation: string | null;
   readonly allowedBy: string;
   readonly requestedBy: string;
   readonly certificateSha256: string;

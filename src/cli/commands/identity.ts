@@ -67,6 +67,7 @@ function detailOf(entry: Identity): string {
     `  issued        ${entry.issuedAt}`,
     `  expires       ${entry.expiresAt}`,
     `  selectors     ${entry.selectors.join(', ') || '-'}`,
+    `  attestation   ${entry.attestation ?? '-'}`,
     `  allowed by    ${entry.allowedBy}`,
     `  requested by  ${entry.requestedBy}`,
     `  sha256        ${entry.certificateSha256}`,

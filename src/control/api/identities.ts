@@ -9,6 +9,7 @@ const Identity = z
     issuedAt: Instant,
     expiresAt: Instant,
     selectors: z.array(z.string()),
+    attestation: z.string().nullable(),
     allowedBy: z.string(),
     requestedBy: z.string(),
     certificateSha256: z.string(),
