@@ -1,6 +1,6 @@
 // protocol: bytes ⇄ messages, pure. One folder a protocol; every reader is strict and bounded.
 export { BodyReader } from './http1/body.ts';
-export { FIELD, type FieldCode, type Fields, fieldSet } from './http1/fields.ts';
+export { FIELD, type FieldCode, type FieldLookup, type Fields, fieldSet } from './http1/fields.ts';
 export {
   DEFAULT_HEAD_LIMITS,
   type Framing,

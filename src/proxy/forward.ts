@@ -7,40 +7,32 @@ import {
   upgradeLines,
 } from '#protocol';
 import { parseTraceparent } from '#telemetry';
+import type { BodyPart } from './answer.ts';
 import type { Permit } from './authorize.ts';
-import type { Connector } from './connector.ts';
 import type { ProxyContext } from './context.ts';
-import type { HttpConnection } from './http-connection.ts';
+import type { ForwardOptions, HttpCall, RequestFacts } from './http-call.ts';
 import type { BytePipe } from './pipe.ts';
 
-/** What the forwarded head says besides what the caller said. */
-export type ForwardOptions = {
-  readonly connector: Connector;
-  /** Whole field lines to add. */
-  readonly added: string;
-  /** Field codes to leave out besides those of this hop. */
-  readonly dropped: number;
-};
-
 const DROPPED = HOP_AND_SIDECAR | fieldSet(FIELD.TRACEPARENT);
+const DROPPED_AND_HOST = DROPPED | fieldSet(FIELD.HOST);
 
-/** Sends a permitted request on its way: one buffer with its head and the first bytes of its body. */
-export function forwardRequest(
-  permit: Permit,
-  call: HttpConnection,
+/** A request as it is forwarded over HTTP/1.1: one buffer with its head and the first bytes of its body. */
+export function serializeForwarded(
   head: RequestHead,
+  { chunk, start, end }: BodyPart,
   options: ForwardOptions,
-): void {
-  if (!permit.granted) return;
-  const { chunk, start, end } = call.firstPart;
-  const message = serializeRequest(head, {
-    dropped: DROPPED | options.dropped,
-    added: head.upgrade === '' ? options.added : options.added + upgradeLines(head.upgrade),
+): Buffer {
+  const { host, clientCert, traceparent } = options;
+  let added = `traceparent: ${traceparent}\r\n`;
+  if (clientCert !== undefined) added = `x-forwarded-client-cert: ${clientCert}\r\n${added}`;
+  if (host !== undefined) added = `host: ${host}\r\n${added}`;
+  return serializeRequest(head, {
+    dropped: host === undefined ? DROPPED : DROPPED_AND_HOST,
+    added: head.upgrade === '' ? added : added + upgradeLines(head.upgrade),
     body: start === end ? undefined : chunk,
     bodyStart: start,
     bodyEnd: end,
   });
-  call.dispatch(message, options.connector);
 }
 
 /** Counts what passes a splice. */
@@ -67,14 +59,10 @@ export function forwardConnection(
 }
 
 /**
- * The `traceparent` line to send: the caller's trace goes on, or a new one starts (W3C Trace Context
+ * The `traceparent` to send: the caller's trace goes on, or a new one starts (W3C Trace Context
  * section 3). Notes both ids in the call's record.
  */
-export function continueTrace(
-  context: ProxyContext,
-  call: HttpConnection,
-  head: RequestHead,
-): string {
+export function continueTrace(context: ProxyContext, call: HttpCall, head: RequestFacts): string {
   const { ids } = context;
   const received = head.fields.valueOf(FIELD.TRACEPARENT);
   const parent = received === undefined ? undefined : parseTraceparent(received);
@@ -82,7 +70,7 @@ export function continueTrace(
   const spanId = ids.spanId();
   call.record.traceId = traceId;
   call.record.spanId = spanId;
-  return `traceparent: 00-${traceId}-${spanId}-${parent?.isSampled === false ? '00' : '01'}\r\n`;
+  return `00-${traceId}-${spanId}-${parent?.isSampled === false ? '00' : '01'}`;
 }
 
 function pump(

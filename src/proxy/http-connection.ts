@@ -10,8 +10,11 @@ import type { Timeouts } from '#snapshot';
 import type { RecordedCall } from '#telemetry';
 import { type BodyPart, copyPart } from './answer.ts';
 import { AnswerWriter } from './answer-writer.ts';
+import type { Permit } from './authorize.ts';
 import type { Connector } from './connector.ts';
 import type { ProxyContext } from './context.ts';
+import { serializeForwarded } from './forward.ts';
+import type { ForwardOptions, HttpCall, HttpDirection } from './http-call.ts';
 import type { Live } from './live.ts';
 import type { BytePipe } from './pipe.ts';
 import { type CallFacts, CallRecorder } from './record.ts';
@@ -25,15 +28,6 @@ import {
 import { SwitchedConnection } from './switched.ts';
 import type { AnswerSink, UpstreamConnection } from './upstream-connection.ts';
 
-/** What differs between the two directions. */
-export type HttpDirection = {
-  readonly side: 'inbound' | 'outbound';
-  /** authorize → route → forward, for one request; ends in `forward` or `respond` of the call. */
-  readonly serve: (call: HttpConnection, head: RequestHead) => void;
-  /** Why the exchange under way, or the idle connection, may be no more; undefined if it may go on. */
-  readonly judge: (call: HttpConnection) => FailureKind | undefined;
-};
-
 const NO_PART: BodyPart = { chunk: Buffer.alloc(0), start: 0, end: 0, last: true };
 const PHASE = { head: 0, body: 1, response: 2, closing: 3 } as const;
 const LINGER_MS = 2_000;
@@ -44,7 +38,7 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])
  * A caller's HTTP/1.1 connection: reads its requests one after another, hands each to its direction,
  * and carries body and answer both ways without keeping them. It is the state of the call under way.
  */
-export class HttpConnection implements Live, AnswerSink {
+export class HttpConnection implements HttpCall, Live, AnswerSink {
   deadlineAt = 0;
   cutAt = 0;
   /** Records of this connection's calls, one after another. */
@@ -112,11 +106,6 @@ export class HttpConnection implements Live, AnswerSink {
     return this.#phase === PHASE.response;
   }
 
-  /** First bytes of the request's body, to go out with its head. */
-  get firstPart(): BodyPart {
-    return this.#part;
-  }
-
   /** Answers instead of a server. The connection stays if the whole request has come. */
   respond(failure: Failure): void {
     countRefusal(this.#context.options.metrics, failure);
@@ -132,8 +121,14 @@ export class HttpConnection implements Live, AnswerSink {
     this.#finish(close);
   }
 
-  /** Sends `message`, the request's head with its first body bytes, over what `connector` finds. */
-  dispatch(message: Buffer, connector: Connector): void {
+  /** One buffer, the request's head with its first body bytes, over what the connector finds. */
+  forward(permit: Permit, options: ForwardOptions): void {
+    const { head } = this;
+    if (!permit.granted || head === undefined) return;
+    this.#dispatch(serializeForwarded(head, this.#part, options), options.connector);
+  }
+
+  #dispatch(message: Buffer, connector: Connector): void {
     const retriable = this.requestComplete && this.#part.end === this.#part.start;
     this.#message = retriable && IDEMPOTENT.has(this.method) ? message : undefined;
     this.#connector = connector;

@@ -3,7 +3,6 @@ import type { TLSSocket } from 'node:tls';
 import type { PeerSvid } from '#identity';
 import type { Result } from '#lib';
 import type { Question } from '#policy';
-import type { RequestHead } from '#protocol';
 import type { InboundPort } from '#snapshot';
 import { EVENT, type RecordedCall } from '#telemetry';
 import { acceptTls, forwardedClientCert, type PeerError } from './authenticate.ts';
@@ -12,8 +11,9 @@ import type { Connector } from './connector.ts';
 import type { ProxyContext } from './context.ts';
 import { detect, plaintextAllowed } from './detect.ts';
 import { dialTcp } from './dial.ts';
-import { continueTrace, forwardRequest } from './forward.ts';
-import { HttpConnection, type HttpDirection } from './http-connection.ts';
+import { continueTrace } from './forward.ts';
+import type { HttpCall, HttpDirection, RequestFacts } from './http-call.ts';
+import { HttpConnection } from './http-connection.ts';
 import { watchNewcomer } from './listen.ts';
 import type { BytePipe } from './pipe.ts';
 import type { ConnectionPool } from './pool.ts';
@@ -121,7 +121,7 @@ class InboundCalls implements HttpDirection {
   readonly #connector: Connector | undefined;
   readonly #applicationPort: number | undefined;
   readonly #ownPortSuffix: string;
-  readonly #clientCert: string;
+  readonly #clientCert: string | undefined;
 
   constructor(
     arrival: Arrival,
@@ -142,8 +142,8 @@ class InboundCalls implements HttpDirection {
     const own = context.options.identity.current();
     this.#clientCert =
       arrival.caller.kind === 'verified' && own !== undefined
-        ? `x-forwarded-client-cert: ${forwardedClientCert(arrival.caller.svid, own)}\r\n`
-        : '';
+        ? forwardedClientCert(arrival.caller.svid, own)
+        : undefined;
   }
 
   serveHttp(): void {
@@ -151,22 +151,23 @@ class InboundCalls implements HttpDirection {
   }
 
   // authorize → route → forward; the connection records the call when it is over.
-  serve(call: HttpConnection, head: RequestHead): void {
+  serve(call: HttpCall, head: RequestFacts): void {
     const ruling = this.#judge(head);
     this.#note(ruling, call.record);
-    const trace = continueTrace(this.#context, call, head);
+    const traceparent = continueTrace(this.#context, call, head);
     if (ruling.kind === 'refuse') return call.respond(ruling.failure);
     if (this.#connector === undefined) {
       return call.respond({ kind: 'upstream_connect_failed', detail: 'no_application_port' });
     }
-    forwardRequest(ruling.permit, call, head, {
+    call.forward(ruling.permit, {
       connector: this.#connector,
-      added: this.#clientCert + trace,
-      dropped: 0,
+      traceparent,
+      clientCert: this.#clientCert,
+      host: undefined,
     });
   }
 
-  judge(call: HttpConnection): FailureKind | undefined {
+  judge(call: HttpCall): FailureKind | undefined {
     if (call.head !== undefined) return failureOf(this.#judge(call.head, true));
     // Between requests there is nothing for policy to judge, but a peer that counts no more has to go.
     return this.#callerNow(this.#context.enforcement()).kind === 'unverified'
@@ -193,7 +194,7 @@ class InboundCalls implements HttpDirection {
     });
   }
 
-  #judge(head: RequestHead | undefined, isUnderWay = false): Ruling {
+  #judge(head: RequestFacts | undefined, isUnderWay = false): Ruling {
     const enforcement = this.#context.enforcement();
     const caller = this.#callerNow(enforcement);
     const { ip, sni } = this.#arrival;
@@ -227,7 +228,7 @@ class InboundCalls implements HttpDirection {
   }
 
   // Policy sees the host without a port that says nothing: that of the Service itself.
-  #hostOf(head: RequestHead): string {
+  #hostOf(head: RequestFacts): string {
     const { host } = head;
     return host.endsWith(this.#ownPortSuffix) ? host.slice(0, -this.#ownPortSuffix.length) : host;
   }

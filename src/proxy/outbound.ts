@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
-import { FIELD, fieldSet, type RequestHead } from '#protocol';
 import type { Snapshot, UpstreamService } from '#snapshot';
 import { authorizeOutgoing, type Permit } from './authorize.ts';
 import type { ProxyContext } from './context.ts';
 import { dialService } from './dial.ts';
-import { continueTrace, forwardRequest } from './forward.ts';
-import { HttpConnection, type HttpDirection } from './http-connection.ts';
+import { continueTrace } from './forward.ts';
+import type { HttpCall, HttpDirection, RequestFacts } from './http-call.ts';
+import { HttpConnection } from './http-connection.ts';
 import type { UpstreamListener } from './options.ts';
 import type { ConnectionPool } from './pool.ts';
 import {
@@ -34,7 +34,7 @@ export class OutboundCalls implements HttpDirection {
   readonly #pool: ConnectionPool;
   readonly #fixed: UpstreamListener | undefined;
   readonly #routes = new Map<string, ServiceConnector>();
-  readonly #services = new WeakMap<HttpConnection, string>();
+  readonly #services = new WeakMap<HttpCall, string>();
   #routesOf: Snapshot | undefined;
   #unroutedOf: Snapshot | undefined;
   #unroutedFacts: CallFacts | undefined;
@@ -75,29 +75,29 @@ export class OutboundCalls implements HttpDirection {
   }
 
   // authorize → route → forward; the connection records the call when it is over.
-  serve(call: HttpConnection, head: RequestHead): void {
+  serve(call: HttpCall, head: RequestFacts): void {
     const { snapshot, ...rest } = this.#context.enforcement();
     call.calls.facts = this.#unrouted();
     const ruling = authorizeOutgoing({ snapshot, ...rest });
     recordDecision(call.record, undefined, snapshot);
-    const trace = continueTrace(this.#context, call, head);
+    const traceparent = continueTrace(this.#context, call, head);
     if (ruling.kind === 'refuse') return call.respond(ruling.failure);
     call.record.verdict = 'allow';
     const host = this.#fixed?.service ?? head.host;
     const known = this.#known(host, snapshot);
     if (known !== undefined)
-      return this.#forward(ruling.permit, call, head, { connector: known, trace });
+      return this.#forward(ruling.permit, call, head, { connector: known, traceparent });
     findService(this.#context, host, (service) => {
       // Looking up may have taken a while, in which the caller may have gone.
       if (call.head !== head) return;
       const connector = service === undefined ? undefined : this.#remember(host, service, snapshot);
       if (connector === undefined) return call.respond({ kind: 'no_such_service' });
-      this.#forward(ruling.permit, call, head, { connector, trace });
+      this.#forward(ruling.permit, call, head, { connector, traceparent });
     });
   }
 
   /** Whether the server that answers is still one that may serve the name it was called by. */
-  judge(call: HttpConnection): FailureKind | undefined {
+  judge(call: HttpCall): FailureKind | undefined {
     const service = this.#services.get(call);
     if (call.head === undefined || service === undefined) return undefined;
     return judgeServer(this.#context, service, call.upstream?.secure);
@@ -105,9 +105,12 @@ export class OutboundCalls implements HttpDirection {
 
   #forward(
     permit: Permit,
-    call: HttpConnection,
-    head: RequestHead,
-    { connector, trace }: { readonly connector: ServiceConnector; readonly trace: string },
+    call: HttpCall,
+    head: RequestFacts,
+    {
+      connector,
+      traceparent,
+    }: { readonly connector: ServiceConnector; readonly traceparent: string },
   ): void {
     const { service } = connector.route;
     this.#services.set(call, service.fqdn);
@@ -115,10 +118,11 @@ export class OutboundCalls implements HttpDirection {
     call.timeouts = service.timeouts;
     const renamed = this.#fixed !== undefined && LOOPBACK.test(head.host);
     if (renamed) call.record.host = service.name;
-    forwardRequest(permit, call, head, {
+    call.forward(permit, {
       connector,
-      added: renamed ? `host: ${service.name}\r\n${trace}` : trace,
-      dropped: renamed ? HOST : 0,
+      traceparent,
+      clientCert: undefined,
+      host: renamed ? service.name : undefined,
     });
   }
 
@@ -214,5 +218,3 @@ function judgeServer(
   if (service === undefined || service.identities.has(server.value.id.text)) return undefined;
   return 'upstream_identity_mismatch';
 }
-
-const HOST = fieldSet(FIELD.HOST);

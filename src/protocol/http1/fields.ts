@@ -31,6 +31,9 @@ export function fieldSet(...codes: readonly FieldCode[]): number {
   return codes.reduce<number>((mask, code) => mask | (1 << code), 0);
 }
 
+/** What can be asked of the fields of a head, whichever version of HTTP it came in. */
+export type FieldLookup = Pick<Fields, 'value' | 'values' | 'valueOf'>;
+
 const EMPTY: Buffer = Buffer.alloc(0);
 const STRIDE = 5;
 const START = 0;

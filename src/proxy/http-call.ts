@@ -1,0 +1,55 @@
+import type { FieldLookup } from '#protocol';
+import type { Timeouts } from '#snapshot';
+import type { RecordedCall } from '#telemetry';
+import type { Permit } from './authorize.ts';
+import type { Connector } from './connector.ts';
+import type { CallRecorder } from './record.ts';
+import type { Failure, FailureKind } from './respond.ts';
+import type { TlsPeer } from './tls-peer.ts';
+
+/** What the stages see of a request, whichever version of HTTP it came in. */
+export type RequestFacts = {
+  readonly method: string;
+  /** Canonical path without query. */
+  readonly path: string;
+  /** Authority in lower case without trailing dot, with its port where one was given. */
+  readonly host: string;
+  readonly fields: FieldLookup;
+};
+
+/** What the forwarded head says besides what the caller said. */
+export type ForwardOptions = {
+  readonly connector: Connector;
+  /** The value of `traceparent`. */
+  readonly traceparent: string;
+  /** The value of `x-forwarded-client-cert`; undefined for none. */
+  readonly clientCert: string | undefined;
+  /** The authority to send instead of the caller's. */
+  readonly host: string | undefined;
+};
+
+/** One request under way, as a direction sees it: a turn of an HTTP/1.1 connection or an HTTP/2 stream. */
+export type HttpCall = {
+  /** The request; undefined once it is over. */
+  readonly head: RequestFacts | undefined;
+  /** What is recorded of it; directions fill it in as they learn. */
+  readonly record: RecordedCall;
+  readonly calls: CallRecorder;
+  /** Time limits: the workload's own until a service's are known. */
+  timeouts: Timeouts;
+  /** The server that answers, if one was reached over TLS. */
+  readonly upstream: { readonly secure: TlsPeer | undefined } | undefined;
+  /** Sends the permitted request on its way. */
+  readonly forward: (permit: Permit, options: ForwardOptions) => void;
+  /** Answers instead of a server. */
+  readonly respond: (failure: Failure) => void;
+};
+
+/** What differs between the two directions. */
+export type HttpDirection = {
+  readonly side: 'inbound' | 'outbound';
+  /** authorize → route → forward, for one request; ends in `forward` or `respond` of the call. */
+  readonly serve: (call: HttpCall, head: RequestFacts) => void;
+  /** Why the exchange under way, or the idle connection, may be no more; undefined if it may go on. */
+  readonly judge: (call: HttpCall) => FailureKind | undefined;
+};
