@@ -9,22 +9,13 @@ import {
 } from '#identity';
 import { type Cell, createBackoff, createCell, fail, type Result, type Source } from '#lib';
 import { EVENT, type Log } from '#telemetry';
-import { createGrpcClient, type GrpcTarget, Issuance, type X509SvidResponse } from '#wire';
+import type { X509SvidResponse } from '#wire';
+import type { CertificateAuthority } from './certificate-authority.ts';
 import { acceptSvid, readStoredIdentity, storedIdentity } from './issued-svid.ts';
 import { renewalTime } from './renewal.ts';
 import type { StateFolder } from './state-folder.ts';
 import { type Scheduler, whenClockSays } from './timer.ts';
-import { expectServer, type X509Trust } from './trusted-root.ts';
-
-/** Signs certificates for the agent and its workloads: the CA, or a test's. */
-export type CertificateAuthority = {
-  readonly enrol: (joinToken: string, csr: Uint8Array) => Promise<X509SvidResponse>;
-  readonly issue: (
-    as: WorkloadIdentity,
-    csr: Uint8Array,
-    selectors: readonly string[],
-  ) => Promise<X509SvidResponse>;
-};
+import type { X509Trust } from './trusted-root.ts';
 
 /** The agent's own identity, renewed for as long as it lives. */
 export type AgentIdentity = Source<WorkloadIdentity | undefined> & {
@@ -38,7 +29,7 @@ export type AgentIdentityOptions = {
   readonly spiffeId: string;
   /** The pinned roots now. */
   readonly trust: () => X509Trust;
-  readonly authority: CertificateAuthority;
+  readonly authority: Pick<CertificateAuthority, 'enrol' | 'issue'>;
   readonly joinTokenFile: string;
   readonly clock: () => number;
   readonly random: () => number;
@@ -48,43 +39,6 @@ export type AgentIdentityOptions = {
 
 const FILE = 'identity.json';
 const RETRY = { minMs: 200, maxMs: 30_000 };
-
-/** Talks to the CA at `address` (`host:port`), whose identity is checked. */
-export function createCertificateAuthority(options: {
-  readonly address: string;
-  /** The pinned roots now. */
-  readonly trust: () => X509Trust;
-  readonly clock: () => number;
-}): CertificateAuthority {
-  const { address, trust, clock } = options;
-  const call = async <T>(
-    client: WorkloadIdentity | undefined,
-    work: (client: ReturnType<typeof createGrpcClient>) => Promise<T>,
-  ): Promise<T> => {
-    const { bundle, rootsPem } = trust();
-    const spiffeId = `spiffe://${bundle.trustDomain}/palisade/ca`;
-    const verifyServer = expectServer(trust(), spiffeId, clock);
-    const target: GrpcTarget = { kind: 'tls', address, rootsPem, verifyServer };
-    // Issuance is rare: a connection each time needs no care when the client's certificate changes.
-    const channel = createGrpcClient(
-      Issuance,
-      client === undefined ? target : { ...target, client },
-    );
-    try {
-      return await work(channel);
-    } finally {
-      channel.close();
-    }
-  };
-  return {
-    enrol: (joinToken, csr) =>
-      call(undefined, (client) => client.unary(Issuance.method.enrol, { joinToken, csr })),
-    issue: (as, csr, selectors) =>
-      call(as, (client) =>
-        client.unary(Issuance.method.issueX509Svid, { csr, selectors: [...selectors] }),
-      ),
-  };
-}
 
 /** Loads the identity of an earlier run or enrols, and renews at half life; retries with jitter for ever. */
 export function createAgentIdentity(options: AgentIdentityOptions): AgentIdentity {

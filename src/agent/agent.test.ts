@@ -5,8 +5,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { type ClientReadableStream, Metadata, type ServiceError, status } from '@grpc/grpc-js';
-import { ok } from '#lib';
+import { Metadata, status } from '@grpc/grpc-js';
 import { createLog, createSilentLog } from '#telemetry';
 import {
   createGrpcClient,
@@ -17,30 +16,25 @@ import {
   SubscribeRequestSchema,
 } from '#wire';
 import { createAgent } from './agent.ts';
-import type { CredentialSource } from './credentials.ts';
 import { createEnforcementPoint } from './enforcement-point.ts';
 import {
-  createFakeAuthority,
-  createFakeDistribution,
   createFakeMesh,
   registration,
   service,
   setMessage,
   signRoot,
   signSet,
-  startMeshServer,
   TRUST_DOMAIN,
 } from './fake-mesh.ts';
+import { errorOf, fakeCredentials, optionsFor, startWorld, withHeader } from './fake-world.ts';
 
 const mesh = createFakeMesh();
 after(() => mesh.remove());
 const uid = process.getuid?.() ?? 0;
 const WEB = `spiffe://${TRUST_DOMAIN}/ns/shop/sa/web`;
-const registered = signSet(mesh, [service('web'), registration('web', [`unix:uid:${uid}`])]);
-let folders = 0;
 
 test('a registered process gets its identity, exactly as the Workload API demands', async () => {
-  const world = await start();
+  const world = await startWorld(mesh);
   await world.register();
   const { svids } = await world.fetchSvid();
   assert.equal(svids.length, 1);
@@ -63,7 +57,7 @@ test('a registered process gets its identity, exactly as the Workload API demand
 });
 
 test('attack: a caller without the header, even an unregistered one, is an invalid argument', async () => {
-  const world = await start();
+  const world = await startWorld(mesh);
   for (const values of [[], ['True'], ['true', 'true'], ['1']]) {
     const metadata = new Metadata();
     for (const value of values) metadata.add('workload.spiffe.io', value);
@@ -73,7 +67,7 @@ test('attack: a caller without the header, even an unregistered one, is an inval
 });
 
 test('attack: a process without registration gets neither an identity nor a bundle', async () => {
-  const world = await start();
+  const world = await startWorld(mesh);
   await world.sync(signSet(mesh, [service('web'), registration('web', ['unix:uid:4294967294'])]));
   assert.equal(await world.fetchError(), status.PERMISSION_DENIED);
   const call = world.workload.serverStream(
@@ -86,7 +80,7 @@ test('attack: a process without registration gets neither an identity nor a bund
 });
 
 test('attack: a process of another user is not who it is not', async () => {
-  const world = await start({ credentials: fakeCredentials({ uid: uid + 1 }) });
+  const world = await startWorld(mesh, { credentials: fakeCredentials({ uid: uid + 1 }) });
   await world.register();
   assert.equal(await world.fetchError(), status.PERMISSION_DENIED);
   await assert.rejects(
@@ -98,7 +92,9 @@ test('attack: a process of another user is not who it is not', async () => {
 
 test('attack: another process that took over the pid of an attested one', async () => {
   let isAlive = true;
-  const world = await start({ credentials: fakeCredentials({ uid, isAlive: () => isAlive }) });
+  const world = await startWorld(mesh, {
+    credentials: fakeCredentials({ uid, isAlive: () => isAlive }),
+  });
   await world.register();
   await world.fetchSvid();
   isAlive = false;
@@ -107,19 +103,19 @@ test('attack: another process that took over the pid of an attested one', async 
 });
 
 test('streams stay open: a renewal arrives, a deleted registration ends them', async () => {
-  const world = await start({ ttlMs: 4_000 });
+  const world = await startWorld(mesh, { ttlMs: 4_000 });
   await world.register();
   const stream = world.open();
   const first = await stream.next();
   const second = await stream.next();
   assert.notDeepEqual(first.svids[0]?.x509Svid, second.svids[0]?.x509Svid);
-  await world.sync(signSet(mesh, [service('web')], { parent: registered }));
+  await world.sync(signSet(mesh, [service('web')], { parent: world.registered }));
   assert.equal(await stream.error(), status.PERMISSION_DENIED);
   await world.end();
 });
 
 test('a caller waits while its identity cannot be issued, and gets it as soon as it can', async () => {
-  const world = await start();
+  const world = await startWorld(mesh);
   let refuses = true;
   world.authority.refuse = () => refuses;
   await world.register();
@@ -130,7 +126,7 @@ test('a caller waits while its identity cannot be issued, and gets it as soon as
 });
 
 test('introduced processes carry their service, over a restart of the agent', async () => {
-  const world = await start();
+  const world = await startWorld(mesh);
   const { selectors } = await world.host.unary(Host.method.introduce, {
     namespace: 'shop',
     service: 'orders',
@@ -142,7 +138,7 @@ test('introduced processes carry their service, over a restart of the agent', as
     'attack: an introduced process turns itself into another service',
   );
   await world.end();
-  const again = await start({ folder: world.folder });
+  const again = await startWorld(mesh, { folder: world.folder });
   const me = await again.host.unary(Host.method.whoAmI, {});
   assert.ok(me.selectors.includes('palisade:service:shop/orders'));
   assert.ok(me.selectors.includes(`unix:path:${process.execPath}`));
@@ -151,7 +147,7 @@ test('introduced processes carry their service, over a restart of the agent', as
 });
 
 test('an enforcement point is served through the agent, under its attested identity', async () => {
-  const world = await start();
+  const world = await startWorld(mesh);
   const both = signSet(mesh, [service('web'), registration('web', [`unix:uid:${uid}`])]);
   await world.sync(both);
   const point = await createEnforcementPoint({
@@ -188,7 +184,7 @@ test('an enforcement point is served through the agent, under its attested ident
 });
 
 test('attack: a relayed Hello that claims what was not attested', async () => {
-  const world = await start();
+  const world = await startWorld(mesh);
   await world.register();
   const spoof = async (hello: object): Promise<number | undefined> => {
     const client = createGrpcClient(Distribution, { kind: 'unix', path: world.socketPath });
@@ -230,11 +226,11 @@ test('attack: a relayed Hello that claims what was not attested', async () => {
 });
 
 test('a restart without CA and control plane serves what is known', async () => {
-  const world = await start();
+  const world = await startWorld(mesh);
   await world.register();
   await world.end();
   const agent = await createAgent({
-    ...optionsFor(world.folder, world.socketPath),
+    ...optionsFor(mesh, world.folder, world.socketPath),
     caAddress: '127.0.0.1:1',
     controlAddress: '127.0.0.1:1',
   });
@@ -245,7 +241,7 @@ test('a restart without CA and control plane serves what is known', async () => 
 });
 
 test('attack: garbage, half a greeting and callers that vanish leave the agent serving others', async () => {
-  const world = await start();
+  const world = await startWorld(mesh);
   await world.register();
   const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
   const frame = Buffer.from([0xff, 0xff, 0xff, 0x01, 0x25, 0, 0, 0, 1]);
@@ -271,10 +267,10 @@ test('attack: garbage, half a greeting and callers that vanish leave the agent s
 });
 
 test('the socket is for the own user, replaces a dead one and never a live one', async () => {
-  const world = await start();
+  const world = await startWorld(mesh);
   assert.equal(statSync(world.socketPath).mode & 0o777, 0o600);
   assert.equal(statSync(join(world.folder, 'identity.json')).mode & 0o777, 0o600);
-  const second = await createAgent(optionsFor(join(mesh.folder, 'second'), world.socketPath));
+  const second = await createAgent(optionsFor(mesh, join(mesh.folder, 'second'), world.socketPath));
   assert.match(second.ok ? '' : second.error, /another agent answers/);
   await world.end();
   assert.equal(existsSync(world.socketPath), false);
@@ -284,7 +280,7 @@ test('secrets stay out of the log', async () => {
   const lines: string[] = [];
   const destination = { write: (line: string) => void lines.push(line) };
   const log = createLog({ name: 'agent', level: 'debug', destination });
-  const world = await start({ log });
+  const world = await startWorld(mesh, { log });
   await world.register();
   await world.fetchSvid();
   await world.end();
@@ -296,138 +292,12 @@ test('secrets stay out of the log', async () => {
   assert.equal(lines.join('').includes(keyLine), false);
 });
 
-type Options = {
-  readonly folder?: string;
-  readonly ttlMs?: number;
-  readonly credentials?: CredentialSource;
-  readonly log?: ReturnType<typeof createSilentLog>;
-};
-
-async function start(options: Options = {}) {
-  const folder = options.folder ?? join(mesh.folder, `agent-${++folders}`);
-  const socketPath = join(folder, 'a.sock');
-  const authority = createFakeAuthority(mesh, options.ttlMs);
-  const control = createFakeDistribution();
-  const caServer = await startMeshServer(mesh, '/palisade/ca', [authority.service]);
-  const controlServer = await startMeshServer(mesh, '/palisade/control', control.services);
-  const agent = await createAgent({
-    ...optionsFor(folder, socketPath),
-    caAddress: caServer.address,
-    controlAddress: controlServer.address,
-    ...(options.credentials && { credentials: options.credentials }),
-    ...(options.log && { log: options.log }),
-  });
-  assert.ok(agent.ok, agent.ok ? '' : agent.error);
-  const workload = createGrpcClient(SpiffeWorkloadAPI, { kind: 'unix', path: socketPath });
-  const host = createGrpcClient(Host, { kind: 'unix', path: socketPath });
-  const open = (metadata = withHeader()) =>
-    readerOf(workload.serverStream(SpiffeWorkloadAPI.method.fetchX509SVID, {}, metadata));
-  const self = await control.until(() => control.subscribers[0]);
-  assert.equal(self.hello.spiffeId, `spiffe://${TRUST_DOMAIN}/palisade/agent/test-host`);
-  assert.deepEqual(self.hello.namespaces, ['*']);
-  async function sync(set: typeof registered): Promise<void> {
-    self.send(setMessage(set));
-    await control.until(() =>
-      self.acks.find(({ enforced }) => enforced.some(({ hash }) => hash === set.head.hash)),
-    );
-  }
-  return {
-    folder,
-    socketPath,
-    authority,
-    control,
-    workload,
-    host,
-    open,
-    sync,
-    register: () => sync(registered),
-    async fetchSvid() {
-      const stream = open();
-      const response = await stream.next();
-      stream.cancel();
-      return response;
-    },
-    fetchError: (metadata = withHeader()) => open(metadata).error(),
-    async end() {
-      workload.close();
-      host.close();
-      await agent.value.close();
-      await caServer.close();
-      await controlServer.close();
-    },
-  };
-}
-
-function optionsFor(folder: string, socketPath: string) {
-  return {
-    folder,
-    socketPath,
-    trustRootFile: mesh.trustRootFile,
-    caAddress: '127.0.0.1:1',
-    controlAddress: '127.0.0.1:1',
-    joinTokenFile: mesh.joinTokenFile,
-    hostName: 'test-host',
-    clock: Date.now,
-    log: createSilentLog(),
-  };
-}
-
 function helloOf(node: string) {
   return { node, kind: 'proxy', spiffeId: WEB, namespaces: ['shop'] };
-}
-
-function withHeader(): Metadata {
-  const metadata = new Metadata();
-  metadata.set('workload.spiffe.io', 'true');
-  return metadata;
-}
-
-/** The kernel's word replaced by a test's, about this very process. */
-function fakeCredentials(of: { uid: number; isAlive?: () => boolean }): CredentialSource {
-  return {
-    credentialsOf: () =>
-      ok({ pid: process.pid, uid: of.uid, gid: 0, isAlive: of.isAlive ?? (() => true) }),
-  };
 }
 
 function helloMessage(hello: object) {
   return createMessage(SubscribeRequestSchema, {
     message: { case: 'hello', value: hello as ReturnType<typeof helloOf> },
-  });
-}
-
-type Ends = { readonly on: (event: 'error' | 'end' | 'data', listener: () => void) => unknown };
-
-/** Reads a stream message by message. */
-function readerOf<T>(stream: ClientReadableStream<T>) {
-  const messages: T[] = [];
-  const waiting: ((message: T) => void)[] = [];
-  const failed = errorOf(stream);
-  stream.on('data', (message: T) => {
-    const next = waiting.shift();
-    if (next === undefined) messages.push(message);
-    else next(message);
-  });
-  return {
-    next: (): Promise<T> => {
-      const message = messages.shift();
-      if (message !== undefined) return Promise.resolve(message);
-      const next = new Promise<T>((resolve) => waiting.push(resolve));
-      return Promise.race([
-        next,
-        failed.then((code) => Promise.reject(new Error(`status ${code}`))),
-      ]);
-    },
-    error: () => failed,
-    cancel: () => stream.cancel(),
-  };
-}
-
-/** The status a stream ends with; undefined if it ends well. */
-function errorOf(stream: Ends): Promise<number | undefined> {
-  return new Promise((resolve) => {
-    stream.on('error', ((error: ServiceError) => resolve(error.code)) as () => void);
-    stream.on('end', () => setImmediate(() => resolve(undefined)));
-    stream.on('data', () => {});
   });
 }

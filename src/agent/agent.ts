@@ -1,16 +1,12 @@
 import { status } from '@grpc/grpc-js';
-import { parseSpiffeId } from '#identity';
+import { parseSpiffeId, type SpiffeBundle } from '#identity';
 import { createCell, fail, ok, type Result } from '#lib';
 import type { RegistrationResource } from '#resource';
 import { EVENT, type Log, type Readiness } from '#telemetry';
 import { createGrpcServer, Distribution } from '#wire';
 import { createAccounts } from './accounts.ts';
 import { acknowledgement } from './acknowledge.ts';
-import {
-  type AgentIdentity,
-  createAgentIdentity,
-  createCertificateAuthority,
-} from './agent-identity.ts';
+import { type AgentIdentity, createAgentIdentity } from './agent-identity.ts';
 import { prepareSocket } from './agent-socket.ts';
 import { type Attestor, createAttestor, type LocalPeer } from './attest.ts';
 import { createContainerAttestor } from './attestors/container.ts';
@@ -20,11 +16,15 @@ import { createKubernetesAttestor } from './attestors/kubernetes.ts';
 import { createSystemdAttestor } from './attestors/systemd.ts';
 import { createUnixAttestor } from './attestors/unix.ts';
 import type { WorkloadAttestor } from './attestors/workload-attestor.ts';
+import { createBundles } from './bundles.ts';
+import { createCertificateAuthority } from './certificate-authority.ts';
 import { type ControlChannel, createControlChannel } from './control-channel.ts';
 import { type CredentialSource, createKernelCredentials } from './credentials.ts';
 import { compileHostPolicy, type HostPolicy } from './host-policy.ts';
 import { createHostService } from './host-service.ts';
 import { createIntroductions, type Introductions } from './introductions.ts';
+import { createJwtKeySource } from './jwt-keys.ts';
+import { createJwtSource } from './jwt-source.ts';
 import { openPolicyFiles } from './policy-files.ts';
 import { createProcessTable, type ProcessTable } from './process-table.ts';
 import { createRefusals } from './refusals.ts';
@@ -36,6 +36,7 @@ import { createSwap, type Swap } from './swap.ts';
 import { createScheduler, type Scheduler } from './timer.ts';
 import { x509TrustOf } from './trusted-root.ts';
 import { createWorkloadApi } from './workload-api.ts';
+import type { WorkloadApiOptions } from './workload-caller.ts';
 
 /** What an agent is made of; addresses are `host:port`. */
 export type AgentOptions = {
@@ -103,7 +104,7 @@ type Core = {
   readonly swap: Swap<HostPolicy>;
   readonly subscription: Subscription;
   readonly control: ControlChannel;
-  readonly svids: ReturnType<typeof createSvidSource>;
+  readonly serving: Pick<WorkloadApiOptions, 'svids' | 'tokens' | 'jwtKeys' | 'bundles'>;
   readonly close: () => Promise<void>;
 };
 
@@ -133,7 +134,17 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
   });
   const registrations = registrationsOf(swap.value);
   const svids = createSvidSource({ ...common, agent: identity, registrations });
-  const parts = { spiffeId, scheduler, folder, identity, swap: swap.value, control, svids };
+  const jwtKeys = createJwtKeySource({
+    ...common,
+    agent: identity,
+    folder,
+    trustRoot: () => swap.value.current().trustRoot,
+  });
+  const tokens = createJwtSource({ ...common, agent: identity, keys: jwtKeys });
+  const foreign = createCell<readonly SpiffeBundle[]>([]);
+  const bundles = createBundles({ trust: swap.value.trusts, jwtKeys, foreign });
+  const serving = { svids, tokens, jwtKeys, bundles };
+  const parts = { spiffeId, scheduler, folder, identity, swap: swap.value, control, serving };
   const subscription = subscribe({ options, parts, random });
   identity.onChange(() => subscription.wake());
   return ok({
@@ -141,9 +152,12 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
     subscription,
     async close() {
       svids.close();
+      jwtKeys.close();
+      bundles.close();
       identity.close();
       await subscription.close();
       control.close();
+      authority.close();
     },
   });
 }
@@ -229,7 +243,7 @@ function subscribe(of: {
 
 function createServer(options: AgentOptions, core: Core, credentials: CredentialSource) {
   const { log } = options;
-  const { folder, scheduler, svids, swap } = core;
+  const { folder, scheduler, serving, swap } = core;
   const processes = createProcessTable();
   const introductions = createIntroductions(folder, processes);
   const attestor: Attestor = createAttestor({
@@ -244,7 +258,7 @@ function createServer(options: AgentOptions, core: Core, credentials: Credential
     if (swap.snapshots.current() === undefined) {
       return fail({ code: status.UNAVAILABLE, details: 'the agent knows no registrations yet' });
     }
-    const ids = svids.idsFor(selectors.value);
+    const ids = serving.svids.idsFor(selectors.value);
     if (ids.length > 0) return ok({ ids });
     const details = 'no identity is registered for this process';
     return fail({ code: status.PERMISSION_DENIED, details });
@@ -254,9 +268,9 @@ function createServer(options: AgentOptions, core: Core, credentials: Credential
   const server = createGrpcServer<LocalPeer>([
     createWorkloadApi({
       attest: (call) => attestor.attest(peer(call)),
-      svids,
-      trust: swap.trust,
+      ...serving,
       scheduler,
+      clock: options.clock,
       log,
     }),
     createHostService({ peer, attestor, introductions, trustDomain, ownUid, log }),

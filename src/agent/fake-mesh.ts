@@ -32,8 +32,6 @@ import {
   Distribution,
   type GrpcService,
   type Hello,
-  Issuance,
-  type IssueX509SvidRequest,
   type Lookup,
   type ReportRequest,
   ReportResponseSchema,
@@ -44,7 +42,6 @@ import {
   Telemetry,
   type X509SVIDResponse,
   X509SVIDResponseSchema,
-  X509SvidResponseSchema,
 } from '#wire';
 
 /** The trust domain of every test. */
@@ -90,13 +87,14 @@ export function createFakeMesh() {
   const nowMs = Date.now();
   const root = createRoot({ trustDomain: trustDomain.value, nowMs, ttlMs: 24 * HOUR_MS });
   const author = createAuthor('alice');
+  const logKey = createAuthor('log');
   const trustRoot: TrustRoot = {
     version: 1,
     trustDomain: TRUST_DOMAIN,
     x509Roots: [Buffer.from(root.certificateDer).toString('base64')],
     policyKeys: [author.entry],
     threshold: 1,
-    issuanceLogKey: createPolicyKey().publicKey,
+    issuanceLogKey: logKey.entry.publicKey,
     issuedAt: new Date(nowMs).toISOString(),
   };
   const trustRootFile = join(folder, 'trust-root.json');
@@ -117,6 +115,7 @@ export function createFakeMesh() {
     joinTokenFile,
     trustRoot,
     author,
+    logSigner: logKey.signer,
     socketPath: join(folder, 'agent.sock'),
     issue,
     /** Signs a request as of a fake clock's time. */
@@ -354,31 +353,4 @@ export async function startMeshServer(
     identify: () => true,
   });
   return { address: `127.0.0.1:${port}`, close: server.close };
-}
-
-/** A CA that signs every request, unless its `refuse` says otherwise; `requests` tells what was asked. */
-export function createFakeAuthority(mesh: FakeMesh, ttlMs = HOUR_MS) {
-  const fake = {
-    refuse: () => false as boolean,
-    requests: [] as { id: string; selectors: readonly string[] }[],
-    service: {
-      service: Issuance,
-      implementation: {
-        enrol: (call: { request: { csr: Uint8Array } }, done: Done) =>
-          answer(call.request.csr, [], done),
-        issueX509Svid: (call: { request: IssueX509SvidRequest }, done: Done) =>
-          answer(call.request.csr, call.request.selectors, done),
-      },
-    } as unknown as GrpcService,
-  };
-  type Done = (error: unknown, response?: unknown) => void;
-  function answer(der: Uint8Array, selectors: readonly string[], done: Done): void {
-    const csr = parseCsr(der);
-    if (!csr.ok || fake.refuse()) return done({ code: 7, details: 'refused' });
-    fake.requests.push({ id: csr.value.id.text, selectors });
-    const leaf = mesh.issue(csr.value.id.text, csr.value.publicKeyDer, ttlMs);
-    const response = { chain: [leaf], roots: [mesh.rootDer] };
-    return done(null, createMessage(X509SvidResponseSchema, response));
-  }
-  return fake;
 }

@@ -5,7 +5,8 @@ import { createCell } from '#lib';
 import { parseStoredResource, type RegistrationResource } from '#resource';
 import { createSilentLog } from '#telemetry';
 import { createMessage, X509SvidResponseSchema } from '#wire';
-import { type CertificateAuthority, requestSvid } from './agent-identity.ts';
+import { requestSvid } from './agent-identity.ts';
+import type { CertificateAuthority } from './certificate-authority.ts';
 import { createFakeMesh, registration, TRUST_DOMAIN } from './fake-mesh.ts';
 import { createFakeScheduler } from './fake-scheduler.ts';
 import { createSvidSource, type SvidAnswer } from './svid-source.ts';
@@ -120,7 +121,7 @@ async function start(more: { registrations?: undefined; withoutAgent?: boolean }
     const leaf = mesh.sign(csr, { nowMs: clock(), ttlMs: HOUR_MS });
     return Promise.resolve(createMessage(X509SvidResponseSchema, { chain: [leaf] }));
   };
-  const authority: CertificateAuthority = {
+  const authority: Pick<CertificateAuthority, 'enrol' | 'issue'> = {
     enrol: (_token, csr) => sign(csr),
     issue: (_as, csr) => sign(csr),
   };

@@ -4,15 +4,21 @@ import { createBackoff, type Source } from '#lib';
 import type { RegistrationResource } from '#resource';
 import { EVENT, type Log } from '#telemetry';
 import { matchRegistrations } from '#trust';
-import type { CertificateAuthority } from './agent-identity.ts';
 import { requestSvid } from './agent-identity.ts';
+import type { CertificateAuthority } from './certificate-authority.ts';
 import { renewalTime } from './renewal.ts';
 import { type Scheduler, whenClockSays } from './timer.ts';
 import type { X509Trust } from './trusted-root.ts';
 
+/** An identity with the word on what it is for, empty where its registration says none. */
+export type ServedSvid = { readonly identity: WorkloadIdentity; readonly hint: string };
+
+/** An identity that registrations give to a process. */
+export type Entitlement = { readonly id: SpiffeId; readonly hint: string };
+
 /** What a workload gets: its identities, none as yet, or the word that there are none for it. */
 export type SvidAnswer =
-  | { readonly kind: 'svids'; readonly svids: readonly WorkloadIdentity[] }
+  | { readonly kind: 'svids'; readonly svids: readonly ServedSvid[] }
   | { readonly kind: 'pending' }
   | { readonly kind: 'denied' };
 
@@ -20,6 +26,10 @@ export type SvidAnswer =
 export type SvidSource = {
   /** The SPIFFE IDs that registrations give to a process with these selectors. */
   readonly idsFor: (selectors: readonly string[]) => readonly string[];
+  /** The same with their hints; undefined until the registrations are known. */
+  readonly entitled: (selectors: readonly string[]) => readonly Entitlement[] | undefined;
+  /** Calls `listener` after each change of the registrations until the returned function is called. */
+  readonly onRegistrations: (listener: () => void) => () => void;
   /** Tells `listener` the answer now and whenever it changes, until the returned function is called. */
   readonly watch: (
     selectors: readonly string[],
@@ -33,7 +43,7 @@ export type SvidSourceOptions = {
   readonly agent: Source<WorkloadIdentity | undefined>;
   /** Undefined until the registrations are known. */
   readonly registrations: Source<readonly RegistrationResource[] | undefined>;
-  readonly authority: CertificateAuthority;
+  readonly authority: Pick<CertificateAuthority, 'issue'>;
   readonly trust: () => X509Trust;
   readonly clock: () => number;
   readonly random: () => number;
@@ -44,6 +54,8 @@ export type SvidSourceOptions = {
 type Watch = {
   readonly selectors: readonly string[];
   readonly listener: (answer: SvidAnswer) => void;
+  /** One for each entry, in their order. */
+  entitled: readonly Entitlement[];
   entries: readonly Entry[];
   /** What was told last, so that nothing is told twice. */
   told: string;
@@ -64,6 +76,24 @@ export function createSvidSource(options: SvidSourceOptions): SvidSource {
   return new CachedSvids(options);
 }
 
+/** Sorted by ID, which makes the first one the default; a hint is its first one's alone (Workload API 5.2.1). */
+function entitlementsOf(matched: readonly RegistrationResource[]): readonly Entitlement[] {
+  const hints = new Map<string, string>();
+  for (const { spec } of matched) {
+    // Of registrations that agree on the ID, the first that gives a hint counts.
+    hints.set(spec.spiffeId, hints.get(spec.spiffeId) || (spec.hint ?? ''));
+  }
+  const used = new Set<string>();
+  return [...hints.keys()].sort().flatMap((text) => {
+    const id = parseSpiffeId(text);
+    if (!id.ok) return [];
+    const wanted = hints.get(text) ?? '';
+    const hint = used.has(wanted) ? '' : wanted;
+    used.add(hint);
+    return [{ id: id.value, hint }];
+  });
+}
+
 class CachedSvids implements SvidSource {
   readonly #options: SvidSourceOptions;
   readonly #entries = new Map<string, Entry>();
@@ -79,13 +109,20 @@ class CachedSvids implements SvidSource {
   }
 
   idsFor(selectors: readonly string[]): readonly string[] {
-    const registrations = this.#options.registrations.current() ?? [];
-    const matched = matchRegistrations(selectors, registrations);
-    return [...new Set(matched.map((registration) => registration.spec.spiffeId))].sort();
+    return (this.entitled(selectors) ?? []).map(({ id }) => id.text);
+  }
+
+  entitled(selectors: readonly string[]): readonly Entitlement[] | undefined {
+    const registrations = this.#options.registrations.current();
+    return registrations && entitlementsOf(matchRegistrations(selectors, registrations));
+  }
+
+  onRegistrations(listener: () => void): () => void {
+    return this.#options.registrations.onChange(listener);
   }
 
   watch(selectors: readonly string[], listener: (answer: SvidAnswer) => void): () => void {
-    const watch: Watch = { selectors, listener, entries: [], told: '' };
+    const watch: Watch = { selectors, listener, entitled: [], entries: [], told: '' };
     this.#watches.add(watch);
     this.#match(watch);
     this.#tell(watch);
@@ -106,10 +143,8 @@ class CachedSvids implements SvidSource {
   }
 
   #match(watch: Watch): void {
-    watch.entries = this.idsFor(watch.selectors).flatMap((text) => {
-      const id = parseSpiffeId(text);
-      return id.ok ? [this.#entryOf(id.value)] : [];
-    });
+    watch.entitled = this.entitled(watch.selectors) ?? [];
+    watch.entries = watch.entitled.map(({ id }) => this.#entryOf(id));
     for (const entry of watch.entries) if (this.#usable(entry) === undefined) this.#ask(entry);
   }
 
@@ -125,7 +160,9 @@ class CachedSvids implements SvidSource {
   #tell(watch: Watch): void {
     const answer = this.#answerFor(watch);
     const told =
-      answer.kind === 'svids' ? answer.svids.map((svid) => svid.serial).join() : answer.kind;
+      answer.kind === 'svids'
+        ? JSON.stringify(answer.svids.map(({ identity, hint }) => [identity.serial, hint]))
+        : answer.kind;
     if (told === watch.told) return;
     watch.told = told;
     watch.listener(answer);
@@ -134,8 +171,11 @@ class CachedSvids implements SvidSource {
   #answerFor(watch: Watch): SvidAnswer {
     if (this.#options.registrations.current() === undefined) return { kind: 'pending' };
     if (watch.entries.length === 0) return { kind: 'denied' };
-    const svids = watch.entries.map((entry) => this.#usable(entry));
-    const ready = svids.filter((svid) => svid !== undefined);
+    const ready = watch.entries.flatMap((entry, i) => {
+      const identity = this.#usable(entry);
+      const hint = watch.entitled[i]?.hint ?? '';
+      return identity === undefined ? [] : [{ identity, hint }];
+    });
     return ready.length === 0 ? { kind: 'pending' } : { kind: 'svids', svids: ready };
   }
 

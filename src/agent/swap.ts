@@ -1,4 +1,4 @@
-import { createCell, type Result, type Source } from '#lib';
+import { type Cell, createCell, type Result, type Source } from '#lib';
 import { EVENT, type Log } from '#telemetry';
 import type { LookupResult, PolicySetUpdate, SubscribeResponse } from '#wire';
 import type { CompileProblem } from './compile.ts';
@@ -24,6 +24,8 @@ export type Swap<T extends Compiled> = {
   readonly snapshots: Source<T | undefined>;
   readonly current: () => VerifiedPolicy;
   readonly trust: () => X509Trust;
+  /** The same, for those who have to know when the trust root has a successor. */
+  readonly trusts: Source<X509Trust>;
   /** Namespaces whose sets have never arrived; while there are any, nothing is enforced and everything denied. */
   readonly missing: () => readonly string[];
   /** The versions enforced now, as messages hold them. */
@@ -73,12 +75,12 @@ class LastGood<T extends Compiled> implements Swap<T> {
   readonly #options: SwapOptions<T>;
   readonly #snapshots = createCell<T | undefined>(undefined);
   #policy: VerifiedPolicy;
-  #trust: X509Trust;
+  readonly #trusts: Cell<X509Trust>;
 
   constructor(options: SwapOptions<T>) {
     this.#options = options;
     this.#policy = options.policy;
-    this.#trust = options.trust;
+    this.#trusts = createCell(options.trust);
     if (options.policy.sets.size === 0 || this.missing().length > 0) return;
     const snapshot = options.compile(options.policy);
     if (snapshot.ok) this.#snapshots.set(snapshot.value);
@@ -91,7 +93,11 @@ class LastGood<T extends Compiled> implements Swap<T> {
   }
 
   readonly current = (): VerifiedPolicy => this.#policy;
-  readonly trust = (): X509Trust => this.#trust;
+  get trusts(): Source<X509Trust> {
+    return this.#trusts;
+  }
+
+  readonly trust = (): X509Trust => this.#trusts.current();
   readonly missing = (): readonly string[] => this.#missingIn(this.#policy);
   readonly refused = (): readonly Refused[] => this.#options.refusals.all();
   readonly forgetRefusals = (): void => this.#options.refusals.clearAll();
@@ -218,7 +224,7 @@ class LastGood<T extends Compiled> implements Swap<T> {
     if (successor.value.root.version === this.#policy.trustRoot.version) return;
     await this.#write(TRUST_ROOT, files.saveTrustRoot(successor.value.envelope));
     this.#policy = { ...this.#policy, trustRoot: successor.value.root };
-    this.#trust = trust.value;
+    this.#trusts.set(trust.value);
     log.info(EVENT.trustRootSucceeded, { version: successor.value.root.version });
   }
 

@@ -1,11 +1,13 @@
 import { createPrivateKey } from 'node:crypto';
-import { type Metadata, type ServerWritableStream, status } from '@grpc/grpc-js';
-import type { WorkloadIdentity } from '#identity';
-import type { Result } from '#lib';
-import { EVENT, type Log } from '#telemetry';
+import { type ServerWritableStream, status } from '@grpc/grpc-js';
+import type { Bundle, WorkloadIdentity } from '#identity';
+import { EVENT } from '#telemetry';
 import {
   createMessage,
   type GrpcService,
+  type JWTBundlesRequest,
+  type JWTBundlesResponse,
+  JWTBundlesResponseSchema,
   SpiffeWorkloadAPI,
   type X509BundlesRequest,
   type X509BundlesResponse,
@@ -14,116 +16,150 @@ import {
   type X509SVIDResponse,
   X509SVIDResponseSchema,
 } from '#wire';
+import { createAnswerStream } from './answer-stream.ts';
+import { concatenatedRoots, jwksByTrustDomain } from './bundles.ts';
 import { type CallRefusal, refuseCall } from './relay-stream.ts';
-import type { SvidAnswer, SvidSource } from './svid-source.ts';
-import type { Scheduler } from './timer.ts';
-import type { X509Trust } from './trusted-root.ts';
+import type { ServedSvid } from './svid-source.ts';
+import { admit, DENIED, type WorkloadApiOptions, type WorkloadCall } from './workload-caller.ts';
+import { createJwtCalls } from './workload-jwt.ts';
 
-/** What the Workload API works with. */
-export type WorkloadApiOptions = {
-  /** The caller's selectors; fails if its process is gone. */
-  readonly attest: (call: {
-    readonly getPeer: () => string;
-  }) => Promise<Result<readonly string[], string>>;
-  readonly svids: SvidSource;
-  readonly trust: () => X509Trust;
-  readonly scheduler: Scheduler;
-  readonly log: Log;
+type Stream<Request, Response> = ServerWritableStream<Request, Response> & WorkloadCall;
+
+// How long a caller waits for what is registered but not issued, or not known, yet.
+const ANSWERED_WITHIN_MS = 10_000;
+const TOO_LATE: CallRefusal = {
+  code: status.UNAVAILABLE,
+  details: 'the identity could not be issued yet',
 };
 
-type Call<Request, Response> = ServerWritableStream<Request, Response> & {
-  readonly metadata: Metadata;
-};
-
-const DENIED: CallRefusal = {
-  code: status.PERMISSION_DENIED,
-  details: 'no identity is registered for this process',
-};
-// How long a caller waits for an identity that is registered but not issued yet.
-const ISSUED_WITHIN_MS = 10_000;
-
-/** The SPIFFE Workload API, X.509 part (SPIFFE_Workload_API.md 5.2); JWT calls answer Unimplemented by themselves. */
+/** The SPIFFE Workload API (SPIFFE_Workload_API.md); the optional WIT calls answer Unimplemented by themselves. */
 export function createWorkloadApi(options: WorkloadApiOptions): GrpcService {
+  const { bundles } = options;
   return {
     service: SpiffeWorkloadAPI,
     implementation: {
-      fetchX509SVID: (call: Call<X509SVIDRequest, X509SVIDResponse>) =>
-        serve(options, call, (answer) =>
-          answer.kind === 'svids' ? svidResponse(answer.svids, options.trust()) : undefined,
-        ),
-      fetchX509Bundles: (call: Call<X509BundlesRequest, X509BundlesResponse>) =>
-        serve(options, call, (answer) =>
-          answer.kind === 'svids' ? bundlesResponse(options.trust()) : undefined,
-        ),
+      fetchX509SVID: (call: Stream<X509SVIDRequest, X509SVIDResponse>) => serveSvids(options, call),
+      fetchX509Bundles: (call: Stream<X509BundlesRequest, X509BundlesResponse>) =>
+        serveBundles(options, call, () => () => x509Bundles(bundles.x509())),
+      fetchJWTBundles: (call: Stream<JWTBundlesRequest, JWTBundlesResponse>) =>
+        serveBundles(options, call, () => {
+          const jwt = bundles.jwt();
+          return jwt && (() => jwtBundles(jwksByTrustDomain(jwt)));
+        }),
+      ...createJwtCalls(options),
     },
   };
 }
 
-/** Answers now and at each change, until the caller leaves or has no identity any more. */
-async function serve<Request, Response>(
+/** Sends the caller's identities now and at each change, until it leaves or has none any more. */
+async function serveSvids(
   options: WorkloadApiOptions,
-  call: Call<Request, Response>,
-  respond: (answer: SvidAnswer) => Response | undefined,
+  call: Stream<X509SVIDRequest, X509SVIDResponse>,
 ): Promise<void> {
-  // SECURITY: SPIFFE Workload Endpoint 6: checked before anything else, against requests forged through a browser.
-  const header = call.metadata.get('workload.spiffe.io');
-  if (header.length !== 1 || header[0] !== 'true') {
-    const details = 'the metadata `workload.spiffe.io: true` is missing';
-    return refuseCall(call, { code: status.INVALID_ARGUMENT, details });
-  }
-  const selectors = await options.attest(call);
+  const { bundles, log, scheduler, svids } = options;
+  const selectors = await admit(options, call);
   if (call.cancelled) return;
-  if (!selectors.ok) {
-    options.log.warn(EVENT.attestationFailed, { reason: selectors.error });
-    return refuseCall(call, DENIED);
-  }
-  let isOver = false;
-  const end = (refusal?: CallRefusal) => {
-    if (isOver) return;
-    isOver = true;
-    cancel();
-    // The first answer may come before `watch` has returned.
-    queueMicrotask(() => stop());
-    if (refusal !== undefined) refuseCall(call, refusal);
-  };
-  const cancel = options.scheduler.after(ISSUED_WITHIN_MS, () =>
-    end({ code: status.UNAVAILABLE, details: 'the identity could not be issued yet' }),
+  if (!selectors.ok) return refuseCall(call, selectors.error);
+  const stops: (() => void)[] = [];
+  // The first answer may come, and end the stream, before `watch` has returned.
+  const stream = createAnswerStream(call, () =>
+    queueMicrotask(() => stops.forEach((stop) => stop())),
   );
-  const stop = options.svids.watch(selectors.value, (answer) => {
-    if (isOver) return;
-    if (answer.kind === 'denied') {
-      options.log.warn(EVENT.workloadDenied, { selectors: selectors.value });
-      return end(DENIED);
+  let served: readonly ServedSvid[] | undefined;
+  const send = () => {
+    if (served === undefined) return;
+    const now = served;
+    const serials = now.map(({ identity, hint }) => [identity.serial, hint]);
+    stream.send(JSON.stringify([bundles.revision(), serials]), () =>
+      svidResponse(now, bundles.x509()),
+    );
+  };
+  const tooLate = scheduler.after(ANSWERED_WITHIN_MS, () => {
+    if (!stream.isAnswered()) stream.end(TOO_LATE);
+  });
+  stops.push(
+    tooLate,
+    bundles.onChange(send),
+    svids.watch(selectors.value, (answer) => {
+      if (answer.kind === 'denied') {
+        log.warn(EVENT.workloadDenied, { selectors: selectors.value });
+        stream.end(DENIED);
+      }
+      if (answer.kind !== 'svids') return;
+      served = answer.svids;
+      send();
+    }),
+  );
+}
+
+/** Sends bundles now and at each change to a caller who has an identity, whether it is issued or not. */
+async function serveBundles<Request, Response>(
+  options: WorkloadApiOptions,
+  call: Stream<Request, Response>,
+  respond: () => (() => Response) | undefined,
+): Promise<void> {
+  const { bundles, log, scheduler, svids } = options;
+  const selectors = await admit(options, call);
+  if (call.cancelled) return;
+  if (!selectors.ok) return refuseCall(call, selectors.error);
+  const stops: (() => void)[] = [];
+  const stream = createAnswerStream(call, () =>
+    queueMicrotask(() => stops.forEach((stop) => stop())),
+  );
+  const update = () => {
+    const entitled = svids.entitled(selectors.value);
+    if (entitled?.length === 0) {
+      log.warn(EVENT.workloadDenied, { selectors: selectors.value });
+      return stream.end(DENIED);
     }
-    const response = respond(answer);
-    if (response === undefined) return;
-    cancel();
-    call.write(response);
+    const response = entitled && respond();
+    if (response !== undefined) stream.send(String(bundles.revision()), response);
+  };
+  const tooLate = scheduler.after(ANSWERED_WITHIN_MS, () => {
+    if (!stream.isAnswered()) stream.end({ ...TOO_LATE, details: 'no bundle is known yet' });
   });
-  call.on('cancelled', () => end());
-  call.on('close', () => end());
-  call.on('error', () => end());
+  stops.push(tooLate, bundles.onChange(update), svids.onRegistrations(update));
+  update();
 }
 
-function svidResponse(svids: readonly WorkloadIdentity[], trust: X509Trust): X509SVIDResponse {
-  const bundle = concatenated(trust);
+function svidResponse(
+  svids: readonly ServedSvid[],
+  [own, ...foreign]: readonly Bundle[],
+): X509SVIDResponse {
+  const bundle = own === undefined ? Buffer.alloc(0) : concatenatedRoots(own);
   return createMessage(X509SVIDResponseSchema, {
-    svids: svids.map((svid) => ({
-      spiffeId: svid.id.text,
-      x509Svid: Buffer.concat(svid.chainDer),
-      x509SvidKey: createPrivateKey(svid.privateKeyPem).export({ type: 'pkcs8', format: 'der' }),
+    svids: svids.map(({ identity, hint }) => ({
+      spiffeId: identity.id.text,
+      x509Svid: Buffer.concat(identity.chainDer),
+      x509SvidKey: pkcs8Of(identity),
       bundle,
+      hint,
     })),
+    federatedBundles: byTrustDomain(foreign),
   });
 }
 
-function bundlesResponse(trust: X509Trust): X509BundlesResponse {
-  const { trustDomain } = trust.bundle;
-  return createMessage(X509BundlesResponseSchema, {
-    bundles: { [`spiffe://${trustDomain}`]: concatenated(trust) },
-  });
+const keys = new WeakMap<WorkloadIdentity, Uint8Array>();
+
+function pkcs8Of(identity: WorkloadIdentity): Uint8Array {
+  let der = keys.get(identity);
+  if (der === undefined) {
+    der = createPrivateKey(identity.privateKeyPem).export({ type: 'pkcs8', format: 'der' });
+    keys.set(identity, der);
+  }
+  return der;
 }
 
-function concatenated({ bundle }: X509Trust): Uint8Array {
-  return Buffer.concat(bundle.x509Roots.map((root) => root.raw));
+function x509Bundles(bundles: readonly Bundle[]): X509BundlesResponse {
+  return createMessage(X509BundlesResponseSchema, { bundles: byTrustDomain(bundles) });
+}
+
+function jwtBundles(bundles: Record<string, Uint8Array>): JWTBundlesResponse {
+  return createMessage(JWTBundlesResponseSchema, { bundles });
+}
+
+function byTrustDomain(bundles: readonly Bundle[]): Record<string, Uint8Array> {
+  return Object.fromEntries(
+    bundles.map((bundle) => [`spiffe://${bundle.trustDomain}`, concatenatedRoots(bundle)]),
+  );
 }

@@ -1,0 +1,83 @@
+import type { WorkloadIdentity } from '#identity';
+import {
+  createGrpcClient,
+  type FetchJwtKeysResponse,
+  type GrpcClient,
+  Issuance,
+  type JwtSvidResponse,
+  type X509SvidResponse,
+} from '#wire';
+import { createChannelPool } from './channel-pool.ts';
+import { expectServer, type X509Trust } from './trusted-root.ts';
+
+/** Signs certificates and tokens for the agent and its workloads: the CA, or a test's. Calls reject with a gRPC error. */
+export type CertificateAuthority = {
+  readonly enrol: (joinToken: string, csr: Uint8Array) => Promise<X509SvidResponse>;
+  readonly issue: (
+    as: WorkloadIdentity,
+    csr: Uint8Array,
+    selectors: readonly string[],
+  ) => Promise<X509SvidResponse>;
+  readonly issueJwt: (as: WorkloadIdentity, request: JwtRequest) => Promise<JwtSvidResponse>;
+  readonly fetchJwtKeys: (as: WorkloadIdentity) => Promise<FetchJwtKeysResponse>;
+  readonly close: () => void;
+};
+
+/** A JWT-SVID as it is asked for. */
+export type JwtRequest = {
+  readonly spiffeId: string;
+  readonly audience: readonly string[];
+  readonly selectors: readonly string[];
+};
+
+/** Talks to the CA at `address` (`host:port`), whose identity is checked. */
+export function createCertificateAuthority(options: {
+  readonly address: string;
+  /** The pinned roots now. */
+  readonly trust: () => X509Trust;
+  readonly clock: () => number;
+}): CertificateAuthority {
+  const { address, trust, clock } = options;
+  const pool = createChannelPool({ ...options, role: 'ca' });
+
+  async function call<T>(
+    as: WorkloadIdentity,
+    work: (client: GrpcClient) => Promise<T>,
+  ): Promise<T> {
+    const { client, release } = pool.acquire(Issuance, as);
+    try {
+      return await work(client);
+    } finally {
+      release();
+    }
+  }
+
+  return {
+    async enrol(joinToken, csr) {
+      // Without a certificate as yet, and once: a connection of its own.
+      const { bundle, rootsPem } = trust();
+      const spiffeId = `spiffe://${bundle.trustDomain}/palisade/ca`;
+      const verifyServer = expectServer(trust(), spiffeId, clock);
+      const client = createGrpcClient(Issuance, { kind: 'tls', address, rootsPem, verifyServer });
+      try {
+        return await client.unary(Issuance.method.enrol, { joinToken, csr });
+      } finally {
+        client.close();
+      }
+    },
+    issue: (as, csr, selectors) =>
+      call(as, (client) =>
+        client.unary(Issuance.method.issueX509Svid, { csr, selectors: [...selectors] }),
+      ),
+    issueJwt: (as, { spiffeId, audience, selectors }) =>
+      call(as, (client) =>
+        client.unary(Issuance.method.issueJwtSvid, {
+          spiffeId,
+          audience: [...audience],
+          selectors: [...selectors],
+        }),
+      ),
+    fetchJwtKeys: (as) => call(as, (client) => client.unary(Issuance.method.fetchJwtKeys, {})),
+    close: pool.close,
+  };
+}

@@ -1,0 +1,77 @@
+import type { WorkloadIdentity } from '#identity';
+import { createGrpcClient, type GrpcClient } from '#wire';
+import { expectServer, type X509Trust } from './trusted-root.ts';
+
+/** A client for one call; `release` when the call is over. */
+export type ChannelCall = { readonly client: GrpcClient; readonly release: () => void };
+
+/** Mutual TLS to one server of the mesh's own, under whatever identity a call is made with. */
+export type ChannelPool = {
+  readonly acquire: (service: GrpcService, as: WorkloadIdentity) => ChannelCall;
+  readonly close: () => void;
+};
+
+type GrpcService = Parameters<typeof createGrpcClient>[0];
+type Channel = {
+  readonly serial: string;
+  readonly trust: X509Trust;
+  readonly client: GrpcClient;
+  users: number;
+};
+
+/**
+ * Creates the channels lazily, one a service; after a renewal, or with other roots, new calls go over a new one and the
+ * old ends with its last call.
+ */
+export function createChannelPool(options: {
+  /** `host:port` */
+  readonly address: string;
+  /** The server's SPIFFE ID is `/palisade/ROLE`. */
+  readonly role: 'ca' | 'control';
+  readonly trust: () => X509Trust;
+  readonly clock: () => number;
+}): ChannelPool {
+  const { address, role, clock } = options;
+  const channels = new Map<string, Channel>();
+  const retired = new Set<Channel>();
+
+  function open(service: GrpcService, client: WorkloadIdentity, trust: X509Trust): Channel {
+    const spiffeId = `spiffe://${trust.bundle.trustDomain}/palisade/${role}`;
+    const verifyServer = expectServer(trust, spiffeId, clock);
+    const { rootsPem } = trust;
+    const target = { kind: 'tls', address, rootsPem, client, verifyServer } as const;
+    return { serial: client.serial, trust, client: createGrpcClient(service, target), users: 0 };
+  }
+
+  function retire(channel: Channel): void {
+    if (channel.users === 0) channel.client.close();
+    else retired.add(channel);
+  }
+
+  return {
+    acquire(service, as) {
+      const trust = options.trust();
+      let channel = channels.get(service.typeName);
+      if (channel?.serial !== as.serial || channel.trust !== trust) {
+        if (channel !== undefined) retire(channel);
+        channel = open(service, as, trust);
+        channels.set(service.typeName, channel);
+      }
+      const used = channel;
+      used.users++;
+      let isReleased = false;
+      return {
+        client: used.client,
+        release() {
+          if (isReleased) return;
+          isReleased = true;
+          used.users--;
+          if (used.users === 0 && retired.delete(used)) used.client.close();
+        },
+      };
+    },
+    close() {
+      for (const channel of [...channels.values(), ...retired]) channel.client.close();
+    },
+  };
+}

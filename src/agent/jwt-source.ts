@@ -1,0 +1,127 @@
+import { hash } from 'node:crypto';
+import { type ServiceError, status } from '@grpc/grpc-js';
+import type { WorkloadIdentity } from '#identity';
+import { fail, ok, type Result, type Source } from '#lib';
+import { EVENT, type Log } from '#telemetry';
+import type { CertificateAuthority, JwtRequest } from './certificate-authority.ts';
+import type { JwtKeySource } from './jwt-keys.ts';
+import type { CallRefusal } from './relay-stream.ts';
+
+/** JWT-SVIDs of this host's workloads, asked for when somebody wants one and used again until half of their life. */
+export type JwtSource = {
+  /** A token for an identity that the caller has already been found entitled to. */
+  readonly fetch: (request: JwtRequest) => Promise<Result<string, CallRefusal>>;
+};
+
+/** What the source works with. */
+export type JwtSourceOptions = {
+  readonly agent: Source<WorkloadIdentity | undefined>;
+  readonly authority: Pick<CertificateAuthority, 'issueJwt'>;
+  readonly keys: JwtKeySource;
+  readonly clock: () => number;
+  readonly log: Log;
+};
+
+type Kept = {
+  readonly token: string;
+  readonly kid: string;
+  readonly freshUntil: number;
+  readonly expiresAt: number;
+};
+
+// SECURITY: a workload may name any audience; what is kept of them is bounded, oldest first.
+const MAX_KEPT_CHARACTERS = 4 * 1024 * 1024;
+// A token that is about to expire is of no use to whom it is shown.
+const LEAST_LIFE_MS = 10_000;
+
+/** Creates the source; it keeps tokens in memory alone. */
+export function createJwtSource(options: JwtSourceOptions): JwtSource {
+  const { agent, authority, clock, keys, log } = options;
+  const kept = new Map<string, Kept>();
+  let characters = 0;
+  const asking = new Map<string, Promise<Result<string, CallRefusal>>>();
+
+  function usable(key: string): Kept | undefined {
+    const token = kept.get(key);
+    if (token === undefined) return undefined;
+    // SECURITY: a key that was taken out of the document takes its tokens with it.
+    const published = keys.current()?.keys.some(({ kid }) => kid === token.kid) === true;
+    if (published && clock() < token.expiresAt - LEAST_LIFE_MS) return token;
+    forget(key);
+    return undefined;
+  }
+
+  function forget(key: string): void {
+    characters -= kept.get(key)?.token.length ?? 0;
+    kept.delete(key);
+  }
+
+  function keep(key: string, token: Kept): void {
+    forget(key);
+    kept.set(key, token);
+    characters += token.token.length;
+    for (const oldest of kept.keys()) {
+      if (characters <= MAX_KEPT_CHARACTERS) break;
+      forget(oldest);
+    }
+  }
+
+  async function ask(key: string, request: JwtRequest): Promise<Result<string, CallRefusal>> {
+    const as = agent.current();
+    if (as === undefined) return orKept(key, NO_IDENTITY);
+    try {
+      const response = await authority.issueJwt(as, request);
+      const { token } = response;
+      const issuedAt = Number(response.issuedAtMs);
+      const expiresAt = Number(response.expiresAtMs);
+      const freshUntil = issuedAt + (expiresAt - issuedAt) / 2;
+      keep(key, { token, kid: kidOf(token), freshUntil, expiresAt });
+      // Whoever gets this token may be verified by us in a moment.
+      if (response.keysSequence > BigInt(keys.current()?.sequence ?? 0)) await keys.refresh();
+      return ok(token);
+    } catch (error) {
+      const { code, details } = error as ServiceError;
+      log.warn(EVENT.jwtSvidRefused, { spiffeId: request.spiffeId, code, reason: details });
+      const isFinal = code === status.PERMISSION_DENIED || code === status.INVALID_ARGUMENT;
+      if (!isFinal) return orKept(key, { code: code ?? status.UNAVAILABLE, details });
+      forget(key);
+      return fail({ code, details });
+    }
+  }
+
+  // While the authority cannot be asked, what has not expired is still good.
+  function orKept(key: string, refusal: CallRefusal): Result<string, CallRefusal> {
+    const token = usable(key);
+    if (token !== undefined) return ok(token.token);
+    const { UNAVAILABLE, RESOURCE_EXHAUSTED } = status;
+    const code = refusal.code === RESOURCE_EXHAUSTED ? RESOURCE_EXHAUSTED : UNAVAILABLE;
+    return fail({ code, details: `no token can be issued now: ${refusal.details}` });
+  }
+
+  return {
+    fetch(request) {
+      const key = hash('sha256', JSON.stringify([request.spiffeId, ...request.audience]));
+      const token = usable(key);
+      if (token !== undefined && clock() < token.freshUntil) {
+        return Promise.resolve(ok(token.token));
+      }
+      let answer = asking.get(key);
+      if (answer === undefined) {
+        answer = ask(key, request).finally(() => asking.delete(key));
+        asking.set(key, answer);
+      }
+      return answer;
+    },
+  };
+}
+
+const NO_IDENTITY: CallRefusal = {
+  code: status.UNAVAILABLE,
+  details: 'the agent has no identity yet',
+};
+
+function kidOf(token: string): string {
+  const [header = ''] = token.split('.');
+  const { kid } = JSON.parse(Buffer.from(header, 'base64url').toString()) as { kid?: unknown };
+  return String(kid);
+}
