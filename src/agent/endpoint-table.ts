@@ -6,6 +6,8 @@ import type { StateFolder } from './state-folder.ts';
 export type ServiceEndpoint = {
   readonly host: string;
   readonly port: number;
+  /** Where it takes HBONE tunnels; 0 if it does not. */
+  readonly hbonePort: number;
   readonly node: string;
 };
 
@@ -32,7 +34,7 @@ export function openEndpointTable(folder: StateFolder, log: Log): EndpointTable 
   const stored = folder.readJson(FILE);
   if (typeof stored === 'object' && stored !== null) {
     for (const [key, value] of Object.entries(stored)) {
-      if (Array.isArray(value)) table.set(key, value.filter(isEndpoint));
+      if (Array.isArray(value)) table.set(key, value.map(withTunnel).filter(isEndpoint));
     }
   }
   let isDirty = false;
@@ -54,7 +56,7 @@ export function openEndpointTable(folder: StateFolder, log: Log): EndpointTable 
     replace({ namespace, service, endpoints }) {
       const key = `${namespace}/${service}`;
       const good = endpoints
-        .map(({ host, port, node }) => ({ host, port, node }))
+        .map(({ host, port, hbonePort, node }) => ({ host, port, hbonePort, node }))
         .filter(isEndpoint)
         .slice(0, MAX_ENDPOINTS);
       if (good.length === 0) table.delete(key);
@@ -66,10 +68,19 @@ export function openEndpointTable(folder: StateFolder, log: Log): EndpointTable 
   };
 }
 
+// A file that an earlier version wrote knows no tunnels.
+function withTunnel(value: unknown): unknown {
+  return typeof value === 'object' ? { hbonePort: 0, ...value } : value;
+}
+
 function isEndpoint(value: unknown): value is ServiceEndpoint {
   if (typeof value !== 'object' || value === null) return false;
-  const { host, port, node } = value as Record<string, unknown>;
-  const isPort = typeof port === 'number' && Number.isInteger(port) && port > 0 && port < 65_536;
+  const { host, port, hbonePort, node } = value as Record<string, unknown>;
+  const isPort = isPortNumber(port) && port > 0 && isPortNumber(hbonePort);
   const isHost = typeof host === 'string' && host !== '' && host.length <= 255;
   return isPort && isHost && typeof node === 'string';
+}
+
+function isPortNumber(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 65_536;
 }

@@ -26,6 +26,8 @@ export type Announcement = {
   readonly service: string;
   readonly host: string;
   readonly port: number;
+  /** Where it takes HBONE tunnels; 0 if it does not. */
+  readonly hbonePort?: number;
 };
 
 /** What an enforcement point is made of. */

@@ -35,6 +35,7 @@ async function start(options: ProxyOptions, module: ProxyModule): Promise<Runnin
       service: options.service,
       appPort: options.appPort,
       inboundPort: options.inboundPort ?? 0,
+      hbonePort: options.hbonePort ?? 0,
       outboundPort: options.outboundPort ?? 0,
       metricsPort: options.metricsPort ?? 0,
       upstreams: options.upstreams,
@@ -59,8 +60,7 @@ async function goAhead(): Promise<'go'> {
 function tellParent(running: RunningProxy): void {
   if (process.send === undefined || !process.connected) return;
   const { ready, reason } = running.ready();
-  const { inboundPort, outboundPort, metricsPort } = running;
-  process.send(
-    ready ? { kind: 'ready', inboundPort, outboundPort, metricsPort } : { kind: 'waiting', reason },
-  );
+  const { inboundPort, hbonePort, outboundPort, metricsPort } = running;
+  const ports = { inboundPort, hbonePort, outboundPort, metricsPort };
+  process.send(ready ? { kind: 'ready', ...ports } : { kind: 'waiting', reason });
 }

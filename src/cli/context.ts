@@ -69,6 +69,7 @@ export type ProxyOptions = ProcessOptions & {
   readonly namespace: string;
   readonly appPort: number | undefined;
   readonly inboundPort: number | undefined;
+  readonly hbonePort: number | undefined;
   readonly outboundPort: number | undefined;
   readonly metricsPort: number | undefined;
   readonly upstreams: readonly UpstreamOption[];

@@ -81,6 +81,7 @@ function compileParts(input: SnapshotInput): Result<Snapshot, readonly string[]>
     program: compileProgram(policies, { defaultAction }),
     policies,
     defaultAction,
+    keyExchange: mesh?.spec.tls.keyExchange ?? 'prefer-hybrid',
     inbound: compileInbound(input, selected, service),
     timeouts: timeouts ?? DEFAULT_TIMEOUTS,
     upstreams,

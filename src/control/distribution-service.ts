@@ -125,7 +125,8 @@ function helloProblem(hello: Hello, peer: MeshPeer): HelloProblem | undefined {
     return { code: status.PERMISSION_DENIED, details: 'a proxy names its namespaces' };
   }
   const bad = hello.endpoints.find(
-    ({ port, host }) => port < 1 || port > 65_535 || !NAME.test(host),
+    ({ port, hbonePort, host }) =>
+      port < 1 || port > 65_535 || hbonePort > 65_535 || !NAME.test(host),
   );
   return bad && invalid('an endpoint without a host or a port');
 }
@@ -145,6 +146,6 @@ function takenProblem(
 }
 
 function announced(node: string, endpoint: EndpointAnnouncement): StoredEndpoint {
-  const { namespace, service, host, port } = endpoint;
-  return { node, namespace, service, host, port };
+  const { namespace, service, host, port, hbonePort } = endpoint;
+  return { node, namespace, service, host, port, hbonePort };
 }

@@ -5,7 +5,7 @@ import { createEndpointRegistry } from './endpoints.ts';
 const ORDERS = { namespace: 'default', service: 'orders' };
 
 function endpointOf(node: string, port: number) {
-  return { ...ORDERS, node, host: '127.0.0.1', port };
+  return { ...ORDERS, node, host: '127.0.0.1', port, hbonePort: 0 };
 }
 
 function registry() {
@@ -47,6 +47,17 @@ test('who comes back within the grace period changed nothing, or replaces what w
   assert.deepEqual(ports(), [1]);
   endpoints.announce('a', [endpointOf('a', 9)]);
   assert.deepEqual([ports(), changes], [[9], ['orders', 'orders']]);
+});
+
+test('an instance that begins to take tunnels is news', () => {
+  const { endpoints, changes } = registry();
+  endpoints.announce('a', [endpointOf('a', 1)]);
+  endpoints.announce('a', [{ ...endpointOf('a', 1), hbonePort: 15_008 }]);
+  assert.deepEqual(changes, ['orders', 'orders']);
+  assert.deepEqual(
+    endpoints.ofService(ORDERS).map(({ hbonePort }) => hbonePort),
+    [15_008],
+  );
 });
 
 test('what is restored after a restart has the same grace', () => {

@@ -110,7 +110,7 @@ function changedServices(
 function addresses(endpoints: readonly StoredEndpoint[], service: ServiceRef): string {
   return endpoints
     .filter((endpoint) => serviceKey(endpoint) === serviceKey(service))
-    .map(({ host, port }) => `${host} ${port}`)
+    .map(({ host, port, hbonePort }) => `${host} ${port} ${hbonePort}`)
     .sort()
     .join('\n');
 }

@@ -111,6 +111,7 @@ function readContract(check: Check): void {
       service: 'a',
       host: '127.0.0.1',
       port: 8080,
+      hbonePort: 8081,
     };
     const both = { point: { node: 'n1', state: '{}' }, endpoints: [endpoint] };
     assert.ok(store.savePresence(new Map([['n1', both]])).ok);

@@ -39,4 +39,5 @@ export const CONTROL_MIGRATIONS: readonly string[] = [
      port INTEGER NOT NULL,
      PRIMARY KEY (node, namespace, service, host, port)
    ) STRICT, WITHOUT ROWID;`,
+  `ALTER TABLE endpoints ADD COLUMN hbone_port INTEGER NOT NULL DEFAULT 0;`,
 ];

@@ -141,13 +141,13 @@ export function movedParent(
 function presence(db: DatabaseSync): Pick<Store, 'points' | 'endpoints' | 'savePresence'> {
   const points = db.prepare('SELECT node, state FROM points ORDER BY node');
   const endpoints = db.prepare(
-    'SELECT node, namespace, service, host, port FROM endpoints ORDER BY namespace, service, node, host, port',
+    'SELECT node, namespace, service, host, port, hbone_port AS hbonePort FROM endpoints ORDER BY namespace, service, node, host, port',
   );
   const dropPoint = db.prepare('DELETE FROM points WHERE node = ?');
   const dropEndpoints = db.prepare('DELETE FROM endpoints WHERE node = ?');
   const addPoint = db.prepare('INSERT INTO points (node, state) VALUES (?, ?)');
   const addEndpoint = db.prepare(
-    'INSERT OR IGNORE INTO endpoints (node, namespace, service, host, port) VALUES (?, ?, ?, ?, ?)',
+    'INSERT OR IGNORE INTO endpoints (node, namespace, service, host, port, hbone_port) VALUES (?, ?, ?, ?, ?, ?)',
   );
   return {
     points: () => rows<StoredPoint>(points.all()),
@@ -158,8 +158,8 @@ function presence(db: DatabaseSync): Pick<Store, 'points' | 'endpoints' | 'saveP
           dropPoint.run(node);
           dropEndpoints.run(node);
           if (point !== undefined) addPoint.run(node, point.state);
-          for (const { namespace, service, host, port } of reached) {
-            addEndpoint.run(node, namespace, service, host, port);
+          for (const { namespace, service, host, port, hbonePort } of reached) {
+            addEndpoint.run(node, namespace, service, host, port, hbonePort);
           }
         }
       });

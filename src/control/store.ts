@@ -57,6 +57,8 @@ export type StoredEndpoint = {
   readonly service: string;
   readonly host: string;
   readonly port: number;
+  /** Where it takes HBONE tunnels; 0 if it does not. */
+  readonly hbonePort: number;
 };
 
 /** What was last known of an enforcement point; `state` is JSON whose shape `enforcement.ts` owns. */

@@ -161,7 +161,7 @@ function trustRootMessage({ trustRoot }: SubscriberSources): Message {
 function serviceEndpoints(registry: EndpointRegistry, service: ServiceRef): ServiceEndpoints {
   const endpoints = registry
     .ofService(service)
-    .map(({ host, port, node }) => ({ host, port, node }));
+    .map(({ host, port, hbonePort, node }) => ({ host, port, hbonePort, node }));
   return createMessage(ServiceEndpointsSchema, { ...service, endpoints });
 }
 

@@ -30,6 +30,7 @@ export type ProxyRequest = {
   readonly service: string;
   readonly appPort: number | undefined;
   readonly inboundPort: number;
+  readonly hbonePort: number;
   readonly outboundPort: number;
   readonly metricsPort: number;
   readonly upstreams: readonly {
@@ -44,6 +45,7 @@ export type ProxyRequest = {
 /** A running sidecar. */
 export type RunningProxy = {
   readonly inboundPort: number;
+  readonly hbonePort: number;
   readonly outboundPort: number;
   readonly metricsPort: number;
   readonly ready: () => { readonly ready: boolean; readonly reason: string };
@@ -124,16 +126,16 @@ async function serve(request: ProxyRequest, parts: Parts): Promise<RunningProxy>
     log: request.log,
   });
   observe(parts, shipper);
-  announce(request, parts, {
+  const ports = {
     inboundPort: proxy.inboundPort ?? 0,
+    hbonePort: proxy.hbonePort ?? 0,
     outboundPort: proxy.outboundPort ?? 0,
     metricsPort: admin.port,
-  });
+  };
+  announce(request, parts, ports);
   point.reportReady(() => readinessOf(proxy, point));
   return {
-    inboundPort: proxy.inboundPort ?? 0,
-    outboundPort: proxy.outboundPort ?? 0,
-    metricsPort: admin.port,
+    ...ports,
     ready: () => readinessOf(proxy, point),
     onChange(listener) {
       point.snapshots.onChange(listener);
@@ -159,6 +161,7 @@ function listen(request: ProxyRequest, { point, metrics, accessLog }: Parts): Pr
     appPort: request.appPort,
     listen: {
       inbound: { host: HOST, port: request.inboundPort },
+      hbone: { host: HOST, port: request.hbonePort },
       outbound: { host: HOST, port: request.outboundPort },
       upstreams: request.upstreams,
     },
@@ -201,13 +204,15 @@ function announce(
   { point, folder }: Parts,
   ports: {
     readonly inboundPort: number;
+    readonly hbonePort: number;
     readonly outboundPort: number;
     readonly metricsPort: number;
   },
 ): void {
   const { namespace, service } = request;
   const metricsUrl = `http://${HOST}:${ports.metricsPort}`;
-  point.announce([{ namespace, service, host: HOST, port: ports.inboundPort }], metricsUrl);
+  const { inboundPort, hbonePort } = ports;
+  point.announce([{ namespace, service, host: HOST, port: inboundPort, hbonePort }], metricsUrl);
   const facts = { pid: process.pid, node: point.node, namespace, service, metricsUrl, ...ports };
   try {
     folder.describe(facts);

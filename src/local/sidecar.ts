@@ -7,6 +7,7 @@ import { createBackoff } from '#lib';
 export type SidecarReady = {
   readonly kind: 'ready';
   readonly inboundPort: number;
+  readonly hbonePort: number;
   readonly outboundPort: number;
   readonly metricsPort: number;
 };
@@ -50,6 +51,8 @@ export function startSidecar(options: SidecarOptions): Sidecar {
   let ports: readonly string[] = [
     '--inbound-port',
     String(options.inboundPort ?? 0),
+    '--hbone-port',
+    '0',
     '--outbound-port',
     '0',
     '--metrics-port',
@@ -93,6 +96,8 @@ export function startSidecar(options: SidecarOptions): Sidecar {
     ports = [
       '--inbound-port',
       String(told.inboundPort),
+      '--hbone-port',
+      String(told.hbonePort),
       '--outbound-port',
       String(told.outboundPort),
       '--metrics-port',

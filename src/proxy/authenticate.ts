@@ -10,6 +10,7 @@ import {
 } from 'node:tls';
 import { bundlePem, type PeerSvid, verifyX509Svid, type WorkloadIdentity } from '#identity';
 import { fail, type Result } from '#lib';
+import { GROUPS, type KeyExchange, negotiatedGroup } from './key-exchange.ts';
 import type { RevocationCheck } from './revocation.ts';
 import { type ChunkSink, type LentRead, lentRead } from './socket-pipe.ts';
 
@@ -27,6 +28,7 @@ export type PeerRules = {
 /** The TLS side of one workload identity; made anew when it rotates. */
 export type TlsIdentity = {
   readonly identity: WorkloadIdentity;
+  readonly keyExchange: KeyExchange;
   readonly context: SecureContext;
 };
 
@@ -34,7 +36,10 @@ export type TlsIdentity = {
 const MAX_CHAIN = 6;
 
 /** Prepares handshakes with this identity: TLS 1.3 only, no tickets, so no session is ever resumed. */
-export function createTlsIdentity(identity: WorkloadIdentity): TlsIdentity {
+export function createTlsIdentity(
+  identity: WorkloadIdentity,
+  keyExchange: KeyExchange,
+): TlsIdentity {
   const options: SecureContextOptions = {
     key: identity.privateKeyPem,
     cert: identity.chainPem,
@@ -43,9 +48,10 @@ export function createTlsIdentity(identity: WorkloadIdentity): TlsIdentity {
     ca: identity.bundles.map(bundlePem),
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
+    ecdhCurve: GROUPS[keyExchange],
     secureOptions: constants.SSL_OP_NO_TICKET,
   };
-  return { identity, context: createSecureContext(options) };
+  return { identity, keyExchange, context: createSecureContext(options) };
 }
 
 /** Starts the server's side of a handshake on an accepted connection; emits `secure` when done. */
@@ -92,8 +98,11 @@ export type TlsFacts = {
 
 /** What was negotiated on a connection whose handshake is over. */
 export function tlsFacts(socket: TLSSocket): TlsFacts {
-  const group = (socket.getEphemeralKeyInfo() as { readonly name?: string } | null)?.name;
-  return { version: socket.getProtocol() ?? '', cipher: socket.getCipher().name, group };
+  return {
+    version: socket.getProtocol() ?? '',
+    cipher: socket.getCipher().name,
+    group: negotiatedGroup(socket),
+  };
 }
 
 /** The certificates that the peer of a finished handshake showed, DER, leaf first. */

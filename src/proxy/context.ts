@@ -45,9 +45,10 @@ export function createContext(options: ProxyOptions): ProxyContext {
       const identity = options.identity.current();
       if (identity === undefined || identity === unusable) return undefined;
       // Rotation gives a new object: the context is made once for each.
-      if (tls?.identity === identity) return tls;
+      const keyExchange = options.snapshots.current()?.keyExchange ?? 'prefer-hybrid';
+      if (tls?.identity === identity && tls.keyExchange === keyExchange) return tls;
       try {
-        tls = createTlsIdentity(identity);
+        tls = createTlsIdentity(identity, keyExchange);
         return tls;
       } catch (error) {
         // A key that OpenSSL cannot read must not end the process: there is no identity, then.

@@ -5,6 +5,7 @@ import type { UpstreamService } from '#snapshot';
 import { EVENT } from '#telemetry';
 import { connectTls, type TlsFacts } from './authenticate.ts';
 import { type ProxyContext, serverNameOf } from './context.ts';
+import { negotiatedGroup } from './key-exchange.ts';
 import type { Endpoint } from './options.ts';
 import type { BytePipe } from './pipe.ts';
 import type { Failure } from './respond.ts';
@@ -81,10 +82,11 @@ export function dialService(
   const reads = createChunkSink();
   const socket = connectTls(endpoint, tls, serverNameOf(service.fqdn, port), reads);
   let connected = false;
+  let group: string | undefined;
   const finish = once((result: DialedPeer) => {
     clearTimeout(timer);
     if (result.kind === 'failed') socket.destroy();
-    if (connected) context.options.metrics.handshake(outcomeOf(result), 'outbound').value++;
+    if (connected) context.options.metrics.handshake(outcomeOf(result), 'outbound', group).value++;
     done(result);
   });
   const fail = (what: string): void => {
@@ -96,6 +98,7 @@ export function dialService(
     connected = true;
   });
   socket.once('secureConnect', () => {
+    group = negotiatedGroup(socket);
     const checked = checkServer(context, service, socket);
     if (checked.kind === 'failed') return finish(checked);
     const pipe = new SocketPipe(socket, reads);

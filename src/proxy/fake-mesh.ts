@@ -117,6 +117,7 @@ export type FakeSnapshot = {
   readonly timeouts?: Partial<Snapshot['timeouts']>;
   readonly staleness?: Snapshot['staleness'];
   readonly reauthorization?: Snapshot['reauthorization'];
+  readonly keyExchange?: Snapshot['keyExchange'];
 };
 
 const TIMEOUTS = { connectMs: 2_000, idleMs: 30_000, headerMs: 5_000, responseMs: 10_000 };
@@ -143,6 +144,7 @@ export function fakeSnapshot(mesh: FakeMesh, options: FakeSnapshot): Snapshot {
     program: compileProgram(policies, { defaultAction: 'deny' }),
     policies,
     defaultAction: 'deny',
+    keyExchange: options.keyExchange ?? 'prefer-hybrid',
     inbound: inbound.map((port) => ({
       port: 80,
       name: 'http',

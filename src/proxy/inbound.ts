@@ -14,11 +14,12 @@ import { dialTcp } from './dial.ts';
 import { continueTrace } from './forward.ts';
 import type { HttpCall, HttpDirection, RequestFacts } from './http-call.ts';
 import { HttpConnection } from './http-connection.ts';
+import { isGroupAccepted } from './key-exchange.ts';
 import { watchNewcomer } from './listen.ts';
 import type { BytePipe } from './pipe.ts';
 import type { ConnectionPool } from './pool.ts';
 import { type CallFacts, describeConnection, ownParty, recordDecision } from './record.ts';
-import type { FailureKind } from './respond.ts';
+import type { Failure, FailureKind } from './respond.ts';
 import { applicationConnector, inboundPortOf } from './route.ts';
 import { SocketPipe } from './socket-pipe.ts';
 import { TcpSession } from './tcp-session.ts';
@@ -85,7 +86,8 @@ function authenticate(raw: Socket, context: ProxyContext, done: (arrival: Arriva
     const { revocations, nowMs, identity = tls.identity } = context.enforcement();
     const peer = new TlsPeer(socket, { identity, revocations, nowMs });
     const verified = peer.current({ identity, revocations, nowMs });
-    metrics.handshake(verified.ok ? 'ok' : verified.error.code, 'inbound').value++;
+    const outcome = verified.ok ? 'ok' : verified.error.code;
+    metrics.handshake(outcome, 'inbound', peer.facts.group).value++;
     if (!verified.ok) {
       const { code, message } = verified.error;
       log.warn(EVENT.connectionRefused, { side: 'inbound', ip, code, message });
@@ -197,7 +199,13 @@ class InboundCalls implements HttpDirection {
   #judge(head: RequestFacts | undefined, isUnderWay = false): Ruling {
     const enforcement = this.#context.enforcement();
     const caller = this.#callerNow(enforcement);
-    const { ip, sni } = this.#arrival;
+    const { ip, sni, secure } = this.#arrival;
+    const demanded = enforcement.snapshot?.keyExchange;
+    if (secure !== undefined && !isGroupAccepted(secure.facts.group, demanded)) {
+      // It was made before the mesh began to require more.
+      const failure: Failure = { kind: 'peer_unauthenticated', detail: 'key_exchange' };
+      return { kind: 'refuse', failure, decision: undefined };
+    }
     const question: Question = {
       source: { id: caller.kind === 'verified' ? caller.svid.id : undefined, ip },
       connection: { tls: caller.kind !== 'plaintext', sni },

@@ -8,7 +8,13 @@ import type { RevocationCheck } from './revocation.ts';
 export type ListenAddress = { readonly host: string; readonly port: number };
 
 /** One instance of a service. Its address needs no trust: its identity is checked. */
-export type Endpoint = { readonly host: string; readonly port: number };
+export type Endpoint = {
+  readonly host: string;
+  /** Where it takes plain mutual TLS. */
+  readonly port: number;
+  /** Where it takes HBONE tunnels, which are then preferred; none if 0 or absent. */
+  readonly hbonePort?: number | undefined;
+};
 
 /** A port on 127.0.0.1 that is a service of the mesh. */
 export type UpstreamListener = {
@@ -33,6 +39,8 @@ export type ProxyOptions = {
   readonly appPort: number | undefined;
   readonly listen: {
     readonly inbound: ListenAddress | undefined;
+    /** For HBONE tunnels of other sidecars; none if absent. */
+    readonly hbone?: ListenAddress | undefined;
     readonly outbound: ListenAddress | undefined;
     readonly upstreams: readonly UpstreamListener[];
   };
@@ -48,6 +56,7 @@ export type ProxyOptions = {
 /** A running proxy. */
 export type Proxy = {
   readonly inboundPort: number | undefined;
+  readonly hbonePort: number | undefined;
   readonly outboundPort: number | undefined;
   /** Local ports of `listen.upstreams`, in their order. */
   readonly upstreamPorts: readonly number[];

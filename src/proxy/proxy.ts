@@ -53,7 +53,7 @@ async function openListeners(
   context: ProxyContext,
   pool: ConnectionPool,
   listeners: Listener[],
-): Promise<Pick<Proxy, 'inboundPort' | 'outboundPort' | 'upstreamPorts'>> {
+): Promise<Pick<Proxy, 'inboundPort' | 'hbonePort' | 'outboundPort' | 'upstreamPorts'>> {
   const { listen: wanted, log } = context.options;
   const open = async (...args: Parameters<typeof listen>): Promise<number> => {
     const listener = await listen(...args);
@@ -73,12 +73,13 @@ async function openListeners(
     upstreamPorts.push(await open(address, context, (socket) => fixed.accept(socket)));
   }
   log.info(EVENT.listening, { inboundPort, outboundPort, upstreamPorts });
-  return { inboundPort, outboundPort, upstreamPorts };
+  return { inboundPort, hbonePort: undefined, outboundPort, upstreamPorts };
 }
 
 // INVARIANT: what changes is in force before the next event is handled; live connections included.
 function watchChanges(context: ProxyContext, pool: ConnectionPool): () => void {
   const { snapshots, identity, revocations, metrics } = context.options;
+  let demanded = snapshots.current()?.keyExchange;
   const judgeAgain = (): void => {
     const rules = snapshots.current()?.reauthorization ?? DEFAULT_REAUTHORIZATION;
     const { cut, finishing } = context.live.judgeAgain(
@@ -88,7 +89,11 @@ function watchChanges(context: ProxyContext, pool: ConnectionPool): () => void {
     metrics.reauthorized('finish').value += finishing;
   };
   const stops = [
-    snapshots.onChange(judgeAgain),
+    snapshots.onChange((snapshot) => {
+      if (snapshot?.keyExchange !== demanded) pool.flush();
+      demanded = snapshot?.keyExchange;
+      judgeAgain();
+    }),
     identity.onChange(() => {
       // Connections speak for the certificate with which they were made: the next call dials anew.
       pool.flush();

@@ -29,6 +29,7 @@ export type MeshSpec = {
   readonly staleness: MeshStaleness;
   readonly peerAuthentication: { readonly mode: 'STRICT' | 'PERMISSIVE' | 'DISABLE' };
   readonly reauthorization: MeshReauthorization;
+  readonly tls: MeshTls;
 };
 
 /** How long an enforcement point may go without news (a duration), and what it does after that. */
@@ -36,6 +37,8 @@ type MeshStaleness = { readonly budget: string; readonly then: 'enforce' | 'deny
 
 /** Whether a plain request that a change of policy no longer allows may finish, and within which time (a duration). */
 type MeshReauthorization = { readonly requests: 'finish' | 'cut'; readonly within: string };
+/** Whether peers that know no post-quantum key exchange (X25519MLKEM768) may still connect. */
+type MeshTls = { readonly keyExchange: 'prefer-hybrid' | 'require-hybrid' };
 
 /** The trust domain of a mesh that names none. */
 export const DEFAULT_TRUST_DOMAIN = 'cluster.local';
@@ -72,6 +75,12 @@ const reauthorization = object('reauthorization', {
   within: defaulted(duration(1, 10 * MINUTE_MS), () => DEFAULT_REAUTHORIZATION.within),
 });
 
+const DEFAULT_TLS: MeshTls = { keyExchange: 'prefer-hybrid' };
+
+const tls = object('tls', {
+  keyExchange: defaulted(oneOf(['prefer-hybrid', 'require-hybrid']), () => DEFAULT_TLS.keyExchange),
+});
+
 const fields = {
   trustDomain: defaulted(
     trustDomain,
@@ -81,6 +90,7 @@ const fields = {
   staleness: defaulted(staleness, () => DEFAULT_STALENESS),
   peerAuthentication: defaulted(peerAuthentication, () => ({ mode: 'STRICT' as const })),
   reauthorization: defaulted(reauthorization, () => DEFAULT_REAUTHORIZATION),
+  tls: defaulted(tls, () => DEFAULT_TLS),
 };
 
 /** Reads the spec of a Mesh. */

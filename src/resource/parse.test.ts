@@ -56,6 +56,7 @@ test('a mesh without anything gets name, namespace and defaults', () => {
       staleness: { budget: '72h', then: 'enforce' },
       peerAuthentication: { mode: 'STRICT' },
       reauthorization: { requests: 'finish', within: '5s' },
+      tls: { keyExchange: 'prefer-hybrid' },
     },
   });
 });

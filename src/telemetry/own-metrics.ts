@@ -8,8 +8,11 @@ export type Counter = { value: number };
 /** Palisade's own counters: ask once, keep the counter, add to its `value`. */
 export type OwnMetrics = {
   readonly decision: (verdict: 'allow' | 'deny', reason: string) => Counter;
-  /** `outcome` is `ok` or a code of `#identity`'s `VerifyErrorCode` and its like. */
-  readonly handshake: (outcome: string, side: 'inbound' | 'outbound') => Counter;
+  /**
+   * `outcome` is `ok` or a code of `#identity`'s `VerifyErrorCode` and its like; `group` is the one of
+   * the key exchange, `none` where it did not come to one.
+   */
+  readonly handshake: (outcome: string, side: 'inbound' | 'outbound', group?: string) => Counter;
   /** Connections and requests refused before a decision, e.g. `bad_request`, `garbage`, `header_timeout`. */
   readonly refused: (kind: string) => Counter;
   /** Open connections now. */
@@ -39,7 +42,11 @@ const OVERFLOW = 'overflow';
 /** Creates the counters of one proxy. */
 export function createOwnMetrics(): OwnMetricsWithFamilies {
   const decisions = createFamily(METRIC.decisions, 'Decisions by verdict and reason.', 'counter');
-  const handshakes = createFamily(METRIC.handshakes, 'TLS handshakes by outcome.', 'counter');
+  const handshakes = createFamily(
+    METRIC.handshakes,
+    'TLS handshakes by outcome and key exchange.',
+    'counter',
+  );
   const refused = createFamily(METRIC.refused, 'What was refused before a decision.', 'counter');
   const open = createFamily(METRIC.connections, 'Open connections.', 'gauge');
   const reauthorized = createFamily(
@@ -50,7 +57,7 @@ export function createOwnMetrics(): OwnMetricsWithFamilies {
   const policies = createFamily(METRIC.policyRefusals, 'Policy versions refused.', 'counter');
   return {
     decision: (verdict, reason) => decisions.counter({ verdict, reason }),
-    handshake: (outcome, side) => handshakes.counter({ outcome, side }),
+    handshake: (outcome, side, group = 'none') => handshakes.counter({ outcome, side, group }),
     refused: (kind) => refused.counter({ kind }),
     connections: (side, protocol) => open.counter({ side, protocol }),
     reauthorized: (outcome) => reauthorized.counter({ outcome }),

@@ -9,7 +9,8 @@ export const register: CommandModule['register'] = (program, context, finish) =>
     .description('the sidecar of one workload (`palisade run` starts it for you)')
     .requiredOption('--service <name>', 'the service it stands in front of')
     .option('--app-port <port>', 'where the application listens on 127.0.0.1', parsePort)
-    .option('--inbound-port <port>', 'mutual TLS from other sidecars', parsePort, 15_006)
+    .option('--inbound-port <port>', 'plain mutual TLS from peers without HBONE', parsePort, 15_006)
+    .option('--hbone-port <port>', 'HBONE tunnels from other sidecars', parsePort, 15_008)
     .option('--outbound-port <port>', 'HTTP proxy for the application', parsePort, 15_001)
     .option('--metrics-port <port>', 'metrics and health', parsePort, 15_020)
     .option(
@@ -29,6 +30,7 @@ export const register: CommandModule['register'] = (program, context, finish) =>
           service: options.service,
           appPort: options.appPort,
           inboundPort: options.inboundPort,
+          hbonePort: options.hbonePort,
           outboundPort: options.outboundPort,
           metricsPort: options.metricsPort,
           upstreams: options.upstream ?? [],

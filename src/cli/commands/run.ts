@@ -56,6 +56,7 @@ Examples:
           service: options.service,
           appPort: options.appPort,
           inboundPort: options.inboundPort,
+          hbonePort: undefined,
           outboundPort: undefined,
           metricsPort: undefined,
           upstreams: options.upstream ?? [],

@@ -35,7 +35,13 @@ const EnforcementPoint = z
     metricsUrl: z.string().nullable(),
     softwareVersion: z.string().nullable(),
     endpoints: z.array(
-      z.object({ namespace: z.string(), service: z.string(), host: z.string(), port: z.int() }),
+      z.object({
+        namespace: z.string(),
+        service: z.string(),
+        host: z.string(),
+        port: z.int(),
+        hbonePort: z.int(),
+      }),
     ),
   })
   .openapi('EnforcementPoint');
@@ -57,7 +63,13 @@ export function addEnforcementRoute(api: Api, context: ApiContext): void {
       refused: [...point.refused],
       endpoints: context.endpoints
         .ofNode(point.node)
-        .map(({ namespace, service, host, port }) => ({ namespace, service, host, port })),
+        .map(({ namespace, service, host, port, hbonePort }) => ({
+          namespace,
+          service,
+          host,
+          port,
+          hbonePort,
+        })),
     }));
     return c.json(pageFrom(points, c.req.valid('query')), 200);
   });
