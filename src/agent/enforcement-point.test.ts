@@ -214,7 +214,7 @@ test('a service of another namespace is looked up, proven, kept and found', asyn
 test('endpoints are kept, replaced and survive a restart', async () => {
   const { point, subscriber, folder, end } = await start();
   await send(subscriber, one);
-  const endpoints = [{ host: '127.0.0.1', port: 15_006, node: 'shop/web/1' }];
+  const endpoints = [{ host: '127.0.0.1', port: 15_006, hbonePort: 15_008, node: 'shop/web/1' }];
   const bad = { host: '', port: 70_000, node: 'x' };
   subscriber.send({
     case: 'endpoints',
