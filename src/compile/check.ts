@@ -108,7 +108,8 @@ function questionOf(
     destination: { port },
     nowMs: input.nowMs,
   };
-  const assumed = known?.protocol === 'http' ? { method: 'GET', path: '/' } : undefined;
+  const assumed =
+    known !== undefined && known.protocol !== 'tcp' ? { method: 'GET', path: '/' } : undefined;
   const request: CheckInput['request'] = input.request ?? assumed;
   if (request === undefined || known?.protocol === 'tcp') return ok({ kind: 'ask', question });
   const path = canonicalPath(request.path);

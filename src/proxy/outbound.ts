@@ -68,7 +68,7 @@ export class OutboundCalls implements HttpDirection {
         service === undefined
           ? undefined
           : choosePort(service, fixed.port ?? service.ports[0]?.port);
-      if (service === undefined || port === undefined || port.protocol === 'http') {
+      if (service === undefined || port === undefined || port.protocol !== 'tcp') {
         this.#serveHttp(socket);
       } else this.#serveTcp(socket, { service, port });
     });

@@ -1,6 +1,6 @@
 import type { WorkloadIdentity } from '#identity';
 import type { Decision } from '#policy';
-import type { Snapshot } from '#snapshot';
+import type { PortProtocol, Snapshot } from '#snapshot';
 import {
   createRecordedCall,
   createRecordedConnection,
@@ -31,7 +31,7 @@ export type Party = {
 /** What `describeConnection` writes down. */
 export type ConnectionDescription = {
   readonly reporter: 'destination' | 'source';
-  readonly protocol: 'http' | 'tcp';
+  readonly protocol: PortProtocol;
   readonly source: Party;
   readonly sourceIp: string | undefined;
   readonly destination: Party;
@@ -50,7 +50,7 @@ export const UNKNOWN_PARTY: Party = { id: undefined, service: undefined, namespa
 export function describeConnection(metrics: ProxyMetrics, about: ConnectionDescription): CallFacts {
   const { reporter, protocol, source, destination, tls } = about;
   const recorded = createRecordedConnection({
-    kind: protocol,
+    kind: protocol === 'tcp' ? 'tcp' : 'http',
     reporter,
     sourceId: source.id ?? null,
     sourceService: source.service ?? null,
@@ -73,7 +73,7 @@ export function describeConnection(metrics: ProxyMetrics, about: ConnectionDescr
     destinationId: destination.id ?? null,
     destinationService: destination.service ?? null,
     destinationNamespace: destination.namespace ?? null,
-    protocol,
+    protocol: protocol === 'http2' ? 'http' : protocol,
     mtls: tls !== undefined,
   });
   return { recorded, edge };

@@ -38,12 +38,19 @@ export function serviceFromKubernetes(root: MapNode): Record<string, unknown> | 
   };
 }
 
-const HTTP_NAMES = new Set(['http', 'http2', 'grpc', 'grpc-web', 'kubernetes.io/h2c']);
+// As Istio selects protocols: by `appProtocol`, else by the port's name up to its first dash.
+const PROTOCOLS: ReadonlyMap<string, 'http' | 'http2' | 'grpc'> = new Map([
+  ['http', 'http'],
+  ['grpc-web', 'http'],
+  ['http2', 'http2'],
+  ['kubernetes.io/h2c', 'http2'],
+  ['grpc', 'grpc'],
+]);
 
-function protocolOf(port: Node): 'http' | 'tcp' {
+function protocolOf(port: Node): 'http' | 'http2' | 'grpc' | 'tcp' {
   const name = scalar(child(port, 'appProtocol')) ?? scalar(child(port, 'name'));
   const word = String(name ?? '').toLowerCase();
-  return HTTP_NAMES.has(word) || HTTP_NAMES.has(word.split('-')[0] ?? '') ? 'http' : 'tcp';
+  return PROTOCOLS.get(word) ?? PROTOCOLS.get(word.split('-')[0] ?? '') ?? 'tcp';
 }
 
 function scalar(node: Node | undefined): string | number | undefined {

@@ -43,7 +43,7 @@ export type ServiceSpec = {
 export type ServicePort = {
   readonly name: string;
   readonly port: number;
-  readonly protocol: 'http' | 'tcp';
+  readonly protocol: 'http' | 'http2' | 'grpc' | 'tcp';
   readonly targetPort?: number;
 };
 
@@ -63,16 +63,13 @@ const DEFAULT_TIMEOUTS: ServiceTimeouts = {
 };
 const DAY_MS = 24 * 60 * 60_000;
 
-const protocol = oneOf(['http', 'tcp'], (word) => {
-  const substitute = { http2: 'http', grpc: 'tcp', tls: 'tcp', postgres: 'tcp' }[word];
+const protocol = oneOf(['http', 'http2', 'grpc', 'tcp'], (word) => {
+  const substitute = { tls: 'tcp', postgres: 'tcp' }[word];
   if (substitute === undefined) return undefined;
   return {
     code: 'unsupported',
     message: `the protocol \`${word}\` is not supported by this version`,
-    help:
-      substitute === 'http'
-        ? 'use `http` if the application also speaks HTTP/1.1, else `tcp`, whose policies see connections and not requests'
-        : 'use `tcp`: policies then see who connects, but not the requests within',
+    help: 'use `tcp`: policies then see who connects, but not the requests within',
   };
 });
 

@@ -3,6 +3,7 @@ export {
   findUpstream,
   type InboundPort,
   type PeerMode,
+  type PortProtocol,
   type Reauthorization,
   type SetVersion,
   type Snapshot,

@@ -4,11 +4,17 @@ import type { PolicyIr, Program } from '#policy';
 /** Whether a caller must, may or cannot use mutual TLS (Istio's PeerAuthentication modes, resolved). */
 export type PeerMode = 'STRICT' | 'PERMISSIVE' | 'DISABLE';
 
+/**
+ * What an application speaks at a port: HTTP/1.1, HTTP/2 with prior knowledge, gRPC over that, or
+ * anything. Calls to the first three are judged request by request.
+ */
+export type PortProtocol = 'http' | 'http2' | 'grpc' | 'tcp';
+
 /** One port of the workload's Service. `targetPort` is the application's, undefined if nobody said. */
 export type InboundPort = {
   readonly port: number;
   readonly name: string;
-  readonly protocol: 'http' | 'tcp';
+  readonly protocol: PortProtocol;
   readonly targetPort: number | undefined;
   readonly peerMode: PeerMode;
 };
@@ -25,7 +31,7 @@ export type Timeouts = {
 export type UpstreamPort = {
   readonly port: number;
   readonly name: string;
-  readonly protocol: 'http' | 'tcp';
+  readonly protocol: PortProtocol;
 };
 
 /** A service the workload may call, and who may answer for it. */
