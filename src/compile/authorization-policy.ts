@@ -3,17 +3,20 @@ import { fail, ok, type Result } from '#lib';
 import {
   type AlternativeIr,
   type ConditionIr,
-  type Field,
+  fieldOfList,
   type PatternScope,
   type PolicyIr,
   parseCondition,
+  parseConditionKey,
   type RuleIr,
 } from '#policy';
 import {
   type AuthorizationPolicyResource,
   type AuthorizationRule,
   isDryRun,
+  type MeshResource,
   ROOT_NAMESPACE,
+  type RuleCondition,
 } from '#resource';
 import { compareText } from './input.ts';
 import { labelsMatch, type SelectedWorkload } from './selection.ts';
@@ -23,6 +26,8 @@ export type PolicyInput = {
   readonly policies: readonly AuthorizationPolicyResource[];
   readonly workload: SelectedWorkload;
   readonly trustDomain: TrustDomain;
+  /** For the trust domain's other names and the providers; undefined means there are none. */
+  readonly mesh: MeshResource | undefined;
 };
 
 /**
@@ -37,7 +42,7 @@ export function compilePolicies(
   const compiled: PolicyIr[] = [];
   for (const policy of input.policies.toSorted(compareOrder)) {
     if (!selects(policy, input.workload)) continue;
-    const found = compilePolicy(policy, input.trustDomain);
+    const found = compilePolicy(policy, input);
     if (found.ok) compiled.push(found.value);
     else problems.push(...found.error);
   }
@@ -66,60 +71,67 @@ function selects(policy: AuthorizationPolicyResource, workload: SelectedWorkload
 
 function compilePolicy(
   policy: AuthorizationPolicyResource,
-  trustDomain: TrustDomain,
+  { trustDomain, mesh }: Pick<PolicyInput, 'trustDomain' | 'mesh'>,
 ): Result<PolicyIr, readonly string[]> {
   const { name, namespace, labels = {}, annotations = {} } = policy.metadata;
   const id = `${namespace}/${name}`;
   const { action } = policy.spec;
-  if (action !== 'ALLOW' && action !== 'DENY') return fail([`${id}: unknown action \`${action}\``]);
+  const provider = policy.spec.provider?.name;
   const problems: string[] = [];
+  if (!ACTIONS.includes(action)) problems.push(`${id}: unknown action \`${action}\``);
+  if ((action === 'CUSTOM') !== (provider !== undefined)) {
+    problems.push(`${id}: a provider belongs to CUSTOM, and to nothing else`);
+  }
   const report = (rule: number) => (problem: string) => {
     problems.push(`AuthorizationPolicy ${id}: rule ${rule}: ${problem}`);
   };
-  const scope = { trustDomain, namespace };
+  const scope = { trustDomain, trustDomainAliases: mesh?.spec.trustDomainAliases, namespace };
   const rules = policy.spec.rules.map((rule, index) => compileRule(rule, scope, report(index)));
   if (problems.length > 0) return fail(problems);
   const dryRun = isDryRun(policy.metadata);
+  if (dryRun && action !== 'ALLOW' && action !== 'DENY') {
+    return fail([`${id}: only ALLOW and DENY can be in dry-run`]);
+  }
   const matchLabels = policy.spec.selector?.matchLabels;
   const targets = policy.spec.targetRefs ?? [];
   const origin = { labels, annotations, matchLabels, targets };
-  return ok({ id, namespace, name, action, dryRun, rules, origin });
+  return ok({ id, namespace, name, action, provider, dryRun, rules, origin });
 }
 
-const SOURCE_FIELDS: Readonly<Record<string, Field>> = {
-  principals: 'principal',
-  namespaces: 'namespace',
-  serviceAccounts: 'serviceAccount',
-  ipBlocks: 'ip',
-};
-
-const OPERATION_FIELDS: Readonly<Record<string, Field>> = {
-  methods: 'method',
-  paths: 'path',
-  hosts: 'host',
-  ports: 'port',
-};
+const ACTIONS: readonly string[] = ['ALLOW', 'DENY', 'AUDIT', 'CUSTOM'];
+const SOURCE_LISTS = new Set([
+  'principals',
+  'requestPrincipals',
+  'namespaces',
+  'serviceAccounts',
+  'ipBlocks',
+  'remoteIpBlocks',
+]);
+const OPERATION_LISTS = new Set(['methods', 'paths', 'hosts', 'ports']);
 
 type Report = (problem: string) => void;
 
 function compileRule(rule: AuthorizationRule, scope: PatternScope, report: Report): RuleIr {
   for (const key of Object.keys(rule)) {
-    if (key !== 'from' && key !== 'to') report(`\`${key}\` is not supported by this version`);
+    if (key !== 'from' && key !== 'to' && key !== 'when') {
+      report(`\`${key}\` is not supported by this version`);
+    }
   }
   const sources = (rule.from ?? []).map(({ source }) =>
-    compileFields(source, { fields: SOURCE_FIELDS, scope, report }),
+    compileLists(source, { lists: SOURCE_LISTS, scope, report }),
   );
   const operations = (rule.to ?? []).map(({ operation }) =>
-    compileFields(operation, { fields: OPERATION_FIELDS, scope, report }),
+    compileLists(operation, { lists: OPERATION_LISTS, scope, report }),
   );
-  return { sources, operations, when: [] };
+  const when = (rule.when ?? []).flatMap((condition) => compileWhen(condition, scope, report));
+  return { sources, operations, when };
 }
 
-/** `principals` and `notPrincipals` and so on; a field that is not in the table is an error. */
-function compileFields(
+/** `principals` and `notPrincipals` and so on; a list that is not among `lists` is an error. */
+function compileLists(
   authored: Readonly<Record<string, readonly string[] | undefined>>,
   options: {
-    readonly fields: Readonly<Record<string, Field>>;
+    readonly lists: ReadonlySet<string>;
     readonly scope: PatternScope;
     readonly report: Report;
   },
@@ -127,17 +139,40 @@ function compileFields(
   const conditions: ConditionIr[] = [];
   for (const [key, values] of Object.entries(authored)) {
     if (values === undefined || values.length === 0) continue;
-    const negated = key.startsWith('not');
-    const positive = negated ? key.charAt(3).toLowerCase() + key.slice(4) : key;
-    const field = Object.hasOwn(options.fields, positive) ? options.fields[positive] : undefined;
-    if (field === undefined) {
+    const read = fieldOfList(key);
+    const positive = read?.negated === true ? key.charAt(3).toLowerCase() + key.slice(4) : key;
+    if (read === undefined || !options.lists.has(positive)) {
       // SECURITY: a condition left out of an ALLOW rule would allow more than its author wrote.
       options.report(`\`${key}\` is not supported by this version`);
       continue;
     }
-    const parsed = parseCondition({ field, negated, values }, options.scope);
+    const parsed = parseCondition({ ...read, values }, options.scope);
     if (parsed.ok) conditions.push(parsed.value);
     else options.report(`${key}: ${parsed.error}`);
+  }
+  return conditions;
+}
+
+function compileWhen(
+  { key, values = [], notValues = [] }: RuleCondition,
+  scope: PatternScope,
+  report: Report,
+): AlternativeIr {
+  const field = parseConditionKey(key);
+  if (!field.ok) {
+    report(field.error);
+    return [];
+  }
+  if (values.length + notValues.length === 0) report(`${key}: neither values nor notValues`);
+  const conditions: ConditionIr[] = [];
+  for (const [negated, list] of [
+    [false, values],
+    [true, notValues],
+  ] as const) {
+    if (list.length === 0) continue;
+    const parsed = parseCondition({ field: field.value, negated, values: list }, scope);
+    if (parsed.ok) conditions.push(parsed.value);
+    else report(`${key}: ${parsed.error}`);
   }
   return conditions;
 }

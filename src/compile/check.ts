@@ -1,7 +1,15 @@
 import type { SpiffeId, TrustDomain } from '#identity';
-import { fail, ok, type Result } from '#lib';
-import { type Decision, type Explanation, explain, type Question } from '#policy';
-import { ROOT_NAMESPACE, type ServiceResource } from '#resource';
+import { fail, ok, originalAddress, type Result } from '#lib';
+import {
+  type Claims,
+  type Decision,
+  type Explanation,
+  explain,
+  normalizeClaims,
+  type Question,
+  type RequestHeaders,
+} from '#policy';
+import { type MeshResource, ROOT_NAMESPACE, type ServiceResource } from '#resource';
 import { compilePolicies } from './authorization-policy.ts';
 import { canonicalHost, canonicalPath } from './canonical-request.ts';
 import { type ResourceSets, resourcesOf } from './input.ts';
@@ -23,19 +31,34 @@ export type CheckInput = {
    * Undefined asks for `GET /` where the service's port is known to be HTTP, else for a TCP
    * connection. On a port known to be TCP it is left aside. `host` defaults to `to`.
    */
-  readonly request:
-    | { readonly method: string; readonly path: string; readonly host?: string | undefined }
-    | undefined;
+  readonly request: CheckedRequest | undefined;
   /** The Service port; default the one in `to`, else the service's first, else 80. */
   readonly port?: number | undefined;
   /** Default 127.0.0.1. */
   readonly sourceIp?: string | undefined;
+  /** Default what `x-forwarded-for` says behind the Mesh's trusted proxies, else `sourceIp`. */
+  readonly remoteIp?: string | undefined;
+  /** The address that was called; default 127.0.0.1. */
+  readonly destinationIp?: string | undefined;
+  /** How strongly the caller was attested; one of `STRENGTHS`. */
+  readonly attestation?: string | undefined;
   readonly sni?: string | undefined;
   /** The workload's labels besides `app` and what its Service declares, which they override. */
   readonly labels?: Readonly<Record<string, string>> | undefined;
   readonly nowMs: number;
   /** Instead of what the Mesh in `sets` says. */
   readonly defaultAction?: 'deny' | 'allow' | undefined;
+};
+
+/** A request as people ask about it. */
+export type CheckedRequest = {
+  readonly method: string;
+  readonly path: string;
+  readonly host?: string | undefined;
+  /** By name in any case; several lines of one header are a list. */
+  readonly headers?: Readonly<Record<string, string | readonly string[]>> | undefined;
+  /** The payload of the end user's token, taken as valid; undefined: there is none. */
+  readonly claims?: Claims | undefined;
 };
 
 /**
@@ -51,7 +74,8 @@ export function checkCall(input: CheckInput): Result<Explanation, string> {
     (found) => found.metadata.name === name.value.name,
   );
   const workload = workloadOf(name.value, service, input.labels);
-  const question = questionOf(input, name.value, service);
+  const mesh = resourcesOf(sets, ROOT_NAMESPACE, 'Mesh')[0];
+  const question = questionOf(input, name.value, { service, mesh });
   if (!question.ok) return question;
   if (question.value.kind === 'refused') return ok(refused(question.value.why));
   const asked = question.value.question;
@@ -61,9 +85,9 @@ export function checkCall(input: CheckInput): Result<Explanation, string> {
     ),
     workload,
     trustDomain: input.trustDomain,
+    mesh,
   });
   if (!policies.ok) return fail(policies.error.join('; '));
-  const mesh = resourcesOf(sets, ROOT_NAMESPACE, 'Mesh')[0];
   const defaultAction = input.defaultAction ?? mesh?.spec.defaultAction ?? 'deny';
   const peer = resolvePeerMode(sets, workload, asked.destination.port);
   const seen = throughPeerMode(asked, peer);
@@ -94,18 +118,28 @@ type Asked =
 function questionOf(
   input: CheckInput,
   name: ServiceName,
-  service: ServiceResource | undefined,
+  {
+    service,
+    mesh,
+  }: { readonly service: ServiceResource | undefined; readonly mesh: MeshResource | undefined },
 ): Result<Asked, string> {
   const port = input.port ?? name.port ?? service?.spec.ports[0]?.port ?? 80;
   const known = service?.spec.ports.find((candidate) => candidate.port === port);
   if (service !== undefined && known === undefined) {
     return fail(`service \`${name.namespace}/${name.name}\` has no port ${port}`);
   }
+  const ip = input.sourceIp ?? LOOPBACK;
+  const written = input.request?.host ?? name.host;
+  const headers = headersOf({ host: written, ...input.request?.headers });
+  const forwarded: string[] = [];
+  headers.collect('x-forwarded-for', forwarded);
+  const hops = mesh?.spec.numTrustedProxies ?? 0;
+  const remoteIp = input.remoteIp ?? originalAddress(forwarded, hops, ip);
   const question = {
-    source: { id: input.from, ip: input.sourceIp ?? '127.0.0.1' },
+    source: { id: input.from, ip, remoteIp, attestation: input.attestation },
     connection: { tls: input.from !== undefined, sni: input.sni },
     request: undefined,
-    destination: { port },
+    destination: { port, ip: input.destinationIp ?? LOOPBACK },
     nowMs: input.nowMs,
   };
   const assumed =
@@ -119,10 +153,25 @@ function questionOf(
   }
   const { method } = request;
   const host = canonicalHost(request.host ?? name.host, port);
+  const claims = request.claims && normalizeClaims(request.claims);
   return ok({
     kind: 'ask',
-    question: { ...question, request: { method, host, path: path.value } },
+    question: { ...question, request: { method, host, path: path.value, headers, claims } },
   });
+}
+
+const LOOPBACK = '127.0.0.1';
+
+function headersOf(written: NonNullable<CheckInput['request']>['headers'] = {}): RequestHeaders {
+  const lines = Object.entries(written).map(
+    ([name, value]) => [name.toLowerCase(), typeof value === 'string' ? [value] : value] as const,
+  );
+  return {
+    collect(name, into) {
+      const wanted = name === ':authority' ? 'host' : name;
+      for (const [key, values] of lines) if (key === wanted) into.push(...values);
+    },
+  };
 }
 
 /** SECURITY: no policy is asked about a path that servers read in several ways, so none can allow it. */
@@ -132,6 +181,9 @@ function refused(why: string): Explanation {
     reason: 'cannot_decide',
     policy: undefined,
     rule: undefined,
+    audit: undefined,
+    exception: undefined,
+    consult: [],
     dryRun: [],
   };
   return { decision, considered: [], smallestChange: { kind: 'none', sentence: why } };
@@ -157,11 +209,12 @@ function withTraffic(explanation: Explanation, isAssumed: boolean): Explanation 
 
 function unauthenticated(explanation: Explanation, from: string): Explanation {
   const decision: Decision = {
+    ...explanation.decision,
     verdict: 'deny',
     reason: 'peer_unauthenticated',
     policy: undefined,
     rule: undefined,
-    dryRun: explanation.decision.dryRun,
+    consult: [],
   };
   const sentence = `${from} asks every caller for mutual TLS: run the caller behind a sidecar, then allow its identity`;
   return { ...explanation, decision, smallestChange: { kind: 'none', sentence } };

@@ -76,6 +76,7 @@ function compile(policies: readonly unknown[]): readonly PolicyIr[] {
     policies: resources,
     workload: WORKLOAD,
     trustDomain: TRUST_DOMAIN,
+    mesh: undefined,
   });
   assert.ok(compiled.ok, JSON.stringify(compiled));
   return compiled.value;

@@ -66,7 +66,7 @@ function compileParts(input: SnapshotInput): Result<Snapshot, readonly string[]>
   );
   const labels = workloadLabels(workload.service, service?.spec.labels);
   const selected = { namespace: workload.namespace, service: workload.service, labels };
-  const policies = collect(compileSelected(sets, selected, trustDomain)) ?? [];
+  const policies = collect(compileSelected(sets, selected, { trustDomain, mesh })) ?? [];
   const timeouts = service === undefined ? undefined : collect(compileTimeouts(service));
   const upstreams = collect(compileUpstreams(input)) ?? new Map();
   const staleness = collect(compileStaleness(mesh));
@@ -83,6 +83,7 @@ function compileParts(input: SnapshotInput): Result<Snapshot, readonly string[]>
     defaultAction,
     keyExchange: mesh?.spec.tls.keyExchange ?? 'prefer-hybrid',
     inbound: compileInbound(input, selected, service),
+    trustedHops: mesh?.spec.numTrustedProxies ?? 0,
     timeouts: timeouts ?? DEFAULT_TIMEOUTS,
     upstreams,
     staleness,
@@ -93,13 +94,13 @@ function compileParts(input: SnapshotInput): Result<Snapshot, readonly string[]>
 function compileSelected(
   sets: ResourceSets,
   workload: SelectedWorkload,
-  trustDomain: TrustDomain,
+  scope: { readonly trustDomain: TrustDomain; readonly mesh: MeshResource | undefined },
 ): Result<readonly PolicyIr[], readonly string[]> {
   const namespaces = new Set([ROOT_NAMESPACE, workload.namespace]);
   const policies = [...namespaces].flatMap((namespace) =>
     resourcesOf(sets, namespace, 'AuthorizationPolicy'),
   );
-  return compilePolicies({ policies, workload, trustDomain });
+  return compilePolicies({ policies, workload, ...scope });
 }
 
 function compileInbound(

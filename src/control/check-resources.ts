@@ -104,14 +104,15 @@ function checkCompiled(commit: CheckedCommit): readonly ResourceProblem[] {
 type Found = Omit<ResourceProblem, 'namespace'>;
 
 function checkPolicy(
-  { namespace, trustDomain }: CheckedCommit,
+  { namespace, trustDomain, after, root }: CheckedCommit,
   policy: AuthorizationPolicyResource,
 ): readonly Found[] {
   const [target] = policy.spec.targetRefs ?? [];
   const labels = policy.spec.selector?.matchLabels ?? {};
   // A workload that the policy selects, so that it is compiled also while no Service matches it yet.
   const workload = { namespace, service: target?.name ?? labels['app'] ?? 'any', labels };
-  const compiled = compilePolicies({ policies: [policy], workload, trustDomain });
+  const mesh = (root ?? after).resources.find((resource) => resource.kind === 'Mesh');
+  const compiled = compilePolicies({ policies: [policy], workload, trustDomain, mesh });
   if (compiled.ok) return [];
   const key = resourceKey(policy);
   return compiled.error.map((message) => ({ key, code: 'not_compiled', message }));

@@ -1,16 +1,17 @@
 import type { Denied, Step } from './change.ts';
-import type { AlternativeIr, ConditionIr, Field, Pattern, PolicyIr, RuleIr } from './ir.ts';
+import { type Field, fieldWords } from './field.ts';
+import type { AlternativeIr, ConditionIr, Pattern, PolicyIr, RuleIr } from './ir.ts';
 import type { NearRule } from './nearest.ts';
 import { parseCondition } from './pattern.ts';
 import type { Question } from './question.ts';
-import { callerWords, FIELD_WORDS, shownValue } from './sentence.ts';
+import { callerWords, shownValue } from './sentence.ts';
 
 /** The nearest rule with the one missing value in its one failing list; undefined if more would have to change. */
 export function extendRule(near: NearRule, question: Question): Step | undefined {
   const [failed, ...more] = near.failed;
   if (failed === undefined || more.length > 0 || failed.negated) return undefined;
   // A namespace or a network is more than this caller, so naming the caller in a policy is smaller.
-  if (failed.field === 'namespace' || failed.field === 'ip') return undefined;
+  if (!EXTENDABLE.has(failed.field)) return undefined;
   if (failed.field === 'serviceAccount' && failed.patterns.length >= MOST_ACCOUNTS)
     return undefined;
   const value = shownValue(failed.field, question);
@@ -19,11 +20,23 @@ export function extendRule(near: NearRule, question: Question): Step | undefined
   if (value === undefined || added === undefined) return undefined;
   const extended = { ...failed, patterns: [...failed.patterns, ...added.patterns] };
   const after = replaceRule(near.policy, near.index, (rule) => replaced(rule, failed, extended));
-  const what = `add ${FIELD_WORDS[failed.field]} \`${value}\` to rule ${near.index} of \`${near.policy.id}\``;
+  const what = `add ${fieldWords(failed.field)} \`${value}\` to rule ${near.index} of \`${near.policy.id}\``;
   const widens = !isCallersOwn(near, question) && !CALLER_FIELDS.has(failed.field);
   const sentence = widens ? `${what}, which allows it to all callers of that rule` : what;
   return { kind: 'extend_rule', sentence, before: near.policy, after };
 }
+
+// The others are more than this caller (its namespace, a network), or not the caller's to have: what
+// a token or a header says, when the call came.
+const EXTENDABLE: ReadonlySet<Field> = new Set<Field>([
+  'principal',
+  'serviceAccount',
+  'method',
+  'host',
+  'path',
+  'port',
+  'sni',
+]);
 
 // Istio's bound on `serviceAccounts`, which validation keeps.
 const MOST_ACCOUNTS = 16;

@@ -1,9 +1,10 @@
 import type { Step } from './change.ts';
 import { exactly, isCaller, replaceRule } from './change-allow.ts';
-import type { AlternativeIr, ConditionIr, Field, PolicyIr, RuleIr } from './ir.ts';
+import { type Field, fieldWords } from './field.ts';
+import type { AlternativeIr, ConditionIr, PolicyIr, RuleIr } from './ir.ts';
 import { ruleMatches } from './naive.ts';
 import type { Question } from './question.ts';
-import { callerWords, FIELD_WORDS, shownValue } from './sentence.ts';
+import { callerWords, shownValue } from './sentence.ts';
 
 /**
  * A DENY policy that no longer denies the question, narrowed as little as will do: the caller taken
@@ -37,7 +38,7 @@ type Narrowed = { readonly rule: RuleIr; readonly words: string };
 function narrowRule(rule: RuleIr, policy: PolicyIr, question: Question): Narrowed | undefined {
   const caller = callerWords(question);
   const field = question.request === undefined ? ('port' as const) : ('path' as const);
-  const excluded = `exclude ${FIELD_WORDS[field]} \`${shownValue(field, question)}\` from`;
+  const excluded = `exclude ${fieldWords(field)} \`${shownValue(field, question)}\` from`;
   const tries: readonly (() => Narrowed | undefined)[] = [
     () => worded(withoutCaller(rule, question), `take ${caller} out of`),
     () => worded(exceptCaller(rule, policy, question), `exclude ${caller} from`),

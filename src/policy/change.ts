@@ -2,7 +2,7 @@ import { extendRule, newPolicy } from './change-allow.ts';
 import { narrowPolicy } from './change-deny.ts';
 import type { ExplainedWorkload, SmallestChange } from './explanation.ts';
 import type { PolicyIr, PolicyOptions } from './ir.ts';
-import { decideNaively, ruleMatches } from './naive.ts';
+import { decideNaively, exceptionFor, ruleMatches } from './naive.ts';
 import { nearestRule } from './nearest.ts';
 import type { Question } from './question.ts';
 import { renderDiff, renderPolicy } from './render.ts';
@@ -54,6 +54,7 @@ export function smallestChange(denied: Denied): SmallestChange {
 
 function denies(policy: PolicyIr, question: Question): boolean {
   if (policy.action !== 'DENY' || policy.dryRun) return false;
+  if (exceptionFor(policy, question) !== undefined) return false;
   return policy.rules.some((rule) => ruleMatches(rule, 'DENY', question));
 }
 

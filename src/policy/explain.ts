@@ -1,5 +1,5 @@
 import { smallestChange } from './change.ts';
-import { ruleFor } from './condition.ts';
+import { ruleFor, unreadable } from './condition.ts';
 import type {
   ConsideredPolicy,
   ConsideredRule,
@@ -27,7 +27,7 @@ export function explain(
 ): Explanation {
   const decision = decideNaively(policies, options, question);
   if (decision.reason === 'cannot_decide') {
-    const sentence = 'no policy can help: the source address is not an IP address';
+    const sentence = `no policy can help: ${unreadable(policies, question)}`;
     return { decision, considered: [], smallestChange: { kind: 'none', sentence } };
   }
   return {
@@ -57,7 +57,9 @@ function considerRule(
 ): ConsideredRule {
   const applied = ruleFor(rule, policy.action, question.request === undefined ? 'tcp' : 'http');
   if (applied === undefined) {
-    const failed = ['the rule asks for a method, path or host, and a TCP connection has none'];
+    const failed = [
+      'the rule asks for what only an HTTP request has, and a TCP connection has none of it',
+    ];
     return { rule: index, matched: false, failed, conditions: [] };
   }
   const failed = failures(applied, question).map((condition) =>

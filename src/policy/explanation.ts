@@ -1,3 +1,4 @@
+import type { PolicyAction } from './ir.ts';
 import type { Decision } from './question.ts';
 import type { TracedCondition } from './trace.ts';
 
@@ -12,7 +13,7 @@ export type Explanation = {
 /** What became of one policy; `matched` is whether any of its rules did. */
 export type ConsideredPolicy = {
   readonly policy: string;
-  readonly action: 'ALLOW' | 'DENY';
+  readonly action: PolicyAction;
   readonly dryRun: boolean;
   readonly matched: boolean;
   readonly rules: readonly ConsideredRule[];

@@ -1,7 +1,8 @@
 import { type Address, readAddress } from './address-index.ts';
-import type { Field } from './ir.ts';
+import type { Claims } from './claims.ts';
+import type { Field } from './field.ts';
 import { PrefixHashes } from './prefix-table.ts';
-import type { Question } from './question.ts';
+import type { Question, RequestHeaders } from './question.ts';
 
 /**
  * The question of the decision under way, as the compiled program reads it. One object is reused for
@@ -13,8 +14,14 @@ export type Facts = {
   host: string | undefined;
   path: string | undefined;
   sni: string | undefined;
+  headers: RequestHeaders | undefined;
+  claims: Claims | undefined;
+  attestation: string | undefined;
   port: number;
+  nowMs: number;
   readonly address: Address;
+  readonly remoteAddress: Address;
+  readonly destinationAddress: Address;
   readonly idHashes: PrefixHashes;
   readonly hostHashes: PrefixHashes;
   readonly pathHashes: PrefixHashes;
@@ -29,8 +36,14 @@ export function createFacts(): Facts {
     host: undefined,
     path: undefined,
     sni: undefined,
+    headers: undefined,
+    claims: undefined,
+    attestation: undefined,
     port: -1,
+    nowMs: 0,
     address: { v4: -1, v6: undefined },
+    remoteAddress: { v4: -1, v6: undefined },
+    destinationAddress: { v4: -1, v6: undefined },
     idHashes: new PrefixHashes(),
     hostHashes: new PrefixHashes(),
     pathHashes: new PrefixHashes(),
@@ -38,10 +51,42 @@ export function createFacts(): Facts {
   };
 }
 
-/** What some rule reads and costs time to prepare. */
-export type Needs = { host: boolean; address: boolean };
+/** What some rule reads and costs time to prepare, or has to be asked for. */
+export type Needs = {
+  host: boolean;
+  address: boolean;
+  remoteAddress: boolean;
+  destinationAddress: boolean;
+  headers: boolean;
+  claims: boolean;
+  time: boolean;
+};
 
-/** Fills `facts` from a question. Throws if the address is needed and none. */
+/** Nothing is read. */
+export function createNeeds(): Needs {
+  return {
+    host: false,
+    address: false,
+    remoteAddress: false,
+    destinationAddress: false,
+    headers: false,
+    claims: false,
+    time: false,
+  };
+}
+
+/** Notes what a field needs. */
+export function addNeed(needs: Needs, field: Field): void {
+  if (field === 'ip') needs.address = true;
+  else if (field === 'remoteIp') needs.remoteAddress = true;
+  else if (field === 'destinationIp') needs.destinationAddress = true;
+  else if (field === 'host') needs.host = true;
+  else if (field === 'time') needs.time = true;
+  else if (field.startsWith('header:')) needs.headers = true;
+  else if (field === 'requestPrincipal' || field.startsWith('claim:')) needs.claims = true;
+}
+
+/** Fills `facts` from a question. Throws if an address is needed and none, or headers and not known. */
 export function readFacts(question: Question, needs: Needs, facts: Facts): void {
   const { request } = question;
   facts.id = question.source.id?.text;
@@ -56,7 +101,19 @@ export function readFacts(question: Question, needs: Needs, facts: Facts): void 
   facts.pathHashes.reset(facts.path ?? '');
   facts.sni = question.connection.sni;
   facts.port = question.destination.port;
+  facts.nowMs = question.nowMs;
+  facts.attestation = question.source.attestation;
+  facts.claims = request?.claims;
+  if (needs.headers) {
+    facts.headers = request?.headers;
+    // SECURITY: an absent header satisfies `notValues`; one that was never looked for must not.
+    if (request !== undefined && facts.headers === undefined) throw new Error('unread headers');
+  }
   if (needs.address) readAddress(question.source.ip, facts.address);
+  if (needs.remoteAddress) readAddress(question.source.remoteIp ?? '', facts.remoteAddress);
+  if (needs.destinationAddress) {
+    readAddress(question.destination.ip ?? '', facts.destinationAddress);
+  }
 }
 
 /** The hashes of a text field's value, begun for this question. */
@@ -69,7 +126,7 @@ export function factHashes(field: Field, facts: Facts): PrefixHashes {
   return facts.otherHashes;
 }
 
-/** The text of a text field, undefined where absent. */
+/** The text of a field that has one at most, undefined where absent. */
 export function factText(field: Field, facts: Facts): string | undefined {
   switch (field) {
     case 'principal':
@@ -84,8 +141,13 @@ export function factText(field: Field, facts: Facts): string | undefined {
       return facts.path;
     case 'sni':
       return facts.sni;
-    case 'ip':
-    case 'port':
+    default:
       return undefined;
   }
+}
+
+/** The address of an address field. */
+export function factAddress(field: Field, facts: Facts): Address {
+  if (field === 'ip') return facts.address;
+  return field === 'remoteIp' ? facts.remoteAddress : facts.destinationAddress;
 }

@@ -1,4 +1,5 @@
 // policy: a question about one call in, a decision out. Pure, total, and deny wherever in doubt.
+export { type Claims, normalizeClaims } from './claims.ts';
 export { type ExplainOptions, explain } from './explain.ts';
 export type {
   ConsideredPolicy,
@@ -7,11 +8,13 @@ export type {
   Explanation,
   SmallestChange,
 } from './explanation.ts';
+export { type Field, fieldOfList, parseConditionKey } from './field.ts';
 export type {
   AlternativeIr,
   ConditionIr,
-  Field,
+  ExceptionIr,
   Pattern,
+  PolicyAction,
   PolicyIr,
   PolicyOptions,
   PolicyOrigin,
@@ -24,6 +27,14 @@ export {
   parseCondition,
   textMatches,
 } from './pattern.ts';
-export { compileProgram, decide, type Program } from './program.ts';
-export type { Decision, Question, ReasonCode } from './question.ts';
+export { compileProgram, decide, type Program, type ProgramReads } from './program.ts';
+export type {
+  Consultation,
+  Decision,
+  Question,
+  ReasonCode,
+  RequestFacts,
+  RequestHeaders,
+} from './question.ts';
+export { STRENGTHS } from './strength.ts';
 export type { TracedCondition } from './trace.ts';

@@ -1,17 +1,7 @@
 import type { Cidr } from '#lib';
+import type { Field } from './field.ts';
 import type { PathTemplate } from './template.ts';
-
-/** The attribute of a question that a condition reads. */
-export type Field =
-  | 'principal'
-  | 'namespace'
-  | 'serviceAccount'
-  | 'ip'
-  | 'method'
-  | 'host'
-  | 'path'
-  | 'port'
-  | 'sni';
+import type { TimeWindow } from './time-window.ts';
 
 /** One value of a condition, parsed; `text` is what the author wrote. Built by `parseCondition` only. */
 export type Pattern =
@@ -36,7 +26,22 @@ export type Pattern =
       readonly account: string;
     }
   | { readonly kind: 'block'; readonly text: string; readonly block: Cidr }
-  | { readonly kind: 'port'; readonly text: string; readonly port: number };
+  | { readonly kind: 'port'; readonly text: string; readonly port: number }
+  | {
+      readonly kind: 'issuerSubject';
+      readonly text: string;
+      readonly issuer: TextPattern;
+      readonly subject: TextPattern;
+    }
+  /** Attested at least as strongly as this rank of `STRENGTHS`. */
+  | { readonly kind: 'strength'; readonly text: string; readonly rank: number }
+  | { readonly kind: 'window'; readonly text: string; readonly window: TimeWindow };
+
+/** A pattern of one text, by itself. */
+export type TextPattern = Extract<
+  Pattern,
+  { readonly kind: 'exact' | 'prefix' | 'suffix' | 'present' }
+>;
 
 /** Holds if any pattern matches the field; if `negated`, if none does (so also where it is absent). */
 export type ConditionIr = {
@@ -66,13 +71,29 @@ export type PolicyOrigin = {
   readonly targets: readonly { readonly kind: string; readonly name: string }[];
 };
 
+/** What a policy does with what it matches. */
+export type PolicyAction = 'ALLOW' | 'DENY' | 'AUDIT' | 'CUSTOM';
+
+/** Calls that one DENY policy leaves alone until an instant. */
+export type ExceptionIr = {
+  /** `namespace/name`. */
+  readonly id: string;
+  /** Milliseconds since 1970; from then on the exception is none. */
+  readonly expiresAt: number;
+  readonly rules: readonly RuleIr[];
+};
+
 /** One AuthorizationPolicy that applies to the workload, normalised; both evaluators read this. */
 export type PolicyIr = {
   /** `namespace/name`. */
   readonly id: string;
   readonly namespace: string;
   readonly name: string;
-  readonly action: 'ALLOW' | 'DENY';
+  readonly action: PolicyAction;
+  /** Who is asked by a CUSTOM policy; undefined for the other actions. */
+  readonly provider?: string | undefined;
+  /** What this DENY policy does not apply to, for a time; the other actions have none. */
+  readonly exceptions?: readonly ExceptionIr[] | undefined;
   readonly dryRun: boolean;
   readonly rules: readonly RuleIr[];
   /** The rest of the resource, kept so that `explain` can print it with its change. */
@@ -84,6 +105,3 @@ export type PolicyOptions = {
   /** The verdict where no ALLOW policy applies to the workload. */
   readonly defaultAction: 'deny' | 'allow';
 };
-
-/** Fields that only a request has. On a TCP connection an ALLOW rule with one of them is void, a DENY rule loses them. */
-export const HTTP_FIELDS: ReadonlySet<Field> = new Set(['method', 'host', 'path']);

@@ -1,7 +1,9 @@
-import { createFacts, type Needs, readFacts } from './facts.ts';
-import type { Field, Pattern } from './ir.ts';
+import { addNeed, createFacts, createNeeds, type Needs, readFacts } from './facts.ts';
+import type { Field } from './field.ts';
+import type { Pattern } from './ir.ts';
 import { NumberList } from './number-list.ts';
-import { createPatternIndex, type PatternIndex, patternKey } from './pattern-index.ts';
+import { createPatternIndex, type PatternIndex } from './pattern-index.ts';
+import { patternKey } from './pattern-key.ts';
 import type { Question } from './question.ts';
 
 /**
@@ -15,7 +17,8 @@ export class Matcher {
   #stamps = new Int32Array(64);
   #stamp = 0;
   #count = 0;
-  readonly #needs: Needs = { host: false, address: false };
+  /** What the patterns read. */
+  readonly needs: Needs = createNeeds();
 
   /** The number of a pattern of a field, the same for equal patterns. */
   numberOf(field: Field, pattern: Pattern): number {
@@ -34,16 +37,15 @@ export class Matcher {
   fieldNumber(field: Field): number {
     const found = this.#fields.findIndex((known) => known.field === field);
     if (found >= 0) return found;
-    if (field === 'ip') this.#needs.address = true;
-    if (field === 'host') this.#needs.host = true;
+    addNeed(this.needs, field);
     return (
       this.#fields.push({ field, index: createPatternIndex(field), matched: new NumberList() }) - 1
     );
   }
 
-  /** Matches a question; what `matched` and `isMatched` say is about it from then on. Throws on an address that is none. */
+  /** Matches a question; what `matched` and `isMatched` say is about it from then on. Throws on what it needs and cannot read. */
   match(question: Question): void {
-    readFacts(question, this.#needs, this.#facts);
+    readFacts(question, this.needs, this.#facts);
     this.#nextStamp();
     const fields = this.#fields;
     for (let i = 0; i < fields.length; i++) {

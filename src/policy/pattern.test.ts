@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Field } from './ir.ts';
+import type { Field } from './field.ts';
 import { parseCondition, textMatches } from './pattern.ts';
 
 const SCOPE = { trustDomain: 'td', namespace: 'own' };

@@ -1,6 +1,9 @@
 import { fail, ok, parseCidr, type Result } from '#lib';
-import type { ConditionIr, Field, Pattern } from './ir.ts';
+import type { Field } from './field.ts';
+import type { ConditionIr, Pattern, TextPattern } from './ir.ts';
+import { STRENGTHS, strengthRank } from './strength.ts';
 import { isTemplate, parseTemplate, templateMatches } from './template.ts';
+import { parseTimeWindow } from './time-window.ts';
 
 /** A condition as authored: `values` are OR-ed. */
 export type AuthoredCondition = {
@@ -9,8 +12,12 @@ export type AuthoredCondition = {
   readonly values: readonly string[];
 };
 
-/** What a value is relative to: the mesh's own trust domain and the policy's namespace. */
-export type PatternScope = { readonly trustDomain: string; readonly namespace: string };
+/** What a value is relative to: the mesh's own trust domain, its other names, and the policy's namespace. */
+export type PatternScope = {
+  readonly trustDomain: string;
+  readonly trustDomainAliases?: readonly string[] | undefined;
+  readonly namespace: string;
+};
 
 /** Parses the values of one authored condition as Istio reads them; the error names the first bad one. */
 export function parseCondition(
@@ -19,6 +26,10 @@ export function parseCondition(
 ): Result<ConditionIr, string> {
   const patterns: Pattern[] = [];
   for (const text of authored.values) {
+    if (authored.field === 'principal') {
+      patterns.push(...principals(text, scope));
+      continue;
+    }
     const parsed = parsePattern(authored.field, text, scope);
     if (!parsed.ok) return parsed;
     patterns.push(parsed.value);
@@ -26,7 +37,7 @@ export function parseCondition(
   return ok({ field: authored.field, negated: authored.negated, patterns });
 }
 
-/** Whether a pattern of a text field (principal, namespace, service account, method, host, path, SNI) matches its value. */
+/** Whether a pattern of a text field (neither address, port, token, time nor strength) matches one value. */
 export function textMatches(pattern: Pattern, value: string): boolean {
   switch (pattern.kind) {
     case 'exact':
@@ -45,6 +56,9 @@ export function textMatches(pattern: Pattern, value: string): boolean {
       return isServiceAccount(value, pattern.namespace, pattern.account);
     case 'block':
     case 'port':
+    case 'issuerSubject':
+    case 'strength':
+    case 'window':
       return false;
   }
 }
@@ -54,13 +68,13 @@ const EVERY_MESH = 'cluster.local';
 
 function parsePattern(field: Field, text: string, scope: PatternScope): Result<Pattern, string> {
   switch (field) {
-    case 'principal':
-      return ok(principal(text, scope.trustDomain));
     case 'namespace':
       return ok(namespace(text));
     case 'serviceAccount':
       return serviceAccount(text, scope.namespace);
     case 'ip':
+    case 'remoteIp':
+    case 'destinationIp':
       return block(text);
     case 'port':
       return port(text);
@@ -70,8 +84,15 @@ function parsePattern(field: Field, text: string, scope: PatternScope): Result<P
       return ok(wildcard(text, { empty: true }));
     case 'path':
       return isTemplate(text) ? template(text) : ok(wildcard(text, {}));
-    case 'sni':
-      return ok(wildcard(text, {}));
+    case 'requestPrincipal':
+      return ok(requestPrincipal(text));
+    case 'attestation':
+      return strength(text);
+    case 'time':
+      return window(text);
+    default:
+      // A header that is there but empty is matched by `*`; server names and claims must say something.
+      return ok(wildcard(text, { empty: field.startsWith('header:') }));
   }
 }
 
@@ -82,7 +103,7 @@ type WildcardOptions = {
 };
 
 /** A star counts at one end only, the front first; any other star is literal, as in Istio. */
-function wildcard(text: string, options: WildcardOptions): Pattern {
+function wildcard(text: string, options: WildcardOptions): TextPattern {
   const { value = text, empty = false, scheme = '' } = options;
   if (value === '*') return { kind: 'present', text, empty };
   if (value.startsWith('*')) {
@@ -92,20 +113,74 @@ function wildcard(text: string, options: WildcardOptions): Pattern {
   return { kind: 'exact', text, value: scheme + value };
 }
 
-function principal(text: string, trustDomain: string): Pattern {
-  return wildcard(text, { value: ownTrustDomain(text, trustDomain), scheme: SCHEME });
+/** One pattern for each name of the mesh's own trust domain that a principal of it may come with. */
+function principals(text: string, scope: PatternScope): readonly Pattern[] {
+  return ownNames(text, scope).map((value) => wildcard(text, { value, scheme: SCHEME }));
 }
 
 /**
- * `cluster.local` in a principal of all five parts means the mesh's own trust domain, whatever its
- * name; so does `td*` where it is a prefix of that name. `*td` stays the wildcard it is.
+ * In a principal of all five parts the mesh's own trust domain, `cluster.local`, an alias, or a
+ * wildcard that stands for one of these, mean the trust domain and every alias. `*td` stays the
+ * wildcard it is where it fits.
  */
-function ownTrustDomain(text: string, trustDomain: string): string {
-  const parts = text.split('/');
-  const named = parts[0] ?? '';
-  if (parts.length !== 5 || named.startsWith('*')) return text;
-  const stands = named.endsWith('*') && trustDomain.startsWith(named.slice(0, -1));
-  return named === EVERY_MESH || stands ? [trustDomain, ...parts.slice(1)].join('/') : text;
+function ownNames(text: string, scope: PatternScope): readonly string[] {
+  const [named = '', ...rest] = text.split('/');
+  if (rest.length !== 4 || named === '*') return [text];
+  const domains = [scope.trustDomain, ...(scope.trustDomainAliases ?? [])];
+  if (named !== EVERY_MESH && !domains.some((domain) => standsFor(named, domain))) return [text];
+  const names = domains.map((domain) =>
+    named.startsWith('*') && domain.endsWith(named.slice(1)) ? text : [domain, ...rest].join('/'),
+  );
+  return [...new Set(names)];
+}
+
+function standsFor(named: string, domain: string): boolean {
+  if (named.startsWith('*')) return domain.endsWith(named.slice(1));
+  if (named.endsWith('*')) return domain.startsWith(named.slice(0, -1));
+  return named === domain;
+}
+
+/**
+ * Issuer and subject, split at the last slash. Without one, `*x` is an end of the subject and
+ * anything else an issuer; a star at one end counts for the part at that end only.
+ */
+function requestPrincipal(text: string): Pattern {
+  const slash = text.lastIndexOf('/');
+  const issuer = slash < 0 ? text : text.slice(0, slash);
+  const subject = slash < 0 ? '' : text.slice(slash + 1);
+  const parts = (a: TextPattern, b: TextPattern): Pattern => {
+    return { kind: 'issuerSubject', text, issuer: a, subject: b };
+  };
+  const any = wildcard('*', {});
+  if (text === '*') return parts(any, any);
+  if (text.startsWith('*')) {
+    if (slash < 0) return parts(any, wildcard(text, {}));
+    return parts(wildcard(issuer, {}), literal(subject));
+  }
+  if (text.endsWith('*')) {
+    if (slash < 0) return parts(wildcard(text, {}), any);
+    return parts(literal(issuer), subject === '*' ? any : prefixOf(subject));
+  }
+  return parts(literal(issuer), literal(subject));
+}
+
+function prefixOf(text: string): TextPattern {
+  return { kind: 'prefix', text, value: text.slice(0, -1) };
+}
+
+function literal(value: string): TextPattern {
+  return { kind: 'exact', text: value, value };
+}
+
+function strength(text: string): Result<Pattern, string> {
+  const rank = strengthRank(text);
+  if (rank >= 0) return ok({ kind: 'strength', text, rank });
+  return fail(`\`${text.slice(0, 40)}\` is none of ${STRENGTHS.join(', ')}`);
+}
+
+function window(text: string): Result<Pattern, string> {
+  const parsed = parseTimeWindow(text);
+  return parsed.ok ? ok({ kind: 'window', text, window: parsed.value }) : parsed;
 }
 
 /** A star anywhere stands for any characters, slashes included, between `/ns/` and some later `/`. */

@@ -141,7 +141,7 @@ test('without a program nothing is allowed', () => {
 
 test('an evaluator that throws denies', () => {
   const broken = {
-    ruleCount: 0,
+    ...compileProgram([], { defaultAction: 'allow' }),
     evaluate: () => {
       throw new Error('broken');
     },

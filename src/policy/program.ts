@@ -1,17 +1,29 @@
-import { ruleFor } from './condition.ts';
-import type { AlternativeIr, PolicyIr, PolicyOptions, RuleIr } from './ir.ts';
+import type { PolicyAction, PolicyIr, PolicyOptions } from './ir.ts';
 import { Matcher } from './matcher.ts';
-import type { Decision, Question } from './question.ts';
+import type { Consultation, Decision, Question } from './question.ts';
+import { compileRuleset, type Ruleset, type Traffic, type Write } from './ruleset.ts';
 import { type Clause, writeTree } from './tree.ts';
-import { NO_MATCH, type Node } from './tree-code.ts';
+import { NO_MATCH, type TreeCode } from './tree-code.ts';
 import { CodeWriter } from './tree-writer.ts';
 
 /** Compiled policies of one workload; opaque, made by `compileProgram`, asked through `decide`. */
 export type Program = {
   /** How many rules went in, dry-run ones included. */
   readonly ruleCount: number;
+  /** What questions have to hold besides what every question does; the rest may be left out. */
+  readonly reads: ProgramReads;
   /** Throws where `decide` denies with `cannot_decide`; call that instead. */
   readonly evaluate: (question: Question) => Decision;
+};
+
+/** What some rule of a program reads. */
+export type ProgramReads = {
+  readonly headers: boolean;
+  readonly claims: boolean;
+  readonly remoteIp: boolean;
+  readonly destinationIp: boolean;
+  /** The verdict may change by the clock alone, at a full minute or at the end of an exception. */
+  readonly time: boolean;
 };
 
 /**
@@ -30,51 +42,52 @@ export function decide(program: Program | undefined, question: Question): Decisi
 
 /** Compiles the policies that apply to a workload, in the order in which they shall be reported. */
 export function compileProgram(policies: readonly PolicyIr[], options: PolicyOptions): Program {
-  const enforced = policies.filter((policy) => !policy.dryRun);
   const matcher = new Matcher();
   const writer = new CodeWriter(matcher);
   const write = (clauses: readonly Clause[]) => writeTree(clauses, matcher, writer);
-  const http = compileSide(enforced, 'http', { options, write });
-  const tcp = compileSide(enforced, 'tcp', { options, write });
-  const trials = policies
-    .filter((policy) => policy.dryRun)
-    .map((policy) => compileTrial(policy, write));
+  const http = compileSide(policies, 'http', { options, write });
+  const tcp = compileSide(policies, 'tcp', { options, write });
   const code = writer.finish();
+  const { needs } = matcher;
   return {
     ruleCount: policies.reduce((sum, policy) => sum + policy.rules.length, 0),
+    reads: {
+      headers: needs.headers,
+      claims: needs.claims,
+      remoteIp: needs.remoteAddress,
+      destinationIp: needs.destinationAddress,
+      time: needs.time,
+    },
     evaluate(question) {
       matcher.match(question);
-      const isTcp = question.request === undefined;
-      const side = isTcp ? tcp : http;
-      const denied = code.search(side.deny.tree);
-      const allowed = denied === NO_MATCH ? code.search(side.allow.tree) : NO_MATCH;
-      const decision = outcome(side, denied, allowed);
-      if (trials.length === 0) return decision;
-      const dryRun = trials.map((trial) => {
-        const matched = code.search(isTcp ? trial.tcp : trial.http) !== NO_MATCH;
-        return { policy: trial.policy, verdict: trialVerdict(trial.action, matched, decision) };
-      });
-      return { ...decision, dryRun };
+      return evaluateSide(question.request === undefined ? tcp : http, code);
     },
   };
 }
 
-const NO_DRY_RUN: Decision['dryRun'] = Object.freeze([]);
+const NONE: readonly never[] = Object.freeze([]);
 
 /** The answer where there is nothing to answer with. */
 export const CANNOT_DECIDE: Decision = decision('deny', 'cannot_decide');
 
-type Action = PolicyIr['action'];
-type Traffic = 'http' | 'tcp';
-type Write = (clauses: readonly Clause[]) => Node;
-/** `decisions` are by ordinal. */
-type Ruleset = { readonly tree: Node; readonly decisions: readonly Decision[] };
-type Side = { readonly deny: Ruleset; readonly allow: Ruleset; readonly otherwise: Decision };
+/** The policies of one kind of traffic, compiled. The decisions are by ordinal, made here once. */
+type Side = {
+  readonly deny: Ruleset;
+  readonly denials: readonly Decision[];
+  readonly allow: Ruleset;
+  readonly allowances: readonly Decision[];
+  readonly otherwise: Decision;
+  readonly audit: Ruleset | undefined;
+  readonly customs: readonly { readonly provider: string; readonly rules: Ruleset }[];
+  readonly trials: readonly Trial[];
+  /** There is more to a decision than its verdict. */
+  readonly hasMore: boolean;
+};
+
 type Trial = {
   readonly policy: string;
-  readonly action: Action;
-  readonly http: Node;
-  readonly tcp: Node;
+  readonly action: PolicyAction;
+  readonly rules: Ruleset;
 };
 
 function compileSide(
@@ -82,82 +95,116 @@ function compileSide(
   traffic: Traffic,
   { options, write }: { readonly options: PolicyOptions; readonly write: Write },
 ): Side {
-  const closed = policies.some((policy) => policy.action === 'ALLOW');
-  const byDefault =
-    options.defaultAction === 'allow'
-      ? decision('allow', 'allowed_by_default')
-      : decision('deny', 'default_deny');
+  const enforced = policies.filter((policy) => !policy.dryRun);
+  const rulesOf = (action: PolicyAction) =>
+    compileRuleset(
+      enforced.filter((policy) => policy.action === action),
+      traffic,
+      write,
+    );
+  const deny = rulesOf('DENY');
+  const allow = rulesOf('ALLOW');
+  const providers = new Set(enforced.flatMap(({ provider }) => provider ?? []));
+  const customs = [...providers].map((provider) => {
+    const own = enforced.filter((policy) => policy.provider === provider);
+    return { provider, rules: compileRuleset(own, traffic, write) };
+  });
+  const trials = policies
+    .filter((policy) => policy.dryRun)
+    .map((policy) => ({
+      policy: policy.id,
+      action: policy.action,
+      rules: compileRuleset([policy], traffic, write),
+    }));
+  const isAudited = enforced.some((policy) => policy.action === 'AUDIT');
   return {
-    deny: compileRuleset(ofAction(policies, 'DENY'), traffic, write),
-    allow: compileRuleset(ofAction(policies, 'ALLOW'), traffic, write),
-    otherwise: closed ? decision('deny', 'no_policy_allows') : byDefault,
+    deny,
+    denials: deny.places.map((at) => decision('deny', 'policy_denied', at.policy, at.rule)),
+    allow,
+    allowances: allow.places.map((at) =>
+      decision('allow', 'allowed_by_policy', at.policy, at.rule),
+    ),
+    otherwise: otherwise(enforced, options),
+    audit: isAudited ? rulesOf('AUDIT') : undefined,
+    customs,
+    trials,
+    hasMore: isAudited || customs.length > 0 || trials.length > 0 || deny.excepted.length > 0,
   };
 }
 
-/** All rules of policies, numbered in order; a decision for each is made here, not per question. */
-function compileRuleset(policies: readonly PolicyIr[], traffic: Traffic, write: Write): Ruleset {
-  const clauses: Clause[] = [];
-  const decisions: Decision[] = [];
-  for (const policy of policies) {
-    for (const [index, rule] of policy.rules.entries()) {
-      const applied = ruleFor(rule, policy.action, traffic);
-      if (applied !== undefined) clauses.push(...clausesOf(applied, decisions.length));
-      decisions.push(
-        policy.action === 'DENY'
-          ? decision('deny', 'policy_denied', policy.id, index)
-          : decision('allow', 'allowed_by_policy', policy.id, index),
-      );
-    }
+function otherwise(enforced: readonly PolicyIr[], options: PolicyOptions): Decision {
+  if (enforced.some((policy) => policy.action === 'ALLOW')) {
+    return decision('deny', 'no_policy_allows');
   }
-  return { tree: write(clauses), decisions };
+  return options.defaultAction === 'allow'
+    ? decision('allow', 'allowed_by_default')
+    : decision('deny', 'default_deny');
 }
 
-function compileTrial(policy: PolicyIr, write: Write): Trial {
-  const tree = (traffic: Traffic) => compileRuleset([policy], traffic, write).tree;
-  return { policy: policy.id, action: policy.action, http: tree('http'), tcp: tree('tcp') };
+function evaluateSide(side: Side, code: TreeCode): Decision {
+  if (side.hasMore) return evaluateMore(side, code);
+  const denied = code.search(side.deny.tree);
+  if (denied !== NO_MATCH) return side.denials[denied] ?? CANNOT_DECIDE;
+  return allowed(side, code);
 }
 
-function ofAction(policies: readonly PolicyIr[], action: Action): readonly PolicyIr[] {
-  return policies.filter((policy) => policy.action === action);
+function allowed(side: Side, code: TreeCode): Decision {
+  const found = code.search(side.allow.tree);
+  return found === NO_MATCH ? side.otherwise : (side.allowances[found] ?? CANNOT_DECIDE);
 }
 
-// Sources times operations become clauses of their own up to here; real rules have one or two of each.
-const MAX_COMBINATIONS = 64;
+/** With audits, providers, exceptions and trials: rarer than verdicts, and made anew each time. */
+function evaluateMore(side: Side, code: TreeCode): Decision {
+  const denied = searchDeny(side.deny, code);
+  const decided =
+    denied.ordinal === NO_MATCH
+      ? allowed(side, code)
+      : (side.denials[denied.ordinal] ?? CANNOT_DECIDE);
+  const audit = side.audit && side.audit.places[code.search(side.audit.tree)]?.policy;
+  const consult = side.customs.length === 0 ? NONE : consultations(side, code);
+  const dryRun = side.trials.map((trial) => {
+    const matched = searchDeny(trial.rules, code).ordinal !== NO_MATCH;
+    return { policy: trial.policy, verdict: trialVerdict(trial.action, matched, decided) };
+  });
+  return { ...decided, audit, exception: denied.exception, consult, dryRun };
+}
 
-function clausesOf(rule: RuleIr, ordinal: number): readonly Clause[] {
-  const sources = rule.sources.length === 0 ? NOTHING_ASKED : rule.sources;
-  const operations = rule.operations.length === 0 ? NOTHING_ASKED : rule.operations;
-  if (sources.length * operations.length > MAX_COMBINATIONS) {
-    return sources.map((source) => ({
-      ordinal,
-      conditions: [...source, ...rule.when],
-      anyOf: operations,
-    }));
+/** The first rule that matches and that no exception waives, and the first exception that did waive one. */
+function searchDeny(
+  rules: Ruleset,
+  code: TreeCode,
+): { readonly ordinal: number; readonly exception: string | undefined } {
+  let ordinal = code.search(rules.tree);
+  let exception: string | undefined;
+  for (const policy of rules.excepted) {
+    const found = code.search(policy.tree);
+    if (found >= ordinal) continue;
+    const waived = code.search(policy.exceptions);
+    if (waived === NO_MATCH) ordinal = found;
+    else exception ??= policy.ids[waived];
   }
-  return sources.flatMap((source) =>
-    operations.map((operation) => ({
-      ordinal,
-      conditions: [...source, ...operation, ...rule.when],
-      anyOf: [],
-    })),
-  );
+  return { ordinal, exception };
 }
 
-const NOTHING_ASKED: readonly AlternativeIr[] = [[]];
-
-function outcome(side: Side, denied: number, allowed: number): Decision {
-  if (denied !== NO_MATCH) return side.deny.decisions[denied] ?? CANNOT_DECIDE;
-  if (allowed !== NO_MATCH) return side.allow.decisions[allowed] ?? CANNOT_DECIDE;
-  return side.otherwise;
+function consultations(side: Side, code: TreeCode): readonly Consultation[] {
+  const found: Consultation[] = [];
+  for (const { provider, rules } of side.customs) {
+    const at = code.search(rules.tree);
+    // SECURITY: a place that is not there could only be a fault of ours; it must not skip the provider.
+    if (at !== NO_MATCH) found.push({ provider, ...(rules.places[at] ?? UNKNOWN_PLACE) });
+  }
+  return found;
 }
 
 /** The verdict were this policy enforced too, given the verdict without it. */
-function trialVerdict(action: Action, matched: boolean, without: Decision): 'allow' | 'deny' {
+function trialVerdict(action: PolicyAction, matched: boolean, without: Decision): 'allow' | 'deny' {
   if (without.reason === 'policy_denied') return 'deny';
   if (action === 'DENY') return matched ? 'deny' : without.verdict;
   // An ALLOW policy closes the workload, so what the default allowed would no longer pass.
   return matched || without.reason === 'allowed_by_policy' ? 'allow' : 'deny';
 }
+
+const UNKNOWN_PLACE = { policy: '', rule: -1 };
 
 function decision(
   verdict: Decision['verdict'],
@@ -165,5 +212,6 @@ function decision(
   policy?: string,
   rule?: number,
 ): Decision {
-  return Object.freeze({ verdict, reason, policy, rule, dryRun: NO_DRY_RUN });
+  const more = { audit: undefined, exception: undefined, consult: NONE, dryRun: NONE };
+  return Object.freeze({ verdict, reason, policy, rule, ...more });
 }

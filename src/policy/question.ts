@@ -1,4 +1,5 @@
 import type { SpiffeId } from '#identity';
+import type { Claims } from './claims.ts';
 
 /**
  * All that an authorization decision may depend on, in canonical form: the proxy canonicalizes host
@@ -10,6 +11,13 @@ export type Question = {
     readonly id: SpiffeId | undefined;
     /** The peer's address, IPv4 or IPv6 in text. */
     readonly ip: string;
+    /**
+     * The address before trusted hops: the last but N of `x-forwarded-for`, or the peer's where there
+     * is none. Undefined if nobody read it, and then a rule that asks for it cannot be decided.
+     */
+    readonly remoteIp?: string | undefined;
+    /** How strongly the caller's process was attested, as its certificate says; undefined if it does not. */
+    readonly attestation?: string | undefined;
   };
   readonly connection: {
     readonly tls: boolean;
@@ -17,18 +25,35 @@ export type Question = {
     readonly sni: string | undefined;
   };
   /** Undefined for a TCP connection. `path` is canonical and without its query. */
-  readonly request:
-    | { readonly method: string; readonly host: string; readonly path: string }
-    | undefined;
+  readonly request: RequestFacts | undefined;
   readonly destination: {
     /**
      * The Service's port, not the application's. Istio compares `ports` with the port its sidecar
      * listens on for the workload; a Palisade sidecar has one listener a Service port, so that is it.
      */
     readonly port: number;
+    /** The address the caller connected to. Undefined if nobody read it, as `remoteIp`. */
+    readonly ip?: string | undefined;
   };
-  /** Milliseconds since 1970. No rule of this release depends on it; records and time rules do. */
+  /** Milliseconds since 1970, for time windows and the expiry of exceptions. */
   readonly nowMs: number;
+};
+
+/** What a request says of itself. */
+export type RequestFacts = {
+  readonly method: string;
+  readonly host: string;
+  readonly path: string;
+  /** Undefined if nobody read them, and then a rule that asks for one cannot be decided. */
+  readonly headers?: RequestHeaders | undefined;
+  /** The end user's verified token, through `normalizeClaims`; undefined where there is none. */
+  readonly claims?: Claims | undefined;
+};
+
+/** The headers of a request, read only where some rule asks. */
+export type RequestHeaders = {
+  /** Appends the values of the header `name` (lower case), line by line; `host` is the authority. */
+  readonly collect: (name: string, into: string[]) => void;
 };
 
 /** Why a decision fell as it did; stable, as they appear in records and in `x-palisade-reason`. */
@@ -56,9 +81,25 @@ export type Decision = {
   readonly policy: string | undefined;
   /** Index of the determining rule in that policy's `rules`. */
   readonly rule: number | undefined;
+  /** The first AUDIT policy that matched; it changes nothing. */
+  readonly audit: string | undefined;
+  /** The exception that kept a DENY policy from deciding, where one did. */
+  readonly exception: string | undefined;
+  /**
+   * Providers whose CUSTOM policies matched. INVARIANT: an `allow` holds only once each of them said
+   * yes; they are asked before anything else counts.
+   */
+  readonly consult: readonly Consultation[];
   /**
    * For each policy in dry-run, the verdict this question would get if that policy alone were
    * switched on in addition to those enforced.
    */
   readonly dryRun: readonly { readonly policy: string; readonly verdict: 'allow' | 'deny' }[];
+};
+
+/** A CUSTOM policy that matched, and whom it asks. */
+export type Consultation = {
+  readonly provider: string;
+  readonly policy: string;
+  readonly rule: number;
 };

@@ -1,4 +1,5 @@
-import type { AlternativeIr, ConditionIr, Field, PolicyIr, RuleIr } from './ir.ts';
+import { authoredList, conditionKey } from './field.ts';
+import type { AlternativeIr, ConditionIr, PolicyIr, RuleIr } from './ir.ts';
 
 /** The AuthorizationPolicy resource of a policy as YAML, in Istio's field names. */
 export function renderPolicy(policy: PolicyIr): string {
@@ -21,6 +22,9 @@ export function renderPolicy(policy: PolicyIr): string {
       `      name: ${scalar(target.name)}`,
     ]),
     `  action: ${policy.action}`,
+    ...(policy.provider === undefined
+      ? []
+      : ['  provider:', `    name: ${scalar(policy.provider)}`]),
     ...(policy.rules.length === 0 ? [] : ['  rules:']),
     ...policy.rules.flatMap(renderRule),
   ];
@@ -50,28 +54,6 @@ function linesOf(text: string): readonly string[] {
   return text === '' ? [] : text.trimEnd().split('\n');
 }
 
-const AUTHORED: Readonly<Record<Field, readonly [string, string]>> = {
-  principal: ['principals', 'notPrincipals'],
-  namespace: ['namespaces', 'notNamespaces'],
-  serviceAccount: ['serviceAccounts', 'notServiceAccounts'],
-  ip: ['ipBlocks', 'notIpBlocks'],
-  method: ['methods', 'notMethods'],
-  host: ['hosts', 'notHosts'],
-  path: ['paths', 'notPaths'],
-  port: ['ports', 'notPorts'],
-  // Only ever a `when` condition, whose key is written instead.
-  sni: ['connection.sni', 'connection.sni'],
-};
-
-const WHEN_KEYS: Readonly<Partial<Record<Field, string>>> = {
-  principal: 'source.principal',
-  namespace: 'source.namespace',
-  serviceAccount: 'source.serviceAccount',
-  ip: 'source.ip',
-  port: 'destination.port',
-  sni: 'connection.sni',
-};
-
 function renderRule(rule: RuleIr): string[] {
   const parts = [
     ...alternatives('from', 'source', rule.sources),
@@ -98,14 +80,14 @@ function when(conditions: AlternativeIr): string[] {
   return [
     'when:',
     ...conditions.flatMap((condition) => [
-      `  - key: ${WHEN_KEYS[condition.field] ?? condition.field}`,
+      `  - key: ${scalar(conditionKey(condition.field) ?? condition.field)}`,
       `    ${condition.negated ? 'notValues' : 'values'}: ${values(condition)}`,
     ]),
   ];
 }
 
-function authoredField(condition: ConditionIr): string {
-  return AUTHORED[condition.field][condition.negated ? 1 : 0];
+function authoredField({ field, negated }: ConditionIr): string {
+  return authoredList(field, negated) ?? field;
 }
 
 function values(condition: ConditionIr): string {

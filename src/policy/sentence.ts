@@ -1,24 +1,13 @@
-import { fieldText } from './condition.ts';
-import type { ConditionIr, Field } from './ir.ts';
+import { claimText } from './claims.ts';
+import { addressText, fieldTexts } from './condition.ts';
+import { type Field, fieldWords, isAddressField } from './field.ts';
+import type { ConditionIr } from './ir.ts';
 import type { Question } from './question.ts';
-
-/** The field in words, as sentences name it. */
-export const FIELD_WORDS: Readonly<Record<Field, string>> = {
-  principal: 'principal',
-  namespace: 'namespace',
-  serviceAccount: 'service account',
-  ip: 'source address',
-  method: 'method',
-  host: 'host',
-  path: 'path',
-  port: 'port',
-  sni: 'server name',
-};
 
 /** Why a condition does not hold for a question, e.g. "path `/admin` is not one of `/api/*`". */
 export function failedSentence(condition: ConditionIr, question: Question): string {
   const values = listed(condition.patterns.map((pattern) => pattern.text));
-  const what = FIELD_WORDS[condition.field];
+  const what = fieldWords(condition.field);
   const value = shownValue(condition.field, question);
   if (value === undefined)
     return `${absentWords(condition.field)}, and ${what} must be one of ${values}`;
@@ -29,20 +18,30 @@ export function failedSentence(condition: ConditionIr, question: Question): stri
 /** The value of a field as a policy's author would write it; undefined where absent. */
 export function shownValue(field: Field, question: Question): string | undefined {
   const { id } = question.source;
-  if (field === 'ip') return question.source.ip;
+  if (isAddressField(field)) return addressText(field, question);
+  if (field === 'attestation') return question.source.attestation;
+  if (field === 'time') return new Date(question.nowMs).toISOString();
+  if (field === 'requestPrincipal') return requestPrincipalOf(question);
   if (field === 'port') return String(question.destination.port);
   if (field === 'principal') return id?.text.slice('spiffe://'.length);
   if (field === 'namespace') return id?.namespace ?? id?.text;
   if (field === 'serviceAccount' && id?.namespace !== undefined) {
     return `${id.namespace}/${id.serviceAccount ?? ''}`;
   }
-  return fieldText(field, question);
+  const texts = fieldTexts(field, question);
+  return texts.length === 0 ? undefined : texts.join(', ');
 }
 
 /** The caller in words. */
 export function callerWords(question: Question): string {
   const { id } = question.source;
   return id === undefined ? 'a caller without identity' : `\`${id.text}\``;
+}
+
+function requestPrincipalOf({ request }: Question): string | undefined {
+  const issuer = claimText(request?.claims, 'iss');
+  const subject = claimText(request?.claims, 'sub');
+  return issuer === undefined || subject === undefined ? undefined : `${issuer}/${subject}`;
 }
 
 const MOST_LISTED = 5;
@@ -62,7 +61,13 @@ function absentWords(field: Field): string {
       return 'the caller has no identity';
     case 'sni':
       return 'the connection names no server';
+    case 'requestPrincipal':
+      return 'the request carries no token';
+    case 'attestation':
+      return 'how the caller was attested is not known';
     default:
-      return `the connection has no ${FIELD_WORDS[field]}`;
+      if (field.startsWith('header:')) return `the request has no ${fieldWords(field)}`;
+      if (field.startsWith('claim:')) return `the request's token has no ${fieldWords(field)}`;
+      return `the connection has no ${fieldWords(field)}`;
   }
 }

@@ -1,7 +1,8 @@
 import { conditionHolds } from './condition.ts';
-import type { AlternativeIr, ConditionIr, Field, RuleIr } from './ir.ts';
+import { type Field, fieldWords } from './field.ts';
+import type { AlternativeIr, ConditionIr, RuleIr } from './ir.ts';
 import type { Question } from './question.ts';
-import { FIELD_WORDS, failedSentence, shownValue } from './sentence.ts';
+import { failedSentence, shownValue } from './sentence.ts';
 
 /**
  * What became of one condition of one rule. `at` and `alternative` say where it stands (`from[1]` is
@@ -48,7 +49,7 @@ function outcome(
 }
 
 function heldSentence(condition: ConditionIr, question: Question): string {
-  const what = FIELD_WORDS[condition.field];
+  const what = fieldWords(condition.field);
   const value = shownValue(condition.field, question);
   if (value === undefined) return `there is no ${what} that could be one of the excluded`;
   const written = [...new Set(condition.patterns.map((pattern) => `\`${pattern.text}\``))];

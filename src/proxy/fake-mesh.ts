@@ -91,7 +91,7 @@ export function createFakeMesh(domain = 'cluster.local'): FakeMesh {
 export function fakePolicy(action: 'ALLOW' | 'DENY', name: string, ...rules: FakeRule[]): PolicyIr {
   const scope = { trustDomain: 'cluster.local', namespace: 'default' };
   const conditions = (rule: FakeRule): ConditionIr[] =>
-    Object.entries(rule).map(([field, values]) => {
+    Object.entries(rule).map(([field, values = []]) => {
       const authored = { field: field as AuthoredCondition['field'], negated: false, values };
       const parsed = parseCondition(authored, scope);
       if (!parsed.ok) throw new Error(parsed.error);
@@ -156,6 +156,7 @@ export function fakeSnapshot(mesh: FakeMesh, options: FakeSnapshot): Snapshot {
     timeouts: { ...TIMEOUTS, ...options.timeouts },
     upstreams: new Map(hosts),
     // oxlint-disable-next-line unicorn/no-thenable -- the snapshot's own field name; nobody awaits it
+    trustedHops: 0,
     staleness: options.staleness ?? { budgetMs: HOUR_MS, then: 'enforce' },
     reauthorization: options.reauthorization ?? { requests: 'finish', withinMs: 5_000 },
   };

@@ -1,3 +1,4 @@
+import { type RuleCondition, readCondition } from './authorization-condition.ts';
 import { type RuleOperation, readOperation } from './authorization-operation.ts';
 import { type RuleSource, readSource } from './authorization-source.ts';
 import type { Metadata } from './metadata.ts';
@@ -14,6 +15,7 @@ import {
   quote,
   type Reader,
   required,
+  text,
   unsupported,
 } from './schema.ts';
 import { readSelector, type WorkloadSelector } from './selector.ts';
@@ -30,35 +32,29 @@ export type AuthorizationPolicyResource = {
 export type AuthorizationPolicySpec = {
   readonly selector?: WorkloadSelector;
   readonly targetRefs?: readonly TargetRef[];
-  readonly action: 'ALLOW' | 'DENY';
+  readonly action: 'ALLOW' | 'DENY' | 'AUDIT' | 'CUSTOM';
+  /** One of the Mesh's `extensionProviders`; with `CUSTOM` and only there. */
+  readonly provider?: { readonly name: string };
   readonly rules: readonly AuthorizationRule[];
 };
 
 /** A Service of the policy's own namespace. */
 export type TargetRef = { readonly kind: 'Service'; readonly name: string };
 
-/** Matches if one of `from` and one of `to` do; an absent list matches everything. */
+/** Matches if one of `from`, one of `to` and all of `when` do; an absent list matches everything. */
 export type AuthorizationRule = {
   readonly from?: readonly { readonly source: RuleSource }[];
   readonly to?: readonly { readonly operation: RuleOperation }[];
+  readonly when?: readonly RuleCondition[];
 };
 
 /** The annotation by which a policy is evaluated and recorded, but not enforced. */
 export const DRY_RUN_ANNOTATION = 'istio.io/dry-run';
 
-const action = oneOf(['ALLOW', 'DENY'], (word) => {
-  if (word !== 'AUDIT' && word !== 'CUSTOM') return undefined;
-  return {
-    code: 'unsupported',
-    message: `the action \`${word}\` is not supported by this version`,
-    help:
-      word === 'AUDIT'
-        ? `every request is in the access log anyway; to try a policy out, annotate it with \`${DRY_RUN_ANNOTATION}: "true"\``
-        : 'write rules with `ALLOW` and `DENY`',
-  };
-});
+const action = oneOf(['ALLOW', 'DENY', 'AUDIT', 'CUSTOM']);
 
-const rule = object('a rule', {
+/** Reads one rule. */
+export const readRule: Reader<AuthorizationRule> = object('a rule', {
   from: optional(
     listOf(
       object('an item of `from`', {
@@ -75,9 +71,7 @@ const rule = object('a rule', {
       { maxItems: 512 },
     ),
   ),
-  when: unsupported(
-    'say it with `from` and `to`; a rule without its condition would match more than you mean',
-  ),
+  when: optional(listOf(readCondition, { maxItems: 256 })),
 });
 
 const targetRef = object('a target', {
@@ -99,12 +93,16 @@ const readTargetRef: Reader<TargetRef> = (node, context) => {
   return target?.name === undefined ? undefined : { kind: 'Service', name: target.name };
 };
 
+const provider = object('provider', {
+  name: required(text(), 'write the name of one of the `extensionProviders` of the Mesh'),
+});
+
 const fields = {
   selector: optional(readSelector),
   targetRefs: optional(listOf(readTargetRef, { maxItems: 16 })),
   action: defaulted(action, () => 'ALLOW' as const),
-  rules: defaulted(listOf(rule, { mayBeEmpty: true, maxItems: 4096 }), () => []),
-  provider: unsupported('it belongs to the action `CUSTOM`: write rules with `ALLOW` and `DENY`'),
+  rules: defaulted(listOf(readRule, { mayBeEmpty: true, maxItems: 4096 }), () => []),
+  provider: optional(provider),
   targetRef: unsupported('write the list `targetRefs` instead'),
 };
 
@@ -119,7 +117,18 @@ export function isDryRun(metadata: Pick<Metadata, 'annotations'>): boolean {
  */
 export function checkDryRun(metadata: Metadata | undefined, root: Node, context: Context): void {
   const value = metadata?.annotations?.[DRY_RUN_ANNOTATION];
-  if (value === undefined || DRY_RUN_WORDS.has(value)) return;
+  if (value === undefined) return;
+  const action = child(child(root, 'spec'), 'action');
+  const word = action?.kind === 'scalar' ? action.value : undefined;
+  if (DRY_RUN_WORDS.has(value)) {
+    if (word !== 'AUDIT' && word !== 'CUSTOM') return;
+    context.report.error(locate(root, ['metadata', 'annotations', DRY_RUN_ANNOTATION]), {
+      code: 'unsupported',
+      message: `a policy with the action \`${word}\` cannot be in dry-run`,
+      help: 'only `ALLOW` and `DENY` have a verdict to try out: remove the annotation',
+    });
+    return;
+  }
   context.report.error(locate(root, ['metadata', 'annotations', DRY_RUN_ANNOTATION]), {
     code: 'bad_value',
     message: `${quote(value)} is neither true nor false`,
@@ -147,6 +156,7 @@ function checkSpec(value: Partial<ObjectOf<typeof fields>>, node: MapNode, conte
       help: 'keep the one that says which workloads are meant',
     });
   }
+  checkProvider(value, node, context);
   const isDeny = value.action === 'DENY';
   const rules = child(node, 'rules');
   if (isDeny && (rules === undefined || (rules.kind === 'list' && rules.items.length === 0))) {
@@ -158,6 +168,28 @@ function checkSpec(value: Partial<ObjectOf<typeof fields>>, node: MapNode, conte
     });
   }
   for (const item of items(rules)) checkUncoveredPorts(item, isDeny, context);
+}
+
+function checkProvider(
+  value: Partial<ObjectOf<typeof fields>>,
+  node: MapNode,
+  context: Context,
+): void {
+  const written = entry(node, 'provider');
+  if (value.action === 'CUSTOM' && written === undefined) {
+    context.report.error(headOf(child(node, 'action') ?? node), {
+      code: 'missing_field',
+      message: 'a `CUSTOM` policy names no provider',
+      help: 'add `provider: {name: NAME}`, one of the `extensionProviders` of the Mesh',
+    });
+  }
+  if (value.action !== 'CUSTOM' && written !== undefined) {
+    context.report.error(written.keyRange, {
+      code: 'conflicting_fields',
+      message: '`provider` belongs to the action `CUSTOM`',
+      help: 'write `action: CUSTOM`, or remove `provider`',
+    });
+  }
 }
 
 /**

@@ -1,5 +1,6 @@
 import { parseSpiffeId } from '#identity';
 import { parseCidr } from '#lib';
+import { requestPrincipalProblem } from './authorization-condition.ts';
 import type { Problem } from './diagnostic.ts';
 import { isDnsLabel, splitAccount } from './names.ts';
 import { entry, headOf, type MapNode, type ScalarNode } from './node.ts';
@@ -12,7 +13,6 @@ import {
   quote,
   type Reader,
   text,
-  unsupported,
 } from './schema.ts';
 import { misplacedStar } from './wildcard.ts';
 
@@ -30,18 +30,19 @@ export type RuleSource = {
   /** Addresses and CIDR blocks of the connection's peer. */
   readonly ipBlocks?: readonly string[];
   readonly notIpBlocks?: readonly string[];
+  /** `ISSUER/SUBJECT` of the end user's token; a `*` at one end is a wildcard of that part. */
+  readonly requestPrincipals?: readonly string[];
+  readonly notRequestPrincipals?: readonly string[];
+  /** Addresses and CIDR blocks of the original caller, as trusted hops say in `x-forwarded-for`. */
+  readonly remoteIpBlocks?: readonly string[];
+  readonly notRemoteIpBlocks?: readonly string[];
 };
 
 const principals = optional(listOf(text(checkPrincipal)));
 const namespaces = optional(listOf(text(checkNamespace)));
 const serviceAccounts = optional(listOf(text(checkAccount), { maxItems: 16 }));
 const ipBlocks = optional(listOf(text(checkBlock)));
-const noTokens = unsupported(
-  'this version judges workload identities only: use `principals`, `namespaces` or `serviceAccounts`',
-);
-const noForwarded = unsupported(
-  'this version judges the address of the connection only: use `ipBlocks`',
-);
+const requestPrincipals = optional(listOf(text(checkRequestPrincipal)));
 
 const fields = {
   principals,
@@ -52,10 +53,10 @@ const fields = {
   notServiceAccounts: serviceAccounts,
   ipBlocks,
   notIpBlocks: ipBlocks,
-  requestPrincipals: noTokens,
-  notRequestPrincipals: noTokens,
-  remoteIpBlocks: noForwarded,
-  notRemoteIpBlocks: noForwarded,
+  requestPrincipals,
+  notRequestPrincipals: requestPrincipals,
+  remoteIpBlocks: ipBlocks,
+  notRemoteIpBlocks: ipBlocks,
 };
 
 /** Reads the source of a rule. */
@@ -130,6 +131,11 @@ function checkAccount(value: string, _node: ScalarNode, context: Context): Probl
     message: `${quote(value)} is not a service account`,
     help: 'write `NAME` for one of this namespace, or `NAMESPACE/NAME`; there are no wildcards',
   };
+}
+
+function checkRequestPrincipal(value: string, node: ScalarNode, context: Context): undefined {
+  const problem = requestPrincipalProblem(value);
+  if (problem !== undefined) context.report.warn(node.range, problem);
 }
 
 function checkBlock(value: string): Problem | undefined {

@@ -1,5 +1,6 @@
 // resource: what operators write. Parsing is validation and reports every problem with its place.
 
+export type { RuleCondition } from './authorization-condition.ts';
 export type { RuleOperation } from './authorization-operation.ts';
 export {
   type AuthorizationPolicyResource,

@@ -5,9 +5,12 @@ import { child } from './node.ts';
 import {
   type Context,
   defaulted,
+  integer,
+  listOf,
   type ObjectOf,
   object,
   oneOf,
+  optional,
   quote,
   type Reader,
   text,
@@ -24,6 +27,10 @@ export type MeshResource = {
 /** What happens where no policy says otherwise. */
 export type MeshSpec = {
   readonly trustDomain: string;
+  /** Other names of the trust domain, which principals of policies may use. */
+  readonly trustDomainAliases?: readonly string[];
+  /** How many proxies in front, whose last entries of `x-forwarded-for` are left aside for `remote.ip`. */
+  readonly numTrustedProxies?: number;
   /** The verdict for a workload that no ALLOW policy applies to. */
   readonly defaultAction: 'deny' | 'allow';
   readonly staleness: MeshStaleness;
@@ -86,6 +93,8 @@ const fields = {
     trustDomain,
     (context: Context) => context.trustDomain ?? DEFAULT_TRUST_DOMAIN,
   ),
+  trustDomainAliases: optional(listOf(trustDomain, { maxItems: 32 })),
+  numTrustedProxies: optional(integer(0, 16)),
   defaultAction: defaulted(oneOf(['deny', 'allow']), () => 'deny' as const),
   staleness: defaulted(staleness, () => DEFAULT_STALENESS),
   peerAuthentication: defaulted(peerAuthentication, () => ({ mode: 'STRICT' as const })),

@@ -77,6 +77,8 @@ export type Snapshot = {
   readonly inbound: readonly InboundPort[];
   /** What the mesh demands of every connection's key exchange; `hybrid` is X25519MLKEM768. */
   readonly keyExchange: 'prefer-hybrid' | 'require-hybrid';
+  /** How many last entries of `x-forwarded-for` trusted proxies added. */
+  readonly trustedHops: number;
   readonly timeouts: Timeouts;
   /** By lower-case host without port: `NAME`, `NAME.NS`, `NAME.NS.svc`, `NAME.NS.svc.TRUST-DOMAIN`. */
   readonly upstreams: ReadonlyMap<string, UpstreamService>;

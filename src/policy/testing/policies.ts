@@ -1,7 +1,8 @@
 import { parseSpiffeId, type SpiffeId } from '#identity';
-import type { Field, PolicyIr, RuleIr } from '../ir.ts';
+import type { Field } from '../field.ts';
+import type { PolicyIr, RuleIr } from '../ir.ts';
 import { parseCondition } from '../pattern.ts';
-import type { Question } from '../question.ts';
+import type { Question, RequestHeaders } from '../question.ts';
 
 /** Conditions of one alternative by field name, `!` before it for a negation. */
 export type Written = Readonly<Record<string, readonly string[]>>;
@@ -48,7 +49,19 @@ export function idOf(account: string): SpiffeId {
 /** `METHOD PATH` to `orders` port 80 by an account of `default`, or by nobody. */
 export function request(caller: string | undefined, line: string): Question {
   const [method = '', path = ''] = line.split(' ');
-  return { ...connection(caller), request: { method, host: 'orders', path } };
+  return {
+    ...connection(caller),
+    request: { method, host: 'orders', path, headers: headersOf({}) },
+  };
+}
+
+/** Headers of a request by name in lower case, each with its lines. */
+export function headersOf(lines: Readonly<Record<string, readonly string[]>>): RequestHeaders {
+  return {
+    collect(name, into) {
+      for (const line of lines[name] ?? []) into.push(line);
+    },
+  };
 }
 
 /** A TCP connection to port 80. */

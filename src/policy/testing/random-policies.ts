@@ -1,7 +1,11 @@
 import { parseSpiffeId, type SpiffeId } from '#identity';
-import type { AlternativeIr, ConditionIr, Field, PolicyIr, RuleIr } from '../ir.ts';
+import { normalizeClaims } from '../claims.ts';
+import type { Field } from '../field.ts';
+import type { AlternativeIr, ConditionIr, PolicyAction, PolicyIr, RuleIr } from '../ir.ts';
 import { parseCondition } from '../pattern.ts';
-import type { Question } from '../question.ts';
+import type { Question, RequestFacts } from '../question.ts';
+import { STRENGTHS } from '../strength.ts';
+import { headersOf } from './policies.ts';
 
 /** Numbers from 0 up to 1, the same for the same seed. */
 export type Random = () => number;
@@ -20,14 +24,35 @@ export function createRandom(seed: number): Random {
 /** Policies over a vocabulary so small that rules and questions often meet. */
 export function randomPolicies(random: Random): readonly PolicyIr[] {
   const most = random() < 0.05 ? 120 : 8;
-  return Array.from({ length: below(random, 6) }, (_, index) => ({
-    id: `default/p${index}`,
-    namespace: 'default',
-    name: `p${index}`,
-    action: random() < 0.6 ? 'ALLOW' : 'DENY',
-    dryRun: random() < 0.15,
-    rules: Array.from({ length: below(random, most) }, () => randomRule(random)),
-    origin: { labels: {}, annotations: {}, matchLabels: { app: 'orders' }, targets: [] },
+  return Array.from({ length: below(random, 6) }, (_, index) => {
+    const action = pick(random, ACTIONS);
+    const isEither = action === 'ALLOW' || action === 'DENY';
+    return {
+      id: `default/p${index}`,
+      namespace: 'default',
+      name: `p${index}`,
+      action,
+      provider: action === 'CUSTOM' ? pick(random, ['opa', 'opa', 'iam']) : undefined,
+      exceptions: action === 'DENY' && random() < 0.3 ? randomExceptions(random, index) : undefined,
+      dryRun: isEither && random() < 0.15,
+      rules: Array.from({ length: below(random, most) }, () => randomRule(random)),
+      origin: { labels: {}, annotations: {}, matchLabels: { app: 'orders' }, targets: [] },
+    };
+  });
+}
+
+const ACTIONS: readonly PolicyAction[] = [
+  ...Array.from({ length: 5 }, () => 'ALLOW' as const),
+  ...Array.from({ length: 4 }, () => 'DENY' as const),
+  'AUDIT',
+  'CUSTOM',
+];
+
+function randomExceptions(random: Random, policy: number): PolicyIr['exceptions'] {
+  return Array.from({ length: 1 + below(random, 2) }, (_, index) => ({
+    id: `default/e${policy}-${index}`,
+    expiresAt: pick(random, TIMES),
+    rules: Array.from({ length: 1 + below(random, 2) }, () => randomRule(random)),
   }));
 }
 
@@ -35,23 +60,46 @@ export function randomPolicies(random: Random): readonly PolicyIr[] {
 export function randomQuestion(random: Random): Question {
   const id = random() < 1 / 6 ? undefined : pick(random, IDS);
   return {
-    source: { id, ip: pick(random, ADDRESSES) },
+    source: {
+      id,
+      ip: pick(random, ADDRESSES),
+      remoteIp: random() < 0.01 ? undefined : pick(random, ADDRESSES),
+      attestation: random() < 0.2 ? undefined : pick(random, STRENGTHS),
+    },
     connection: {
       tls: id !== undefined,
       sni: random() < 0.5 ? undefined : pick(random, SERVER_NAMES),
     },
-    request:
-      random() < 0.25
-        ? undefined
-        : {
-            method: pick(random, ['GET', 'POST', 'DELETE', '']),
-            host: pick(random, ['orders', 'Orders.default', 'api.example.com:8080', 'a.b', '']),
-            path: pick(random, PATHS),
-          },
-    destination: { port: pick(random, [80, 443, 9000]) },
-    nowMs: 0,
+    request: random() < 0.25 ? undefined : randomRequest(random),
+    destination: { port: pick(random, [80, 443, 9000]), ip: pick(random, ADDRESSES) },
+    nowMs: pick(random, TIMES),
   };
 }
+
+function randomRequest(random: Random): RequestFacts {
+  const lines = Array.from({ length: below(random, 3) }, () => pick(random, TENANTS));
+  return {
+    method: pick(random, ['GET', 'POST', 'DELETE', '']),
+    host: pick(random, ['orders', 'Orders.default', 'api.example.com:8080', 'a.b', '']),
+    path: pick(random, PATHS),
+    headers: random() < 0.01 ? undefined : headersOf({ 'x-tenant': lines }),
+    claims: random() < 0.3 ? undefined : normalizeClaims(randomClaims(random)),
+  };
+}
+
+function randomClaims(random: Random): Readonly<Record<string, unknown>> {
+  return {
+    iss: pick(random, ['https://id.example', 'https://other', '', 7]),
+    ...(random() < 0.2 ? {} : { sub: pick(random, ['alice', 'bob', '', null]) }),
+    aud: pick(random, ['orders', ['orders', 'web'], [], { orders: true }]),
+    scope: pick(random, ['read write', 'read', ' ', ['write']]),
+    realm: pick(random, [{ roles: ['admin', 7, 'user'] }, { roles: 'admin' }, 'roles', null]),
+  };
+}
+
+// A Thursday's midnight, a Friday afternoon, a Saturday night.
+const TIMES = [0, Date.UTC(2026, 0, 2, 15, 30), Date.UTC(2026, 0, 3, 23, 59)];
+const TENANTS = ['acme', 'acme-eu', 'evil', '', 'ACME', 'acme,evil'];
 
 const PATHS = [
   '',
@@ -100,6 +148,8 @@ const IDS: readonly SpiffeId[] = [
   return parsed.value;
 });
 
+const ADDRESS_VALUES = ['10.0.0.1', '10.0.0.0/16', '0.0.0.0/0', '2001:db8::/32', '::/0', '::1'];
+
 const VALUES: Readonly<Record<Field, readonly string[]>> = {
   principal: [
     'td/ns/web/sa/front',
@@ -147,9 +197,55 @@ const VALUES: Readonly<Record<Field, readonly string[]>> = {
   ],
   port: ['80', '443', '9000'],
   sni: ['orders', 'outbound.*', '*.svc', '*'],
+  remoteIp: ADDRESS_VALUES,
+  destinationIp: ADDRESS_VALUES,
+  attestation: STRENGTHS,
+  time: [
+    'Mon-Fri 08:00-18:00',
+    'Sat,Sun',
+    '22:00-06:00',
+    'Fri 23:00-01:00',
+    '1970-01-01T00:00:00Z/2026-01-03T00:00:00Z',
+  ],
+  requestPrincipal: [
+    'https://id.example/alice',
+    'https://id.example/*',
+    'https://id.*',
+    '*/bob',
+    '*ice',
+    'https*',
+    '*',
+    '*example/alice',
+    'https://other/',
+  ],
+  'header:x-tenant': ['acme', 'acme*', '*eu', '*', 'acme,evil'],
+  'claim:["aud"]': ['orders', 'w*', '*', '*s'],
+  'claim:["scope"]': ['read', 'write', 'read write', '*'],
+  'claim:["realm","roles"]': ['admin', 'user', '*min'],
+  'claim:["constructor","name"]': ['Object', '*'],
 };
 
-const SOURCE_FIELDS: readonly Field[] = ['principal', 'namespace', 'serviceAccount', 'ip'];
+const SOURCE_FIELDS: readonly Field[] = [
+  'principal',
+  'namespace',
+  'serviceAccount',
+  'ip',
+  'remoteIp',
+  'requestPrincipal',
+];
+const WHEN_FIELDS: readonly Field[] = [
+  'sni',
+  'port',
+  'ip',
+  'attestation',
+  'time',
+  'destinationIp',
+  'header:x-tenant',
+  'claim:["aud"]',
+  'claim:["scope"]',
+  'claim:["realm","roles"]',
+  'claim:["constructor","name"]',
+];
 const OPERATION_FIELDS: readonly Field[] = ['method', 'host', 'path', 'port'];
 
 function randomRule(random: Random): RuleIr {
@@ -162,7 +258,9 @@ function randomRule(random: Random): RuleIr {
     operations: Array.from({ length: below(random, many) }, () =>
       randomAlternative(random, OPERATION_FIELDS),
     ),
-    when: random() < 0.9 ? [] : [randomCondition(random, pick(random, ['sni', 'port', 'ip']))],
+    when: Array.from({ length: random() < 0.7 ? 0 : 1 + below(random, 2) }, () =>
+      randomCondition(random, pick(random, WHEN_FIELDS)),
+    ),
   };
 }
 
@@ -176,7 +274,7 @@ function randomAlternative(random: Random, fields: readonly Field[]): Alternativ
 
 function randomCondition(random: Random, field: Field): ConditionIr {
   const values = Array.from({ length: 1 + below(random, random() < 0.1 ? 12 : 3) }, () =>
-    pick(random, VALUES[field]),
+    pick(random, VALUES[field] ?? []),
   );
   const parsed = parseCondition(
     { field, negated: random() < 0.3, values },
