@@ -1,9 +1,25 @@
 import { fail, ok, type Result } from '#lib';
 import type { CallQuestion } from './call-question.ts';
+import { collectClaim } from './flags.ts';
 
-const STRINGS = ['from', 'to', 'method', 'path', 'source-ip', 'sourceIp', 'sni', 'at'];
+const STRINGS = [
+  'from',
+  'to',
+  'method',
+  'path',
+  'source-ip',
+  'sourceIp',
+  'remote-ip',
+  'remoteIp',
+  'destination-ip',
+  'destinationIp',
+  'attestation',
+  'sni',
+  'at',
+];
 const PAIRS = ['header', 'headers', 'label', 'labels'];
-const NAMES = [...STRINGS, ...PAIRS, 'port'];
+const CLAIMS = ['claim', 'claims'];
+const NAMES = [...STRINGS, ...PAIRS, ...CLAIMS, 'port'];
 
 /** Reads one line of `check --batch`: a JSON object with the names of the flags. Unknown names are an error. */
 export function parseBatchLine(text: string): Result<CallQuestion, string> {
@@ -33,6 +49,8 @@ export function parseBatchLine(text: string): Result<CallQuestion, string> {
   if (!headers.ok) return fail(`\`header\` ${headers.error}`);
   const labels = pairsOf(value['label'] ?? value['labels'] ?? undefined);
   if (!labels.ok) return fail(`\`label\` ${labels.error}`);
+  const claims = claimsOf(value['claim'] ?? value['claims'] ?? undefined);
+  if (!claims.ok) return fail(`\`claim\` ${claims.error}`);
   const string = (name: string) => (value[name] ?? undefined) as string | undefined;
   return ok({
     from: string('from'),
@@ -40,12 +58,36 @@ export function parseBatchLine(text: string): Result<CallQuestion, string> {
     method: string('method'),
     path: string('path'),
     sourceIp: string('source-ip') ?? string('sourceIp'),
+    remoteIp: string('remote-ip') ?? string('remoteIp'),
+    destinationIp: string('destination-ip') ?? string('destinationIp'),
+    attestation: string('attestation'),
     sni: string('sni'),
     at: string('at'),
     port: port as number | undefined,
     headers: headers.value,
+    claims: claims.value,
     labels: labels.value,
   });
+}
+
+// A token's payload as an object, or `NAME=VALUE` in one string or several, as the flag is written.
+function claimsOf(value: unknown): Result<Readonly<Record<string, unknown>> | undefined, string> {
+  if (value === undefined) return ok(undefined);
+  const words = typeof value === 'string' ? [value] : value;
+  if (!Array.isArray(words)) {
+    if (typeof words !== 'object' || words === null) return fail('is not an object');
+    return ok(words as Readonly<Record<string, unknown>>);
+  }
+  let claims: Readonly<Record<string, unknown>> = {};
+  for (const word of words) {
+    try {
+      claims = collectClaim(String(word), claims);
+    } catch {
+      // The flag's own complaint is for a command line; a batch line gets the sentence below.
+      return fail('is not a list of NAME=VALUE');
+    }
+  }
+  return ok(claims);
 }
 
 // An object of strings, or `K=V` in one string or several, as the flags are written.

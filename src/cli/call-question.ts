@@ -9,9 +9,16 @@ export type CallQuestion = {
   readonly to: string;
   readonly method?: string | undefined;
   readonly path?: string | undefined;
-  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** By name, a header's lines as a list. */
+  readonly headers?: Readonly<Record<string, string | readonly string[]>> | undefined;
+  /** The payload of the end user's token, taken as valid. */
+  readonly claims?: Readonly<Record<string, unknown>> | undefined;
   readonly port?: number | undefined;
   readonly sourceIp?: string | undefined;
+  readonly remoteIp?: string | undefined;
+  readonly destinationIp?: string | undefined;
+  /** How strongly the caller was attested. */
+  readonly attestation?: string | undefined;
   readonly sni?: string | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
   /** ISO 8601; default now. */
@@ -38,6 +45,9 @@ export function answerCall(
     request: requestOf(question),
     port: question.port,
     sourceIp: question.sourceIp,
+    remoteIp: question.remoteIp,
+    destinationIp: question.destinationIp,
+    attestation: question.attestation,
     sni: question.sni,
     labels: question.labels,
     nowMs,
@@ -45,8 +55,10 @@ export function answerCall(
 }
 
 function requestOf(question: CallQuestion): CheckInput['request'] {
-  const { method, path, headers } = question;
-  if (method === undefined && path === undefined && headers === undefined) return undefined;
-  const host = Object.entries(headers ?? {}).find(([name]) => name.toLowerCase() === 'host')?.[1];
-  return { method: method ?? 'GET', path: path ?? '/', host };
+  const { method, path, headers, claims } = question;
+  const isRequest = [method, path, headers, claims].some((part) => part !== undefined);
+  if (!isRequest) return undefined;
+  const named = Object.entries(headers ?? {}).find(([name]) => name.toLowerCase() === 'host')?.[1];
+  const host = typeof named === 'string' ? named : named?.[0];
+  return { method: method ?? 'GET', path: path ?? '/', host, headers, claims };
 }

@@ -37,6 +37,45 @@ export function collectPair(
   return { ...before, [text.slice(0, equals)]: text.slice(equals + 1) };
 }
 
+/** Adds one `NAME=VALUE` to the lines of headers before it, or is a usage error. */
+export function collectHeader(
+  text: string,
+  before: Readonly<Record<string, readonly string[]>> = {},
+): Readonly<Record<string, readonly string[]>> {
+  const [[name, value] = ['', '']] = Object.entries(collectPair(text));
+  return { ...before, [name]: [...(before[name] ?? []), value] };
+}
+
+/**
+ * Adds one `NAME=VALUE` or `NAME[NAME]=VALUE` to the claims before it, or is a usage error. A claim
+ * given twice is a list.
+ */
+export function collectClaim(
+  text: string,
+  before: Readonly<Record<string, unknown>> = {},
+): Readonly<Record<string, unknown>> {
+  const match = /^([^=[\]]+)((?:\[[^\][]+\])*)=(.*)$/s.exec(text);
+  if (match === null) throw new InvalidArgumentError('write NAME=VALUE, or NAME[NAME]=VALUE.');
+  const rest = match[2] ?? '';
+  const path = [match[1] ?? '', ...(rest === '' ? [] : rest.slice(1, -1).split(']['))];
+  return withClaim(before, path, match[3] ?? '');
+}
+
+function withClaim(
+  claims: Readonly<Record<string, unknown>>,
+  [name = '', ...rest]: readonly string[],
+  value: string,
+): Readonly<Record<string, unknown>> {
+  const known = Object.hasOwn(claims, name) ? claims[name] : undefined;
+  if (rest.length > 0) {
+    const isObject = typeof known === 'object' && known !== null && !Array.isArray(known);
+    const inner = isObject ? (known as Readonly<Record<string, unknown>>) : {};
+    return { ...claims, [name]: withClaim(inner, rest, value) };
+  }
+  if (known === undefined) return { ...claims, [name]: value };
+  return { ...claims, [name]: Array.isArray(known) ? [...known, value] : [known, value] };
+}
+
 /** A duration in milliseconds from `30s`, `5m`, `1h30m`, or a usage error. */
 export function parseDurationFlag(text: string): number {
   const duration = parseDuration(text);

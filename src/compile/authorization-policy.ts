@@ -18,8 +18,22 @@ import {
   ROOT_NAMESPACE,
   type RuleCondition,
 } from '#resource';
-import { compareText } from './input.ts';
+import { compareText, type ResourceSets, resourcesOf } from './input.ts';
 import { labelsMatch, type SelectedWorkload } from './selection.ts';
+
+/** The policies that apply to a workload under whole sets, with all that they depend on there. */
+export function policiesFor(
+  sets: ResourceSets,
+  workload: SelectedWorkload,
+  trustDomain: TrustDomain,
+): Result<readonly PolicyIr[], readonly string[]> {
+  const namespaces = new Set([ROOT_NAMESPACE, workload.namespace]);
+  const policies = [...namespaces].flatMap((namespace) =>
+    resourcesOf(sets, namespace, 'AuthorizationPolicy'),
+  );
+  const mesh = resourcesOf(sets, ROOT_NAMESPACE, 'Mesh')[0];
+  return compilePolicies({ policies, workload, trustDomain, mesh });
+}
 
 /** What `compilePolicies` reads: policies of any namespace; those of others than these two are left out. */
 export type PolicyInput = {

@@ -3,7 +3,7 @@ import { fail, ok, type Result } from '#lib';
 import { compileProgram, type Decision, decide, type PolicyIr, type Question } from '#policy';
 import { ROOT_NAMESPACE, type ServiceResource } from '#resource';
 import type { PeerMode } from '#snapshot';
-import { compilePolicies } from './authorization-policy.ts';
+import { policiesFor } from './authorization-policy.ts';
 import { callerClasses, conditionsOf, textClasses, VARIED } from './call-classes.ts';
 import { type ResourceSets, resourcesOf } from './input.ts';
 import { resolvePeerMode } from './peer-authentication.ts';
@@ -91,13 +91,7 @@ function sideOf(
   const service = serviceIn(sets, namespace, name);
   const labels = workloadLabels(name, service?.spec.labels);
   const workload: SelectedWorkload = { namespace, service: name, labels };
-  const compiled = compilePolicies({
-    policies: [...new Set([ROOT_NAMESPACE, namespace])].flatMap((each) =>
-      resourcesOf(sets, each, 'AuthorizationPolicy'),
-    ),
-    workload,
-    trustDomain,
-  });
+  const compiled = policiesFor(sets, workload, trustDomain);
   if (!compiled.ok) return fail(compiled.error.join('; '));
   const mesh = resourcesOf(sets, ROOT_NAMESPACE, 'Mesh')[0];
   const options = { defaultAction: mesh?.spec.defaultAction ?? 'deny' } as const;

@@ -5,12 +5,13 @@ import {
   type Decision,
   type Explanation,
   explain,
+  headerText,
   normalizeClaims,
   type Question,
   type RequestHeaders,
 } from '#policy';
 import { type MeshResource, ROOT_NAMESPACE, type ServiceResource } from '#resource';
-import { compilePolicies } from './authorization-policy.ts';
+import { policiesFor } from './authorization-policy.ts';
 import { canonicalHost, canonicalPath } from './canonical-request.ts';
 import { type ResourceSets, resourcesOf } from './input.ts';
 import { type ResolvedPeerMode, resolvePeerMode } from './peer-authentication.ts';
@@ -79,14 +80,7 @@ export function checkCall(input: CheckInput): Result<Explanation, string> {
   if (!question.ok) return question;
   if (question.value.kind === 'refused') return ok(refused(question.value.why));
   const asked = question.value.question;
-  const policies = compilePolicies({
-    policies: [...new Set([ROOT_NAMESPACE, workload.namespace])].flatMap((namespace) =>
-      resourcesOf(sets, namespace, 'AuthorizationPolicy'),
-    ),
-    workload,
-    trustDomain: input.trustDomain,
-    mesh,
-  });
+  const policies = policiesFor(sets, workload, input.trustDomain);
   if (!policies.ok) return fail(policies.error.join('; '));
   const defaultAction = input.defaultAction ?? mesh?.spec.defaultAction ?? 'deny';
   const peer = resolvePeerMode(sets, workload, asked.destination.port);
@@ -164,7 +158,8 @@ const LOOPBACK = '127.0.0.1';
 
 function headersOf(written: NonNullable<CheckInput['request']>['headers'] = {}): RequestHeaders {
   const lines = Object.entries(written).map(
-    ([name, value]) => [name.toLowerCase(), typeof value === 'string' ? [value] : value] as const,
+    ([name, value]) =>
+      [name.toLowerCase(), (typeof value === 'string' ? [value] : value).map(headerText)] as const,
   );
   return {
     collect(name, into) {

@@ -9,13 +9,13 @@ export {
   type SideJudge,
   type Verdict,
 } from './call-diff.ts';
+export { type CheckedRequest, type CheckInput, checkCall } from './check.ts';
 export {
   IMPORT_DIFFERENCES,
   type ImportDifference,
   type ImportDifferenceCode,
   importDifferences,
 } from './import-differences.ts';
-export { type CheckedRequest, type CheckInput, checkCall } from './check.ts';
 export type { ResourceSet, ResourceSets } from './input.ts';
 export { type ResolvedPeerMode, resolvePeerMode } from './peer-authentication.ts';
 export {

@@ -169,8 +169,9 @@ test('a resource that cannot be compiled refuses the whole set and is named', ()
   const bad = (rule: object): Resource =>
     ({ ...resource, spec: { action: 'ALLOW', rules: [rule] } }) as unknown as Resource;
   const cases: readonly (readonly [object, RegExp])[] = [
-    [{ when: [{ key: 'x' }] }, /default\/p: rule 0: `when` is not supported/],
-    [{ from: [{ source: { requestPrincipals: ['*'] } }] }, /`requestPrincipals` is not supported/],
+    [{ when: [{ key: 'x', values: ['y'] }] }, /rule 0: `x` is no condition/],
+    [{ when: [{ key: 'request.time', values: ['soon'] }] }, /`soon` is no time/],
+    [{ from: [{ source: { owners: ['*'] } }] }, /`owners` is not supported/],
     [{ from: [{ source: { ipBlocks: ['x'] } }] }, /ipBlocks: /],
     [{ to: [{ operation: { paths: ['/{**}/{**}'] } }] }, /paths: /],
     [{ to: [{ operation: { constructor: ['x'] } }] }, /`constructor` is not supported/],

@@ -1,9 +1,9 @@
 import type { SpiffeId, TrustDomain } from '#identity';
 import { fail, ok, parseDuration, type Result } from '#lib';
-import { compileProgram, type PolicyIr } from '#policy';
+import { compileProgram } from '#policy';
 import { type MeshResource, ROOT_NAMESPACE, type ServiceResource } from '#resource';
 import type { InboundPort, SetVersion, Snapshot, Timeouts, UpstreamService } from '#snapshot';
-import { compilePolicies } from './authorization-policy.ts';
+import { policiesFor } from './authorization-policy.ts';
 import { compareText, type ResourceSets, resourcesOf } from './input.ts';
 import { resolvePeerMode } from './peer-authentication.ts';
 import { type SelectedWorkload, workloadLabels } from './selection.ts';
@@ -66,7 +66,7 @@ function compileParts(input: SnapshotInput): Result<Snapshot, readonly string[]>
   );
   const labels = workloadLabels(workload.service, service?.spec.labels);
   const selected = { namespace: workload.namespace, service: workload.service, labels };
-  const policies = collect(compileSelected(sets, selected, { trustDomain, mesh })) ?? [];
+  const policies = collect(policiesFor(sets, selected, trustDomain)) ?? [];
   const timeouts = service === undefined ? undefined : collect(compileTimeouts(service));
   const upstreams = collect(compileUpstreams(input)) ?? new Map();
   const staleness = collect(compileStaleness(mesh));
@@ -89,18 +89,6 @@ function compileParts(input: SnapshotInput): Result<Snapshot, readonly string[]>
     staleness,
     reauthorization,
   });
-}
-
-function compileSelected(
-  sets: ResourceSets,
-  workload: SelectedWorkload,
-  scope: { readonly trustDomain: TrustDomain; readonly mesh: MeshResource | undefined },
-): Result<readonly PolicyIr[], readonly string[]> {
-  const namespaces = new Set([ROOT_NAMESPACE, workload.namespace]);
-  const policies = [...namespaces].flatMap((namespace) =>
-    resourcesOf(sets, namespace, 'AuthorizationPolicy'),
-  );
-  return compilePolicies({ policies, workload, ...scope });
 }
 
 function compileInbound(

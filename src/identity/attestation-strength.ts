@@ -17,3 +17,8 @@ export function strongest(strengths: readonly AttestationStrength[]): Attestatio
 export function isAttestationStrength(text: string): text is AttestationStrength {
   return (ATTESTATION_STRENGTHS as readonly string[]).includes(text);
 }
+
+/** The rank of a strength, higher being stronger; -1 for a word that is none. */
+export function attestationRank(text: string): number {
+  return (ATTESTATION_STRENGTHS as readonly string[]).indexOf(text);
+}

@@ -2,6 +2,7 @@
 export {
   ATTESTATION_STRENGTHS,
   type AttestationStrength,
+  attestationRank,
   isAttestationStrength,
   strongest,
 } from './attestation-strength.ts';

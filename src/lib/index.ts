@@ -5,3 +5,4 @@ export { formatDuration, parseDuration } from './duration.ts';
 export { originalAddress } from './forwarded-for.ts';
 export { type Cell, createCell, type Source } from './observable.ts';
 export { fail, ok, type Result } from './result.ts';
+export { parseTimeWindow, type TimeWindow, windowHolds } from './time-window.ts';

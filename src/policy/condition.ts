@@ -1,11 +1,10 @@
-import { cidrContains, parseIp } from '#lib';
+import { attestationRank } from '#identity';
+import { cidrContains, parseIp, windowHolds } from '#lib';
 import { claimText, collectClaim } from './claims.ts';
 import { claimPathOf, type Field, headerNameOf, isAddressField, isHttpField } from './field.ts';
 import type { AlternativeIr, ConditionIr, Pattern, PolicyAction, PolicyIr, RuleIr } from './ir.ts';
 import { textMatches } from './pattern.ts';
 import type { Question } from './question.ts';
-import { strengthRank } from './strength.ts';
-import { windowHolds } from './time-window.ts';
 
 /** The texts of a question's field as conditions see them: none where absent, several of headers and claims. */
 export function fieldTexts(field: Field, question: Question): readonly string[] {
@@ -99,7 +98,7 @@ function patternHolds(pattern: Pattern, field: Field, question: Question): boole
       return textMatches(pattern.issuer, issuer) && textMatches(pattern.subject, subject);
     }
     case 'strength':
-      return strengthRank(question.source.attestation ?? '') >= pattern.rank;
+      return attestationRank(question.source.attestation ?? '') >= pattern.rank;
     case 'window':
       return windowHolds(pattern.window, question.nowMs);
     default:

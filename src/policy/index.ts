@@ -23,6 +23,7 @@ export type {
 export { decideNaively } from './naive.ts';
 export {
   type AuthoredCondition,
+  headerText,
   type PatternScope,
   parseCondition,
   textMatches,
@@ -36,5 +37,5 @@ export type {
   RequestFacts,
   RequestHeaders,
 } from './question.ts';
-export { STRENGTHS } from './strength.ts';
+
 export type { TracedCondition } from './trace.ts';

@@ -1,7 +1,6 @@
-import type { Cidr } from '#lib';
+import type { Cidr, TimeWindow } from '#lib';
 import type { Field } from './field.ts';
 import type { PathTemplate } from './template.ts';
-import type { TimeWindow } from './time-window.ts';
 
 /** One value of a condition, parsed; `text` is what the author wrote. Built by `parseCondition` only. */
 export type Pattern =
@@ -33,7 +32,7 @@ export type Pattern =
       readonly issuer: TextPattern;
       readonly subject: TextPattern;
     }
-  /** Attested at least as strongly as this rank of `STRENGTHS`. */
+  /** Attested at least as strongly as this rank of `ATTESTATION_STRENGTHS`. */
   | { readonly kind: 'strength'; readonly text: string; readonly rank: number }
   | { readonly kind: 'window'; readonly text: string; readonly window: TimeWindow };
 

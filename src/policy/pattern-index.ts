@@ -1,12 +1,12 @@
+import { attestationRank } from '#identity';
+import { type TimeWindow, windowHolds } from '#lib';
 import { type AddressIndex, createAddressIndex } from './address-index.ts';
 import { type Facts, factAddress, factHashes, factText } from './facts.ts';
 import { claimPathOf, type Field, headerNameOf, isAddressField } from './field.ts';
 import { accountIndex, namespaceIndex } from './identity-index.ts';
 import type { Pattern } from './ir.ts';
 import type { NumberList } from './number-list.ts';
-import { strengthRank } from './strength.ts';
 import { TextIndex } from './text-index.ts';
-import { type TimeWindow, windowHolds } from './time-window.ts';
 import { manyTextsIndex, requestPrincipalIndex } from './token-index.ts';
 
 /**
@@ -91,7 +91,7 @@ function strengthIndex(): PatternIndex {
     },
     collect(facts, out) {
       if (facts.attestation === undefined) return;
-      for (let rank = strengthRank(facts.attestation); rank >= 0; rank--) {
+      for (let rank = attestationRank(facts.attestation); rank >= 0; rank--) {
         const value = values.get(rank);
         if (value !== undefined) out.push(value);
       }

@@ -1,9 +1,8 @@
-import { fail, ok, parseCidr, type Result } from '#lib';
+import { ATTESTATION_STRENGTHS, attestationRank } from '#identity';
+import { fail, ok, parseCidr, parseTimeWindow, type Result } from '#lib';
 import type { Field } from './field.ts';
 import type { ConditionIr, Pattern, TextPattern } from './ir.ts';
-import { STRENGTHS, strengthRank } from './strength.ts';
 import { isTemplate, parseTemplate, templateMatches } from './template.ts';
-import { parseTimeWindow } from './time-window.ts';
 
 /** A condition as authored: `values` are OR-ed. */
 export type AuthoredCondition = {
@@ -63,6 +62,13 @@ export function textMatches(pattern: Pattern, value: string): boolean {
   }
 }
 
+/** Text as a header holds it and as requests are read: each byte of its UTF-8 one character. */
+export function headerText(text: string): string {
+  let bytes = '';
+  for (const byte of new TextEncoder().encode(text)) bytes += String.fromCharCode(byte);
+  return bytes;
+}
+
 const SCHEME = 'spiffe://';
 const EVERY_MESH = 'cluster.local';
 
@@ -92,7 +98,8 @@ function parsePattern(field: Field, text: string, scope: PatternScope): Result<P
       return window(text);
     default:
       // A header that is there but empty is matched by `*`; server names and claims must say something.
-      return ok(wildcard(text, { empty: field.startsWith('header:') }));
+      if (!field.startsWith('header:')) return ok(wildcard(text, {}));
+      return ok(wildcard(text, { value: headerText(text), empty: true }));
   }
 }
 
@@ -173,9 +180,9 @@ function literal(value: string): TextPattern {
 }
 
 function strength(text: string): Result<Pattern, string> {
-  const rank = strengthRank(text);
+  const rank = attestationRank(text);
   if (rank >= 0) return ok({ kind: 'strength', text, rank });
-  return fail(`\`${text.slice(0, 40)}\` is none of ${STRENGTHS.join(', ')}`);
+  return fail(`\`${text.slice(0, 40)}\` is none of ${ATTESTATION_STRENGTHS.join(', ')}`);
 }
 
 function window(text: string): Result<Pattern, string> {

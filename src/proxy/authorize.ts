@@ -76,6 +76,11 @@ export function authorize(enforcement: Enforcement, incoming: Incoming): Ruling 
     return refuse({ kind: 'peer_unauthenticated', detail: 'expired' });
   }
   const decision = decide(snapshot.program, question);
+  if (decision.consult.length > 0) {
+    // SECURITY: until its provider was asked, a CUSTOM policy has not allowed anything.
+    const failure = { kind: 'cannot_decide', detail: 'no_provider', denialId: denialId() } as const;
+    return { kind: 'refuse', decision: { ...decision, ...UNDECIDED }, failure };
+  }
   if (decision.verdict === 'allow') return { kind: 'permit', permit: new Permit(decision) };
   const kind = decision.reason === 'cannot_decide' ? 'cannot_decide' : 'policy_denied';
   return {
@@ -114,4 +119,5 @@ function refuse(failure: Failure): Ruling {
   return { kind: 'refuse', failure, decision: undefined };
 }
 
+const UNDECIDED = { verdict: 'deny', reason: 'cannot_decide' } as const;
 const OUTGOING: Ruling = { kind: 'permit', permit: new Permit(undefined) };

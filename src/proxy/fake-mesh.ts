@@ -156,8 +156,8 @@ export function fakeSnapshot(mesh: FakeMesh, options: FakeSnapshot): Snapshot {
     timeouts: { ...TIMEOUTS, ...options.timeouts },
     upstreams: new Map(hosts),
     // oxlint-disable-next-line unicorn/no-thenable -- the snapshot's own field name; nobody awaits it
-    trustedHops: 0,
     staleness: options.staleness ?? { budgetMs: HOUR_MS, then: 'enforce' },
+    trustedHops: 0,
     reauthorization: options.reauthorization ?? { requests: 'finish', withinMs: 5_000 },
   };
 }

@@ -2,7 +2,6 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { PeerSvid } from '#identity';
 import type { Result } from '#lib';
-import type { Question } from '#policy';
 import type { InboundPort } from '#snapshot';
 import { EVENT, type RecordedCall } from '#telemetry';
 import { acceptTls, forwardedClientCert, type PeerError } from './authenticate.ts';
@@ -18,6 +17,7 @@ import { isGroupAccepted } from './key-exchange.ts';
 import { watchNewcomer } from './listen.ts';
 import type { BytePipe } from './pipe.ts';
 import type { ConnectionPool } from './pool.ts';
+import { questionOf } from './question.ts';
 import { type CallFacts, describeConnection, ownParty, recordDecision } from './record.ts';
 import type { Failure, FailureKind } from './respond.ts';
 import { applicationConnector, inboundPortOf } from './route.ts';
@@ -32,6 +32,8 @@ type Arrival = {
   readonly secure: TlsPeer | undefined;
   readonly caller: Caller;
   readonly ip: string;
+  /** The address that it came to. */
+  readonly localIp: string | undefined;
   readonly sni: string | undefined;
 };
 
@@ -58,6 +60,7 @@ export function acceptInbound(raw: Socket, context: ProxyContext, pool: Connecti
       secure: undefined,
       caller: { kind: 'plaintext' },
       ip: addressOf(raw),
+      localIp: localAddressOf(raw),
       sni: undefined,
     });
   });
@@ -67,6 +70,7 @@ function authenticate(raw: Socket, context: ProxyContext, done: (arrival: Arriva
   const tls = context.tls();
   if (tls === undefined) return refuseRaw(context, raw, 'no_identity');
   const ip = addressOf(raw);
+  const localIp = localAddressOf(raw);
   const socket = acceptTls(raw, tls);
   const { metrics, log } = context.options;
   let settled = false;
@@ -94,7 +98,7 @@ function authenticate(raw: Socket, context: ProxyContext, done: (arrival: Arriva
     }
     const caller = callerOf(verified);
     const sni = serverName(socket);
-    done({ pipe: new SocketPipe(socket), secure: peer, caller, ip, sni });
+    done({ pipe: new SocketPipe(socket), secure: peer, caller, ip, localIp, sni });
   });
 }
 
@@ -199,23 +203,29 @@ class InboundCalls implements HttpDirection {
   #judge(head: RequestFacts | undefined, isUnderWay = false): Ruling {
     const enforcement = this.#context.enforcement();
     const caller = this.#callerNow(enforcement);
-    const { ip, sni, secure } = this.#arrival;
-    const demanded = enforcement.snapshot?.keyExchange;
+    const { ip, localIp, sni, secure } = this.#arrival;
+    const { snapshot, nowMs } = enforcement;
+    const demanded = snapshot?.keyExchange;
     if (secure !== undefined && !isGroupAccepted(secure.facts.group, demanded)) {
       // It was made before the mesh began to require more.
       const failure: Failure = { kind: 'peer_unauthenticated', detail: 'key_exchange' };
       return { kind: 'refuse', failure, decision: undefined };
     }
-    const question: Question = {
-      source: { id: caller.kind === 'verified' ? caller.svid.id : undefined, ip },
-      connection: { tls: caller.kind !== 'plaintext', sni },
-      request:
-        head === undefined
-          ? undefined
-          : { method: head.method, host: this.#hostOf(head), path: head.path },
-      destination: { port: this.#port?.port ?? 0 },
-      nowMs: enforcement.nowMs,
-    };
+    const question = questionOf(
+      {
+        caller,
+        ip,
+        sni,
+        localIp,
+        port: this.#port?.port ?? 0,
+        head,
+        host: head === undefined ? '' : this.#hostOf(head),
+        claims: undefined,
+        trustedHops: snapshot?.trustedHops ?? 0,
+        nowMs,
+      },
+      snapshot?.program.reads,
+    );
     const denialId = this.#denialId;
     return authorize(enforcement, { caller, question, isUnderWay, denialId });
   }
@@ -298,6 +308,13 @@ function serverName(socket: TLSSocket): string | undefined {
 }
 
 function addressOf(socket: Socket): string {
-  const address = socket.remoteAddress ?? '';
+  return plainAddress(socket.remoteAddress ?? '');
+}
+
+function localAddressOf(socket: Socket): string | undefined {
+  return socket.localAddress === undefined ? undefined : plainAddress(socket.localAddress);
+}
+
+function plainAddress(address: string): string {
   return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address;
 }

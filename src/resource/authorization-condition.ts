@@ -1,4 +1,5 @@
-import { parseCidr } from '#lib';
+import { ATTESTATION_STRENGTHS, attestationRank } from '#identity';
+import { parseCidr, parseTimeWindow } from '#lib';
 import type { Problem } from './diagnostic.ts';
 import { child, entry, headOf, items, type MapNode, type Node, type ScalarNode } from './node.ts';
 import {
@@ -149,6 +150,19 @@ function problemOf(key: string, value: string): Problem | undefined {
         code: value.includes('*') ? 'bad_wildcard' : 'bad_value',
         message: `${quote(value)} is not a service account`,
         help: 'write `NAMESPACE/NAME`; there are no wildcards',
+      };
+    case 'request.time': {
+      const parsed = parseTimeWindow(value);
+      if (parsed.ok) return undefined;
+      const help = 'several windows are several values';
+      return { code: 'bad_value', message: parsed.error, help };
+    }
+    case 'source.attestation':
+      if (attestationRank(value) >= 0) return undefined;
+      return {
+        code: 'bad_value',
+        message: `${quote(value)} is no strength of attestation`,
+        help: `write one of ${ATTESTATION_STRENGTHS.join(', ')}; it means that or stronger`,
       };
     default:
       return undefined;

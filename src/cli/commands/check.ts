@@ -7,7 +7,7 @@ import type { CommandModule } from '../commands.ts';
 import type { CliContext } from '../context.ts';
 import { EXIT, ExitError } from '../exit.ts';
 import { explanationText } from '../explanation-text.ts';
-import { collectPair, collectWord, parsePort } from '../flags.ts';
+import { collectClaim, collectHeader, collectPair, collectWord, parsePort } from '../flags.ts';
 import { type Globals, globalsOf } from '../globals.ts';
 import { painter, printResult } from '../output.ts';
 import { type PolicySource, readPolicySource } from '../policy-sources.ts';
@@ -26,13 +26,17 @@ export const register: CommandModule['register'] = (program, context, finish) =>
     .option('--to <service>', 'service: orders, shop/orders or a host name')
     .option('--method <method>', 'HTTP method')
     .option('--path <path>', 'HTTP path')
+    .option('--header <k=v>', 'HTTP header (repeatable, also for lines of one name)', collectHeader)
     .option(
-      '--header <k=v>',
-      "HTTP header (repeatable); of this version's rules only `host` reads one",
-      collectPair,
+      '--claim <k=v>',
+      "claim of the end user's token, which is taken as valid (repeatable): sub=alice, realm[roles]=admin",
+      collectClaim,
     )
     .option('--port <n>', 'port of the service', parsePort)
     .option('--source-ip <ip>', 'address of the caller')
+    .option('--remote-ip <ip>', 'address of the original caller, before trusted proxies')
+    .option('--destination-ip <ip>', 'address that was called')
+    .option('--attestation <strength>', 'how strongly the caller was attested, e.g. process')
     .option('--sni <name>', 'TLS server name')
     .option('--label <k=v>', 'label of the workload (repeatable; app is the service)', collectPair)
     .option('--at <time>', 'at this time (ISO 8601)')
@@ -57,8 +61,13 @@ export const register: CommandModule['register'] = (program, context, finish) =>
       }
       if (options.to === undefined)
         throw new ExitError(EXIT.usage, 'no service is named', 'add --to SERVICE, or --batch FILE');
-      const { header, label, file, ...rest } = options;
-      const question: CallQuestion = { ...rest, headers: header, labels: label };
+      const { header, claim, label, file, ...rest } = options;
+      const question: CallQuestion = {
+        ...rest,
+        headers: header,
+        claims: claim,
+        labels: label,
+      };
       const source = await readPolicySource(context, globals, { files: file, to: [question.to] });
       const answer = answerCall(source, question, globals.namespace);
       if (!answer.ok) throw new ExitError(EXIT.usage, answer.error);

@@ -16,8 +16,7 @@ export type RbacRules = {
 };
 
 /**
- * What Envoy's RBAC filter would do, for the matchers that Istio writes for fields of this release;
- * throws on any other. Written from Envoy's API reference alone, so that it can judge our engine.
+ * What Envoy's RBAC filter would do, for the matchers that Istio writes; throws on any other. Written from Envoy's API reference alone, so that it can judge our engine.
  */
 export function rbacAllows(rules: RbacRules, question: Question): boolean {
   const matches = Object.values(rules.policies ?? {}).some(
@@ -56,6 +55,14 @@ function leafMatches(kind: string, value: unknown, question: Question): boolean 
       return question.destination.port === value;
     case 'directRemoteIp':
       return addressMatches(value as RbacNode, source.ip);
+    case 'remoteIp':
+      return addressMatches(value as RbacNode, source.remoteIp ?? '');
+    case 'destinationIp':
+      return addressMatches(value as RbacNode, question.destination.ip ?? '');
+    case 'requestedServerName':
+      return stringMatches(value as RbacNode, question.connection.sni ?? '');
+    case 'metadata':
+      return metadataMatches(value as RbacNode, request);
     case 'authenticated':
       return stringMatches((value as RbacNode)['principalName'] as RbacNode, source.id?.text);
     case 'urlPath':
@@ -74,13 +81,48 @@ function nodesOf(value: unknown): readonly RbacNode[] {
   return rules ?? ids ?? [];
 }
 
+/** Line by line, as Envoy was seen to do; the request line's parts have one line each. */
 function headerMatches(header: RbacNode, request: Question['request']): boolean {
-  const name = header['name'];
-  if (name !== ':authority' && name !== ':method')
-    throw new Error(`unknown header ${String(name)}`);
-  const value = name === ':authority' ? request?.host : request?.method;
-  if (header['presentMatch'] === true) return value !== undefined;
-  return stringMatches(header['stringMatch'] as RbacNode, value);
+  const lines: string[] = [];
+  if (header['name'] === ':method') lines.push(...(request === undefined ? [] : [request.method]));
+  else if (header['name'] === ':authority')
+    lines.push(...(request === undefined ? [] : [request.host]));
+  else request?.headers?.collect(String(header['name']).toLowerCase(), lines);
+  if (header['presentMatch'] === true) return lines.length > 0;
+  return lines.some((line) => stringMatches(header['stringMatch'] as RbacNode, line));
+}
+
+/** The payload that jwt_authn leaves behind, by the path of its members. */
+function metadataMatches(value: RbacNode, request: Question['request']): boolean {
+  const path = (value['path'] as readonly { readonly key: string }[]).map(({ key }) => key);
+  if (value['filter'] !== 'envoy.filters.http.jwt_authn' || path.shift() !== 'payload') {
+    throw new Error(`metadata of ${String(value['filter'])}`);
+  }
+  let found: unknown = request?.claims;
+  for (const name of path) {
+    if (typeof found !== 'object' || found === null || Array.isArray(found)) return false;
+    found = new Map<string, unknown>(Object.entries(found)).get(name);
+  }
+  return valueMatches(value['value'] as RbacNode, found);
+}
+
+function valueMatches(matcher: RbacNode, value: unknown): boolean {
+  const [kind = '', inner] = Object.entries(matcher)[0] ?? [];
+  const child = inner as RbacNode;
+  switch (kind) {
+    case 'stringMatch':
+      return typeof value === 'string' && stringMatches(child, value);
+    case 'orMatch':
+      return (child['valueMatchers'] as readonly RbacNode[]).some((one) =>
+        valueMatches(one, value),
+      );
+    case 'listMatch':
+      return (
+        Array.isArray(value) && value.some((item) => valueMatches(child['oneOf'] as RbacNode, item))
+      );
+    default:
+      throw new Error(`unknown value matcher ${kind}`);
+  }
 }
 
 function stringMatches(matcher: RbacNode, value: string | undefined): boolean {

@@ -1,10 +1,9 @@
-import { parseSpiffeId, type SpiffeId } from '#identity';
+import { ATTESTATION_STRENGTHS, parseSpiffeId, type SpiffeId } from '#identity';
 import { normalizeClaims } from '../claims.ts';
 import type { Field } from '../field.ts';
 import type { AlternativeIr, ConditionIr, PolicyAction, PolicyIr, RuleIr } from '../ir.ts';
 import { parseCondition } from '../pattern.ts';
 import type { Question, RequestFacts } from '../question.ts';
-import { STRENGTHS } from '../strength.ts';
 import { headersOf } from './policies.ts';
 
 /** Numbers from 0 up to 1, the same for the same seed. */
@@ -64,7 +63,7 @@ export function randomQuestion(random: Random): Question {
       id,
       ip: pick(random, ADDRESSES),
       remoteIp: random() < 0.01 ? undefined : pick(random, ADDRESSES),
-      attestation: random() < 0.2 ? undefined : pick(random, STRENGTHS),
+      attestation: random() < 0.2 ? undefined : pick(random, ATTESTATION_STRENGTHS),
     },
     connection: {
       tls: id !== undefined,
@@ -199,7 +198,7 @@ const VALUES: Readonly<Record<Field, readonly string[]>> = {
   sni: ['orders', 'outbound.*', '*.svc', '*'],
   remoteIp: ADDRESS_VALUES,
   destinationIp: ADDRESS_VALUES,
-  attestation: STRENGTHS,
+  attestation: ATTESTATION_STRENGTHS,
   time: [
     'Mon-Fri 08:00-18:00',
     'Sat,Sun',

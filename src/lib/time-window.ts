@@ -1,4 +1,4 @@
-import { fail, ok, type Result } from '#lib';
+import { fail, ok, type Result } from './result.ts';
 
 /** When a condition on the time holds: within one stretch, or on days of the week between two times of day, in UTC. */
 export type TimeWindow =
