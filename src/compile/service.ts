@@ -2,6 +2,7 @@ import { type TrustDomain, workloadSpiffeId } from '#identity';
 import { fail, ok, parseDuration, type Result } from '#lib';
 import { type ServiceResource, serviceHosts } from '#resource';
 import type { Timeouts, UpstreamService } from '#snapshot';
+import { compileTraffic } from './traffic.ts';
 
 /** A service as its callers see it; errors name the field that cannot be read. */
 export function compileUpstream(
@@ -11,6 +12,8 @@ export function compileUpstream(
   const { namespace, name } = service.metadata;
   const timeouts = compileTimeouts(service);
   if (!timeouts.ok) return timeouts;
+  const traffic = compileTraffic(service);
+  if (!traffic.ok) return traffic;
   return ok({
     namespace,
     name,
@@ -18,6 +21,7 @@ export function compileUpstream(
     ports: service.spec.ports.map(({ port, name, protocol }) => ({ port, name, protocol })),
     identities: servingIdentities(service, trustDomain),
     timeouts: timeouts.value,
+    traffic: traffic.value,
   });
 }
 
@@ -36,7 +40,7 @@ export function upstreamHosts(
 
 /** A service's time limits in milliseconds. */
 export function compileTimeouts(service: ServiceResource): Result<Timeouts, readonly string[]> {
-  const { connect, idle, header, response } = service.spec.timeouts;
+  const { connect, idle, header, response, request } = service.spec.timeouts;
   const { namespace, name } = service.metadata;
   const problems: string[] = [];
   const read = (field: string, text: string): number => {
@@ -50,6 +54,7 @@ export function compileTimeouts(service: ServiceResource): Result<Timeouts, read
     idleMs: read('idle', idle),
     headerMs: read('header', header),
     responseMs: read('response', response),
+    requestMs: request === undefined ? undefined : read('request', request),
   };
   return problems.length > 0 ? fail(problems) : ok(timeouts);
 }

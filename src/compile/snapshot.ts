@@ -2,12 +2,20 @@ import type { SpiffeId, TrustDomain } from '#identity';
 import { fail, ok, parseDuration, type Result } from '#lib';
 import { compileProgram } from '#policy';
 import { type MeshResource, ROOT_NAMESPACE, type ServiceResource } from '#resource';
-import type { InboundPort, SetVersion, Snapshot, Timeouts, UpstreamService } from '#snapshot';
+import {
+  type InboundPort,
+  NO_LIMITS,
+  type SetVersion,
+  type Snapshot,
+  type Timeouts,
+  type UpstreamService,
+} from '#snapshot';
 import { policiesFor } from './authorization-policy.ts';
 import { compareText, type ResourceSets, resourcesOf } from './input.ts';
 import { resolvePeerMode } from './peer-authentication.ts';
 import { type SelectedWorkload, workloadLabels } from './selection.ts';
 import { compileTimeouts, compileUpstream, upstreamHosts } from './service.ts';
+import { compileTraffic } from './traffic.ts';
 
 /** All that a workload's snapshot is made of, verified before it comes here. */
 export type SnapshotInput = {
@@ -68,6 +76,7 @@ function compileParts(input: SnapshotInput): Result<Snapshot, readonly string[]>
   const selected = { namespace: workload.namespace, service: workload.service, labels };
   const policies = collect(policiesFor(sets, selected, trustDomain)) ?? [];
   const timeouts = service === undefined ? undefined : collect(compileTimeouts(service));
+  const traffic = service === undefined ? undefined : collect(compileTraffic(service));
   const upstreams = collect(compileUpstreams(input)) ?? new Map();
   const staleness = collect(compileStaleness(mesh));
   const reauthorization = collect(compileReauthorization(mesh));
@@ -85,6 +94,7 @@ function compileParts(input: SnapshotInput): Result<Snapshot, readonly string[]>
     inbound: compileInbound(input, selected, service),
     trustedHops: mesh?.spec.numTrustedProxies ?? 0,
     timeouts: timeouts ?? DEFAULT_TIMEOUTS,
+    limits: traffic?.limits ?? NO_LIMITS,
     upstreams,
     staleness,
     reauthorization,

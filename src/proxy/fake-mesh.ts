@@ -20,7 +20,15 @@ import {
   type PolicyIr,
   parseCondition,
 } from '#policy';
-import type { InboundPort, Snapshot, UpstreamPort, UpstreamService } from '#snapshot';
+import {
+  type InboundPort,
+  type Limits,
+  NO_LIMITS,
+  type Snapshot,
+  type TrafficPolicy,
+  type UpstreamPort,
+  type UpstreamService,
+} from '#snapshot';
 import {
   type AccessRecord,
   createProxyMetrics,
@@ -115,6 +123,7 @@ export type FakeSnapshot = {
   readonly inbound?: readonly Partial<InboundPort>[];
   readonly upstreams?: readonly UpstreamService[];
   readonly timeouts?: Partial<Snapshot['timeouts']>;
+  readonly limits?: Partial<Limits>;
   readonly staleness?: Snapshot['staleness'];
   readonly reauthorization?: Snapshot['reauthorization'];
   readonly keyExchange?: Snapshot['keyExchange'];
@@ -154,6 +163,7 @@ export function fakeSnapshot(mesh: FakeMesh, options: FakeSnapshot): Snapshot {
       ...port,
     })),
     timeouts: { ...TIMEOUTS, ...options.timeouts },
+    limits: { ...NO_LIMITS, ...options.limits },
     upstreams: new Map(hosts),
     // oxlint-disable-next-line unicorn/no-thenable -- the snapshot's own field name; nobody awaits it
     staleness: options.staleness ?? { budgetMs: HOUR_MS, then: 'enforce' },
@@ -162,11 +172,50 @@ export function fakeSnapshot(mesh: FakeMesh, options: FakeSnapshot): Snapshot {
   };
 }
 
+/** What differs from the traffic policy of a Service that says nothing. */
+export type FakeTraffic = {
+  readonly loadBalancing?: TrafficPolicy['loadBalancing'];
+  readonly retries?: Partial<TrafficPolicy['retries']>;
+  readonly limits?: Partial<Limits>;
+  readonly outlierDetection?: Partial<TrafficPolicy['outlierDetection']>;
+  readonly healthCheck?: TrafficPolicy['healthCheck'];
+};
+
+/** A traffic policy with the defaults of a Service. */
+export function fakeTraffic(options: FakeTraffic = {}): TrafficPolicy {
+  return {
+    loadBalancing: options.loadBalancing ?? 'LEAST_REQUEST',
+    retries: {
+      attempts: 2,
+      perTryMs: undefined,
+      on: new Set(['connect-failure', 'reset']),
+      budget: { percent: 20, minConcurrency: 3 },
+      ...options.retries,
+    },
+    limits: { ...NO_LIMITS, ...options.limits },
+    outlierDetection: {
+      consecutiveGatewayErrors: 5,
+      consecutiveConnectFailures: 1,
+      intervalMs: 10_000,
+      baseEjectionMs: 2_000,
+      maxEjectionMs: 60_000,
+      maxEjectionPercent: 50,
+      successRate: undefined,
+      ...options.outlierDetection,
+    },
+    healthCheck: options.healthCheck,
+  };
+}
+
 /** A service whose servers have the identity of the account `account`. */
 export function fakeService(
   mesh: FakeMesh,
   name: string,
-  options: { readonly account?: string; readonly ports?: readonly UpstreamPort[] } = {},
+  options: {
+    readonly account?: string;
+    readonly ports?: readonly UpstreamPort[];
+    readonly traffic?: FakeTraffic;
+  } = {},
 ): UpstreamService {
   return {
     namespace: 'default',
@@ -177,6 +226,7 @@ export function fakeService(
       workloadSpiffeId(mesh.trustDomain, 'default', options.account ?? name).text,
     ]),
     timeouts: TIMEOUTS,
+    traffic: fakeTraffic(options.traffic),
   };
 }
 

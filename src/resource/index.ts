@@ -46,5 +46,13 @@ export { type RenderOptions, renderDiagnostics } from './render.ts';
 export { KINDS, type Kind, type Resource, resourceKey, serviceHosts } from './resource.ts';
 export type { WorkloadSelector } from './selector.ts';
 export type { ServicePort, ServiceResource, ServiceSpec, ServiceTimeouts } from './service.ts';
+export {
+  DEFAULT_OUTLIER_DETECTION,
+  DEFAULT_RETRIES,
+  type ServiceHealthCheck,
+  type ServiceLimits,
+  type ServiceOutlierDetection,
+  type ServiceRetries,
+} from './service-traffic.ts';
 export { type StarterFile, starterResources } from './starter.ts';
 export { resourceToYaml } from './to-yaml.ts';

@@ -19,6 +19,19 @@ import {
   text,
 } from './schema.ts';
 
+import {
+  readHealthCheck,
+  readLimits,
+  readLoadBalancing,
+  readOutlierDetection,
+  readRetries,
+  type ServiceHealthCheck,
+  type ServiceLimits,
+  type ServiceLoadBalancing,
+  type ServiceOutlierDetection,
+  type ServiceRetries,
+} from './service-traffic.ts';
+
 /** A name that workloads are reached by, and who may answer to it. */
 export type ServiceResource = {
   readonly apiVersion: 'palisade.dev/v1';
@@ -37,6 +50,11 @@ export type ServiceSpec = {
   /** The labels of its workloads; `app` is the service's name. */
   readonly labels: Readonly<Record<string, string>>;
   readonly timeouts: ServiceTimeouts;
+  readonly retries?: ServiceRetries;
+  readonly limits?: ServiceLimits;
+  readonly outlierDetection?: ServiceOutlierDetection;
+  readonly healthCheck?: ServiceHealthCheck;
+  readonly loadBalancing?: ServiceLoadBalancing;
 };
 
 /** One port; `targetPort` is the application's where it differs. */
@@ -47,12 +65,16 @@ export type ServicePort = {
   readonly targetPort?: number;
 };
 
-/** Durations: to connect, without a byte either way, for a request's header, and until a response's header. */
+/**
+ * Durations: to connect, without a byte either way, for a request's header, until a response's header,
+ * and for a whole call with all its tries, which has no limit where `request` is absent.
+ */
 export type ServiceTimeouts = {
   readonly connect: string;
   readonly idle: string;
   readonly header: string;
   readonly response: string;
+  readonly request?: string;
 };
 
 const DEFAULT_TIMEOUTS: ServiceTimeouts = {
@@ -110,6 +132,7 @@ const timeouts = object('timeouts', {
   idle: defaulted(duration(1, DAY_MS), () => DEFAULT_TIMEOUTS.idle),
   header: defaulted(duration(1, DAY_MS), () => DEFAULT_TIMEOUTS.header),
   response: defaulted(duration(1, DAY_MS), () => DEFAULT_TIMEOUTS.response),
+  request: optional(duration(1, DAY_MS)),
 });
 
 const labels: Reader<Readonly<Record<string, string>>> = (node, context) => {
@@ -134,6 +157,11 @@ const fields = {
   serviceAccounts: optional(listOf(serviceAccount, { maxItems: 256 })),
   labels: defaulted(labels, (context: Context) => ({ app: context.name })),
   timeouts: defaulted(timeouts, () => DEFAULT_TIMEOUTS),
+  retries: optional(readRetries),
+  limits: optional(readLimits),
+  outlierDetection: optional(readOutlierDetection),
+  healthCheck: optional(readHealthCheck),
+  loadBalancing: optional(readLoadBalancing),
 };
 
 const readFields = object('a Service', fields, checkPorts);

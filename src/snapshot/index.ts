@@ -11,3 +11,12 @@ export {
   type UpstreamPort,
   type UpstreamService,
 } from './snapshot.ts';
+export {
+  type HealthCheck,
+  type Limits,
+  NO_LIMITS,
+  type OutlierDetection,
+  type Retries,
+  type RetryCause,
+  type TrafficPolicy,
+} from './traffic.ts';

@@ -1,5 +1,6 @@
 import type { SpiffeId, TrustDomain } from '#identity';
 import type { PolicyIr, Program } from '#policy';
+import type { Limits, TrafficPolicy } from './traffic.ts';
 
 /** Whether a caller must, may or cannot use mutual TLS (Istio's PeerAuthentication modes, resolved). */
 export type PeerMode = 'STRICT' | 'PERMISSIVE' | 'DISABLE';
@@ -25,6 +26,8 @@ export type Timeouts = {
   readonly idleMs: number;
   readonly headerMs: number;
   readonly responseMs: number;
+  /** The whole call with all its tries; undefined for no limit. */
+  readonly requestMs?: number | undefined;
 };
 
 /** A port of a service that the workload may call. */
@@ -47,6 +50,7 @@ export type UpstreamService = {
    */
   readonly identities: ReadonlySet<string>;
   readonly timeouts: Timeouts;
+  readonly traffic: TrafficPolicy;
 };
 
 /** The signed set of a namespace that a snapshot was compiled from. */
@@ -80,6 +84,8 @@ export type Snapshot = {
   /** How many last entries of `x-forwarded-for` trusted proxies added. */
   readonly trustedHops: number;
   readonly timeouts: Timeouts;
+  /** What the workload's own sidecar bears towards the application. */
+  readonly limits: Limits;
   /** By lower-case host without port: `NAME`, `NAME.NS`, `NAME.NS.svc`, `NAME.NS.svc.TRUST-DOMAIN`. */
   readonly upstreams: ReadonlyMap<string, UpstreamService>;
   /** How long to enforce without hearing of the control plane, and what to do then. */

@@ -1,0 +1,146 @@
+import type { TrafficPolicy } from '#snapshot';
+import { chooseInTurn, chooseLeastRequest } from './balancer.ts';
+import { ConnectionSlots } from './connection-slots.ts';
+import type { Endpoint } from './options.ts';
+import {
+  createOutlierRecord,
+  type EjectionReason,
+  eject,
+  endInterval,
+  isEjected,
+  mayEject,
+  noteOutcome,
+  type OutlierRecord,
+  type TryOutcome,
+} from './outlier.ts';
+import { RetryBudget } from './retry-budget.ts';
+
+/** One endpoint and what this proxy has seen of it. */
+export type EndpointState = {
+  readonly endpoint: Endpoint;
+  readonly outlier: OutlierRecord;
+  /** Tries under way. */
+  active: number;
+  /** What active checks say; `unknown` until the first answer, and where nobody asks. */
+  checked: 'unknown' | 'healthy' | 'unhealthy';
+};
+
+/** What an endpoint is thought of. */
+export type EndpointHealth = 'healthy' | 'ejected' | 'unhealthy';
+
+/** Where a group gets the time, chance and its listeners from. */
+export type EndpointGroupOptions = {
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number;
+  /** From 0 to 1, 1 excluded. */
+  readonly random: () => number;
+  readonly onEjected: (endpoint: Endpoint, reason: EjectionReason) => void;
+};
+
+/**
+ * The endpoints of one port of a service as one proxy sees them: which are healthy, how busy each is,
+ * and how much of everything is under way. Outlives snapshots; connectors of all callers share it.
+ */
+export class EndpointGroup {
+  readonly slots = new ConnectionSlots();
+  readonly retries = new RetryBudget();
+  /** Calls under way. */
+  calls = 0;
+  traffic: TrafficPolicy;
+  readonly #options: EndpointGroupOptions;
+  #listed: readonly Endpoint[] = [];
+  #states: readonly EndpointState[] = [];
+  #turn = 0;
+  #intervalEnds = 0;
+
+  constructor(traffic: TrafficPolicy, options: EndpointGroupOptions) {
+    this.traffic = traffic;
+    this.#options = options;
+  }
+
+  get states(): readonly EndpointState[] {
+    return this.#states;
+  }
+
+  /** Takes the endpoints of now; what is known of those that stay is kept. */
+  list(endpoints: readonly Endpoint[]): void {
+    if (endpoints === this.#listed) return;
+    this.#listed = endpoints;
+    const known = new Map(this.#states.map((state) => [keyOf(state.endpoint), state]));
+    this.#states = endpoints.map(
+      (endpoint) =>
+        known.get(keyOf(endpoint)) ?? {
+          endpoint,
+          outlier: createOutlierRecord(),
+          active: 0,
+          checked: 'unknown',
+        },
+    );
+  }
+
+  /**
+   * The endpoint for one try: none that was `tried` in this call if there is another, and none that
+   * is ejected unless all are. One that a check found unhealthy is never chosen.
+   */
+  choose(tried: readonly EndpointState[] = []): EndpointState | undefined {
+    const [only] = this.#states;
+    // Most services have one endpoint here, and every request passes.
+    if (only === undefined || this.#states.length === 1)
+      return only?.checked === 'unhealthy' ? undefined : only;
+    this.#endInterval();
+    const now = this.#options.now();
+    return (
+      this.#pick((state) => !tried.includes(state) && !isEjected(state.outlier, now)) ??
+      this.#pick((state) => !tried.includes(state)) ??
+      this.#pick(() => true)
+    );
+  }
+
+  /** Notes how a try ended; ejects where it is one failure too many. */
+  report(state: EndpointState, outcome: TryOutcome): void {
+    const reason = noteOutcome(state.outlier, outcome, this.traffic.outlierDetection);
+    if (reason !== undefined) this.#eject(state.outlier, reason);
+  }
+
+  healthOf(state: EndpointState): EndpointHealth {
+    if (state.checked === 'unhealthy') return 'unhealthy';
+    return isEjected(state.outlier, this.#options.now()) ? 'ejected' : 'healthy';
+  }
+
+  #pick(isUsable: (state: EndpointState) => boolean): EndpointState | undefined {
+    const states = this.#states;
+    const mayBe = (state: EndpointState): boolean =>
+      state.checked !== 'unhealthy' && isUsable(state);
+    if (this.traffic.loadBalancing === 'LEAST_REQUEST')
+      return chooseLeastRequest(states, mayBe, this.#options.random);
+    this.#turn = (this.#turn + 1) % Math.max(1, states.length);
+    return chooseInTurn(states, mayBe, this.#turn);
+  }
+
+  #eject(outlier: OutlierRecord, reason: EjectionReason): void {
+    const now = this.#options.now();
+    const ejected = this.#states.filter((state) => isEjected(state.outlier, now)).length;
+    if (isEjected(outlier, now)) return;
+    if (!mayEject(this.#states.length, ejected, this.traffic.outlierDetection)) return;
+    eject(outlier, this.traffic.outlierDetection, now);
+    const state = this.#states.find((each) => each.outlier === outlier);
+    if (state !== undefined) this.#options.onEjected(state.endpoint, reason);
+  }
+
+  // Looked at when somebody asks: a service that nobody calls needs no timer.
+  #endInterval(): void {
+    const now = this.#options.now();
+    if (now < this.#intervalEnds) return;
+    const isFirst = this.#intervalEnds === 0;
+    this.#intervalEnds = now + this.traffic.outlierDetection.intervalMs;
+    if (isFirst) return;
+    const records = this.#states.map(({ outlier }) => outlier);
+    for (const outlier of endInterval(records, this.traffic.outlierDetection, now)) {
+      this.#eject(outlier, 'success_rate');
+    }
+  }
+}
+
+function keyOf({ host, port }: Endpoint): string {
+  return `${host}:${port}`;
+}
