@@ -1,6 +1,6 @@
 import { parseSpiffeId, type SpiffeId, type TrustDomain, workloadSpiffeId } from '#identity';
+import { canonicalPath } from '#lib';
 import { type ConditionIr, type Field, type Pattern, type PolicyIr, textMatches } from '#policy';
-import { canonicalPath } from './canonical-request.ts';
 
 /** Values of one attribute that no rule tells apart: one of them, and what to call them all. */
 export type CallClass<T> = { readonly label: string; readonly value: T };
@@ -134,8 +134,9 @@ function instanceOf(template: string): CallClass<string> {
   return { value, label: template };
 }
 
+// What is strictly canonical is so in every mode.
 function isCanonical(path: string): boolean {
-  const canonical = canonicalPath(path);
+  const canonical = canonicalPath(path, 'STRICT');
   return canonical.ok && canonical.value === path;
 }
 

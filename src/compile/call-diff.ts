@@ -1,5 +1,5 @@
 import type { SpiffeId, TrustDomain } from '#identity';
-import { fail, ok, type Result } from '#lib';
+import { fail, ok, type Result, trafficOf } from '#lib';
 import { compileProgram, type Decision, decide, type PolicyIr, type Question } from '#policy';
 import { ROOT_NAMESPACE, type ServiceResource } from '#resource';
 import type { PeerMode } from '#snapshot';
@@ -169,7 +169,7 @@ function diffService(
   const ports = new Map(
     [...portsOf(before.service), ...portsOf(after.service)].map((port) => [
       port.port,
-      port.protocol,
+      trafficOf(port.protocol),
     ]),
   );
   const cells: Cell[] = [];
@@ -179,11 +179,11 @@ function diffService(
     const [was, is] = [before.judge(question), after.judge(question)];
     if (was.verdict !== is.verdict) cells.push({ ...call, before: was, after: is });
   };
-  for (const [port, protocol] of ports) {
+  for (const [port, traffic] of ports) {
     for (const caller of callers.classes) {
       const question = questionFrom(caller.value, port);
-      if (protocol === 'tcp') ask({ caller: caller.label, port, ...NO_REQUEST }, question);
-      if (protocol === 'tcp') continue;
+      if (traffic === 'tcp') ask({ caller: caller.label, port, ...NO_REQUEST }, question);
+      if (traffic === 'tcp') continue;
       for (const method of methods.classes) {
         for (const path of paths.classes) {
           for (const host of hosts.classes) {

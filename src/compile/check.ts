@@ -1,5 +1,5 @@
 import type { SpiffeId, TrustDomain } from '#identity';
-import { fail, ok, originalAddress, type Result } from '#lib';
+import { fail, ok, originalAddress, type PathNormalization, type Result, trafficOf } from '#lib';
 import {
   type Claims,
   type Decision,
@@ -12,7 +12,7 @@ import {
 } from '#policy';
 import { type MeshResource, ROOT_NAMESPACE, type ServiceResource } from '#resource';
 import { policiesFor } from './authorization-policy.ts';
-import { canonicalHost, canonicalPath } from './canonical-request.ts';
+import { canonicalHost, canonicalTarget } from './canonical-request.ts';
 import { type ResourceSets, resourcesOf } from './input.ts';
 import { type ResolvedPeerMode, resolvePeerMode } from './peer-authentication.ts';
 import { type SelectedWorkload, workloadLabels } from './selection.ts';
@@ -136,11 +136,11 @@ function questionOf(
     destination: { port, ip: input.destinationIp ?? LOOPBACK },
     nowMs: input.nowMs,
   };
-  const assumed =
-    known !== undefined && known.protocol !== 'tcp' ? { method: 'GET', path: '/' } : undefined;
+  const traffic = known === undefined ? undefined : trafficOf(known.protocol);
+  const assumed = traffic === 'http' ? { method: 'GET', path: '/' } : undefined;
   const request: CheckInput['request'] = input.request ?? assumed;
-  if (request === undefined || known?.protocol === 'tcp') return ok({ kind: 'ask', question });
-  const path = canonicalPath(request.path);
+  if (request === undefined || traffic === 'tcp') return ok({ kind: 'ask', question });
+  const path = canonicalTarget(request.path, pathNormalizationOf(input, service));
   if (!path.ok) {
     const why = `the path \`${request.path.slice(0, 80)}\` is refused before policy: ${path.error}`;
     return ok({ kind: 'refused', why });
@@ -167,6 +167,14 @@ function headersOf(written: NonNullable<CheckInput['request']>['headers'] = {}):
       for (const [key, values] of lines) if (key === wanted) into.push(...values);
     },
   };
+}
+
+function pathNormalizationOf(
+  { sets }: CheckInput,
+  service: ServiceResource | undefined,
+): PathNormalization {
+  const mesh = resourcesOf(sets, ROOT_NAMESPACE, 'Mesh')[0];
+  return service?.spec.pathNormalization ?? mesh?.spec.pathNormalization ?? 'STRICT';
 }
 
 /** SECURITY: no policy is asked about a path that servers read in several ways, so none can allow it. */

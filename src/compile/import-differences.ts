@@ -6,7 +6,7 @@ import {
   ROOT_NAMESPACE,
   type ServiceResource,
 } from '#resource';
-import { canonicalHost, canonicalPath } from './canonical-request.ts';
+import { canonicalHost, canonicalTarget } from './canonical-request.ts';
 import { labelsMatch, workloadLabels } from './selection.ts';
 
 /** One way in which imported policy would be judged otherwise than Istio judges it. */
@@ -138,7 +138,7 @@ function policyDifferences(
     ...paths,
     ...notPaths,
   ])) {
-    if (/[*{}]/.test(path) || canonicalPath(path).ok) continue;
+    if (/[*{}]/.test(path) || canonicalTarget(path, 'STRICT').ok) continue;
     add(
       'refused_path',
       `\`${path.slice(0, 80)}\` can be asked for in Istio; here such a request is answered with 400`,

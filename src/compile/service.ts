@@ -1,13 +1,17 @@
 import { type TrustDomain, workloadSpiffeId } from '#identity';
-import { fail, ok, parseDuration, type Result } from '#lib';
+import { fail, ok, type PathNormalization, parseDuration, type Result } from '#lib';
 import { type ServiceResource, serviceHosts } from '#resource';
 import type { Timeouts, UpstreamService } from '#snapshot';
 import { compileTraffic } from './traffic.ts';
 
-/** A service as its callers see it; errors name the field that cannot be read. */
+/**
+ * A service as its callers see it; `pathNormalization` is the Mesh's. Errors name the field that
+ * cannot be read.
+ */
 export function compileUpstream(
   service: ServiceResource,
   trustDomain: TrustDomain,
+  pathNormalization: PathNormalization,
 ): Result<UpstreamService, readonly string[]> {
   const { namespace, name } = service.metadata;
   const timeouts = compileTimeouts(service);
@@ -22,6 +26,7 @@ export function compileUpstream(
     identities: servingIdentities(service, trustDomain),
     timeouts: timeouts.value,
     traffic: traffic.value,
+    pathNormalization: service.spec.pathNormalization ?? pathNormalization,
   });
 }
 
@@ -40,7 +45,7 @@ export function upstreamHosts(
 
 /** A service's time limits in milliseconds. */
 export function compileTimeouts(service: ServiceResource): Result<Timeouts, readonly string[]> {
-  const { connect, idle, header, response, request } = service.spec.timeouts;
+  const { connect, idle, header, response, request, session } = service.spec.timeouts;
   const { namespace, name } = service.metadata;
   const problems: string[] = [];
   const read = (field: string, text: string): number => {
@@ -55,6 +60,7 @@ export function compileTimeouts(service: ServiceResource): Result<Timeouts, read
     headerMs: read('header', header),
     responseMs: read('response', response),
     requestMs: request === undefined ? undefined : read('request', request),
+    sessionMs: read('session', session),
   };
   return problems.length > 0 ? fail(problems) : ok(timeouts);
 }

@@ -103,8 +103,8 @@ kind: Service
 metadata: {name: orders, namespace: default}
 spec:
   ports:
-    - {name: web, port: 80, protocol: http}
-    - {name: admin, port: 81, protocol: tcp, targetPort: 9000}
+    - {name: web, port: 80, protocol: http, proxyProtocol: {from: [10.0.0.0/8]}}
+    - {name: admin, port: 81, targetPort: 9000}
 ---
 ` +
     peerYaml(
@@ -113,9 +113,39 @@ spec:
       '{selector: {matchLabels: {app: orders}}, portLevelMtls: {"81": {mode: DISABLE}}}',
     );
   assert.deepEqual(compiled(yaml, { appPort: 3000 }).inbound, [
-    { port: 80, name: 'web', protocol: 'http', targetPort: 3000, peerMode: 'STRICT' },
-    { port: 81, name: 'admin', protocol: 'tcp', targetPort: 9000, peerMode: 'DISABLE' },
+    {
+      port: 80,
+      name: 'web',
+      protocol: 'http',
+      targetPort: 3000,
+      proxyProtocolFrom: [{ bytes: Uint8Array.of(10, 0, 0, 0), bits: 8 }],
+      peerMode: 'STRICT',
+    },
+    {
+      port: 81,
+      name: 'admin',
+      protocol: 'tcp',
+      targetPort: 9000,
+      proxyProtocolFrom: [],
+      peerMode: 'DISABLE',
+    },
   ]);
+});
+
+test('paths: the Service says, else the Mesh, else STRICT; callers know the called one’s way', () => {
+  const mesh = (mode: string) =>
+    `---\napiVersion: palisade.dev/v1\nkind: Mesh\nspec: {pathNormalization: ${mode}}\n`;
+  const yaml = (more: string) =>
+    `apiVersion: palisade.dev/v1\nkind: Service\nmetadata: {name: orders, namespace: default}\n` +
+    `spec: {ports: [{port: 80, protocol: http}]${more}}\n`;
+  const modes = (text: string) => {
+    const { pathNormalization, upstreams } = compiled(text);
+    return [pathNormalization, upstreams.get('orders')?.pathNormalization];
+  };
+  assert.deepEqual(modes(yaml('')), ['STRICT', 'STRICT']);
+  assert.deepEqual(modes(yaml('') + mesh('BASE')), ['BASE', 'BASE']);
+  const own = yaml(', pathNormalization: MERGE_SLASHES');
+  assert.deepEqual(modes(own + mesh('BASE')), ['MERGE_SLASHES', 'MERGE_SLASHES']);
 });
 
 test('upstreams are found by each of their names and by no other', () => {

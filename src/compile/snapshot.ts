@@ -1,5 +1,5 @@
 import type { SpiffeId, TrustDomain } from '#identity';
-import { fail, ok, parseDuration, type Result } from '#lib';
+import { type Cidr, fail, ok, parseCidr, parseDuration, type Result } from '#lib';
 import { compileProgram } from '#policy';
 import { type MeshResource, ROOT_NAMESPACE, type ServiceResource } from '#resource';
 import {
@@ -54,6 +54,7 @@ const DEFAULT_TIMEOUTS: Timeouts = {
   idleMs: 300_000,
   headerMs: 10_000,
   responseMs: 60_000,
+  sessionMs: 86_400_000,
 };
 // oxlint-disable-next-line unicorn/no-thenable -- the surface names the field so; it holds text
 const DEFAULT_STALENESS = { budget: '72h', then: 'enforce' } as const;
@@ -95,6 +96,7 @@ function compileParts(input: SnapshotInput): Result<Snapshot, readonly string[]>
     trustedHops: mesh?.spec.numTrustedProxies ?? 0,
     timeouts: timeouts ?? DEFAULT_TIMEOUTS,
     limits: traffic?.limits ?? NO_LIMITS,
+    pathNormalization: service?.spec.pathNormalization ?? mesh?.spec.pathNormalization ?? 'STRICT',
     upstreams,
     staleness,
     reauthorization,
@@ -106,13 +108,21 @@ function compileInbound(
   workload: SelectedWorkload,
   service: ServiceResource | undefined,
 ): readonly InboundPort[] {
-  return (service?.spec.ports ?? []).map(({ port, name, protocol, targetPort }) => ({
+  return (service?.spec.ports ?? []).map(({ port, name, protocol, targetPort, proxyProtocol }) => ({
     port,
     name,
     protocol,
     targetPort: targetPort ?? input.appPort,
+    proxyProtocolFrom: (proxyProtocol?.from ?? []).map((text) => readCidr(text)),
     peerMode: resolvePeerMode(input.sets, workload, port).mode,
   }));
+}
+
+// SECURITY: a block that cannot be read must not silently admit headers of nobody, or of everybody.
+function readCidr(text: string): Cidr {
+  const cidr = parseCidr(text);
+  if (!cidr.ok) throw new Error(`proxyProtocol.from: ${cidr.error}`);
+  return cidr.value;
 }
 
 function compileUpstreams(
@@ -122,10 +132,12 @@ function compileUpstreams(
   // A set that is held whole is the truth about its namespace; a lookup into it can only be older.
   const foreign = lookups.filter((service) => !sets.has(service.metadata.namespace));
   const held = [...sets.keys()].flatMap((namespace) => resourcesOf(sets, namespace, 'Service'));
+  const mesh = resourcesOf(sets, ROOT_NAMESPACE, 'Mesh')[0];
+  const paths = mesh?.spec.pathNormalization ?? 'STRICT';
   const problems: string[] = [];
   const upstreams = new Map<string, UpstreamService>();
   for (const service of [...held, ...foreign]) {
-    const compiled = compileUpstream(service, trustDomain);
+    const compiled = compileUpstream(service, trustDomain, paths);
     if (!compiled.ok) {
       problems.push(...compiled.error);
       continue;

@@ -1,8 +1,15 @@
 // lib: small tools without I/O, clock or log that every layer may use.
 export { type Backoff, type BackoffOptions, createBackoff } from './backoff.ts';
+export {
+  canonicalPath,
+  PATH_NORMALIZATIONS,
+  type PathNormalization,
+  type PathProblem,
+} from './canonical-path.ts';
 export { type Cidr, cidrContains, parseCidr, parseIp } from './cidr.ts';
 export { formatDuration, parseDuration } from './duration.ts';
 export { originalAddress } from './forwarded-for.ts';
 export { type Cell, createCell, type Source } from './observable.ts';
+export { PORT_PROTOCOLS, type PortProtocol, trafficOf } from './port-protocol.ts';
 export { fail, ok, type Result } from './result.ts';
 export { parseTimeWindow, type TimeWindow, windowHolds } from './time-window.ts';

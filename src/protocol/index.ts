@@ -29,9 +29,9 @@ export {
 } from './http1/serialize.ts';
 export {
   type Authority,
-  canonicalPath,
   formatAuthority,
   parseAuthority,
+  readPath,
 } from './http1/target.ts';
 export { H2Connection, type H2Options } from './http2/connection.ts';
 export {

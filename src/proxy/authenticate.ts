@@ -86,7 +86,7 @@ export function connectTls(
     allowHalfOpen: true,
     onread: lentRead(reads),
   };
-  return connect(options).setNoDelay(true);
+  return connect(options).setNoDelay(true).setKeepAlive(true, 60_000);
 }
 
 /** What records say of a TLS connection. */

@@ -27,6 +27,7 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
   idleMs: 300_000,
   headerMs: 10_000,
   responseMs: 60_000,
+  sessionMs: 86_400_000,
 };
 
 /** What holds while there is no snapshot: plain requests finish, all else is cut. */

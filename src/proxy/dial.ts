@@ -42,6 +42,8 @@ export function dialTcp(
     host: to.host,
     port: to.port,
     noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: 60_000,
     allowHalfOpen: true,
     onread: lentRead(reads),
   });

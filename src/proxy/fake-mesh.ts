@@ -125,11 +125,18 @@ export type FakeSnapshot = {
   readonly timeouts?: Partial<Snapshot['timeouts']>;
   readonly limits?: Partial<Limits>;
   readonly staleness?: Snapshot['staleness'];
+  readonly pathNormalization?: Snapshot['pathNormalization'];
   readonly reauthorization?: Snapshot['reauthorization'];
   readonly keyExchange?: Snapshot['keyExchange'];
 };
 
-const TIMEOUTS = { connectMs: 2_000, idleMs: 30_000, headerMs: 5_000, responseMs: 10_000 };
+const TIMEOUTS = {
+  connectMs: 2_000,
+  idleMs: 30_000,
+  headerMs: 5_000,
+  responseMs: 10_000,
+  sessionMs: 60_000,
+};
 
 /** A snapshot for the workload of `service` in the namespace `default`. */
 export function fakeSnapshot(mesh: FakeMesh, options: FakeSnapshot): Snapshot {
@@ -158,12 +165,14 @@ export function fakeSnapshot(mesh: FakeMesh, options: FakeSnapshot): Snapshot {
       port: 80,
       name: 'http',
       protocol: 'http',
+      proxyProtocolFrom: [],
       targetPort: undefined,
       peerMode: 'STRICT',
       ...port,
     })),
     timeouts: { ...TIMEOUTS, ...options.timeouts },
     limits: { ...NO_LIMITS, ...options.limits },
+    pathNormalization: options.pathNormalization ?? 'STRICT',
     upstreams: new Map(hosts),
     // oxlint-disable-next-line unicorn/no-thenable -- the snapshot's own field name; nobody awaits it
     staleness: options.staleness ?? { budgetMs: HOUR_MS, then: 'enforce' },
@@ -227,6 +236,7 @@ export function fakeService(
     ]),
     timeouts: TIMEOUTS,
     traffic: fakeTraffic(options.traffic),
+    pathNormalization: 'STRICT',
   };
 }
 

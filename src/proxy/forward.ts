@@ -22,7 +22,9 @@ export function serializeForwarded(
   { chunk, start, end }: BodyPart,
   options: ForwardOptions,
 ): Buffer {
-  const { host, clientCert, traceparent } = options;
+  const { clientCert, traceparent } = options;
+  // INVARIANT: the application gets the host in the form that policy judged.
+  const host = options.host ?? (head.isHostVerbatim ? undefined : head.host);
   let added = `traceparent: ${traceparent}\r\n`;
   if (clientCert !== undefined) added = `x-forwarded-client-cert: ${clientCert}\r\n${added}`;
   if (host !== undefined) added = `host: ${host}\r\n${added}`;

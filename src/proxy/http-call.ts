@@ -1,3 +1,4 @@
+import type { PathNormalization } from '#lib';
 import type { FieldLookup } from '#protocol';
 import type { Timeouts } from '#snapshot';
 import type { RecordedCall } from '#telemetry';
@@ -48,6 +49,8 @@ export type HttpCall = {
 /** What differs between the two directions. */
 export type HttpDirection = {
   readonly side: 'inbound' | 'outbound';
+  /** How paths are brought into one form for what is asked of `host`. */
+  readonly pathNormalization: (host: string) => PathNormalization;
   /** authorize → route → forward, for one request; ends in `forward` or `respond` of the call. */
   readonly serve: (call: HttpCall, head: RequestFacts) => void;
   /** Why the exchange under way, or the idle connection, may be no more; undefined if it may go on. */

@@ -4,6 +4,7 @@ import {
   FIELD,
   isSizeError,
   type RequestHead,
+  type RequestReader,
   type ResponseHead,
 } from '#protocol';
 import type { Timeouts } from '#snapshot';
@@ -51,7 +52,7 @@ export class HttpConnection implements HttpCall, Live, AnswerSink {
   readonly #pipe: BytePipe;
   readonly #context: ProxyContext;
   readonly #direction: HttpDirection;
-  readonly #reader = createRequestReader();
+  readonly #reader: RequestReader;
   readonly #body = new BodyReader();
   readonly #answer: AnswerWriter;
   #phase: number = PHASE.head;
@@ -70,6 +71,8 @@ export class HttpConnection implements HttpCall, Live, AnswerSink {
     this.#pipe = pipe;
     this.#context = context;
     this.#direction = direction;
+    const pathNormalization = (host: string) => direction.pathNormalization(host);
+    this.#reader = createRequestReader({ pathNormalization });
     this.calls = new CallRecorder(context.options, facts);
     this.#answer = new AnswerWriter(pipe, direction.side, this.calls.record);
     this.timeouts = context.timeouts();
@@ -161,7 +164,7 @@ export class HttpConnection implements HttpCall, Live, AnswerSink {
     const { head: request, upstream } = this;
     if (request === undefined || upstream === undefined) return;
     this.#answer.switching(head, request);
-    const onActivity = (): void => this.#expectIn(this.timeouts.idleMs);
+    const onActivity = (): void => this.#expectIn(this.timeouts.sessionMs);
     const switched = new SwitchedConnection(this.#pipe, upstream, this.record, onActivity);
     this.#switched = switched;
     onActivity();

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { PeerSvid } from '#identity';
-import type { Result } from '#lib';
+import { type PathNormalization, type Result, trafficOf } from '#lib';
 import type { InboundPort } from '#snapshot';
 import { EVENT, type RecordedCall } from '#telemetry';
 import { acceptTls, forwardedClientCert, type PeerError } from './authenticate.ts';
@@ -113,8 +113,8 @@ function serveArrival(arrival: Arrival, context: ProxyContext, pool: ConnectionP
   }
   const inbound = new InboundCalls(arrival, port, context, pool);
   // Without a snapshot nobody knows the protocol; HTTP is the one in which the reason can be told.
-  if (port?.protocol === 'tcp') inbound.serveTcp();
-  else inbound.serveHttp();
+  if (port === undefined || trafficOf(port.protocol) === 'http') inbound.serveHttp();
+  else inbound.serveTcp();
 }
 
 /** The calls of one incoming connection. */
@@ -156,6 +156,10 @@ class InboundCalls implements HttpDirection {
     new HttpConnection(this.#arrival.pipe, this.#context, this, this.#facts).start();
   }
 
+  pathNormalization(): PathNormalization {
+    return this.#context.options.snapshots.current()?.pathNormalization ?? 'STRICT';
+  }
+
   // authorize → route → forward; the connection records the call when it is over.
   serve(call: HttpCall, head: RequestFacts): void {
     const ruling = this.#judge(head);
@@ -186,6 +190,7 @@ class InboundCalls implements HttpDirection {
     const session = new TcpSession(this.#arrival.pipe, context, this.#facts, {
       side: this.side,
       judge: () => failureOf(this.#judge(undefined, true)),
+      sessionMs: context.timeouts().sessionMs,
     });
     const ruling = this.#judge(undefined);
     this.#note(ruling, session.record);

@@ -6,13 +6,17 @@ import type { ListenAddress } from './options.ts';
 /** A listening port; `close` only stops it from taking new connections. */
 export type Listener = { readonly port: number; readonly close: () => void };
 
+// A peer that vanished without a word is noticed within minutes, and devices between us that forget
+// silent connections are kept awake: sessions may be idle for days.
+const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelay: 60_000 };
+
 /** Opens a port; rejects if it is taken or not allowed. */
 export function listen(
   address: ListenAddress,
   context: ProxyContext,
   accept: (socket: Socket) => void,
 ): Promise<Listener> {
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, accept);
+  const server = createServer({ allowHalfOpen: true, noDelay: true, ...KEEP_ALIVE }, accept);
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host: address.host, port: address.port, backlog: 1024 }, () => {

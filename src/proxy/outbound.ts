@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
-import type { Snapshot, UpstreamService } from '#snapshot';
+import { type PathNormalization, trafficOf } from '#lib';
+import { findUpstream, type Snapshot, type UpstreamService } from '#snapshot';
 import { authorizeOutgoing, type Permit } from './authorize.ts';
 import type { ProxyContext } from './context.ts';
 import { dialService } from './dial.ts';
@@ -68,10 +69,17 @@ export class OutboundCalls implements HttpDirection {
         service === undefined
           ? undefined
           : choosePort(service, fixed.port ?? service.ports[0]?.port);
-      if (service === undefined || port === undefined || port.protocol !== 'tcp') {
+      if (service === undefined || port === undefined || trafficOf(port.protocol) === 'http') {
         this.#serveHttp(socket);
       } else this.#serveTcp(socket, { service, port });
     });
+  }
+
+  /** The called service's way; one that is not known yet judges its paths itself. */
+  pathNormalization(host: string): PathNormalization {
+    const snapshot = this.#context.options.snapshots.current();
+    if (snapshot === undefined) return 'STRICT';
+    return findUpstream(snapshot, this.#fixed?.service ?? host)?.pathNormalization ?? 'NONE';
   }
 
   // authorize → route → forward; the connection records the call when it is over.
@@ -138,6 +146,7 @@ export class OutboundCalls implements HttpDirection {
     const session = new TcpSession(new SocketPipe(socket), context, facts.unreached, {
       side: this.side,
       judge: () => judgeServer(context, service.fqdn, peer),
+      sessionMs: service.timeouts.sessionMs,
     });
     const ruling = authorizeOutgoing(context.enforcement());
     recordDecision(session.record, undefined, context.options.snapshots.current());

@@ -1,6 +1,7 @@
 import type { WorkloadIdentity } from '#identity';
+import { type PortProtocol, trafficOf } from '#lib';
 import type { Decision } from '#policy';
-import type { PortProtocol, Snapshot } from '#snapshot';
+import type { Snapshot } from '#snapshot';
 import {
   createRecordedCall,
   createRecordedConnection,
@@ -50,7 +51,7 @@ export const UNKNOWN_PARTY: Party = { id: undefined, service: undefined, namespa
 export function describeConnection(metrics: ProxyMetrics, about: ConnectionDescription): CallFacts {
   const { reporter, protocol, source, destination, tls } = about;
   const recorded = createRecordedConnection({
-    kind: protocol === 'tcp' ? 'tcp' : 'http',
+    kind: trafficOf(protocol),
     reporter,
     sourceId: source.id ?? null,
     sourceService: source.service ?? null,
@@ -73,7 +74,7 @@ export function describeConnection(metrics: ProxyMetrics, about: ConnectionDescr
     destinationId: destination.id ?? null,
     destinationService: destination.service ?? null,
     destinationNamespace: destination.namespace ?? null,
-    protocol: protocol === 'http2' ? 'http' : protocol,
+    protocol: protocol === 'grpc' ? 'grpc' : trafficOf(protocol),
     mtls: tls !== undefined,
   });
   return { recorded, edge };

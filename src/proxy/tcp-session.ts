@@ -7,6 +7,15 @@ import type { BytePipe } from './pipe.ts';
 import { type CallFacts, recordCall } from './record.ts';
 import { countRefusal, type Failure, type FailureKind } from './respond.ts';
 
+/** What differs between sessions. */
+export type TcpSessionOptions = {
+  readonly side: 'inbound' | 'outbound';
+  /** Why it may no longer be; undefined if it may go on. */
+  readonly judge: () => FailureKind | undefined;
+  /** It ends after this long without a byte either way. */
+  readonly sessionMs: number;
+};
+
 /** A connection that is judged once, joined with its server, and judged again when policy changes. */
 export class TcpSession implements Live {
   deadlineAt = 0;
@@ -17,6 +26,7 @@ export class TcpSession implements Live {
   readonly #caller: BytePipe;
   readonly #context: ProxyContext;
   readonly #judge: () => FailureKind | undefined;
+  readonly #sessionMs: number;
   readonly #open: Counter;
   readonly #startedAt = performance.now();
   #server: BytePipe | undefined;
@@ -27,16 +37,14 @@ export class TcpSession implements Live {
     caller: BytePipe,
     context: ProxyContext,
     facts: CallFacts,
-    {
-      side,
-      judge,
-    }: { readonly side: 'inbound' | 'outbound'; readonly judge: () => FailureKind | undefined },
+    { side, judge, sessionMs }: TcpSessionOptions,
   ) {
     this.#open = context.options.metrics.connections(side, 'tcp');
     this.#open.value++;
     this.#caller = caller;
     this.#context = context;
     this.#judge = judge;
+    this.#sessionMs = sessionMs;
     this.facts = facts;
     this.record = createRecordedCall(facts.recorded);
     this.record.startedAt = context.options.clock();
@@ -116,7 +124,7 @@ export class TcpSession implements Live {
   }
 
   #touch(): void {
-    this.deadlineAt = this.#context.live.now + this.#context.timeouts().idleMs;
+    this.deadlineAt = this.#context.live.now + this.#sessionMs;
   }
 
   #onClose(): void {

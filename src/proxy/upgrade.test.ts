@@ -210,7 +210,7 @@ test('a server gone without a word ends the switched connection at its caller', 
 });
 
 test('nothing either way for the idle time-out: the switched connection ends', async () => {
-  const { pair, caller } = await switched({ timeouts: { idleMs: 300 } });
+  const { pair, caller } = await switched({ timeouts: { sessionMs: 300 } });
   await over(caller);
   assert.equal(pair.orders.records[0]?.reason, 'idle_timeout');
 });

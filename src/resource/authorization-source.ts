@@ -41,7 +41,9 @@ export type RuleSource = {
 const principals = optional(listOf(text(checkPrincipal)));
 const namespaces = optional(listOf(text(checkNamespace)));
 const serviceAccounts = optional(listOf(text(checkAccount), { maxItems: 16 }));
-const ipBlocks = optional(listOf(text(checkBlock)));
+/** One IP address or CIDR block. */
+export const cidrBlock = text(checkBlock);
+const ipBlocks = optional(listOf(cidrBlock));
 const requestPrincipals = optional(listOf(text(checkRequestPrincipal)));
 
 const fields = {

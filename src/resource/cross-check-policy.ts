@@ -1,4 +1,5 @@
 import { parseSpiffeId } from '#identity';
+import { trafficOf } from '#lib';
 import { HTTP_FIELDS, type RuleOperation } from './authorization-operation.ts';
 import type { AuthorizationPolicyResource } from './authorization-policy.ts';
 import { checkSelection, type ReportAt } from './cross-check-selection.ts';
@@ -50,7 +51,8 @@ function checkHttpFields(
   report: ReportAt,
 ): void {
   const services = selectedServices(world, policy.metadata.namespace, policy.spec);
-  if (services.every(({ spec }) => spec.ports.every((port) => port.protocol !== 'tcp'))) return;
+  if (services.every(({ spec }) => spec.ports.every((port) => trafficOf(port.protocol) === 'http')))
+    return;
   const isForAll =
     policy.spec.targetRefs === undefined &&
     Object.keys(policy.spec.selector?.matchLabels ?? {}).length === 0;
@@ -79,7 +81,7 @@ function judgesTcpOnly(service: ServiceResource, operation: RuleOperation): bool
       operation.ports.includes(String(port)) ||
       operation.ports.includes(String(targetPort)),
   );
-  return meant.length > 0 && meant.every(({ protocol }) => protocol === 'tcp');
+  return meant.length > 0 && meant.every(({ protocol }) => trafficOf(protocol) === 'tcp');
 }
 
 function httpOnTcp(field: string, services: readonly ServiceResource[]): Problem {
@@ -89,7 +91,7 @@ function httpOnTcp(field: string, services: readonly ServiceResource[]): Problem
   const more = services.length > 3 ? ` and ${services.length - 3} more` : '';
   return {
     code: 'http_field_on_tcp',
-    message: `\`${field}\` judges HTTP requests, but the port is plain TCP at ${names.join(', ')}${more}`,
+    message: `\`${field}\` judges HTTP requests, but the port is TCP at ${names.join(', ')}${more}`,
     help: 'judge TCP by `principals`, `namespaces`, `ipBlocks` and `ports`; or, if it is HTTP, say `protocol: http` in the Service',
   };
 }

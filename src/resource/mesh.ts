@@ -1,4 +1,5 @@
 import { parseTrustDomain } from '#identity';
+import { PATH_NORMALIZATIONS, type PathNormalization } from '#lib';
 import { duration } from './duration-field.ts';
 import type { Metadata } from './metadata.ts';
 import { child } from './node.ts';
@@ -37,6 +38,8 @@ export type MeshSpec = {
   readonly peerAuthentication: { readonly mode: 'STRICT' | 'PERMISSIVE' | 'DISABLE' };
   readonly reauthorization: MeshReauthorization;
   readonly tls: MeshTls;
+  /** How paths are brought into one form, for Services that do not say. */
+  readonly pathNormalization: PathNormalization;
 };
 
 /** How long an enforcement point may go without news (a duration), and what it does after that. */
@@ -100,6 +103,7 @@ const fields = {
   peerAuthentication: defaulted(peerAuthentication, () => ({ mode: 'STRICT' as const })),
   reauthorization: defaulted(reauthorization, () => DEFAULT_REAUTHORIZATION),
   tls: defaulted(tls, () => DEFAULT_TLS),
+  pathNormalization: defaulted(oneOf(PATH_NORMALIZATIONS), () => 'STRICT' as const),
 };
 
 /** Reads the spec of a Mesh. */

@@ -33,9 +33,15 @@ test('a service gets its defaults', () => {
       ports: [{ name: 'http', port: 80, protocol: 'http' }],
       identities: [],
       labels: { app: 'web' },
-      timeouts: { connect: '2s', idle: '5m', header: '10s', response: '60s' },
+      timeouts: { connect: '2s', idle: '5m', header: '10s', response: '60s', session: '24h' },
     },
   });
+});
+
+test('a port that does not say what it speaks is TCP, and named so', () => {
+  const service = one(SERVICE.replace(/,? *protocol: http/, ''));
+  assert.equal(service?.kind, 'Service');
+  assert.deepEqual(service.spec.ports, [{ name: 'tcp', port: 80, protocol: 'tcp' }]);
 });
 
 test('a bare service account is one of the own namespace', () => {
@@ -55,6 +61,7 @@ test('a mesh without anything gets name, namespace and defaults', () => {
       // oxlint-disable-next-line unicorn/no-thenable -- the field's public name; nothing awaits a spec
       staleness: { budget: '72h', then: 'enforce' },
       peerAuthentication: { mode: 'STRICT' },
+      pathNormalization: 'STRICT',
       reauthorization: { requests: 'finish', within: '5s' },
       tls: { keyExchange: 'prefer-hybrid' },
     },

@@ -1,4 +1,11 @@
 import { parseSpiffeId } from '#identity';
+import {
+  PATH_NORMALIZATIONS,
+  type PathNormalization,
+  PORT_PROTOCOLS,
+  type PortProtocol,
+} from '#lib';
+import { cidrBlock } from './authorization-source.ts';
 import { duration } from './duration-field.ts';
 import type { Metadata } from './metadata.ts';
 import { checkLabelKey, dnsLabel, labelValue, splitAccount } from './names.ts';
@@ -55,19 +62,24 @@ export type ServiceSpec = {
   readonly outlierDetection?: ServiceOutlierDetection;
   readonly healthCheck?: ServiceHealthCheck;
   readonly loadBalancing?: ServiceLoadBalancing;
+  /** Instead of the Mesh's. */
+  readonly pathNormalization?: PathNormalization;
 };
 
 /** One port; `targetPort` is the application's where it differs. */
 export type ServicePort = {
   readonly name: string;
   readonly port: number;
-  readonly protocol: 'http' | 'http2' | 'grpc' | 'tcp';
+  readonly protocol: PortProtocol;
   readonly targetPort?: number;
+  /** Balancers whose connections to this port must begin with a PROXY protocol header. */
+  readonly proxyProtocol?: { readonly from: readonly string[] };
 };
 
 /**
  * Durations: to connect, without a byte either way, for a request's header, until a response's header,
- * and for a whole call with all its tries, which has no limit where `request` is absent.
+ * for a whole call with all its tries, which has no limit where `request` is absent, and without a
+ * byte either way of a TCP connection or of one that switched protocols.
  */
 export type ServiceTimeouts = {
   readonly connect: string;
@@ -75,6 +87,7 @@ export type ServiceTimeouts = {
   readonly header: string;
   readonly response: string;
   readonly request?: string;
+  readonly session: string;
 };
 
 const DEFAULT_TIMEOUTS: ServiceTimeouts = {
@@ -82,16 +95,20 @@ const DEFAULT_TIMEOUTS: ServiceTimeouts = {
   idle: '5m',
   header: '10s',
   response: '60s',
+  session: '24h',
 };
 const DAY_MS = 24 * 60 * 60_000;
 
-const protocol = oneOf(['http', 'http2', 'grpc', 'tcp'], (word) => {
-  const substitute = { tls: 'tcp', postgres: 'tcp' }[word];
+const protocol = oneOf(PORT_PROTOCOLS, (word) => {
+  const substitute = { https: 'tls', mysql: 'tcp', postgres: 'tcp' }[word];
   if (substitute === undefined) return undefined;
   return {
     code: 'unsupported',
     message: `the protocol \`${word}\` is not supported by this version`,
-    help: 'use `tcp`: policies then see who connects, but not the requests within',
+    help:
+      substitute === 'tls'
+        ? 'use `tls`: policies then see who connects and by which name, but not the requests within'
+        : 'use `tcp`: policies then see who connects, but not the requests within',
   };
 });
 
@@ -100,8 +117,17 @@ const port = integer(1, 65535);
 const servicePort = object('a port', {
   name: optional(dnsLabel),
   port: required(port, 'write the number callers use, for example `port: 80`'),
-  protocol: required(protocol, 'write `protocol: http` or `protocol: tcp`'),
+  // Nothing is guessed from a port's number or name: where nobody says, bytes are bytes.
+  protocol: defaulted(protocol, () => 'tcp' as const),
   targetPort: optional(port),
+  proxyProtocol: optional(
+    object('proxyProtocol', {
+      from: required(
+        listOf(cidrBlock, { maxItems: 256 }),
+        "write the balancers' addresses, for example `from: [10.0.0.0/8]`",
+      ),
+    }),
+  ),
 });
 
 const identity = text((value) => {
@@ -133,6 +159,7 @@ const timeouts = object('timeouts', {
   header: defaulted(duration(1, DAY_MS), () => DEFAULT_TIMEOUTS.header),
   response: defaulted(duration(1, DAY_MS), () => DEFAULT_TIMEOUTS.response),
   request: optional(duration(1, DAY_MS)),
+  session: defaulted(duration(1, 30 * DAY_MS), () => DEFAULT_TIMEOUTS.session),
 });
 
 const labels: Reader<Readonly<Record<string, string>>> = (node, context) => {
@@ -162,6 +189,7 @@ const fields = {
   outlierDetection: optional(readOutlierDetection),
   healthCheck: optional(readHealthCheck),
   loadBalancing: optional(readLoadBalancing),
+  pathNormalization: optional(oneOf(PATH_NORMALIZATIONS)),
 };
 
 const readFields = object('a Service', fields, checkPorts);

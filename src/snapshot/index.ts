@@ -3,7 +3,6 @@ export {
   findUpstream,
   type InboundPort,
   type PeerMode,
-  type PortProtocol,
   type Reauthorization,
   type SetVersion,
   type Snapshot,

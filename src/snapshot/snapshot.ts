@@ -1,15 +1,10 @@
 import type { SpiffeId, TrustDomain } from '#identity';
+import type { Cidr, PathNormalization, PortProtocol } from '#lib';
 import type { PolicyIr, Program } from '#policy';
 import type { Limits, TrafficPolicy } from './traffic.ts';
 
 /** Whether a caller must, may or cannot use mutual TLS (Istio's PeerAuthentication modes, resolved). */
 export type PeerMode = 'STRICT' | 'PERMISSIVE' | 'DISABLE';
-
-/**
- * What an application speaks at a port: HTTP/1.1, HTTP/2 with prior knowledge, gRPC over that, or
- * anything. Calls to the first three are judged request by request.
- */
-export type PortProtocol = 'http' | 'http2' | 'grpc' | 'tcp';
 
 /** One port of the workload's Service. `targetPort` is the application's, undefined if nobody said. */
 export type InboundPort = {
@@ -17,6 +12,8 @@ export type InboundPort = {
   readonly name: string;
   readonly protocol: PortProtocol;
   readonly targetPort: number | undefined;
+  /** Where a connection comes from that must begin with a PROXY protocol header; elsewhere none may. */
+  readonly proxyProtocolFrom: readonly Cidr[];
   readonly peerMode: PeerMode;
 };
 
@@ -28,6 +25,8 @@ export type Timeouts = {
   readonly responseMs: number;
   /** The whole call with all its tries; undefined for no limit. */
   readonly requestMs?: number | undefined;
+  /** Without a byte either way of a TCP connection or of one that switched protocols. */
+  readonly sessionMs: number;
 };
 
 /** A port of a service that the workload may call. */
@@ -51,6 +50,7 @@ export type UpstreamService = {
   readonly identities: ReadonlySet<string>;
   readonly timeouts: Timeouts;
   readonly traffic: TrafficPolicy;
+  readonly pathNormalization: PathNormalization;
 };
 
 /** The signed set of a namespace that a snapshot was compiled from. */
@@ -86,6 +86,8 @@ export type Snapshot = {
   readonly timeouts: Timeouts;
   /** What the workload's own sidecar bears towards the application. */
   readonly limits: Limits;
+  /** Of requests to the workload itself. */
+  readonly pathNormalization: PathNormalization;
   /** By lower-case host without port: `NAME`, `NAME.NS`, `NAME.NS.svc`, `NAME.NS.svc.TRUST-DOMAIN`. */
   readonly upstreams: ReadonlyMap<string, UpstreamService>;
   /** How long to enforce without hearing of the control plane, and what to do then. */

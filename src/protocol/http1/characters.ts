@@ -10,8 +10,6 @@ export const TARGET = 8;
 export const METHOD = 16;
 /** A byte of a host name in `Host`. */
 export const HOST_NAME = 32;
-/** A byte that RFC 3986 section 2.3 calls unreserved. */
-export const UNRESERVED = 64;
 
 export const HTAB = 0x09;
 export const LF = 0x0a;
@@ -41,7 +39,6 @@ function buildClasses(): Uint8Array {
   add(`${alphanumeric}!#$%&'*+-.^_\`|~`, TOKEN);
   add(`${upper}-_`, METHOD);
   add(`${alphanumeric}-._`, HOST_NAME);
-  add(`${alphanumeric}-._~`, UNRESERVED);
   // Without `.` and `/`, which the path scanner looks at, and `%`, which needs decoding.
   add(`${alphanumeric}-_~!$&'()*+,;=:@[]`, PLAIN_PATH);
   for (let byte = 0; byte < 256; byte++) {

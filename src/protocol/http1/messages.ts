@@ -97,6 +97,8 @@ export type RequestHead = {
   readonly absolute: boolean;
   /** Authority in lower case without trailing dot, with its port where one was given. */
   readonly host: string;
+  /** The Host field can be copied as it came, since it is canonical already. */
+  readonly isHostVerbatim: boolean;
   /** 0 or 1, of HTTP/1.x. */
   readonly minor: 0 | 1;
   readonly framing: Framing;

@@ -1,3 +1,4 @@
+import type { PathNormalization } from '#lib';
 import { CLASS, CR, METHOD, SP, TARGET } from './characters.ts';
 import { readConnection } from './connection.ts';
 import { equalsLower } from './fields.ts';
@@ -12,10 +13,10 @@ import {
 } from './messages.ts';
 import {
   type Authority,
-  canonicalPath,
   formatAuthority,
   isPlainPath,
   parseAuthority,
+  readPath,
 } from './target.ts';
 
 /** Reads the request heads of one connection, one after another. */
@@ -29,8 +30,16 @@ export type RequestReader = {
   readonly partial: () => boolean;
 };
 
+/** What differs between readers. */
+export type RequestReaderOptions = {
+  readonly limits?: HeadLimits;
+  /** How a path is brought into its canonical form for an authority as in `host`; default `STRICT`. */
+  readonly pathNormalization?: (host: string) => PathNormalization;
+};
+
 /** Creates the strict reader of the requests of a connection (RFC 9112, RFC 9110). */
-export function createRequestReader(limits: HeadLimits = DEFAULT_HEAD_LIMITS): RequestReader {
+export function createRequestReader(options: RequestReaderOptions = {}): RequestReader {
+  const { limits = DEFAULT_HEAD_LIMITS, pathNormalization = () => 'STRICT' } = options;
   const line = new RequestLine(limits.maxTargetBytes);
   const lines = new HeadLines(limits, limits.maxTargetBytes + MAX_METHOD + 10, line.read);
   // A line end is in no value, so the first Host is never taken for a cached one.
@@ -39,7 +48,7 @@ export function createRequestReader(limits: HeadLimits = DEFAULT_HEAD_LIMITS): R
     read(chunk, from) {
       const outcome = lines.read(chunk, from);
       if (outcome === false) return MORE;
-      const head = outcome === true ? finish(lines, line, cache) : outcome;
+      const head = outcome === true ? finish(lines, line, { cache, pathNormalization }) : outcome;
       return typeof head === 'string' ? { kind: 'refuse', error: head } : head;
     },
     partial: () => lines.partial,
@@ -65,6 +74,8 @@ class RequestLine {
   minor: 0 | 1 = 1;
   form: number = FORMS.origin;
   readonly #maxTarget: number;
+  // As it came, until it is known whose path it is; `target` holds the query meanwhile.
+  #rawPath: string | undefined;
 
   constructor(maxTarget: number) {
     this.#maxTarget = maxTarget;
@@ -95,6 +106,7 @@ class RequestLine {
     this.authority = undefined;
     this.form = FORMS.origin;
     this.verbatim = false;
+    this.#rawPath = undefined;
     if (bytes[start] === 0x2f) return this.#readPath(bytes, start, end);
     if (bytes[start] === 0x2a && end === start + 1) {
       if (this.method !== 'OPTIONS') return 'bad_target';
@@ -116,10 +128,18 @@ class RequestLine {
       this.verbatim = this.form === FORMS.origin;
       return undefined;
     }
-    const path = canonicalPath(bytes.toString('latin1', start, query));
+    this.#rawPath = bytes.toString('latin1', start, query);
+    this.target = bytes.toString('latin1', query, end);
+    return undefined;
+  }
+
+  /** Brings the path into its form for the authority named, once that is known. */
+  canonicalize(host: string, modeOf: (host: string) => PathNormalization): Http1Error | undefined {
+    if (this.#rawPath === undefined) return undefined;
+    const path = readPath(this.#rawPath, modeOf(host));
     if (!path.ok) return path.error;
     this.path = path.value;
-    this.target = path.value + bytes.toString('latin1', query, end);
+    this.target = path.value + this.target;
     return undefined;
   }
 
@@ -146,10 +166,21 @@ class RequestLine {
 
 type HostCache = { text: string; authority: Authority; host: string };
 
-function finish(lines: HeadLines, line: RequestLine, cache: HostCache): RequestHead | Http1Error {
+type Finishing = {
+  readonly cache: HostCache;
+  readonly pathNormalization: (host: string) => PathNormalization;
+};
+
+function finish(
+  lines: HeadLines,
+  line: RequestLine,
+  { cache, pathNormalization }: Finishing,
+): RequestHead | Http1Error {
   const { fields, summary } = lines;
   const hostError = checkHost(lines, line, cache);
   if (hostError !== undefined) return hostError;
+  const pathError = line.canonicalize(cache.host, pathNormalization);
+  if (pathError !== undefined) return pathError;
   if (summary.chunked && summary.contentLength >= 0) return 'content_length_with_transfer_encoding';
   // RFC 9112 section 6.1: Transfer-Encoding in HTTP/1.0 means faulty framing.
   if (summary.chunked && line.minor === 0) return 'bad_transfer_encoding';
@@ -168,6 +199,7 @@ function finish(lines: HeadLines, line: RequestLine, cache: HostCache): RequestH
     target: line.target,
     absolute: line.form === FORMS.absolute,
     host: cache.host,
+    isHostVerbatim: cache.text === cache.host,
     minor: line.minor,
     framing,
     keepAlive: line.minor === 1 && !summary.close,

@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { afterEach, test } from 'node:test';
+import { createFakeMesh, fakeService } from './fake-mesh.ts';
+import { createFakePair, type FakePair, type FakePairOptions } from './fake-pair.ts';
+
+const PORTS = [{ port: 3306, name: 'sql', protocol: 'tcp' as const }];
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+/** A pair around a TCP service; `caller` is connected to the sidecar's port that stands for it. */
+async function open(
+  serve: (socket: Socket) => void,
+  options: Partial<FakePairOptions> = {},
+): Promise<{ readonly pair: FakePair; readonly caller: Socket }> {
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on('error', () => {
+      // A reset is what some of these tests are about.
+    });
+    closers.push(() => socket.destroy());
+    serve(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const mesh = createFakeMesh();
+  const pair = await createFakePair({
+    mesh,
+    application: { port: (server.address() as AddressInfo).port },
+    inbound: PORTS,
+    service: fakeService(mesh, 'orders', { ports: PORTS }),
+    upstreams: [{ service: 'orders', port: 3306, localPort: 0 }],
+    ...options,
+  });
+  const port = pair.caller.upstreamPorts[0] ?? 0;
+  const caller = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  closers.push(
+    () => caller.destroy(),
+    () => pair.close(),
+    () => server.close(),
+  );
+  return { pair, caller };
+}
+
+/** Everything until the other side ends or breaks off. */
+function readAll(socket: Socket): Promise<{ readonly text: string; readonly ended: boolean }> {
+  return new Promise((resolve) => {
+    let text = '';
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1');
+    });
+    socket.once('end', () => resolve({ text, ended: true }));
+    socket.once('close', () => resolve({ text, ended: false }));
+    socket.on('error', () => {
+      // Told by `close`.
+    });
+  });
+}
+
+test('a server that speaks first is heard at once, before the caller says a word', async () => {
+  const greeting = 'J\0\0\0\n8.0.36\0';
+  const { caller } = await open((socket) => {
+    socket.write(greeting);
+    socket.once('data', (chunk) => socket.end(`OK ${chunk.toString()}`));
+  });
+  const all = readAll(caller);
+  await new Promise<void>((resolve) => caller.once('data', () => resolve()));
+  caller.write('login');
+  assert.deepEqual(await all, { text: `${greeting}OK login`, ended: true });
+});
+
+test('half-close by the caller: the server hears the end and still answers', async () => {
+  const { caller } = await open((socket) => {
+    let asked = '';
+    socket.on('data', (chunk) => {
+      asked += chunk.toString();
+    });
+    socket.on('end', () => socket.end(`you said ${asked}`));
+  });
+  caller.end('all of it');
+  assert.deepEqual(await readAll(caller), { text: 'you said all of it', ended: true });
+});
+
+test('half-close by the server: the caller hears the end and is still heard', async () => {
+  let heard: (text: string) => void = () => undefined;
+  const said = new Promise<string>((resolve) => {
+    heard = resolve;
+  });
+  const { pair, caller } = await open((socket) => {
+    socket.end('that was all');
+    void readAll(socket).then(({ text }) => heard(text));
+  });
+  assert.deepEqual(await readAll(caller), { text: 'that was all', ended: true });
+  const gone = new Promise<void>((resolve) => caller.once('close', () => resolve()));
+  caller.end('understood');
+  assert.equal(await said, 'understood');
+  await gone;
+  assert.equal(pair.orders.records[0]?.bytesIn, 'understood'.length);
+});
+
+test('silence ends a session after its own time-out and not after that of requests', async () => {
+  const { caller } = await open((socket) => socket.write('hello'), {
+    timeouts: { idleMs: 100, sessionMs: 600 },
+  });
+  const before = performance.now();
+  assert.equal((await readAll(caller)).text, 'hello');
+  assert.ok(performance.now() - before > 450, 'ended by the time-out of requests');
+});
+
+test('a connection of a denied caller is reset and the application never hears of it', async () => {
+  let connections = 0;
+  const { caller } = await open(() => connections++, { policies: [] });
+  assert.equal((await readAll(caller)).text, '');
+  assert.equal(connections, 0);
+});
