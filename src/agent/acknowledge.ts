@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { WorkloadIdentity } from '#identity';
+import type { RevocationStore } from '#revocation';
 import type { Readiness } from '#telemetry';
 import type { AckSchema } from '#wire';
 import type { Compiled, Swap } from './swap.ts';
@@ -9,9 +10,13 @@ export function acknowledgement(of: {
   readonly swap: Pick<Swap<Compiled>, 'enforced' | 'refused'>;
   readonly identity: WorkloadIdentity | undefined;
   readonly readiness: Readiness;
+  readonly revocations: Pick<RevocationStore, 'summary'>;
 }): MessageInitShape<typeof AckSchema> {
   const { swap, identity, readiness } = of;
+  const { count, digest } = of.revocations.summary();
   return {
+    revocations: BigInt(count),
+    revocationsDigest: digest,
     enforced: [...swap.enforced()],
     refused: swap.refused().map((refusal) => ({ ...refusal, number: BigInt(refusal.number) })),
     ready: readiness.ready,

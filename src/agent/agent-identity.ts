@@ -4,6 +4,7 @@ import {
   createCsr,
   createKeyPair,
   parseSpiffeId,
+  type RevocationCheck,
   type SpiffeId,
   type WorkloadIdentity,
 } from '#identity';
@@ -31,6 +32,7 @@ export type AgentIdentityOptions = {
   readonly trust: () => X509Trust;
   readonly authority: Pick<CertificateAuthority, 'enrol' | 'issue'>;
   readonly joinTokenFile: string;
+  readonly revocations: Source<RevocationCheck>;
   readonly clock: () => number;
   readonly random: () => number;
   readonly scheduler: Scheduler;
@@ -50,10 +52,13 @@ export function createAgentIdentity(options: AgentIdentityOptions): AgentIdentit
   const cell = createCell(isOwn ? stored.value : undefined);
   const renewing = new Renewing(options, id.value, cell);
   renewing.schedule();
+  // SECURITY: a revoked certificate renews nothing; the agent has to attest again, by its join token.
+  const stop = options.revocations.onChange(() => renewing.renewIfUnusable());
   return {
-    current: () => unexpired(cell.current(), clock()),
+    current: () => usable(cell.current(), options),
     onChange: cell.onChange,
     close: () => {
+      stop();
       renewing.close();
       log.debug(EVENT.stopping);
     },
@@ -108,9 +113,16 @@ class Renewing {
   }
 
   schedule(): void {
-    const current = this.#cell.current();
+    const current = usable(this.#cell.current(), this.#options);
     const { clock, random } = this.#options;
     this.#at(current === undefined ? clock() : renewalTime(current, random));
+  }
+
+  renewIfUnusable(): void {
+    const held = this.#cell.current();
+    if (held === undefined || usable(held, this.#options) !== undefined) return;
+    this.#cancel();
+    this.#at(this.#options.clock());
   }
 
   close(): void {
@@ -125,7 +137,7 @@ class Renewing {
 
   async #renew(): Promise<void> {
     const { authority, clock, folder, log, trust } = this.#options;
-    const current = unexpired(this.#cell.current(), clock());
+    const current = usable(this.#cell.current(), this.#options);
     const asked = await requestSvid({
       id: this.#id,
       trust,
@@ -136,10 +148,12 @@ class Renewing {
           : authority.issue(current, csr, []),
     });
     if (this.#isClosed) return;
-    if (!asked.ok) {
+    const isUsable = asked.ok && usable(asked.value, this.#options) !== undefined;
+    if (!asked.ok || !isUsable) {
       const inMs = Math.round(this.#backoff.nextMs());
       const event = current === undefined ? EVENT.agentEnrolFailed : EVENT.agentRenewFailed;
-      log.warn(event, { reason: asked.error, retryInMs: inMs });
+      const reason = asked.ok ? 'what was issued is revoked' : asked.error;
+      log.warn(event, { reason, retryInMs: inMs });
       this.#at(clock() + inMs);
       return;
     }
@@ -162,9 +176,10 @@ class Renewing {
   }
 }
 
-function unexpired(
+function usable(
   identity: WorkloadIdentity | undefined,
-  nowMs: number,
+  { clock, revocations }: Pick<AgentIdentityOptions, 'clock' | 'revocations'>,
 ): WorkloadIdentity | undefined {
-  return identity !== undefined && identity.expiresAt > nowMs ? identity : undefined;
+  if (identity === undefined || identity.expiresAt <= clock()) return undefined;
+  return revocations.current()(identity, clock()) === undefined ? identity : undefined;
 }

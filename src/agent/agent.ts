@@ -2,6 +2,7 @@ import { status } from '@grpc/grpc-js';
 import { parseSpiffeId, type SpiffeBundle } from '#identity';
 import { createCell, fail, ok, type Result } from '#lib';
 import type { RegistrationResource } from '#resource';
+import { createRevocationService, type RevocationStore } from '#revocation';
 import { EVENT, type Log, type Readiness } from '#telemetry';
 import { createGrpcServer, Distribution } from '#wire';
 import { createAccounts } from './accounts.ts';
@@ -29,6 +30,7 @@ import { openPolicyFiles } from './policy-files.ts';
 import { createProcessTable, type ProcessTable } from './process-table.ts';
 import { createRefusals } from './refusals.ts';
 import { createRelay, type RelayOptions } from './relay.ts';
+import { followNeighbours, openRevocations } from './revocation-neighbours.ts';
 import { type StateFolder, tryStateFolder } from './state-folder.ts';
 import { createSubscription, type Subscription } from './subscribe.ts';
 import { createSvidSource } from './svid-source.ts';
@@ -100,6 +102,7 @@ type Core = {
   readonly spiffeId: string;
   readonly scheduler: Scheduler;
   readonly folder: StateFolder;
+  readonly revocations: RevocationStore;
   readonly identity: AgentIdentity;
   readonly swap: Swap<HostPolicy>;
   readonly subscription: Subscription;
@@ -122,15 +125,28 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
   const spiffeId = `spiffe://${trust().bundle.trustDomain}/palisade/agent/${options.hostName}`;
   const parsed = parseSpiffeId(spiffeId);
   if (!parsed.ok) return fail(`the host name \`${options.hostName}\`: ${parsed.error}`);
-  const authority = createCertificateAuthority({ address: options.caAddress, trust, clock });
-  const { joinTokenFile } = options;
-  const common = { trust, authority, clock, random, scheduler, log };
+  const store = openRevocations(folder, swap.value, log);
+  if (!store.ok) return store;
+  const revocations = store.value;
+  const revoked = revocations.check.current;
+  const { caAddress, joinTokenFile } = options;
+  const authority = createCertificateAuthority({ address: caAddress, trust, clock, revoked });
+  const common = {
+    trust,
+    authority,
+    revocations: revocations.check,
+    clock,
+    random,
+    scheduler,
+    log,
+  };
   const identity = createAgentIdentity({ ...common, folder, spiffeId, joinTokenFile });
   const control = createControlChannel({
     address: options.controlAddress,
     agent: identity,
     trust,
     clock,
+    revoked,
   });
   const registrations = registrationsOf(swap.value);
   const svids = createSvidSource({ ...common, agent: identity, registrations });
@@ -144,9 +160,28 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
   const foreign = createCell<readonly SpiffeBundle[]>([]);
   const bundles = createBundles({ trust: swap.value.trusts, jwtKeys, foreign });
   const serving = { svids, tokens, jwtKeys, bundles };
-  const parts = { spiffeId, scheduler, folder, identity, swap: swap.value, control, serving };
+  const neighbours = followNeighbours({
+    store: revocations,
+    control,
+    caAddress,
+    agent: identity,
+    trust,
+    clock,
+    log,
+  });
+  const parts = {
+    spiffeId,
+    scheduler,
+    folder,
+    revocations,
+    identity,
+    swap: swap.value,
+    control,
+    serving,
+  };
   const subscription = subscribe({ options, parts, random });
   identity.onChange(() => subscription.wake());
+  revocations.check.onChange(() => subscription.acknowledge());
   return ok({
     ...parts,
     subscription,
@@ -155,9 +190,11 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
       jwtKeys.close();
       bundles.close();
       identity.close();
+      neighbours.close();
       await subscription.close();
       control.close();
       authority.close();
+      revocations.close();
     },
   });
 }
@@ -201,7 +238,7 @@ function subscribe(of: {
   readonly random: () => number;
 }): Subscription {
   const { options, parts, random } = of;
-  const { control, identity, scheduler, spiffeId, swap } = parts;
+  const { control, identity, revocations, scheduler, spiffeId, swap } = parts;
   const subscription: Subscription = createSubscription({
     open() {
       const call = control.acquire(Distribution);
@@ -225,7 +262,7 @@ function subscribe(of: {
     },
     ack: () => {
       const readiness = healthOf(identity, swap, subscription);
-      return acknowledgement({ swap, identity: identity.current(), readiness });
+      return acknowledgement({ swap, identity: identity.current(), readiness, revocations });
     },
     lookups: () => [],
     async onMessage({ message }) {
@@ -243,7 +280,7 @@ function subscribe(of: {
 
 function createServer(options: AgentOptions, core: Core, credentials: CredentialSource) {
   const { log } = options;
-  const { folder, scheduler, serving, swap } = core;
+  const { folder, revocations, scheduler, serving, swap } = core;
   const processes = createProcessTable();
   const introductions = createIntroductions(folder, processes);
   const attestor: Attestor = createAttestor({
@@ -271,6 +308,14 @@ function createServer(options: AgentOptions, core: Core, credentials: Credential
       ...serving,
       scheduler,
       clock: options.clock,
+      log,
+    }),
+    createRevocationService({
+      store: revocations,
+      async refuse(call) {
+        const attested = await attestForRelay(call);
+        return attested.ok ? undefined : attested.error.details;
+      },
       log,
     }),
     createHostService({ peer, attestor, introductions, trustDomain, ownUid, log }),

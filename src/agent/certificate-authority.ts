@@ -1,4 +1,4 @@
-import type { WorkloadIdentity } from '#identity';
+import type { RevocationCheck, WorkloadIdentity } from '#identity';
 import {
   createGrpcClient,
   type FetchJwtKeysResponse,
@@ -36,8 +36,9 @@ export function createCertificateAuthority(options: {
   /** The pinned roots now. */
   readonly trust: () => X509Trust;
   readonly clock: () => number;
+  readonly revoked: () => RevocationCheck;
 }): CertificateAuthority {
-  const { address, trust, clock } = options;
+  const { address, trust } = options;
   const pool = createChannelPool({ ...options, role: 'ca' });
 
   async function call<T>(
@@ -57,7 +58,7 @@ export function createCertificateAuthority(options: {
       // Without a certificate as yet, and once: a connection of its own.
       const { bundle, rootsPem } = trust();
       const spiffeId = `spiffe://${bundle.trustDomain}/palisade/ca`;
-      const verifyServer = expectServer(trust(), spiffeId, clock);
+      const verifyServer = expectServer(trust(), spiffeId, options);
       const client = createGrpcClient(Issuance, { kind: 'tls', address, rootsPem, verifyServer });
       try {
         return await client.unary(Issuance.method.enrol, { joinToken, csr });

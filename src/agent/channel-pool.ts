@@ -1,4 +1,4 @@
-import type { WorkloadIdentity } from '#identity';
+import type { RevocationCheck, WorkloadIdentity } from '#identity';
 import { createGrpcClient, type GrpcClient } from '#wire';
 import { expectServer, type X509Trust } from './trusted-root.ts';
 
@@ -30,14 +30,15 @@ export function createChannelPool(options: {
   readonly role: 'ca' | 'control';
   readonly trust: () => X509Trust;
   readonly clock: () => number;
+  readonly revoked: () => RevocationCheck;
 }): ChannelPool {
-  const { address, role, clock } = options;
+  const { address, role } = options;
   const channels = new Map<string, Channel>();
   const retired = new Set<Channel>();
 
   function open(service: GrpcService, client: WorkloadIdentity, trust: X509Trust): Channel {
     const spiffeId = `spiffe://${trust.bundle.trustDomain}/palisade/${role}`;
-    const verifyServer = expectServer(trust, spiffeId, clock);
+    const verifyServer = expectServer(trust, spiffeId, options);
     const { rootsPem } = trust;
     const target = { kind: 'tls', address, rootsPem, client, verifyServer } as const;
     return { serial: client.serial, trust, client: createGrpcClient(service, target), users: 0 };

@@ -1,6 +1,6 @@
-import type { WorkloadIdentity } from '#identity';
+import type { RevocationCheck, WorkloadIdentity } from '#identity';
 import type { Source } from '#lib';
-import type { Distribution, Telemetry } from '#wire';
+import type { Distribution, Revocations, Telemetry } from '#wire';
 import { type ChannelCall, createChannelPool } from './channel-pool.ts';
 import type { X509Trust } from './trusted-root.ts';
 
@@ -10,7 +10,9 @@ export type ControlCall = ChannelCall;
 /** Mutual TLS to the control plane under the agent's identity of the moment. */
 export type ControlChannel = {
   /** Undefined while the agent has no valid identity. */
-  readonly acquire: (service: typeof Distribution | typeof Telemetry) => ControlCall | undefined;
+  readonly acquire: (
+    service: typeof Distribution | typeof Revocations | typeof Telemetry,
+  ) => ControlCall | undefined;
   readonly close: () => void;
 };
 
@@ -20,6 +22,7 @@ export function createControlChannel(options: {
   readonly agent: Source<WorkloadIdentity | undefined>;
   readonly trust: () => X509Trust;
   readonly clock: () => number;
+  readonly revoked: () => RevocationCheck;
 }): ControlChannel {
   const pool = createChannelPool({ ...options, role: 'control' });
   return {

@@ -1,7 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { type Bundle, parseTrustDomain, type WorkloadIdentity, workloadSpiffeId } from '#identity';
+import {
+  type Bundle,
+  parseTrustDomain,
+  type RevocationCheck,
+  type WorkloadIdentity,
+  workloadSpiffeId,
+} from '#identity';
 import { createCell, fail, ok, type Result, type Source } from '#lib';
 import { ROOT_NAMESPACE } from '#resource';
+import type { RevocationStore } from '#revocation';
 import { findUpstream, type Snapshot, type UpstreamService } from '#snapshot';
 import type { Log, Readiness } from '#telemetry';
 import { createGrpcClient, Distribution } from '#wire';
@@ -12,6 +19,7 @@ import { openEndpointTable, type ServiceEndpoint } from './endpoint-table.ts';
 import { createLookups, type Lookups } from './lookups.ts';
 import { openPolicyFiles } from './policy-files.ts';
 import { createRefusals } from './refusals.ts';
+import { followAgent, openRevocations } from './revocation-neighbours.ts';
 import { type StateFolder, tryStateFolder } from './state-folder.ts';
 import { createSubscription, type Subscription } from './subscribe.ts';
 import { createSwap, type Swap } from './swap.ts';
@@ -63,6 +71,8 @@ export type EnforcementPoint = {
   /** Why there is no identity, in words. */
   readonly identityProblem: () => string | undefined;
   readonly bundle: () => Bundle;
+  /** Which credentials count no more; enforced from disk before anything else. */
+  readonly revocations: Source<RevocationCheck>;
   readonly endpoints: (service: {
     readonly namespace: string;
     readonly name: string;
@@ -115,18 +125,22 @@ export async function createEnforcementPoint(
     clock: options.clock,
     log: options.log,
   });
-  return ok(await connect(options, { folder, swap, workload: workload.value }));
+  const revocations = openRevocations(folder, swap, options.log);
+  if (!revocations.ok) return revocations;
+  const parts = { folder, swap, revocations: revocations.value, workload: workload.value };
+  return ok(await connect(options, parts));
 }
 
 type Parts = {
   readonly folder: StateFolder;
   readonly swap: Swap<Snapshot>;
+  readonly revocations: RevocationStore;
   readonly workload: CompiledWorkload;
 };
 
 async function connect(options: EnforcementPointOptions, parts: Parts): Promise<EnforcementPoint> {
   const { clock, log } = options;
-  const { folder, swap, workload } = parts;
+  const { folder, swap, revocations, workload } = parts;
   const random = options.random ?? Math.random;
   const scheduler = options.scheduler ?? createScheduler();
   const node = await nodeName(folder, options.workload);
@@ -143,7 +157,10 @@ async function connect(options: EnforcementPointOptions, parts: Parts): Promise<
   const configuration = subscribe({ options, parts, identity, node, random, scheduler });
   const { announced, endpoints, lookups, readiness, subscription } = configuration;
   // A new certificate shows in `status` at once.
-  const stopListening = identity.onChange(() => subscription.acknowledge());
+  const stops = [identity, revocations.check].map((source) =>
+    source.onChange(() => subscription.acknowledge()),
+  );
+  const follower = followAgent(options.agentSocket, revocations, log);
   return {
     node,
     snapshots: swap.snapshots,
@@ -151,6 +168,7 @@ async function connect(options: EnforcementPointOptions, parts: Parts): Promise<
     identity,
     identityProblem: identity.problem,
     bundle: () => swap.trust().bundle,
+    revocations: revocations.check,
     endpoints: endpoints.of,
     async resolve(host) {
       const snapshot = swap.snapshots.current();
@@ -172,11 +190,13 @@ async function connect(options: EnforcementPointOptions, parts: Parts): Promise<
       return at === undefined ? undefined : Math.max(0, clock() - at);
     },
     async close() {
-      stopListening();
+      for (const stop of stops) stop();
+      follower.close();
       identity.close();
       await subscription.close();
       await endpoints.saved();
       configuration.close();
+      revocations.close();
     },
   };
 }
@@ -191,7 +211,7 @@ function subscribe(of: {
   readonly scheduler: Scheduler;
 }) {
   const { options, identity, node, random, scheduler } = of;
-  const { folder, swap, workload } = of.parts;
+  const { folder, swap, revocations, workload } = of.parts;
   const { announcements = [], clock, log, metricsUrl = '', softwareVersion = '' } = options;
   const contact = openContactFile(folder, clock(), log);
   const endpoints = openEndpointTable(folder, log);
@@ -222,7 +242,12 @@ function subscribe(of: {
     },
     ack() {
       const read = readiness.current();
-      return acknowledgement({ swap, identity: identity.current(), readiness: read() });
+      return acknowledgement({
+        swap,
+        identity: identity.current(),
+        readiness: read(),
+        revocations,
+      });
     },
     lookups: lookups.wanted,
     async onMessage({ message }) {

@@ -18,12 +18,13 @@ export function acceptSvid(options: {
   if (!new X509Certificate(svid.value.leafDer).checkPrivateKey(privateKey)) {
     return fail('the certificate is not for the key that came with it');
   }
-  const { id, serial, notBefore, expiresAt } = svid.value;
+  const { id, serial, notBefore, expiresAt, requester } = svid.value;
   return ok({
     id,
     serial,
     notBefore,
     expiresAt,
+    requester,
     chainDer,
     chainPem: chainDer.map((der) => derToPem(der)).join(''),
     privateKeyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { parseBundle, parseSpiffeId, type WorkloadIdentity } from '#identity';
+import {
+  nothingRevoked,
+  parseBundle,
+  parseSpiffeId,
+  type RevocationCheck,
+  type WorkloadIdentity,
+} from '#identity';
 import { createCell } from '#lib';
 import { parseStoredResource, type RegistrationResource } from '#resource';
 import { createSilentLog } from '#telemetry';
@@ -141,6 +147,7 @@ async function start(more: { registrations?: undefined; withoutAgent?: boolean }
     agent,
     registrations,
     authority,
+    revocations: createCell<RevocationCheck>(nothingRevoked),
     trust,
     clock,
     random: () => 0.5,

@@ -1,5 +1,10 @@
-import type { SpiffeId, WorkloadIdentity } from '#identity';
-import { parseSpiffeId } from '#identity';
+import {
+  BACKDATE_MS,
+  parseSpiffeId,
+  type RevocationCheck,
+  type SpiffeId,
+  type WorkloadIdentity,
+} from '#identity';
 import { createBackoff, type Source } from '#lib';
 import type { RegistrationResource } from '#resource';
 import { EVENT, type Log } from '#telemetry';
@@ -44,6 +49,7 @@ export type SvidSourceOptions = {
   /** Undefined until the registrations are known. */
   readonly registrations: Source<readonly RegistrationResource[] | undefined>;
   readonly authority: Pick<CertificateAuthority, 'issue'>;
+  readonly revocations: Source<RevocationCheck>;
   readonly trust: () => X509Trust;
   readonly clock: () => number;
   readonly random: () => number;
@@ -105,6 +111,11 @@ class CachedSvids implements SvidSource {
     this.#stop = [
       options.registrations.onChange(() => this.#update()),
       options.agent.onChange(() => this.#retryAll()),
+      // What was revoked is asked for anew, and no longer told where a new one would be revoked as well.
+      options.revocations.onChange(() => {
+        this.#retryAll();
+        for (const watch of this.#watches) this.#tell(watch);
+      }),
     ];
   }
 
@@ -170,7 +181,7 @@ class CachedSvids implements SvidSource {
 
   #answerFor(watch: Watch): SvidAnswer {
     if (this.#options.registrations.current() === undefined) return { kind: 'pending' };
-    if (watch.entries.length === 0) return { kind: 'denied' };
+    if (watch.entries.every((entry) => this.#isRevokedForGood(entry))) return { kind: 'denied' };
     const ready = watch.entries.flatMap((entry, i) => {
       const identity = this.#usable(entry);
       const hint = watch.entitled[i]?.hint ?? '';
@@ -181,9 +192,18 @@ class CachedSvids implements SvidSource {
 
   #usable(entry: Entry): WorkloadIdentity | undefined {
     const { identity } = entry;
-    return identity !== undefined && identity.expiresAt > this.#options.clock()
+    const nowMs = this.#options.clock();
+    if (identity === undefined || identity.expiresAt <= nowMs) return undefined;
+    return this.#options.revocations.current()(identity, nowMs) === undefined
       ? identity
       : undefined;
+  }
+
+  /** Whether not even a certificate issued now would count. */
+  #isRevokedForGood({ id }: Entry): boolean {
+    const nowMs = this.#options.clock();
+    const fresh = { id, serial: '', notBefore: nowMs - BACKDATE_MS };
+    return this.#options.revocations.current()(fresh, nowMs) !== undefined;
   }
 
   #retryAll(): void {
@@ -220,8 +240,13 @@ class CachedSvids implements SvidSource {
       this.#schedule(entry, clock() + inMs);
       return;
     }
-    entry.backoff.reset();
     entry.identity = asked.value;
+    if (this.#usable(entry) === undefined) {
+      // Revoked while it was on its way.
+      this.#schedule(entry, clock() + entry.backoff.nextMs());
+      return;
+    }
+    entry.backoff.reset();
     const { serial, expiresAt } = asked.value;
     log.info(EVENT.svidIssued, { spiffeId: id.text, serial, expiresAt });
     this.#schedule(entry, renewalTime(asked.value, random));

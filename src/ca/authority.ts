@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { type Bundle, derToPem, parseBundle, parseTrustDomain } from '#identity';
+import { createRevocationService, followRevocations, openRevocationStore } from '#revocation';
 import { EVENT, type Log } from '#telemetry';
 import { type DsseEnvelope, decodeEnvelope, openTrustRoot, type TrustRoot } from '#trust';
-import { createGrpcServer, type GrpcServer } from '#wire';
-import { type Caller, identifyCaller } from './caller.ts';
+import { createGrpcClient, createGrpcServer, type GrpcServer, Revocations } from '#wire';
+import { type Caller, identifyCaller, requireIdentity } from './caller.ts';
 import { openDatabase } from './database.ts';
 import { openHosts } from './hosts.ts';
 import { type CaSecrets, caFolder, loadSecrets } from './initialize.ts';
@@ -12,11 +13,12 @@ import { openIssuanceLog, signLogHead } from './issuance-log.ts';
 import { createIssue } from './issue.ts';
 import { createIssueJwt } from './issue-jwt.ts';
 import { openJwtKeys } from './jwt-keys.ts';
+import { meshRole } from './mesh-identity.ts';
 import { createOwnIdentity } from './own-identity.ts';
 import { openPolicy, type Policy } from './policy.ts';
 import { createRateLimit } from './rate-limit.ts';
 import { createIssuanceService } from './service.ts';
-import { type PolicySubscription, subscribeToPolicy } from './subscribe.ts';
+import { controlTarget, type PolicySubscription, subscribeToPolicy } from './subscribe.ts';
 
 /** What an authority runs on. */
 export type CaOptions = {
@@ -92,8 +94,16 @@ async function start(options: CaOptions, parts: Parts): Promise<Ca> {
   const { server, port } = await listen(options, parts, core);
   const subscription = subscribe(options, core);
   const renewal = setInterval(() => {
-    if (identity.renewIfDue()) subscription?.reconnect();
+    const isRenewed =
+      identity.renewIfDue() || identity.renewIfRevoked(core.revocations.check.current());
+    if (isRenewed) subscription?.reconnect();
   }, RENEWAL_CHECK_MS);
+  const stopWatching = core.revocations.check.onChange((revoked) => {
+    server.disconnect(
+      (caller) => caller.kind === 'identified' && revoked(caller.svid, clock()) !== undefined,
+    );
+    if (identity.renewIfRevoked(revoked)) subscription?.reconnect();
+  });
   const signer = parts.secrets.logSigner;
   return {
     port,
@@ -108,10 +118,12 @@ async function start(options: CaOptions, parts: Parts): Promise<Ca> {
     }),
     async close() {
       clearInterval(renewal);
+      stopWatching();
       subscription?.close();
       await server.close();
       // Requests of this turn are still to be logged; after it nothing can reach the database.
       await new Promise((resolve) => setImmediate(resolve));
+      core.revocations.close();
       parts.database.close();
     },
   };
@@ -124,6 +136,11 @@ function createCore(options: CaOptions, { secrets, database, trustRoot }: Parts)
   const issuanceLog = openIssuanceLog(database);
   const hosts = openHosts(database);
   const policy = openPolicy({ database, trustRoot, clock, log });
+  const revocations = openRevocationStore({
+    path: caFolder(options.folder).revocations,
+    trustRoot: policy.trustRoot,
+    log,
+  });
   const roots = createRoots(policy);
   const issue = createIssue({ issuer: secrets.issuer, issuanceLog, clock, log });
   const jwtKeys = openJwtKeys({
@@ -135,13 +152,13 @@ function createCore(options: CaOptions, { secrets, database, trustRoot }: Parts)
   });
   const issueJwt = createIssueJwt({ keys: jwtKeys, issuanceLog, clock, log });
   const identity = createOwnIdentity({ issue, trustDomain, rootsPem: roots.pem, clock, log });
-  return { issuanceLog, hosts, policy, roots, issue, issueJwt, jwtKeys, identity };
+  return { issuanceLog, hosts, policy, revocations, roots, issue, issueJwt, jwtKeys, identity };
 }
 
 async function listen(
   options: CaOptions,
   { secrets }: Parts,
-  { issuanceLog, hosts, policy, roots, issue, issueJwt, jwtKeys, identity }: Core,
+  { issuanceLog, hosts, policy, revocations, roots, issue, issueJwt, jwtKeys, identity }: Core,
 ): Promise<{ readonly server: GrpcServer<Caller>; readonly port: number }> {
   const { trustDomain, clock, log, rateLimit = DEFAULT_RATE } = options;
   const service = createIssuanceService({
@@ -153,6 +170,7 @@ async function listen(
     jwtKeys,
     issuanceLog,
     hosts,
+    revoked: revocations.check.current,
     callers: createRateLimit({ ...rateLimit, clock }),
     enrolments: createRateLimit({ ...rateLimit, clock }),
     callerOf: (call) => server.peer(call),
@@ -161,7 +179,16 @@ async function listen(
     clock,
     log,
   });
-  const server = createGrpcServer<Caller>([service]);
+  const revoking = createRevocationService({
+    store: revocations,
+    refuse(call) {
+      const caller = requireIdentity(server.peer(call), clock(), revocations.check.current());
+      if (!caller.ok) return caller.error.message;
+      return meshRole(caller.value) === undefined ? 'only for processes of the mesh' : undefined;
+    },
+    log,
+  });
+  const server: GrpcServer<Caller> = createGrpcServer<Caller>([service, revoking]);
   const port = await server.listenTls({
     ...options.listen,
     material: identity.material,
@@ -174,13 +201,36 @@ async function listen(
 
 function subscribe(
   options: CaOptions,
-  { policy, identity, roots }: Core,
+  { policy, identity, revocations, roots }: Core,
 ): PolicySubscription | undefined {
   const { control, trustDomain, clock, log, softwareVersion = '' } = options;
   if (control === undefined) return undefined;
   const { bundle } = roots;
+  const revoked = revocations.check.current;
   const about = { address: control, trustDomain, softwareVersion, clock, log };
-  return subscribeToPolicy({ ...about, policy, identity, bundle });
+  const shared = { ...about, policy, identity, bundle, revoked, revocations };
+  const policies = subscribeToPolicy(shared);
+  const follower = followRevocations({
+    store: revocations,
+    open() {
+      const client = createGrpcClient(Revocations, controlTarget(shared));
+      return { stream: client.bidi(Revocations.method.sync), close: client.close };
+    },
+    neighbour: 'control',
+    maxRetryMs: 2_000,
+    log,
+  });
+  return {
+    connected: policies.connected,
+    reconnect() {
+      policies.reconnect();
+      follower.restart();
+    },
+    close() {
+      follower.close();
+      policies.close();
+    },
+  };
 }
 
 function readiness(expiresAt: number, nowMs: number): { ready: boolean; reason: string } {

@@ -12,6 +12,7 @@ export type CaFolder = {
   readonly logKey: string;
   readonly jwtKeys: string;
   readonly database: string;
+  readonly revocations: string;
   readonly joinTokenAgent: string;
   readonly joinTokenControl: string;
 };
@@ -40,6 +41,7 @@ export function caFolder(folder: string): CaFolder {
     logKey: join(folder, 'log.key'),
     jwtKeys: join(folder, 'jwt-keys.json'),
     database: join(folder, 'ca.db'),
+    revocations: join(folder, 'revocations.jsonl'),
     joinTokenAgent: join(folder, 'join-token-agent'),
     joinTokenControl: join(folder, 'join-token-control'),
   };

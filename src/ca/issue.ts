@@ -1,5 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { type AttestationStrength, type Issuer, issueX509Svid, type SpiffeId } from '#identity';
+import {
+  type AttestationStrength,
+  BACKDATE_MS,
+  type Issuer,
+  issueX509Svid,
+  requesterTag,
+  type SpiffeId,
+} from '#identity';
 import { ok, type Result } from '#lib';
 import { EVENT, type Log } from '#telemetry';
 import { certificateDigest, type IssuanceLog } from './issuance-log.ts';
@@ -37,9 +44,6 @@ export type IssueOptions = {
   readonly clock: () => number;
   readonly log: Log;
 };
-
-// Peers whose clocks run behind accept a fresh certificate.
-const BACKDATE_MS = 60_000;
 
 /** Creates the signing step. INVARIANT: no certificate is returned before its entry is on disk. */
 export function createIssue(options: IssueOptions): Issue {
@@ -83,6 +87,7 @@ function sign(
     expiresAt,
     dnsNames,
     attestation: grant.attestation,
+    ...(grant.requestedBy === '' ? {} : { requester: requesterTag(grant.requestedBy) }),
   });
   const fields = {
     timeMs: nowMs,

@@ -1,4 +1,4 @@
-import { createKeyPair, derToPem } from '#identity';
+import { BACKDATE_MS, createKeyPair, derToPem, type RevocationCheck } from '#identity';
 import { EVENT, type Log } from '#telemetry';
 import type { TlsMaterial } from '#wire';
 import { MESH_TTL_MS } from './enrol.ts';
@@ -12,6 +12,8 @@ export type OwnIdentity = {
   readonly expiresAt: () => number;
   /** Issues the next certificate once half of the present one's time has passed; returns whether it did. */
   readonly renewIfDue: () => boolean;
+  /** Issues the next certificate if the present one was revoked. */
+  readonly renewIfRevoked: (revoked: RevocationCheck) => boolean;
 };
 
 /** What it takes; `rootsPem` are those of the trust root now. */
@@ -28,6 +30,19 @@ type Held = { readonly material: TlsMaterial; readonly serial: string; readonly 
 /** Issues the first certificate; throws if that cannot be logged. */
 export function createOwnIdentity(options: OwnIdentityOptions): OwnIdentity {
   let held = renew(options);
+
+  function renewNow(): boolean {
+    try {
+      held = renew(options);
+      options.log.info(EVENT.authorityRenewed, { serial: held.serial });
+      return true;
+    } catch (error) {
+      // The next tick tries again.
+      options.log.error(EVENT.issuanceLogFailed, { error });
+      return false;
+    }
+  }
+
   return {
     material() {
       const rootsPem = options.rootsPem();
@@ -40,16 +55,13 @@ export function createOwnIdentity(options: OwnIdentityOptions): OwnIdentity {
     serial: () => held.serial,
     expiresAt: () => held.expiresAt,
     renewIfDue() {
-      if (options.clock() < held.expiresAt - MESH_TTL_MS / 2) return false;
-      try {
-        held = renew(options);
-        options.log.info(EVENT.authorityRenewed, { serial: held.serial });
-        return true;
-      } catch (error) {
-        // The present certificate still has half its time; the next tick tries again.
-        options.log.error(EVENT.issuanceLogFailed, { error });
-        return false;
-      }
+      return options.clock() < held.expiresAt - MESH_TTL_MS / 2 ? false : renewNow();
+    },
+    renewIfRevoked(revoked) {
+      const { serial, expiresAt } = held;
+      const id = meshId(options.trustDomain, 'ca');
+      const notBefore = expiresAt - MESH_TTL_MS - BACKDATE_MS;
+      return revoked({ id, serial, notBefore }, options.clock()) === undefined ? false : renewNow();
     },
   };
 }

@@ -1,5 +1,11 @@
 import type { handleUnaryCall, sendUnaryData } from '@grpc/grpc-js';
-import { parseCsr, parseSpiffeId } from '#identity';
+import {
+  BACKDATE_MS,
+  parseCsr,
+  parseSpiffeId,
+  type RevocationCheck,
+  requesterTag,
+} from '#identity';
 import { ok, type Result } from '#lib';
 import { EVENT, type Log } from '#telemetry';
 import { encodeEnvelope } from '#trust';
@@ -45,6 +51,8 @@ export type ServiceOptions = {
   readonly jwtKeys: JwtKeys;
   readonly issuanceLog: IssuanceLog;
   readonly hosts: Hosts;
+  /** The revocations of now. */
+  readonly revoked: () => RevocationCheck;
   readonly callers: RateLimit;
   readonly enrolments: RateLimit;
   /** Who sent a call. */
@@ -141,7 +149,7 @@ async function issueSvid(
   { csr, selectors }: IssueX509SvidRequest,
   from: Caller,
 ): Promise<Result<X509SvidResponse, Refusal>> {
-  const caller = requireIdentity(from, options.clock());
+  const caller = requireIdentity(from, options.clock(), options.revoked());
   if (!caller.ok) return caller;
   if (!options.callers.take(caller.value.text)) {
     return refuse(
@@ -167,7 +175,7 @@ async function issueJwtSvid(
   { spiffeId, audience, selectors }: IssueJwtSvidRequest,
   from: Caller,
 ): Promise<Result<JwtSvidResponse, Refusal>> {
-  const caller = requireIdentity(from, options.clock());
+  const caller = requireIdentity(from, options.clock(), options.revoked());
   if (!caller.ok) return caller;
   if (!options.callers.take(caller.value.text)) {
     return refuse(
@@ -186,6 +194,8 @@ async function issueJwtSvid(
     decide: (registrations) => decideJwtSvid(request, registrations),
   });
   if (!grant.ok) return grant;
+  const refused = await revokedAlready(options, grant.value);
+  if (refused !== undefined) return refused;
   const issued = await options.issueJwt(grant.value);
   if (!issued.ok) return issued;
   const { token, entry, keysSequence } = issued.value;
@@ -205,7 +215,7 @@ function fetchJwtKeys(
   options: ServiceOptions,
   from: Caller,
 ): Result<FetchJwtKeysResponse, Refusal> {
-  const caller = requireIdentity(from, options.clock());
+  const caller = requireIdentity(from, options.clock(), options.revoked());
   if (!caller.ok) return caller;
   if (meshRole(caller.value) === undefined) {
     return refuse('denied', `\`${caller.value.text}\` is not of the mesh itself`);
@@ -251,6 +261,8 @@ async function sealed(
   options: ServiceOptions,
   grant: Grant,
 ): Promise<Result<X509SvidResponse, Refusal>> {
+  const refused = await revokedAlready(options, grant);
+  if (refused !== undefined) return refused;
   const issued = await options.issue.issue(grant);
   if (!issued.ok) return issued;
   const { der, entry } = issued.value;
@@ -264,12 +276,32 @@ async function sealed(
   return { ok: true, value: response };
 }
 
+/**
+ * SECURITY: what is revoked for good is not given again; only what a new credential would cure is. Credentials know
+ * seconds only: one of the very second up to which all were revoked would count as revoked, so the next is waited for.
+ */
+async function revokedAlready(
+  { clock, revoked }: ServiceOptions,
+  { id, requestedBy }: Pick<Grant, 'id' | 'requestedBy'>,
+): Promise<Result<never, Refusal> | undefined> {
+  const nowMs = clock();
+  const requester = requestedBy === '' ? undefined : requesterTag(requestedBy);
+  const problemAt = (issuedAt: number) =>
+    revoked()({ id, serial: '', notBefore: issuedAt - BACKDATE_MS, requester }, nowMs);
+  const secondMs = Math.floor(nowMs / 1000) * 1000;
+  if (problemAt(secondMs) === undefined) return undefined;
+  const problem = problemAt(secondMs + 1000);
+  if (problem !== undefined) return refuse('denied', problem.message);
+  await new Promise((resolve) => setTimeout(resolve, secondMs + 1000 - nowMs));
+  return undefined;
+}
+
 function readLog(
   options: ServiceOptions,
   { after, limit }: ReadLogRequest,
   from: Caller,
 ): Result<ReadLogResponse, Refusal> {
-  const caller = requireIdentity(from, options.clock());
+  const caller = requireIdentity(from, options.clock(), options.revoked());
   if (!caller.ok) return caller;
   if (meshRole(caller.value) !== 'control') {
     return refuse('denied', `\`${caller.value.text}\` may not read the issuance log`);

@@ -1,6 +1,7 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js';
-import { type Bundle, verifyX509Svid } from '#identity';
+import { type Bundle, type RevocationCheck, verifyX509Svid } from '#identity';
 import { createBackoff } from '#lib';
+import type { RevocationStore } from '#revocation';
 import { EVENT, type Log } from '#telemetry';
 import { decodeEnvelope, decodeUpdate, type TrustError } from '#trust';
 import {
@@ -9,6 +10,7 @@ import {
   createMessage,
   Distribution,
   type GrpcClient,
+  type GrpcTarget,
   HelloSchema,
   type PolicySetUpdate,
   type SubscribeRequest,
@@ -33,6 +35,9 @@ export type SubscriptionOptions = {
   readonly policy: Policy;
   readonly identity: OwnIdentity;
   readonly bundle: () => Bundle;
+  /** The revocations of now. */
+  readonly revoked: () => RevocationCheck;
+  readonly revocations: Pick<RevocationStore, 'summary' | 'check'>;
   readonly trustDomain: string;
   readonly softwareVersion: string;
   readonly clock: () => number;
@@ -91,6 +96,9 @@ export function subscribeToPolicy(options: SubscriptionOptions): PolicySubscript
   }
 
   connect();
+  const stopAcknowledging = options.revocations.check.onChange(() => {
+    if (live !== undefined) acknowledge(live, options);
+  });
   return {
     connected: () => connected,
     reconnect() {
@@ -99,6 +107,7 @@ export function subscribeToPolicy(options: SubscriptionOptions): PolicySubscript
       connect();
     },
     close() {
+      stopAcknowledging();
       clearTimeout(retry);
       if (live !== undefined) hangUp(live);
       live = undefined;
@@ -107,20 +116,7 @@ export function subscribeToPolicy(options: SubscriptionOptions): PolicySubscript
 }
 
 function dial(options: SubscriptionOptions): Live {
-  const { address, identity, bundle, trustDomain, clock } = options;
-  const { chainPem, privateKeyPem, rootsPem } = identity.material();
-  const control = meshId(trustDomain, 'control').text;
-  const client = createGrpcClient(Distribution, {
-    kind: 'tls',
-    address,
-    rootsPem,
-    client: { chainPem, privateKeyPem },
-    verifyServer(leafDer) {
-      const svid = verifyX509Svid([leafDer], bundle(), clock());
-      if (!svid.ok) return svid.error.message;
-      return svid.value.id.text === control ? undefined : `\`${address}\` is not the control plane`;
-    },
-  });
+  const client = createGrpcClient(Distribution, controlTarget(options));
   const stream: Stream = client.bidi(Distribution.method.subscribe);
   const live: Live = {
     client,
@@ -129,6 +125,31 @@ function dial(options: SubscriptionOptions): Live {
     acks: setInterval(() => acknowledge(live, options), ACK_INTERVAL_MS),
   };
   return live;
+}
+
+/** The control plane's gRPC port, under the authority's certificate of now. */
+export function controlTarget(
+  options: Pick<
+    SubscriptionOptions,
+    'address' | 'identity' | 'bundle' | 'trustDomain' | 'clock' | 'revoked'
+  >,
+): GrpcTarget {
+  const { address, identity, bundle, trustDomain, clock, revoked } = options;
+  const { chainPem, privateKeyPem, rootsPem } = identity.material();
+  const control = meshId(trustDomain, 'control').text;
+  return {
+    kind: 'tls',
+    address,
+    rootsPem,
+    client: { chainPem, privateKeyPem },
+    verifyServer(leafDer) {
+      const svid = verifyX509Svid([leafDer], bundle(), clock());
+      if (!svid.ok) return svid.error.message;
+      const problem = revoked()(svid.value, clock());
+      if (problem !== undefined) return problem.message;
+      return svid.value.id.text === control ? undefined : `\`${address}\` is not the control plane`;
+    },
+  };
 }
 
 function hangUp({ client, stream, acks }: Live): void {
@@ -195,8 +216,11 @@ function receiveTrustRoot(bytes: Uint8Array, { policy, log }: SubscriptionOption
 function acknowledge({ stream, refusals }: Live, options: SubscriptionOptions): void {
   // SECURITY: a sender that reads nothing must not fill our memory; the next acknowledgement says it all again.
   if (stream.writableNeedDrain) return;
-  const { identity, policy, trustDomain } = options;
+  const { identity, policy, revocations, trustDomain } = options;
+  const { count, digest } = revocations.summary();
   const value = createMessage(AckSchema, {
+    revocations: BigInt(count),
+    revocationsDigest: digest,
     enforced: versionsOf(policy),
     refused: Array.from(refusals, ([namespace, { code, message, number, hash }]) => ({
       namespace,

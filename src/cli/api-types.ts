@@ -45,6 +45,7 @@ export type EnforcementPoint = {
   readonly readyReason: string;
   readonly certificateExpiresAt: string | null;
   readonly metricsUrl: string | null;
+  readonly revocationsCurrent: boolean;
 };
 
 export type Identity = {

@@ -7,7 +7,13 @@ export type DataFolder = {
   readonly lock: string;
   readonly meshSettings: string;
   readonly trustRoot: string;
-  readonly author: { readonly folder: string; readonly key: string; readonly name: string };
+  readonly author: {
+    readonly folder: string;
+    readonly key: string;
+    readonly name: string;
+    /** What this author revoked, signed. */
+    readonly revocations: string;
+  };
   readonly admin: { readonly folder: string; readonly key: string; readonly certificate: string };
   readonly ca: {
     readonly folder: string;
@@ -38,6 +44,7 @@ export function layoutOf(root: string): DataFolder {
       folder: at('author'),
       key: at('author', 'policy-author.key'),
       name: at('author', 'name'),
+      revocations: at('author', 'revocations.jsonl'),
     },
     admin: {
       folder: at('admin'),

@@ -10,4 +10,12 @@ export {
   type LiveSet,
   type StoredCommit,
 } from './policy-set.ts';
+export {
+  fetchRevocations,
+  type HeldRevocations,
+  holdRevocations,
+  readJournal,
+  signNextRevocation,
+  submitRevocations,
+} from './revocations.ts';
 export { loadAuthor, openSession, readTrustRoot, type Session } from './session.ts';

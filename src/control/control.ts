@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseSpiffeId, type SpiffeId } from '#identity';
+import { createRevocationService } from '#revocation';
 import { EVENT, type Log } from '#telemetry';
 import { createGrpcServer, type GrpcServer } from '#wire';
 import { openAdmins } from './admins.ts';
@@ -101,6 +102,7 @@ async function start(options: ControlOptions, closers: Closer[]): Promise<Omit<C
     controlPath: join(options.folder, 'control.db'),
     recordsPath: join(options.folder, 'records.db'),
     sessionsPath: join(options.folder, 'console-sessions.json'),
+    revocationsPath: join(options.folder, 'revocations.jsonl'),
     pinned,
     clock,
     log,
@@ -160,7 +162,7 @@ async function serveGrpc(
     log.warn(EVENT.connectionRefused, { port: 'grpc', reason });
   };
   const peer = (call: { readonly getPeer: () => string }) => server.peer(call);
-  const { distributor, enforcement, endpoints, records, map } = core;
+  const { distributor, enforcement, endpoints, records, map, revocations } = core;
   const ingest = createTelemetryIngest({
     peer,
     connectedVia: enforcement.connectedVia,
@@ -178,12 +180,28 @@ async function serveGrpc(
     endpoints,
     onRefused,
   });
-  const server: GrpcServer<MeshPeer> = createGrpcServer<MeshPeer>([distribution, ingest.service]);
-  closers.push(ingest.close, server.close);
+  // Whoever is connected has an identity of the mesh; which entries it brings is judged by their signatures.
+  const revoking = createRevocationService({
+    store: revocations,
+    refuse: () => undefined,
+    log,
+  });
+  const services = [revoking, distribution, ingest.service];
+  const server: GrpcServer<MeshPeer> = createGrpcServer<MeshPeer>(services);
+  const stopCutting = revocations.check.onChange((check) =>
+    server.disconnect(({ svid }) => check(svid, clock()) !== undefined),
+  );
+  closers.push(ingest.close, server.close, stopCutting);
   const port = await server.listenTls({
     ...address,
     material: identity.material,
-    identify: (socket) => identifyPeer(socket, { bundle: pinned.bundle, clock, onRefused }),
+    identify: (socket) =>
+      identifyPeer(socket, {
+        bundle: pinned.bundle,
+        clock,
+        revoked: revocations.check.current(),
+        onRefused,
+      }),
     onRefused,
   });
   log.info(EVENT.listening, { port: 'grpc', address: `${address.host}:${port}` });

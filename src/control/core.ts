@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, renameSync } from 'node:fs';
+import { openRevocationStore, type RevocationStore } from '#revocation';
 import { EVENT, type Log } from '#telemetry';
 import { encodeEnvelope } from '#trust';
 import type { AdmissionContext } from './admit.ts';
@@ -35,6 +36,7 @@ export type ControlCore = {
   readonly enforcement: Enforcement;
   readonly map: TrafficMap;
   readonly records: RecordsStore;
+  readonly revocations: RevocationStore;
   readonly arriving: Broadcast<StoredRecord>;
   readonly events: Broadcast<ControlEvent>;
   readonly sessions: ConsoleSessions;
@@ -53,6 +55,7 @@ export type CoreOptions = {
   readonly controlPath: string;
   readonly recordsPath: string;
   readonly sessionsPath: string;
+  readonly revocationsPath: string;
   readonly pinned: PinnedRoot;
   readonly clock: () => number;
   readonly log: Log;
@@ -72,6 +75,8 @@ export function createCore(options: CoreOptions): ControlCore {
   const { clock, log, pinned } = options;
   const store = openStore(options.controlPath);
   const records = openRecordsOrSetAside(options.recordsPath, log);
+  const { revocationsPath: path } = options;
+  const revocations = openRevocationStore({ path, trustRoot: () => pinned.root, log });
   const onError = (error: unknown): void => log.error(EVENT.listenerFailed, { error });
   const onSessionError = (error: unknown): void => log.warn(EVENT.sessionsNotKept, { error });
   const events = createBroadcast<ControlEvent>(onError);
@@ -85,6 +90,7 @@ export function createCore(options: CoreOptions): ControlCore {
   const enforcement = createEnforcement({
     clock,
     sets,
+    revocations: revocations.summary,
     restored: store.points(),
     forgetAfterMs: FORGET_POINTS_MS,
     staleAfterMs: STALE_AFTER_MS,
@@ -127,6 +133,7 @@ export function createCore(options: CoreOptions): ControlCore {
     enforcement,
     map,
     records,
+    revocations,
     arriving,
     events,
     sessions: createConsoleSessions(clock, createSessionFile(options.sessionsPath, onSessionError)),
@@ -136,6 +143,7 @@ export function createCore(options: CoreOptions): ControlCore {
     follow: (issuance) => followIssuance(issuance, hints.identities),
     close() {
       clockwork();
+      revocations.close();
       records.close();
       store.close();
     },

@@ -21,6 +21,7 @@ function enforcementAt(restored: readonly StoredPoint[] = []) {
   const enforcement = createEnforcement({
     clock: () => now,
     sets,
+    revocations: () => ({ count: 0, digest: '' }),
     restored,
     forgetAfterMs: 600_000,
     staleAfterMs: 5_000,

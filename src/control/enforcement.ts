@@ -23,6 +23,8 @@ export type PointRefusal = SetHead & {
 /** The status of one enforcement point; times are ISO 8601, `reason` is words and empty when all is well. */
 export type PointStatus = Omit<PointFacts, 'namespaces' | 'enforced' | 'via'> & {
   readonly sets: readonly PointSet[];
+  /** Whether it enforces every revocation known here. */
+  readonly revocationsCurrent: boolean;
   readonly stale: boolean;
   readonly reason: string;
 };
@@ -41,6 +43,8 @@ type PointFacts = {
   readonly namespaces: readonly string[];
   readonly enforced: Readonly<Record<string, SetHead>>;
   readonly refused: readonly PointRefusal[];
+  /** What it says of the revocations it enforces; null while it said nothing. */
+  readonly revocations: { readonly count: number; readonly digest: string } | null;
   readonly ready: boolean;
   readonly readyReason: string;
   readonly certificateExpiresAt: string | null;
@@ -71,6 +75,8 @@ export type Enforcement = {
 export type EnforcementOptions = {
   readonly clock: () => number;
   readonly sets: PolicySets;
+  /** The revocations held here. */
+  readonly revocations: () => { readonly count: number; readonly digest: string };
   readonly restored: readonly StoredPoint[];
   readonly forgetAfterMs: number;
   /** How long a version may take to be enforced before the point counts as stale. */
@@ -116,7 +122,13 @@ export function createEnforcement(options: EnforcementOptions): Enforcement {
     policyChanged: (namespace) => wantedSince.set(namespace, clock()),
     status: () =>
       Array.from(points.values(), (facts) =>
-        statusOf(facts, { sets, wantedSince, nowMs: clock(), staleAfterMs: options.staleAfterMs }),
+        statusOf(facts, {
+          sets,
+          wantedSince,
+          nowMs: clock(),
+          staleAfterMs: options.staleAfterMs,
+          revocations: options.revocations(),
+        }),
       ).sort((a, b) => (a.node < b.node ? -1 : 1)),
     sweep() {
       const oldest = clock() - options.forgetAfterMs;
@@ -157,6 +169,7 @@ function factsOfHello(hello: Hello, via: string, now: string): PointFacts {
     namespaces: hello.namespaces,
     enforced: headsOf(hello.known),
     refused: [],
+    revocations: null,
     ready: false,
     readyReason: 'not acknowledged yet',
     certificateExpiresAt: null,
@@ -170,6 +183,10 @@ function factsOfAck(ack: Ack): Partial<PointFacts> {
   return {
     enforced: headsOf(ack.enforced),
     refused: ack.refused.map(refusalOf),
+    revocations:
+      ack.revocationsDigest === ''
+        ? null
+        : { count: Number(ack.revocations), digest: ack.revocationsDigest },
     ready: ack.ready,
     readyReason: ack.readyReason,
     certificateExpiresAt:
@@ -195,6 +212,7 @@ type StatusContext = {
   readonly wantedSince: ReadonlyMap<string, number>;
   readonly nowMs: number;
   readonly staleAfterMs: number;
+  readonly revocations: { readonly digest: string };
 };
 
 function statusOf(facts: PointFacts, context: StatusContext): PointStatus {
@@ -204,7 +222,14 @@ function statusOf(facts: PointFacts, context: StatusContext): PointStatus {
   );
   const late = sets.filter((set) => isLate(set, facts, context));
   const stale = !facts.connected || facts.refused.length > 0 || late.length > 0;
-  return { ...shown, sets, stale, reason: stale ? staleReason(facts, late) : '' };
+  const revocationsCurrent = facts.revocations?.digest === context.revocations.digest;
+  return {
+    ...shown,
+    sets,
+    revocationsCurrent,
+    stale,
+    reason: stale ? staleReason(facts, late) : '',
+  };
 }
 
 function wantedNamespaces(

@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls';
-import { type Bundle, type PeerSvid, verifyX509Svid } from '#identity';
+import { type Bundle, type PeerSvid, type RevocationCheck, verifyX509Svid } from '#identity';
 import { peerChain } from '#wire';
 
 /** Who is at the other end of a gRPC connection, by the certificate it proved to hold. */
@@ -8,12 +8,14 @@ export type MeshPeer = {
   readonly kind: 'agent' | 'ca';
   readonly id: string;
   readonly expiresAt: number;
+  readonly svid: PeerSvid;
 };
 
 /** What identifying needs; `clock` in ms since 1970. */
 export type IdentifyOptions = {
   readonly bundle: Bundle;
   readonly clock: () => number;
+  readonly revoked: RevocationCheck;
   readonly onRefused: (reason: string) => void;
 };
 
@@ -27,6 +29,11 @@ export function identifyPeer(socket: TLSSocket, options: IdentifyOptions): MeshP
     options.onRefused(verified.error.message);
     return undefined;
   }
+  const revoked = options.revoked(verified.value, clock());
+  if (revoked !== undefined) {
+    options.onRefused(revoked.message);
+    return undefined;
+  }
   const peer = meshPeer(verified.value, bundle.trustDomain);
   if (peer === undefined) {
     options.onRefused(
@@ -38,10 +45,11 @@ export function identifyPeer(socket: TLSSocket, options: IdentifyOptions): MeshP
   return peer;
 }
 
-function meshPeer({ id, expiresAt }: PeerSvid, trustDomain: string): MeshPeer | undefined {
+function meshPeer(svid: PeerSvid, trustDomain: string): MeshPeer | undefined {
+  const { id, expiresAt } = svid;
   const prefix = `spiffe://${trustDomain}/palisade/`;
-  if (id.text === `${prefix}ca`) return { kind: 'ca', id: id.text, expiresAt };
-  if (id.text.startsWith(`${prefix}agent/`)) return { kind: 'agent', id: id.text, expiresAt };
+  if (id.text === `${prefix}ca`) return { kind: 'ca', id: id.text, expiresAt, svid };
+  if (id.text.startsWith(`${prefix}agent/`)) return { kind: 'agent', id: id.text, expiresAt, svid };
   return undefined;
 }
 

@@ -27,6 +27,8 @@ export type WorkloadIdentity = {
   readonly notBefore: number;
   readonly expiresAt: number;
   readonly bundles: readonly Bundle[];
+  /** `requesterTag` of the agent that asked for it, where the certificate says so. */
+  readonly requester?: string | undefined;
 };
 
 /** The bundle of the roots in `pem`; fails if there are none or one cannot serve as a root. */

@@ -87,6 +87,11 @@ export function encodeAuthorityKeyId(keyId: Uint8Array): Buffer {
   return encodeExtension(OID.authorityKeyIdentifier, encodeSequence(encodeElement(0x80, keyId)));
 }
 
+/** Our own extension: who asked for the certificate, as `requesterTag` says it in hex. Not critical. */
+export function encodeRequester(tag: string): Buffer {
+  return encodeExtension(OID.requester, encodeElement(TAG.octetString, Buffer.from(tag, 'hex')));
+}
+
 /** A Name of one commonName, cut to the 64 characters that RFC 5280 allows. */
 export function encodeCommonName(text: string): Buffer {
   const value = encodeElement(TAG.utf8String, Buffer.from([...text].slice(0, 64).join(''), 'utf8'));

@@ -21,6 +21,8 @@ export type Extensions = {
   readonly authorityKeyId: string | undefined;
   /** What the issuer says the identity stands on; undefined where it says nothing, or a word unknown here. */
   readonly attestation: AttestationStrength | undefined;
+  /** `requesterTag` of whoever asked for the certificate, lower-case hex. */
+  readonly requester: string | undefined;
   /** Critical extensions that nobody here processes; a path through such a certificate is refused. */
   readonly unknownCritical: readonly string[];
 };
@@ -37,6 +39,7 @@ const NO_EXTENSIONS: Extensions = {
   subjectKeyId: undefined,
   authorityKeyId: undefined,
   attestation: undefined,
+  requester: undefined,
   unknownCritical: [],
 };
 
@@ -83,6 +86,7 @@ function readValue(oid: string, value: DerReader, found: Mutable): boolean {
     found.subjectKeyId = value.body(TAG.octetString).toString('hex');
   } else if (oid === OID.authorityKeyIdentifier) found.authorityKeyId = readAuthorityKeyId(value);
   else if (oid === OID.attestationStrength) found.attestation = readStrength(value);
+  else if (oid === OID.requester) found.requester = value.body(TAG.octetString).toString('hex');
   else return false;
   value.finish();
   return true;

@@ -33,6 +33,14 @@ export {
   verifyJwtSvid,
 } from './jwt-svid.ts';
 export { derToPem, pemToDer } from './pem.ts';
+export {
+  BACKDATE_MS,
+  nothingRevoked,
+  type Revocable,
+  type RevocationCheck,
+  type Revoked,
+  requesterTag,
+} from './revocation.ts';
 export { createKeyPair } from './signing-key.ts';
 export {
   encodeJwks,

@@ -10,6 +10,7 @@ import {
   encodeCaConstraints,
   encodeCommonName,
   encodePurposes,
+  encodeRequester,
   encodeSigned,
   encodeStrength,
   encodeSubjectKeyId,
@@ -21,6 +22,7 @@ import {
 import { KEY_USAGE } from './extensions.ts';
 import { OID } from './oid.ts';
 import { derToPem, pemToDer } from './pem.ts';
+import { BACKDATE_MS } from './revocation.ts';
 import { createKeyPair, createSigningKey, exportSpki, type SigningKey } from './signing-key.ts';
 import type { SpiffeId } from './spiffe-id.ts';
 import type { TrustDomain } from './trust-domain.ts';
@@ -53,6 +55,8 @@ export type SvidOptions = {
   readonly dnsNames?: readonly string[];
   /** What the identity stands on; nothing is said of it where absent. */
   readonly attestation?: AttestationStrength;
+  /** `requesterTag` of the agent that asks for it, so that all it asked for can be revoked with it. */
+  readonly requester?: string;
 };
 
 /** A certificate and key that sign for themselves, for pinning by fingerprint. */
@@ -72,8 +76,6 @@ type IssuerParts = {
   readonly common: readonly Buffer[];
 };
 
-// Peers whose clocks run behind must not see a certificate from the future.
-const BACKDATE_MS = 60_000;
 // One level of intermediates is all that key rotation and nested authorities use.
 const ROOT_PATH_LENGTH = 1;
 const BOTH_PURPOSES = encodePurposes(OID.serverAuth, OID.clientAuth);
@@ -117,6 +119,7 @@ export function issueX509Svid(options: SvidOptions): Uint8Array {
       ...(attestation === undefined ? [] : [encodeStrength(attestation)]),
       encodeAltNames({ uris: [id.text], dns: dnsNames }, true),
       encodeSubjectKeyId(keyIdOf(publicKeyDer)),
+      ...(options.requester === undefined ? [] : [encodeRequester(options.requester)]),
     ],
   });
   return encodeSigned(tbs, key.algorithm, key.sign(tbs));

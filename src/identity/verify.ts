@@ -20,6 +20,8 @@ export type PeerSvid = {
   readonly leafDer: Uint8Array;
   /** What its issuer says the identity stands on; `none` where it says nothing. */
   readonly attestation: AttestationStrength;
+  /** `requesterTag` of the agent that asked for it, where the certificate says so. */
+  readonly requester?: string | undefined;
 };
 
 /** `clockSkewMs`: how far our clock and the issuer's may differ, 60,000 unless told. */
@@ -64,8 +66,9 @@ export function verifyX509Svid(
   const path = buildPath({ ...question, roots, refuseSigner });
   if (!path.ok) return path;
   const { serial, notBefore, expiresAt, der, extensions } = leaf;
+  const { requester } = extensions;
   const attestation = extensions.attestation ?? 'none';
-  return ok({ id: id.value, serial, notBefore, expiresAt, leafDer: der, attestation });
+  return ok({ id: id.value, serial, notBefore, expiresAt, leafDer: der, attestation, requester });
 }
 
 /** The one SPIFFE ID of a leaf: exactly one URI SAN, which has a path (X509-SVID 2 and 3.1). */

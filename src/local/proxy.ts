@@ -156,6 +156,7 @@ function listen(request: ProxyRequest, { point, metrics, accessLog }: Parts): Pr
   return createProxy({
     snapshots: point.snapshots,
     identity: point.identity,
+    revocations: point.revocations,
     endpoints: (service) => point.endpoints(service),
     resolve: (host) => point.resolve(host),
     appPort: request.appPort,

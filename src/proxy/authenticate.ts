@@ -8,10 +8,15 @@ import {
   type SecureContextOptions,
   TLSSocket,
 } from 'node:tls';
-import { bundlePem, type PeerSvid, verifyX509Svid, type WorkloadIdentity } from '#identity';
+import {
+  bundlePem,
+  type PeerSvid,
+  type RevocationCheck,
+  verifyX509Svid,
+  type WorkloadIdentity,
+} from '#identity';
 import { fail, type Result } from '#lib';
 import { GROUPS, type KeyExchange, negotiatedGroup } from './key-exchange.ts';
-import type { RevocationCheck } from './revocation.ts';
 import { type ChunkSink, type LentRead, lentRead } from './socket-pipe.ts';
 
 /** A peer that did not verify, by a code of `VerifyErrorCode`. */

@@ -1,8 +1,7 @@
-import type { PeerSvid, WorkloadIdentity } from '#identity';
+import type { PeerSvid, RevocationCheck, WorkloadIdentity } from '#identity';
 import { type Decision, decide, type Question } from '#policy';
 import type { Snapshot } from '#snapshot';
 import type { Failure } from './respond.ts';
-import type { RevocationCheck } from './revocation.ts';
 
 /**
  * Proof that a call may pass. It is exported as a type only and its class is private to this file, so
@@ -100,6 +99,9 @@ export function authorizeOutgoing(enforcement: Enforcement): Ruling {
   if (identity === undefined || identity.expiresAt <= nowMs) {
     return refuse({ kind: 'peer_unauthenticated', detail: 'own_identity_expired' });
   }
+  if (enforcement.revocations?.(identity, nowMs) !== undefined) {
+    return refuse({ kind: 'peer_unauthenticated', detail: 'own_identity_revoked' });
+  }
   return OUTGOING;
 }
 
@@ -109,6 +111,7 @@ export function whyUnable(enforcement: Enforcement): string | undefined {
   if (snapshot === undefined) return 'no_snapshot';
   if (identity === undefined) return 'no_identity';
   if (identity.expiresAt <= nowMs) return 'own_identity_expired';
+  if (enforcement.revocations?.(identity, nowMs) !== undefined) return 'own_identity_revoked';
   if (heardAt !== undefined && snapshot.staleness.then === 'deny') {
     if (nowMs - heardAt > snapshot.staleness.budgetMs) return 'policy_stale';
   }

@@ -37,14 +37,20 @@ type Arrival = {
   readonly sni: string | undefined;
 };
 
+// There is nothing to shake hands with.
+const NO_OWN_IDENTITY: ReadonlySet<string> = new Set([
+  'no_identity',
+  'own_identity_expired',
+  'own_identity_revoked',
+]);
+
 /**
  * The whole way of an incoming connection: listen → detect → authenticate → authorize → route →
  * forward → record. From `authorize` on, HTTP goes through it request by request.
  */
 export function acceptInbound(raw: Socket, context: ProxyContext, pool: ConnectionPool): void {
   const unable = whyUnable(context.enforcement());
-  if (unable === 'own_identity_expired' || unable === 'no_identity')
-    return refuseRaw(context, raw, unable);
+  if (unable !== undefined && NO_OWN_IDENTITY.has(unable)) return refuseRaw(context, raw, unable);
   const newcomer = watchNewcomer(raw, context);
   const proceed = (arrival: Arrival): void => {
     newcomer.settle();

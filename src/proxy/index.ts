@@ -4,4 +4,3 @@ export type { Permit } from './authorize.ts';
 export type { Endpoint, ListenAddress, Proxy, ProxyOptions, UpstreamListener } from './options.ts';
 export { createProxy } from './proxy.ts';
 export type { Failure, FailureKind } from './respond.ts';
-export type { RevocationCheck } from './revocation.ts';

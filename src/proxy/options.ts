@@ -1,8 +1,7 @@
-import type { WorkloadIdentity } from '#identity';
+import type { RevocationCheck, WorkloadIdentity } from '#identity';
 import type { Source } from '#lib';
 import type { Snapshot, UpstreamService } from '#snapshot';
 import type { Log, ProxyMetrics, RecordSink } from '#telemetry';
-import type { RevocationCheck } from './revocation.ts';
 
 /** Where a listener binds; port 0 takes a free one. */
 export type ListenAddress = { readonly host: string; readonly port: number };

@@ -119,6 +119,7 @@ const REASONS: Readonly<Record<string, string>> = {
   no_snapshot: 'no policy has arrived yet',
   no_identity: 'the workload has no certificate yet',
   own_identity_expired: "the workload's certificate has expired",
+  own_identity_revoked: "the workload's certificate was revoked",
   policy_stale: 'the control plane was not heard of for longer than the staleness budget',
 };
 

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { connect, createServer, type Server } from 'node:net';
 import { after, before, test } from 'node:test';
+import type { RevocationCheck } from '#identity';
 import { createCell } from '#lib';
 import { createFakeMesh, type FakeMesh, fakeService, fakeSnapshot } from './fake-mesh.ts';
 import { ALLOW_WEB, createFakePair, type FakePair, isWholeAnswer, talk } from './fake-pair.ts';
-import type { RevocationCheck } from './revocation.ts';
 
 const TCP = [{ port: 6379, name: 'redis', protocol: 'tcp' }] as const;
 const GET = 'GET / HTTP/1.1\r\nHost: orders\r\n\r\n';

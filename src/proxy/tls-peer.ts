@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls';
-import type { Bundle, PeerSvid } from '#identity';
+import type { Bundle, PeerSvid, RevocationCheck } from '#identity';
 import { fail, type Result } from '#lib';
 import {
   type PeerError,
@@ -9,7 +9,6 @@ import {
   tlsFacts,
   verifyPeer,
 } from './authenticate.ts';
-import type { RevocationCheck } from './revocation.ts';
 
 /**
  * The peer at the other end of a TLS connection: verified when it came, and again when the bundles or

@@ -98,6 +98,10 @@ export const EVENT = {
   identityReceived: 'identity received',
   identityLost: 'identity stream lost',
   stateWriteFailed: 'state could not be written to disk',
+  // Revocation.
+  revocationEnforced: 'revocation enforced',
+  revocationRefused: 'revocation refused',
+  revocationsLost: 'revocation stream lost',
   // Records.
   recordsDropped: 'access records dropped',
   spoolWriteFailed: 'access records could not be written to disk',

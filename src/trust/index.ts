@@ -34,6 +34,20 @@ export {
   type ResourceChange,
 } from './policy-set.ts';
 export { matchRegistrations } from './registrations.ts';
+export {
+  type Revocation,
+  type RevocationAct,
+  type RevocationTarget,
+  signRevocation,
+  type VerifiedRevocation,
+} from './revocation.ts';
+export {
+  type ActiveRevocation,
+  activeRevocations,
+  compileRevocations,
+  describeTarget,
+} from './revocation-index.ts';
+export { type ChainProblem, type ChainState, RevocationSet } from './revocation-set.ts';
 export { openSignedJson, signJson } from './signed-json.ts';
 export {
   decodeAnswer,

@@ -5,6 +5,7 @@ export { createGrpcClient, type GrpcClient, type GrpcTarget } from './client.ts'
 export * from './gen/distribution_pb.ts';
 export * from './gen/host_pb.ts';
 export * from './gen/issuance_pb.ts';
+export * from './gen/revocation_pb.ts';
 export * from './gen/telemetry_pb.ts';
 export * from './gen/workload_pb.ts';
 export { peerChain } from './peer-chain.ts';

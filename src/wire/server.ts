@@ -30,6 +30,8 @@ export type GrpcServer<Peer> = {
   readonly listenTls: (options: ListenTls<Peer>) => Promise<number>;
   /** Serves plaintext on a Unix socket that exists already as a path nobody else uses. */
   readonly listenUnix: (options: ListenUnix<Peer>) => Promise<void>;
+  /** Ends the connections of the peers for whom `isOver` says so. */
+  readonly disconnect: (isOver: (peer: Peer) => boolean) => void;
   readonly close: () => Promise<void>;
 };
 
@@ -62,6 +64,7 @@ export function createGrpcServer<Peer>(services: readonly GrpcService[]): GrpcSe
   }
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
   const peers = new Map<string, Peer>();
+  const connected = new Map<Socket, Peer>();
   const listeners: (NetServer | TlsServer)[] = [];
   const sockets = new Set<Socket>();
   let connections = 0;
@@ -87,7 +90,11 @@ export function createGrpcServer<Peer>(services: readonly GrpcService[]): GrpcSe
     }
     const name = `connection-${++connections}`;
     peers.set(name, peer);
-    socket.once('close', () => peers.delete(name));
+    connected.set(socket, peer);
+    socket.once('close', () => {
+      peers.delete(name);
+      connected.delete(socket);
+    });
     nameConnection(socket, name);
     injector.injectConnection(socket);
   }
@@ -112,6 +119,9 @@ export function createGrpcServer<Peer>(services: readonly GrpcService[]): GrpcSe
       listeners.push(server);
       server.listen(options.path);
       await once(server, 'listening');
+    },
+    disconnect(isOver) {
+      for (const [socket, peer] of Array.from(connected)) if (isOver(peer)) socket.destroy();
     },
     async close() {
       isClosed = true;

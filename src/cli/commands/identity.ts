@@ -3,19 +3,23 @@ import type { CommandModule } from '../commands.ts';
 import { EXIT, ExitError } from '../exit.ts';
 import { globalsOf, sessionOf } from '../globals.ts';
 import { age, printResult, table } from '../output.ts';
+import { listRevoked, registerRevoking } from '../revoking.ts';
 
-/** `palisade identity list|show` */
+/** `palisade identity list|show|revoke|unrevoke` */
 export const register: CommandModule['register'] = (program, context) => {
   const identity = program
     .command('identity')
-    .description('identities issued by the CA, from its log');
+    .description('identities issued by the CA, from its log, and their revocation');
+  registerRevoking(identity, context);
   identity
     .command('list')
     .description('who has an identity now, and until when')
     .option('--all', 'every certificate in the log, not just the newest of each identity')
+    .option('--revoked', 'what is revoked, by whom and why')
     .addHelpText('after', '\nExample:\n  $ palisade identity list\n')
     .action(async (options, command) => {
       const globals = globalsOf(command, context);
+      if (options.revoked === true) return listRevoked(context, globals);
       const path = options.all === true ? '/identities' : '/identities?current=true';
       const identities = await fetchAll<Identity>(sessionOf(globals).api, path);
       printResult(context, globals.output, identities, () => tableOf(identities));

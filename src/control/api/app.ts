@@ -18,6 +18,7 @@ import { addOverviewRoute } from './overview.ts';
 import { addPolicySetRoutes } from './policy-sets.ts';
 import { addRecordRoutes } from './records.ts';
 import { addResourceRoutes } from './resources.ts';
+import { addRevocationRoutes } from './revocations.ts';
 import type { SseStreams } from './sse.ts';
 
 /** Says who sent a request; undefined: nobody who may know anything. */
@@ -91,6 +92,7 @@ function createRoutes(context: ApiContext, streams: SseStreams): Api {
   addResourceRoutes(api, context);
   addEnforcementRoute(api, context);
   addIdentityRoute(api, context);
+  addRevocationRoutes(api, context);
   addRecordRoutes(api, context, streams);
   addMapRoute(api, context);
   addDenialRoutes(api, context);

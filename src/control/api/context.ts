@@ -1,6 +1,7 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { TrustDomain } from '#identity';
+import type { RevocationStore } from '#revocation';
 import type { Log } from '#telemetry';
 import type { DsseEnvelope, TrustRoot } from '#trust';
 import type { AdmissionContext } from '../admit.ts';
@@ -53,6 +54,7 @@ export type ApiContext = {
   readonly endpoints: EndpointRegistry;
   readonly map: TrafficMap;
   readonly records: RecordsStore;
+  readonly revocations: RevocationStore;
   readonly arriving: Broadcast<StoredRecord>;
   readonly events: Broadcast<ControlEvent>;
   readonly issuance: IssuanceReader;

@@ -1,0 +1,207 @@
+import type { Command } from 'commander';
+import {
+  ApiError,
+  fetchRevocations,
+  type HeldRevocations,
+  type Session,
+  signNextRevocation,
+  submitRevocations,
+} from '#client';
+import {
+  type ActiveRevocation,
+  activeRevocations,
+  describeTarget,
+  type RevocationAct,
+  type RevocationTarget,
+  type VerifiedRevocation,
+} from '#trust';
+import { type EnforcementPoint, fetchAll } from './api-types.ts';
+import type { CliContext } from './context.ts';
+import { EXIT, ExitError } from './exit.ts';
+import { parseDurationFlag } from './flags.ts';
+import { authorOf, type Globals, globalsOf, sessionOf } from './globals.ts';
+import { age, printResult, table } from './output.ts';
+import { parseInstantFlag, targetOf } from './revocation-target.ts';
+
+type RevokeOptions = {
+  readonly reason?: string;
+  readonly for?: number;
+  readonly issuedBefore?: string;
+  readonly timeout: number;
+};
+
+/** Adds `revoke` and `unrevoke` to `palisade identity`. */
+export function registerRevoking(identity: Command, context: CliContext): void {
+  identity
+    .command('revoke')
+    .description(
+      'take the validity from an identity, a certificate, an agent, or all issued so far',
+    )
+    .argument('[what]', 'SPIFFE ID, account name, serial number, or agent/HOST')
+    .option('--issued-before <time>', 'only what was issued before: RFC 3339, or `now`')
+    .option('--reason <text>', 'why, for those who read the log')
+    .option('--for <duration>', 'ends by itself after this time', parseDurationFlag)
+    .option(
+      '--timeout <duration>',
+      'how long to wait for all to enforce it',
+      parseDurationFlag,
+      5000,
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ palisade identity revoke web --issued-before now --reason "key on a stolen laptop"\n  $ palisade identity revoke 4f0c1a… --for 24h\n  $ palisade identity revoke agent/node-7\n',
+    )
+    .action(async (what: string | undefined, options: RevokeOptions, command: Command) => {
+      const globals = globalsOf(command, context);
+      const session = sessionOf(globals);
+      const nowMs = Date.now();
+      const issuedBefore = parseInstantFlag(options.issuedBefore, nowMs);
+      const { trustDomain } = session.trustRoot;
+      const { namespace } = globals;
+      const target = targetOf(what, { issuedBefore, trustDomain, namespace });
+      const until = options.for === undefined ? null : new Date(nowMs + options.for).toISOString();
+      const act: RevocationAct = { kind: 'revoke', reason: options.reason ?? '', until };
+      const held = await fetchHeld(session);
+      await signAndHandIn(session, held, [{ target, act }]);
+      const progress = await waitForAll(session, options.timeout);
+      printResult(context, globals.output, { revoked: target, until, ...progress }, () =>
+        [`revoked ${describeTarget(target)}`, sentenceOf(progress)].join('\n'),
+      );
+    });
+  identity
+    .command('unrevoke')
+    .description('lift what was revoked')
+    .argument('<what>', 'as it was revoked: SPIFFE ID, account name, serial, agent/HOST, or `all`')
+    .option('--reason <text>', 'why, for those who read the log')
+    .option(
+      '--timeout <duration>',
+      'how long to wait for all to enforce it',
+      parseDurationFlag,
+      5000,
+    )
+    .addHelpText('after', '\nExample:\n  $ palisade identity unrevoke web\n')
+    .action(async (what: string, options: RevokeOptions, command: Command) => {
+      const globals = globalsOf(command, context);
+      const session = sessionOf(globals);
+      const held = await fetchHeld(session);
+      const { trustDomain } = session.trustRoot;
+      const wanted = targetOf(what === 'all' ? undefined : what, {
+        issuedBefore: what === 'all' ? '' : null,
+        trustDomain,
+        namespace: globals.namespace,
+      });
+      const matching = activeRevocations(held.set.all()).filter((active) =>
+        isSame(active.target, wanted),
+      );
+      if (matching.length === 0) {
+        const hint = 'see `palisade identity list --revoked`';
+        throw new ExitError(EXIT.no, `\`${what}\` is not revoked`, hint);
+      }
+      const lifts = matching.map(({ entry, target }) => ({
+        target,
+        act: { kind: 'lift', reason: options.reason ?? '', revocation: entry.hash } as const,
+      }));
+      await signAndHandIn(session, held, lifts);
+      const progress = await waitForAll(session, options.timeout);
+      const lifted = matching.map(({ target }) => target);
+      printResult(context, globals.output, { lifted, ...progress }, () =>
+        [...lifted.map((each) => `lifted ${describeTarget(each)}`), sentenceOf(progress)].join(
+          '\n',
+        ),
+      );
+    });
+}
+
+/** `palisade identity list --revoked` */
+export async function listRevoked(context: CliContext, globals: Globals): Promise<void> {
+  const { set, problems } = await fetchHeld(sessionOf(globals));
+  const nowMs = Date.now();
+  const active = activeRevocations(set.all()).filter(({ until }) => nowMs < until);
+  const shown = active.map((each) => shownOf(each));
+  for (const { kind, issuer, number } of problems) {
+    context.stderr.write(
+      `warning: the chain of key ${issuer.slice(0, 12)} has a ${kind} at entry ${number}\n`,
+    );
+  }
+  printResult(context, globals.output, shown, () =>
+    table([
+      ['REVOKED', 'SINCE', 'ENDS', 'BY', 'REASON'],
+      ...shown.map(({ what, time, until, author, reason }) => [
+        what,
+        age(time, nowMs),
+        until ?? 'never',
+        author,
+        reason,
+      ]),
+    ]),
+  );
+}
+
+function shownOf({ entry, target }: ActiveRevocation) {
+  const { act, author, time } = entry.revocation;
+  const until = act.kind === 'revoke' ? act.until : null;
+  const { hash } = entry;
+  return { what: describeTarget(target), target, time, until, author, reason: act.reason, hash };
+}
+
+function fetchHeld({ api, folder, trustRoot }: Session): Promise<HeldRevocations> {
+  return fetchRevocations(api, trustRoot, folder.author.revocations);
+}
+
+async function signAndHandIn(
+  session: Session,
+  held: HeldRevocations,
+  acts: readonly { readonly target: RevocationTarget; readonly act: RevocationAct }[],
+): Promise<void> {
+  const { trustRoot, folder, api } = session;
+  const author = authorOf(session);
+  const journalPath = folder.author.revocations;
+  const entries: VerifiedRevocation[] = [];
+  for (const { target, act } of acts) {
+    const nowMs = Date.now();
+    const next = { held, trustRoot, author, target, act, nowMs, journalPath };
+    const entry = signNextRevocation(next);
+    held.set.add(entry.envelope, trustRoot);
+    entries.push(entry);
+  }
+  await submitRevocations(api, entries);
+}
+
+/** How many of the connected enforcement points enforce what the control plane knows. */
+type Progress = {
+  readonly enforced: number;
+  readonly points: number;
+  readonly missing: readonly string[];
+};
+
+const POLL_MS = 20;
+
+async function waitForAll({ api }: Session, timeoutMs: number): Promise<Progress> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const points = (await fetchAll<EnforcementPoint>(api, '/enforcement-points')).filter(
+      ({ connected }) => connected,
+    );
+    const missing = points.filter((point) => !point.revocationsCurrent).map(({ node }) => node);
+    if (missing.length === 0 || Date.now() >= deadline) {
+      return { enforced: points.length - missing.length, points: points.length, missing };
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+function sentenceOf({ enforced, points, missing }: Progress): string {
+  const all = `enforced at ${enforced} of ${points} connected enforcement points`;
+  return missing.length === 0 ? all : `${all}; not yet at ${missing.join(', ')}`;
+}
+
+function isSame(a: RevocationTarget, b: RevocationTarget): boolean {
+  if (a.kind === 'serial') return b.kind === 'serial' && a.serial === b.serial;
+  if (a.kind === 'all') return b.kind === 'all';
+  return a.kind === b.kind && a.id === b.id;
+}
+
+/** Whether an error of the API means that nobody answered. */
+export function isUnreachable(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 0;
+}

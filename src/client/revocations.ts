@@ -1,0 +1,107 @@
+import { appendFileSync, readFileSync } from 'node:fs';
+import {
+  type ChainProblem,
+  type Revocation,
+  type RevocationAct,
+  RevocationSet,
+  type RevocationTarget,
+  signRevocation,
+  type TrustRoot,
+  type VerifiedRevocation,
+} from '#trust';
+import type { ApiClient } from './api-client.ts';
+import type { Author } from './policy-set.ts';
+
+/** Every revocation that verifies here, whoever showed it. */
+export type HeldRevocations = {
+  readonly set: RevocationSet;
+  /** Where a signer's chain has gaps or forks. */
+  readonly problems: readonly ChainProblem[];
+  /** How many entries did not verify. */
+  readonly refused: number;
+};
+
+type Answer = { readonly entries: readonly unknown[] };
+
+/**
+ * Fetches all revocations and verifies them. `journalPath` is where this author keeps what it signed.
+ * SECURITY: a control plane that leaves out an author's last entries would make the next one fork the chain.
+ */
+export async function fetchRevocations(
+  api: ApiClient,
+  trustRoot: TrustRoot,
+  journalPath: string,
+): Promise<HeldRevocations> {
+  const { entries } = await api.call<Answer>('GET', '/revocations');
+  return holdRevocations([...entries, ...readJournal(journalPath)], trustRoot);
+}
+
+/** Those of `entries` that verify. */
+export function holdRevocations(
+  entries: readonly unknown[],
+  trustRoot: TrustRoot,
+): HeldRevocations {
+  const set = new RevocationSet();
+  const refused = entries.filter((envelope) => !set.add(envelope, trustRoot).ok).length;
+  return { set, problems: set.problems(), refused };
+}
+
+/** Signs the author's next entry on top of `held`, and keeps it in the author's journal. */
+export function signNextRevocation(options: {
+  readonly held: HeldRevocations;
+  readonly trustRoot: TrustRoot;
+  readonly author: Author;
+  readonly target: RevocationTarget;
+  readonly act: RevocationAct;
+  readonly nowMs: number;
+  readonly journalPath: string;
+}): VerifiedRevocation {
+  const { held, trustRoot, author, target, act } = options;
+  const issuer = author.signer.keyId;
+  const last = held.set.last(issuer);
+  const revocation: Revocation = {
+    trustDomain: trustRoot.trustDomain,
+    issuer,
+    number: (last?.revocation.number ?? 0) + 1,
+    parent: last?.hash ?? null,
+    author: author.name,
+    time: new Date(options.nowMs).toISOString(),
+    target,
+    act,
+  };
+  const envelope = signRevocation(revocation, [author.signer]);
+  const own = new RevocationSet();
+  const verified = own.add(envelope, trustRoot);
+  if (!verified.ok) throw new Error(verified.error.message);
+  if (verified.value === undefined) throw new Error('the entry was signed before');
+  appendFileSync(options.journalPath, `${JSON.stringify(envelope)}\n`, { mode: 0o600 });
+  return verified.value;
+}
+
+/** Hands entries in; resolves when the control plane enforces and keeps them. Rejects with `ApiError`. */
+export async function submitRevocations(
+  api: ApiClient,
+  entries: readonly VerifiedRevocation[],
+): Promise<void> {
+  const body = { entries: entries.map(({ envelope }) => envelope) };
+  await api.call('POST', '/revocations', { body });
+}
+
+/** What the author signed so far; nothing where there is no journal. */
+export function readJournal(path: string): unknown[] {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    // The first entry makes the file.
+    return [];
+  }
+  return text.split('\n').flatMap((line) => {
+    try {
+      return line === '' ? [] : [JSON.parse(line) as unknown];
+    } catch {
+      // A torn line of a crash: that entry was never handed in.
+      return [];
+    }
+  });
+}

@@ -1,0 +1,150 @@
+// A stolen identity is dead in the whole mesh within a second: new calls, live ones, both sides, over restarts, and with
+// the control plane gone.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { curlFrom, type Service, type TestMesh } from './mesh.ts';
+import { type MeshParts, prepareParts } from './mesh-parts.ts';
+
+// Answers at once, or with a line every 20 ms for as long as somebody listens.
+const SERVER = `require('http').createServer((q, s) => {
+  if (q.url !== '/stream') return s.end('hello');
+  const timer = setInterval(() => s.write('tick\\n'), 20);
+  s.on('close', () => clearInterval(timer));
+}).listen(process.env.PORT, '127.0.0.1')`;
+const CLIENT_ID = 'spiffe://cluster.local/ns/default/sa/client';
+
+let parts: MeshParts;
+let mesh: TestMesh;
+let client: Service;
+
+before(async () => {
+  parts = await prepareParts();
+  for (const part of ['ca', 'control', 'agent'] as const) await parts.start(part);
+  mesh = parts.mesh();
+  await mesh.apply(`
+apiVersion: palisade.dev/v1
+kind: Mesh
+metadata: { name: mesh }
+spec: { trustDomain: cluster.local }
+`);
+  await mesh.run('server', [process.execPath, '-e', SERVER]);
+  client = await mesh.run('client', ['sleep', '600']);
+  await mesh.apply(`
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: server, namespace: default }
+spec:
+  selector: { matchLabels: { app: server } }
+  rules:
+    - from: [{ source: { principals: [cluster.local/ns/default/sa/client] } }]
+`);
+});
+after(async () => {
+  await mesh.close();
+  await parts.close();
+  rmSync(parts.dataDir, { recursive: true, force: true });
+});
+
+describe('revoking an identity', () => {
+  test('it works to begin with', async () => {
+    assert.equal((await soon(200)).body, 'hello');
+  });
+
+  test('of the caller cuts its live call, refuses new ones and its renewal, until it is lifted', async () => {
+    const stream = await openStream();
+    const startedAt = performance.now();
+    const revoked = await mesh.cli('identity', 'revoke', CLIENT_ID, '--reason', 'a stolen laptop');
+    assert.equal(revoked.status, 0, revoked.stderr);
+    assert.match(revoked.stdout, /enforced at (\d+) of \1 connected/);
+    await stream.cut;
+    assert.ok(performance.now() - startedAt < 5000, 'most of it is the start of the command');
+    assert.notEqual((await curlFrom(client, 'http://server/')).status, 200);
+    const listed = await mesh.cli('identity', 'list', '--revoked', '-o', 'json');
+    assert.equal(JSON.parse(listed.stdout)[0].reason, 'a stolen laptop');
+    // The sidecar says why it is not ready, in words.
+    assert.match((await mesh.cli('status')).stdout, /revoked/);
+
+    const lifted = await mesh.cli('identity', 'unrevoke', 'client');
+    assert.equal(lifted.status, 0, lifted.stderr);
+    assert.equal((await soon(200)).body, 'hello');
+  });
+
+  test('of the server cuts its live calls too', async () => {
+    const stream = await openStream();
+    assert.equal((await mesh.cli('identity', 'revoke', 'server')).status, 0);
+    await stream.cut;
+    assert.notEqual((await curlFrom(client, 'http://server/')).status, 200);
+    assert.equal((await mesh.cli('identity', 'unrevoke', 'server')).status, 0);
+    assert.equal((await soon(200)).body, 'hello');
+  });
+
+  test('as issued before now cuts what uses a stolen key, and its owner goes on with a new one', async () => {
+    const stream = await openStream();
+    const before = await serialOf('client');
+    assert.equal(
+      (await mesh.cli('identity', 'revoke', 'client', '--issued-before', 'now')).status,
+      0,
+    );
+    await stream.cut;
+    assert.equal((await soon(200)).body, 'hello');
+    assert.notEqual(await serialOf('client'), before);
+  });
+
+  test('of one serial replaces that certificate', async () => {
+    const serial = await serialOf('client');
+    assert.equal((await mesh.cli('identity', 'revoke', serial)).status, 0);
+    assert.equal((await soon(200)).body, 'hello');
+    assert.notEqual(await serialOf('client'), serial);
+  });
+
+  test('holds when the control plane is gone, over a restart of agent and sidecar', async () => {
+    assert.equal((await mesh.cli('identity', 'revoke', 'client')).status, 0);
+    await parts.running.get('control')?.stop('SIGKILL');
+    await parts.running.get('agent')?.stop('SIGKILL');
+    await parts.start('agent');
+    assert.notEqual((await curlFrom(client, 'http://server/')).status, 200);
+    await parts.start('control');
+    assert.equal((await mesh.cli('identity', 'unrevoke', 'client')).status, 0);
+    assert.equal((await soon(200)).body, 'hello');
+  });
+});
+
+/** A call that streams; `cut` resolves when it was ended from outside. */
+async function openStream(): Promise<{ readonly cut: Promise<unknown> }> {
+  await soon(200);
+  const proxy = `http://127.0.0.1:${client.ports.outboundPort}`;
+  const args = ['-sS', '-N', '--max-time', '15', '--proxy', proxy, 'http://server/stream'];
+  const child = spawn('curl', args, { stdio: ['ignore', 'pipe', 'ignore'] });
+  const ended = once(child, 'exit');
+  await once(child.stdout, 'data');
+  child.stdout.resume();
+  return {
+    cut: ended.then(([code]) => {
+      // 28 would be curl's own time-out.
+      assert.notEqual(code, 28, 'the stream went on');
+      assert.notEqual(code, 0, 'the stream ended well');
+    }),
+  };
+}
+
+async function serialOf(account: string): Promise<string> {
+  const shown = await mesh.cli('identity', 'show', account, '-o', 'json');
+  assert.equal(shown.status, 0, shown.stderr);
+  const all = JSON.parse(shown.stdout) as { serial: string; current: boolean }[];
+  return all.find(({ current }) => current)?.serial ?? '';
+}
+
+async function soon(status: number): ReturnType<typeof curlFrom> {
+  for (let attempt = 0; ; attempt += 1) {
+    const answer = await curlFrom(client, 'http://server/');
+    if (answer.status === status || attempt > 80) {
+      assert.equal(answer.status, status, `${answer.headers}\n${answer.body}`);
+      return answer;
+    }
+    await delay(100);
+  }
+}
