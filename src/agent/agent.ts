@@ -18,7 +18,7 @@ import { createSystemdAttestor } from './attestors/systemd.ts';
 import { createUnixAttestor } from './attestors/unix.ts';
 import type { WorkloadAttestor } from './attestors/workload-attestor.ts';
 import { createBundles } from './bundles.ts';
-import { createCertificateAuthority } from './certificate-authority.ts';
+import { type CertificateAuthority, createCertificateAuthority } from './certificate-authority.ts';
 import { type ControlChannel, createControlChannel } from './control-channel.ts';
 import { type CredentialSource, createKernelCredentials } from './credentials.ts';
 import { compileHostPolicy, type HostPolicy } from './host-policy.ts';
@@ -148,18 +148,7 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
     clock,
     revoked,
   });
-  const registrations = registrationsOf(swap.value);
-  const svids = createSvidSource({ ...common, agent: identity, registrations });
-  const jwtKeys = createJwtKeySource({
-    ...common,
-    agent: identity,
-    folder,
-    trustRoot: () => swap.value.current().trustRoot,
-  });
-  const tokens = createJwtSource({ ...common, agent: identity, keys: jwtKeys });
-  const foreign = createCell<readonly SpiffeBundle[]>([]);
-  const bundles = createBundles({ trust: swap.value.trusts, jwtKeys, foreign });
-  const serving = { svids, tokens, jwtKeys, bundles };
+  const serving = createServing({ ...common, agent: identity, folder, swap: swap.value });
   const neighbours = followNeighbours({
     store: revocations,
     control,
@@ -186,9 +175,9 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
     ...parts,
     subscription,
     async close() {
-      svids.close();
-      jwtKeys.close();
-      bundles.close();
+      serving.svids.close();
+      serving.jwtKeys.close();
+      serving.bundles.close();
       identity.close();
       neighbours.close();
       await subscription.close();
@@ -197,6 +186,26 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
       revocations.close();
     },
   });
+}
+
+/** What the Workload API serves. */
+function createServing(
+  options: Omit<Parameters<typeof createSvidSource>[0], 'registrations'> &
+    Omit<Parameters<typeof createJwtKeySource>[0], 'trustRoot'> & {
+      readonly swap: Swap<HostPolicy>;
+      readonly authority: CertificateAuthority;
+    },
+) {
+  const { swap } = options;
+  const svids = createSvidSource({ ...options, registrations: registrationsOf(swap) });
+  const jwtKeys = createJwtKeySource({
+    ...options,
+    trustRoot: () => swap.current().trustRoot,
+  });
+  const tokens = createJwtSource({ ...options, keys: jwtKeys });
+  const foreign = createCell<readonly SpiffeBundle[]>([]);
+  const bundles = createBundles({ trust: swap.trusts, jwtKeys, foreign });
+  return { svids, tokens, jwtKeys, bundles };
 }
 
 async function openPolicy(
