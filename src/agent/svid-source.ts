@@ -71,6 +71,8 @@ type Entry = {
   readonly id: SpiffeId;
   identity: WorkloadIdentity | undefined;
   isAsking: boolean;
+  /** The last request for it came to nothing. */
+  hasFailed: boolean;
   cancel: () => void;
   readonly backoff: ReturnType<typeof createBackoff>;
 };
@@ -163,7 +165,14 @@ class CachedSvids implements SvidSource {
     const known = this.#entries.get(id.text);
     if (known !== undefined) return known;
     const backoff = createBackoff(RETRY, this.#options.random);
-    const entry = { id, identity: undefined, isAsking: false, cancel: () => {}, backoff };
+    const entry = {
+      id,
+      identity: undefined,
+      isAsking: false,
+      hasFailed: false,
+      cancel: () => {},
+      backoff,
+    };
     this.#entries.set(id.text, entry);
     return entry;
   }
@@ -182,6 +191,11 @@ class CachedSvids implements SvidSource {
   #answerFor(watch: Watch): SvidAnswer {
     if (this.#options.registrations.current() === undefined) return { kind: 'pending' };
     if (watch.entries.every((entry) => this.#isRevokedForGood(entry))) return { kind: 'denied' };
+    // Workload API 4.3: an answer is the whole set; only what cannot be had is not waited for.
+    const isComplete = watch.entries.every(
+      (entry) => entry.hasFailed || this.#isRevokedForGood(entry) || this.#usable(entry),
+    );
+    if (!isComplete) return { kind: 'pending' };
     const ready = watch.entries.flatMap((entry, i) => {
       const identity = this.#usable(entry);
       const hint = watch.entitled[i]?.hint ?? '';
@@ -237,19 +251,28 @@ class CachedSvids implements SvidSource {
     if (!asked.ok) {
       const inMs = Math.round(entry.backoff.nextMs());
       log.warn(EVENT.svidIssueFailed, { spiffeId: id.text, reason: asked.error, retryInMs: inMs });
+      entry.hasFailed = true;
       this.#schedule(entry, clock() + inMs);
+      this.#tellWatchersOf(entry);
       return;
     }
     entry.identity = asked.value;
     if (this.#usable(entry) === undefined) {
       // Revoked while it was on its way.
+      entry.hasFailed = true;
       this.#schedule(entry, clock() + entry.backoff.nextMs());
+      this.#tellWatchersOf(entry);
       return;
     }
     entry.backoff.reset();
+    entry.hasFailed = false;
     const { serial, expiresAt } = asked.value;
     log.info(EVENT.svidIssued, { spiffeId: id.text, serial, expiresAt });
     this.#schedule(entry, renewalTime(asked.value, random));
+    this.#tellWatchersOf(entry);
+  }
+
+  #tellWatchersOf(entry: Entry): void {
     for (const each of this.#watches) if (each.entries.includes(entry)) this.#tell(each);
   }
 

@@ -12,8 +12,9 @@ export const OID = {
   clientAuth: '2b06010505070302',
   anyExtendedKeyUsage: '551d2500',
   commonName: '550403',
-  // Palisade's own: 2.25.UUID, an arc that needs no registration (X.667), of 04957283-90bf-4b8e-b07f-aed4bc1a12ca.
-  attestationStrength: '698995b9a0f28bfaae9db0bfebdacbe0e8a54a',
+  // Palisade's own, of the UUID 04957283-90bf-4b8e-b07f-aed4bc1a12ca under the arc for such OIDs, in parts of 16 and
+  // 24 bits: 2.25.UUID would be shorter, and Go refuses a certificate with an arc beyond 31 bits.
+  attestationStrength: '2a864886f71401be40937a891581e50382a13f81970e82e07f85bba93ce8a54a',
   // RFC 2985 section 5.4.2
   extensionRequest: '2a864886f70d01090e',
   // RFC 3279, 5480, 8410: keys

@@ -1,0 +1,40 @@
+// SPIFFE clients that nobody here wrote: found where CI put them, made where the toolchain is, or absent.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { finish } from './mesh.ts';
+
+const PEERS = fileURLToPath(new URL('./peers/', import.meta.url));
+
+/** A peer's command, or why there is none. */
+export type Peer =
+  | { readonly kind: 'found'; readonly command: readonly string[] }
+  | { readonly kind: 'absent'; readonly reason: string };
+
+/** The go-spiffe client, built into `folder` unless `GO_SPIFFE_CLIENT` names one. */
+export async function goSpiffe(folder: string): Promise<Peer> {
+  const built = process.env['GO_SPIFFE_CLIENT'];
+  if (built !== undefined) return { kind: 'found', command: [built] };
+  const client = join(folder, 'go-client');
+  const build = `PATH=$PATH:/usr/local/go/bin; cd '${PEERS}go-spiffe' && timeout 120 go build -o '${client}' .`;
+  const done = await finish(['sh', '-c', build]);
+  if (done.status === 0) return { kind: 'found', command: [client] };
+  const reason = done.stderr.trim().split('\n').at(-1) ?? '';
+  return { kind: 'absent', reason: `no go-spiffe client: ${reason}` };
+}
+
+/** The py-spiffe client under `SPIFFE_PYTHON`, or a python3 that has the package. */
+export async function pySpiffe(): Promise<Peer> {
+  const python = process.env['SPIFFE_PYTHON'] ?? 'python3';
+  const done = await finish([python, '-c', 'import spiffe']);
+  if (done.status === 0) return { kind: 'found', command: [python, `${PEERS}py-spiffe.py`] };
+  return { kind: 'absent', reason: `${python} has no package \`spiffe\`` };
+}
+
+/** The file that the kernel says a command's process runs. */
+export async function executableOf(command: string): Promise<string> {
+  if (command.includes('/') && existsSync(command)) {
+    return (await finish(['readlink', '-f', command])).stdout.trim();
+  }
+  return (await finish(['sh', '-c', `readlink -f "$(command -v ${command})"`])).stdout.trim();
+}
