@@ -30,6 +30,6 @@ export const OID = {
   rsaSha256: '2a864886f70d01010b',
   rsaSha384: '2a864886f70d01010c',
   rsaSha512: '2a864886f70d01010d',
-  // ITU-T X.667: an arc that belongs to a UUID, 6f1d0c2e-8a47-4b5e-9d3b-2f60c1e7a954. Ours, see `requesterTag`.
-  requester: '6981de9d868bd1a4baadbd9d9dcbec8c8f9ed254',
+  // Of the UUID 6f1d0c2e-8a47-4b5e-9d3b-2f60c1e7a954 in the same way. Ours, see `requesterTag`.
+  requester: '2a864886f71401be40937a81de1d982e82944781965e82ba3b81bdc141879ed254',
 } as const;
