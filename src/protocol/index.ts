@@ -48,5 +48,7 @@ export {
   type Http2Error,
 } from './http2/messages.ts';
 export type { H2Stream } from './http2/stream.ts';
+export type { ProxyHeader, ProxyHeaderError } from './proxy-protocol/messages.ts';
+export { parseProxyHeader } from './proxy-protocol/parse.ts';
 export type { ClientHello, TlsGuess } from './tls-hello/messages.ts';
 export { looksLikeTls, parseClientHello } from './tls-hello/parse.ts';

@@ -37,12 +37,14 @@ export function serializeForwarded(
   });
 }
 
-/** Counts what passes a splice. */
+/** What passes a splice, and what it is told. */
 export type SpliceCounters = {
   readonly onCallerBytes: (count: number) => void;
   readonly onServerBytes: (count: number) => void;
   /** Called once, after everything else. */
   readonly onCallerGone: () => void;
+  /** What the caller said before it was joined. */
+  readonly early?: Buffer | undefined;
 };
 
 /** Joins a permitted connection with its server, with half-close and back-pressure both ways. */
@@ -56,6 +58,7 @@ export function forwardConnection(
   const nothing = (): void => undefined;
   pump(caller, server, counters.onCallerBytes, counters.onCallerGone);
   pump(server, caller, counters.onServerBytes, nothing);
+  if (counters.early !== undefined) server.write(counters.early);
   caller.resume();
   server.resume();
 }
@@ -94,7 +97,7 @@ function pump(
     onDrain: () => to.resume(),
     onClose() {
       // A side that is gone before it said all takes the other one along.
-      if (!ended) to.destroy();
+      if (!ended) to.reset();
       onGone();
     },
   });

@@ -8,9 +8,10 @@ import { acceptTls, forwardedClientCert, type PeerError } from './authenticate.t
 import { authorize, type Caller, type Enforcement, type Ruling, whyUnable } from './authorize.ts';
 import type { Connector } from './connector.ts';
 import type { ProxyContext } from './context.ts';
-import { detect, plaintextAllowed } from './detect.ts';
+import { detect, isProxied, plaintextAllowed, readProxyHeader } from './detect.ts';
 import { dialTcp } from './dial.ts';
 import { continueTrace } from './forward.ts';
+import { type HelloOutcome, readClientHello } from './hello.ts';
 import type { HttpCall, HttpDirection, RequestFacts } from './http-call.ts';
 import { HttpConnection } from './http-connection.ts';
 import { isGroupAccepted } from './key-exchange.ts';
@@ -34,7 +35,10 @@ type Arrival = {
   readonly ip: string;
   /** The address that it came to. */
   readonly localIp: string | undefined;
+  /** What the connection asks for by TLS: the mesh's, or the application's own where that is passed through. */
   readonly sni: string | undefined;
+  /** The caller's address by the word of a balancer; undefined where none stands before us. */
+  readonly proxied: { readonly ip: string } | undefined;
 };
 
 // There is nothing to shake hands with.
@@ -52,10 +56,24 @@ export function acceptInbound(raw: Socket, context: ProxyContext, pool: Connecti
   const unable = whyUnable(context.enforcement());
   if (unable !== undefined && NO_OWN_IDENTITY.has(unable)) return refuseRaw(context, raw, unable);
   const newcomer = watchNewcomer(raw, context);
-  const proceed = (arrival: Arrival): void => {
+  const ip = addressOf(raw);
+  const ports = context.options.snapshots.current()?.inbound ?? [];
+  const proceed = (proxied: Arrival['proxied']) => (arrival: Arrival) => {
     newcomer.settle();
-    serveArrival(arrival, context, pool);
+    serveArrival({ ...arrival, proxied }, context, pool);
   };
+  if (!ports.some((port) => isProxied(port, ip))) return secure(raw, context, proceed(undefined));
+  readProxyHeader(raw, (header) => {
+    if (typeof header === 'string') {
+      newcomer.settle();
+      return refuseRaw(context, raw, header);
+    }
+    secure(raw, context, proceed({ ip: header.proxied?.source.ip ?? ip }));
+  });
+}
+
+/** Mutual TLS, or plaintext where some port accepts that. */
+function secure(raw: Socket, context: ProxyContext, proceed: (arrival: Arrival) => void): void {
   if (!plaintextAllowed(context.options.snapshots.current())) {
     return authenticate(raw, context, proceed);
   }
@@ -68,6 +86,7 @@ export function acceptInbound(raw: Socket, context: ProxyContext, pool: Connecti
       ip: addressOf(raw),
       localIp: localAddressOf(raw),
       sni: undefined,
+      proxied: undefined,
     });
   });
 }
@@ -104,7 +123,15 @@ function authenticate(raw: Socket, context: ProxyContext, done: (arrival: Arriva
     }
     const caller = callerOf(verified);
     const sni = serverName(socket);
-    done({ pipe: new SocketPipe(socket), secure: peer, caller, ip, localIp, sni });
+    done({
+      pipe: new SocketPipe(socket),
+      secure: peer,
+      caller,
+      ip,
+      localIp,
+      sni,
+      proxied: undefined,
+    });
   });
 }
 
@@ -117,10 +144,28 @@ function serveArrival(arrival: Arrival, context: ProxyContext, pool: ConnectionP
   if (port?.peerMode === 'STRICT' && arrival.caller.kind === 'plaintext') {
     return refuse(context, arrival.pipe, 'plaintext_refused');
   }
+  // SECURITY: a header that another port asks for says nothing here, and one that is missing is an attempt.
+  if (port !== undefined && isProxied(port, arrival.ip) !== (arrival.proxied !== undefined)) {
+    return refuse(context, arrival.pipe, 'proxy_header_refused');
+  }
+  if (port?.protocol === 'tls') return servePassedThrough(arrival, port, context, pool);
   const inbound = new InboundCalls(arrival, port, context, pool);
   // Without a snapshot nobody knows the protocol; HTTP is the one in which the reason can be told.
   if (port === undefined || trafficOf(port.protocol) === 'http') inbound.serveHttp();
   else inbound.serveTcp();
+}
+
+/** TLS of the applications' own: judged by the name that its first message asks for. */
+function servePassedThrough(
+  arrival: Arrival,
+  port: InboundPort,
+  context: ProxyContext,
+  pool: ConnectionPool,
+): void {
+  readClientHello(arrival.pipe, context, (hello) => {
+    const named = { ...arrival, sni: hello.sni };
+    new InboundCalls(named, port, context, pool).serveTcp(hello);
+  });
 }
 
 /** The calls of one incoming connection. */
@@ -191,7 +236,8 @@ class InboundCalls implements HttpDirection {
       : undefined;
   }
 
-  serveTcp(): void {
+  /** `hello` is what was read of it already, or why that will not do. */
+  serveTcp(hello?: HelloOutcome): void {
     const context = this.#context;
     const session = new TcpSession(this.#arrival.pipe, context, this.#facts, {
       side: this.side,
@@ -201,12 +247,13 @@ class InboundCalls implements HttpDirection {
     const ruling = this.#judge(undefined);
     this.#note(ruling, session.record);
     if (ruling.kind === 'refuse') return session.refuse(ruling.failure);
+    if (hello?.kind === 'refused') return session.refuse(hello.failure);
     const port = this.#applicationPort;
     if (port === undefined) {
       return session.refuse({ kind: 'upstream_connect_failed', detail: 'no_application_port' });
     }
     dialTcp({ host: '127.0.0.1', port }, { timeoutMs: context.timeouts().connectMs }, (dialed) => {
-      if (dialed.kind === 'connected') session.join(ruling.permit, dialed.pipe);
+      if (dialed.kind === 'connected') session.join(ruling.permit, dialed.pipe, hello?.bytes);
       else session.refuse(dialed.failure);
     });
   }
@@ -214,7 +261,7 @@ class InboundCalls implements HttpDirection {
   #judge(head: RequestFacts | undefined, isUnderWay = false): Ruling {
     const enforcement = this.#context.enforcement();
     const caller = this.#callerNow(enforcement);
-    const { ip, localIp, sni, secure } = this.#arrival;
+    const { ip, localIp, sni, secure, proxied } = this.#arrival;
     const { snapshot, nowMs } = enforcement;
     const demanded = snapshot?.keyExchange;
     if (secure !== undefined && !isGroupAccepted(secure.facts.group, demanded)) {
@@ -226,6 +273,7 @@ class InboundCalls implements HttpDirection {
       {
         caller,
         ip,
+        proxiedIp: proxied?.ip,
         sni,
         localIp,
         port: this.#port?.port ?? 0,

@@ -1,13 +1,15 @@
 import type { Socket } from 'node:net';
-import { type PathNormalization, trafficOf } from '#lib';
+import { type PathNormalization, type PortProtocol, trafficOf } from '#lib';
 import { findUpstream, type Snapshot, type UpstreamService } from '#snapshot';
 import { authorizeOutgoing, type Permit } from './authorize.ts';
 import type { ProxyContext } from './context.ts';
 import { dialService } from './dial.ts';
 import { continueTrace } from './forward.ts';
+import { type HelloOutcome, readClientHello } from './hello.ts';
 import type { HttpCall, HttpDirection, RequestFacts } from './http-call.ts';
 import { HttpConnection } from './http-connection.ts';
 import type { UpstreamListener } from './options.ts';
+import type { BytePipe } from './pipe.ts';
 import type { ConnectionPool } from './pool.ts';
 import {
   type CallFacts,
@@ -16,7 +18,7 @@ import {
   recordDecision,
   UNKNOWN_PARTY,
 } from './record.ts';
-import type { FailureKind } from './respond.ts';
+import type { Failure, FailureKind } from './respond.ts';
 import { choosePort, findService, ServiceConnector, type ServiceRoute } from './route.ts';
 import { SocketPipe } from './socket-pipe.ts';
 import { TcpSession } from './tcp-session.ts';
@@ -52,6 +54,7 @@ export class OutboundCalls implements HttpDirection {
     if (fixed === undefined) {
       return openTunnel(socket, this.#context, {
         onOther: () => this.#serveHttp(socket),
+        onTls: () => this.#serveBySni(socket),
         // A tunnel is a port that stands for one service, opened by the caller: judged as such.
         onTunnel: (service, port) =>
           new OutboundCalls(this.#context, this.#pool, { service, port, localPort: 0 }).accept(
@@ -71,7 +74,12 @@ export class OutboundCalls implements HttpDirection {
           : choosePort(service, fixed.port ?? service.ports[0]?.port);
       if (service === undefined || port === undefined || trafficOf(port.protocol) === 'http') {
         this.#serveHttp(socket);
-      } else this.#serveTcp(socket, { service, port });
+      } else if (port.protocol === 'tls') {
+        const pipe = new SocketPipe(socket);
+        readClientHello(pipe, this.#context, (hello) =>
+          this.#serveTcp(pipe, { service, port }, hello),
+        );
+      } else this.#serveTcp(new SocketPipe(socket), { service, port });
     });
   }
 
@@ -138,12 +146,38 @@ export class OutboundCalls implements HttpDirection {
     new HttpConnection(new SocketPipe(socket), this.#context, this, this.#unrouted()).start();
   }
 
-  #serveTcp(socket: Socket, route: ServiceRoute): void {
+  /**
+   * TLS sent to the forward proxy as it is. SECURITY: only names of the mesh lead anywhere, and only to
+   * ports that speak TLS of the application's own; the server is verified whatever name was asked for.
+   */
+  #serveBySni(socket: Socket): void {
+    const pipe = new SocketPipe(socket);
+    readClientHello(pipe, this.#context, (hello) => {
+      const { sni } = hello;
+      if (sni === undefined) return this.#refuseTls(pipe, hello);
+      findService(this.#context, sni, (service) => {
+        const ports = service?.ports.filter(({ protocol }) => protocol === 'tls') ?? [];
+        const port = ports.length === 1 ? ports[0] : ports.find((one) => one.port === 443);
+        if (service === undefined || port === undefined) return this.#refuseTls(pipe, hello);
+        this.#serveTcp(pipe, { service, port }, hello);
+      });
+    });
+  }
+
+  #refuseTls(pipe: BytePipe, { sni }: HelloOutcome): void {
+    const failure: Failure = { kind: 'no_such_service', detail: 'tls_to_unknown' };
+    const facts = this.#describeUnrouted('tls', sni);
+    const options = { side: this.side, judge: () => undefined, sessionMs: 0 } as const;
+    new TcpSession(pipe, this.#context, facts, options).refuse(failure);
+  }
+
+  #serveTcp(pipe: BytePipe, route: ServiceRoute, hello?: HelloOutcome): void {
     const context = this.#context;
     const { service, port } = route;
     let peer: TlsPeer | undefined;
     const facts = new ServiceConnector(context, this.#pool, route);
-    const session = new TcpSession(new SocketPipe(socket), context, facts.unreached, {
+    const unreached = hello === undefined ? facts.unreached : facts.describe(undefined, hello.sni);
+    const session = new TcpSession(pipe, context, unreached, {
       side: this.side,
       judge: () => judgeServer(context, service.fqdn, peer),
       sessionMs: service.timeouts.sessionMs,
@@ -152,6 +186,7 @@ export class OutboundCalls implements HttpDirection {
     recordDecision(session.record, undefined, context.options.snapshots.current());
     if (ruling.kind === 'refuse') return session.refuse(ruling.failure);
     session.record.verdict = 'allow';
+    if (hello?.kind === 'refused') return session.refuse(hello.failure);
     const endpoint = facts.choose();
     if (endpoint === undefined) return session.refuse({ kind: 'no_healthy_endpoint' });
     dialService(context, { service, port: port.port, endpoint }, (dialed) => {
@@ -160,8 +195,8 @@ export class OutboundCalls implements HttpDirection {
         return session.refuse(dialed.failure);
       }
       peer = dialed.secure;
-      session.facts = facts.describe(dialed);
-      session.join(ruling.permit, dialed.pipe);
+      session.facts = facts.describe(dialed, hello?.sni);
+      session.join(ruling.permit, dialed.pipe, hello?.bytes);
     });
   }
 
@@ -190,23 +225,27 @@ export class OutboundCalls implements HttpDirection {
 
   /** Records' constant part of calls that reach no service. */
   #unrouted(): CallFacts {
-    const { metrics, snapshots, identity } = this.#context.options;
-    const snapshot = snapshots.current();
+    const snapshot = this.#context.options.snapshots.current();
     if (this.#unroutedFacts !== undefined && snapshot === this.#unroutedOf)
       return this.#unroutedFacts;
     this.#unroutedOf = snapshot;
-    this.#unroutedFacts = describeConnection(metrics, {
+    this.#unroutedFacts = this.#describeUnrouted('http', undefined);
+    return this.#unroutedFacts;
+  }
+
+  #describeUnrouted(protocol: PortProtocol, sni: string | undefined): CallFacts {
+    const { metrics, snapshots, identity } = this.#context.options;
+    return describeConnection(metrics, {
       reporter: 'source',
-      protocol: 'http',
-      source: ownParty(snapshot, identity.current()),
+      protocol,
+      source: ownParty(snapshots.current(), identity.current()),
       sourceIp: undefined,
       destination: UNKNOWN_PARTY,
       destinationPort: 0,
-      sni: undefined,
+      sni,
       tls: undefined,
       peerSerial: undefined,
     });
-    return this.#unroutedFacts;
   }
 }
 

@@ -8,6 +8,8 @@ export type JudgedCall = {
   readonly caller: Caller;
   /** The peer's address. */
   readonly ip: string;
+  /** The address that a balancer connected for, by PROXY protocol. */
+  readonly proxiedIp: string | undefined;
   readonly sni: string | undefined;
   /** The address that the caller connected to. */
   readonly localIp: string | undefined;
@@ -75,5 +77,5 @@ const STRIPPED = /^x[-_](?:palisade[-_].*|forwarded[-_]client[-_]cert)$/;
 function remoteIpOf(call: JudgedCall, headers: RequestHeaders | undefined): string {
   const lines: string[] = [];
   headers?.collect('x-forwarded-for', lines);
-  return originalAddress(lines, call.trustedHops, call.ip);
+  return originalAddress(lines, call.trustedHops, call.proxiedIp ?? call.ip);
 }

@@ -184,8 +184,8 @@ export class ServiceConnector implements Connector {
     });
   }
 
-  /** Records' constant part for calls over `dialed`, or for those that reached nobody. */
-  describe(dialed: ReachedPeer | undefined): CallFacts {
+  /** Records' constant part for calls over `dialed`, or for those that reached nobody; `sni` where it is not the mesh's. */
+  describe(dialed: ReachedPeer | undefined, sni?: string): CallFacts {
     const { service, port } = this.route;
     const { options } = this.#context;
     return describeConnection(options.metrics, {
@@ -199,7 +199,7 @@ export class ServiceConnector implements Connector {
         namespace: service.namespace,
       },
       destinationPort: port.port,
-      sni: dialed === undefined ? undefined : serverNameOf(service.fqdn, port.port),
+      sni: sni ?? (dialed === undefined ? undefined : serverNameOf(service.fqdn, port.port)),
       tls: dialed?.tls,
       peerSerial: dialed?.peer.serial,
     });

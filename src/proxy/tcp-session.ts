@@ -64,8 +64,8 @@ export class TcpSession implements Live {
     return this.#done;
   }
 
-  /** Joins it with its server under a permit. */
-  join(permit: Permit, server: BytePipe): void {
+  /** Joins it with its server under a permit; `early` is what was read of the caller already. */
+  join(permit: Permit, server: BytePipe, early?: Buffer): void {
     if (this.#done) {
       server.destroy();
       return;
@@ -73,6 +73,7 @@ export class TcpSession implements Live {
     this.#server = server;
     this.facts.edge.opened++;
     this.#touch();
+    this.record.bytesIn += early?.length ?? 0;
     forwardConnection(permit, this.#caller, server, {
       onCallerBytes: (count) => {
         this.record.bytesIn += count;
@@ -83,6 +84,7 @@ export class TcpSession implements Live {
         this.#touch();
       },
       onCallerGone: () => this.#onClose(),
+      early,
     });
   }
 

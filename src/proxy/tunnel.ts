@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { formatAuthority, parseConnect } from '#protocol';
+import { formatAuthority, looksLikeTls, parseConnect } from '#protocol';
 import { createRecordedCall } from '#telemetry';
 import type { ProxyContext } from './context.ts';
 import { watchNewcomer } from './listen.ts';
@@ -11,6 +11,8 @@ import { choosePort, findService } from './route.ts';
 export type TunnelHandlers = {
   /** An ordinary request; nothing of it has been taken from the socket. */
   readonly onOther: () => void;
+  /** TLS, of which nothing has been taken: the name it asks for says where to. */
+  readonly onTls: () => void;
   /** A CONNECT to this port of a service of the mesh, already answered with 200. */
   readonly onTunnel: (service: string, port: number) => void;
   /** Records' constant part of calls that reach no service. */
@@ -20,7 +22,7 @@ export type TunnelHandlers = {
 const ESTABLISHED = 'HTTP/1.1 200 OK\r\n\r\n';
 
 /**
- * Tells a CONNECT from other requests on a new connection of the application. Many HTTP clients send
+ * Tells a CONNECT, and TLS, from other requests on a new connection of the application. Many HTTP clients send
  * it for plain `http://` too (Node.js's fetch among them), so what is in the tunnel gets no less
  * attention than what comes without: the port's protocol says how it is read and judged.
  * SECURITY: only names of the mesh are tunnelled to; the sidecar is no way out into the network.
@@ -36,8 +38,13 @@ export function openTunnel(socket: Socket, context: ProxyContext, handlers: Tunn
   };
   const onData = (chunk: Buffer): void => {
     seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
-    const result = parseConnect(seen);
-    if (result.kind === 'more') return;
+    const guess = looksLikeTls(seen);
+    if (guess === 'tls') {
+      settle(seen);
+      return handlers.onTls();
+    }
+    const result = guess === 'more' ? guess : parseConnect(seen);
+    if (result === 'more' || result.kind === 'more') return;
     settle(result.kind === 'connect' ? seen.subarray(result.consumed) : seen);
     if (result.kind === 'other') {
       handlers.onOther();
