@@ -8,6 +8,7 @@ import { createGrpcServer, Distribution } from '#wire';
 import { createAccounts } from './accounts.ts';
 import { acknowledgement } from './acknowledge.ts';
 import { type AgentIdentity, createAgentIdentity } from './agent-identity.ts';
+import { type AgentPeers, startAgentPeers } from './agent-peers.ts';
 import { prepareSocket } from './agent-socket.ts';
 import { type Attestor, createAttestor, type LocalPeer } from './attest.ts';
 import { createContainerAttestor } from './attestors/container.ts';
@@ -54,6 +55,8 @@ export type AgentOptions = {
   readonly hostName: string;
   /** Lets processes of other users connect; they still get only what is registered for them. */
   readonly allowOtherUsers?: boolean;
+  /** Where other agents bring revocations; undefined: nowhere. */
+  readonly peers?: { readonly host: string; readonly port: number } | undefined;
   /** Where the agent runs on a node of Kubernetes. */
   readonly kubelet?: Omit<KubeletOptions, 'log'>;
   readonly softwareVersion?: string;
@@ -103,6 +106,7 @@ type Core = {
   readonly scheduler: Scheduler;
   readonly folder: StateFolder;
   readonly revocations: RevocationStore;
+  readonly peers: AgentPeers;
   readonly identity: AgentIdentity;
   readonly swap: Swap<HostPolicy>;
   readonly subscription: Subscription;
@@ -158,8 +162,20 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
     clock,
     log,
   });
+  const peers = startAgentPeers({
+    listen: options.peers,
+    node: nodeOf(options),
+    folder,
+    agent: identity,
+    trust,
+    store: revocations,
+    onAnnounce: () => subscription.restart(),
+    clock,
+    log,
+  });
   const parts = {
     spiffeId,
+    peers,
     scheduler,
     folder,
     revocations,
@@ -180,6 +196,7 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
       serving.bundles.close();
       identity.close();
       neighbours.close();
+      await peers.close();
       await subscription.close();
       control.close();
       authority.close();
@@ -260,7 +277,8 @@ function subscribe(of: {
     hello() {
       swap.forgetRefusals();
       return {
-        node: `agent/${options.hostName}`,
+        node: nodeOf(options),
+        endpoints: parts.peers.announcement().map((each) => ({ ...each })),
         kind: 'agent',
         spiffeId,
         namespaces: ['*'],
@@ -275,6 +293,7 @@ function subscribe(of: {
     },
     lookups: () => [],
     async onMessage({ message }) {
+      if (message.case === 'endpoints') parts.peers.replace(message.value);
       await swap.receive(message);
       subscription.acknowledge();
     },
@@ -285,6 +304,10 @@ function subscribe(of: {
     log: options.log,
   });
   return subscription;
+}
+
+function nodeOf({ hostName }: AgentOptions): string {
+  return `agent/${hostName}`;
 }
 
 function createServer(options: AgentOptions, core: Core, credentials: CredentialSource) {
@@ -324,6 +347,12 @@ function createServer(options: AgentOptions, core: Core, credentials: Credential
       async refuse(call) {
         const attested = await attestForRelay(call);
         return attested.ok ? undefined : attested.error.details;
+      },
+      // Whoever has the agent's user has its key as well.
+      refuseSubmission(call) {
+        const { uid } = peer(call);
+        const isOwner = uid === ownUid || uid === 0;
+        return isOwner ? undefined : `user ${uid} may not hand in revocations at this agent`;
       },
       log,
     }),

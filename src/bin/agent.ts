@@ -18,6 +18,7 @@ export function agent(options: AgentOptions): Promise<number> {
         caAddress: settings.ca,
         controlAddress: settings.grpc,
         hostName: options.hostName,
+        peers: options.peers,
         allowOtherUsers: options.allowOtherUsers,
         kubelet: options.kubelet,
       });

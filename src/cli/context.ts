@@ -45,6 +45,7 @@ export type CaOptions = ProcessOptions & {
 };
 export type AgentOptions = ProcessOptions & {
   readonly hostName: string | undefined;
+  readonly peers: { readonly host: string; readonly port: number } | undefined;
   readonly allowOtherUsers: boolean;
   /** How this node's kubelet is asked, where there is one. */
   readonly kubelet:

@@ -82,3 +82,11 @@ export function parseDurationFlag(text: string): number {
   if (!duration.ok) throw new InvalidArgumentError(`${duration.error}.`);
   return duration.value;
 }
+
+/** `HOST:PORT`, an IPv6 address in brackets, or a usage error. */
+export function parseHostPort(text: string): { readonly host: string; readonly port: number } {
+  const match = /^(\[[0-9a-fA-F:]+\]|[^\s:]+):(\d{1,5})$/.exec(text);
+  if (match === null) throw new InvalidArgumentError('write HOST:PORT, e.g. 10.0.0.7:7704.');
+  const host = (match[1] ?? '').replaceAll(/^\[|\]$/g, '');
+  return { host, port: parsePort(match[2] ?? '') };
+}

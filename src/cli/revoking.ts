@@ -3,9 +3,12 @@ import {
   ApiError,
   fetchRevocations,
   type HeldRevocations,
+  holdRevocations,
+  readJournal,
   type Session,
   signNextRevocation,
   submitRevocations,
+  submitToAgent,
 } from '#client';
 import {
   type ActiveRevocation,
@@ -62,8 +65,8 @@ export function registerRevoking(identity: Command, context: CliContext): void {
       const until = options.for === undefined ? null : new Date(nowMs + options.for).toISOString();
       const act: RevocationAct = { kind: 'revoke', reason: options.reason ?? '', until };
       const held = await fetchHeld(session);
-      await signAndHandIn(session, held, [{ target, act }]);
-      const progress = await waitForAll(session, options.timeout);
+      const taker = await signAndHandIn(session, held, [{ target, act }]);
+      const progress = await waitForAll(session, taker, options.timeout);
       printResult(context, globals.output, { revoked: target, until, ...progress }, () =>
         [`revoked ${describeTarget(target)}`, sentenceOf(progress)].join('\n'),
       );
@@ -101,8 +104,8 @@ export function registerRevoking(identity: Command, context: CliContext): void {
         target,
         act: { kind: 'lift', reason: options.reason ?? '', revocation: entry.hash } as const,
       }));
-      await signAndHandIn(session, held, lifts);
-      const progress = await waitForAll(session, options.timeout);
+      const taker = await signAndHandIn(session, held, lifts);
+      const progress = await waitForAll(session, taker, options.timeout);
       const lifted = matching.map(({ target }) => target);
       printResult(context, globals.output, { lifted, ...progress }, () =>
         [...lifted.map((each) => `lifted ${describeTarget(each)}`), sentenceOf(progress)].join(
@@ -144,16 +147,24 @@ function shownOf({ entry, target }: ActiveRevocation) {
   return { what: describeTarget(target), target, time, until, author, reason: act.reason, hash };
 }
 
-function fetchHeld({ api, folder, trustRoot }: Session): Promise<HeldRevocations> {
-  return fetchRevocations(api, trustRoot, folder.author.revocations);
+async function fetchHeld({ api, folder, trustRoot }: Session): Promise<HeldRevocations> {
+  const own = folder.author.revocations;
+  try {
+    return await fetchRevocations(api, trustRoot, own);
+  } catch (error) {
+    if (!isUnreachable(error)) throw error;
+    const known = [...readJournal(folder.agent.revocations), ...readJournal(own)];
+    return holdRevocations(known, trustRoot);
+  }
 }
 
+/** Whether the control plane took the entries; if it is away, the agent of this host did. */
 async function signAndHandIn(
   session: Session,
   held: HeldRevocations,
   acts: readonly { readonly target: RevocationTarget; readonly act: RevocationAct }[],
-): Promise<void> {
-  const { trustRoot, folder, api } = session;
+): Promise<'control' | 'agent'> {
+  const { trustRoot, folder, api, settings } = session;
   const author = authorOf(session);
   const journalPath = folder.author.revocations;
   const entries: VerifiedRevocation[] = [];
@@ -164,11 +175,26 @@ async function signAndHandIn(
     held.set.add(entry.envelope, trustRoot);
     entries.push(entry);
   }
-  await submitRevocations(api, entries);
+  try {
+    await submitRevocations(api, entries);
+    return 'control';
+  } catch (error) {
+    if (!isUnreachable(error)) throw error;
+    await submitToAgent(settings.agentSocket, entries).catch((cause: unknown) => {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new ExitError(
+        EXIT.unreachable,
+        `neither the control plane nor the agent at \`${settings.agentSocket}\` takes it: ${reason}`,
+        'it is signed and kept: run the command again when one of them answers',
+      );
+    });
+    return 'agent';
+  }
 }
 
 /** How many of the connected enforcement points enforce what the control plane knows. */
 type Progress = {
+  readonly taker: 'control' | 'agent';
   readonly enforced: number;
   readonly points: number;
   readonly missing: readonly string[];
@@ -176,7 +202,13 @@ type Progress = {
 
 const POLL_MS = 20;
 
-async function waitForAll({ api }: Session, timeoutMs: number): Promise<Progress> {
+async function waitForAll(
+  { api }: Session,
+  taker: 'control' | 'agent',
+  timeoutMs: number,
+): Promise<Progress> {
+  // Nobody has an overview then.
+  if (taker === 'agent') return { taker, enforced: 0, points: 0, missing: [] };
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     const points = (await fetchAll<EnforcementPoint>(api, '/enforcement-points')).filter(
@@ -184,13 +216,16 @@ async function waitForAll({ api }: Session, timeoutMs: number): Promise<Progress
     );
     const missing = points.filter((point) => !point.revocationsCurrent).map(({ node }) => node);
     if (missing.length === 0 || Date.now() >= deadline) {
-      return { enforced: points.length - missing.length, points: points.length, missing };
+      return { taker, enforced: points.length - missing.length, points: points.length, missing };
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
 
-function sentenceOf({ enforced, points, missing }: Progress): string {
+function sentenceOf({ taker, enforced, points, missing }: Progress): string {
+  if (taker === 'agent') {
+    return 'the control plane is away: the agent of this host enforces it and tells all it reaches';
+  }
   const all = `enforced at ${enforced} of ${points} connected enforcement points`;
   return missing.length === 0 ? all : `${all}; not yet at ${missing.join(', ')}`;
 }
@@ -201,7 +236,6 @@ function isSame(a: RevocationTarget, b: RevocationTarget): boolean {
   return a.kind === b.kind && a.id === b.id;
 }
 
-/** Whether an error of the API means that nobody answered. */
-export function isUnreachable(error: unknown): boolean {
+function isUnreachable(error: unknown): boolean {
   return error instanceof ApiError && error.status === 0;
 }

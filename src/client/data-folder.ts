@@ -21,7 +21,12 @@ export type DataFolder = {
     readonly joinTokenControl: string;
   };
   readonly control: { readonly folder: string; readonly admins: string };
-  readonly agent: { readonly folder: string; readonly socket: string };
+  readonly agent: {
+    readonly folder: string;
+    readonly socket: string;
+    /** What the agent enforces, signed. */
+    readonly revocations: string;
+  };
   readonly proxies: string;
 };
 
@@ -57,7 +62,11 @@ export function layoutOf(root: string): DataFolder {
       joinTokenControl: at('ca', 'join-token-control'),
     },
     control: { folder: at('control'), admins: at('control', 'admins.json') },
-    agent: { folder: at('agent'), socket: at('agent', 'agent.sock') },
+    agent: {
+      folder: at('agent'),
+      socket: at('agent', 'agent.sock'),
+      revocations: at('agent', 'revocations.jsonl'),
+    },
     proxies: at('proxies'),
   };
 }

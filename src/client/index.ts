@@ -17,5 +17,6 @@ export {
   readJournal,
   signNextRevocation,
   submitRevocations,
+  submitToAgent,
 } from './revocations.ts';
 export { loadAuthor, openSession, readTrustRoot, type Session } from './session.ts';

@@ -1,6 +1,7 @@
 import { appendFileSync, readFileSync } from 'node:fs';
 import {
   type ChainProblem,
+  encodeEnvelope,
   type Revocation,
   type RevocationAct,
   RevocationSet,
@@ -9,6 +10,7 @@ import {
   type TrustRoot,
   type VerifiedRevocation,
 } from '#trust';
+import { createGrpcClient, Revocations } from '#wire';
 import type { ApiClient } from './api-client.ts';
 import type { Author } from './policy-set.ts';
 
@@ -104,4 +106,19 @@ export function readJournal(path: string): unknown[] {
       return [];
     }
   });
+}
+
+/** Hands entries to the agent of this host, which tells all it can reach; for when the control plane is away. */
+export async function submitToAgent(
+  agentSocket: string,
+  entries: readonly VerifiedRevocation[],
+): Promise<void> {
+  const client = createGrpcClient(Revocations, { kind: 'unix', path: agentSocket });
+  try {
+    await client.unary(Revocations.method.submit, {
+      entries: entries.map(({ envelope }) => encodeEnvelope(envelope)),
+    });
+  } finally {
+    client.close();
+  }
 }

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseSpiffeId, type SpiffeId } from '#identity';
+import { parseSpiffeId, type RevocationCheck, type SpiffeId } from '#identity';
+import type { Source } from '#lib';
 import { createRevocationService } from '#revocation';
 import { EVENT, type Log } from '#telemetry';
 import { createGrpcServer, type GrpcServer } from '#wire';
@@ -108,7 +109,7 @@ async function start(options: ControlOptions, closers: Closer[]): Promise<Omit<C
     log,
   });
   closers.push(core.close);
-  const identity = await enrol(options, pinned);
+  const identity = await enrol(options, pinned, core.revocations.check);
   closers.push(identity.close);
   const grpc = await serveGrpc(options, { core, identity, pinned, closers });
   const http = await serveHttp(options, { core, identity, pinned, closers, admins, grpc });
@@ -127,7 +128,11 @@ async function start(options: ControlOptions, closers: Closer[]): Promise<Omit<C
   };
 }
 
-function enrol(options: ControlOptions, { bundle }: PinnedRoot): Promise<ControlIdentity> {
+function enrol(
+  options: ControlOptions,
+  { bundle }: PinnedRoot,
+  revocations: Source<RevocationCheck>,
+): Promise<ControlIdentity> {
   const { ca, joinTokenFile, trustDomain, clock, log, signal } = options;
   return enrolControl({
     id: meshId(trustDomain, 'control'),
@@ -135,6 +140,7 @@ function enrol(options: ControlOptions, { bundle }: PinnedRoot): Promise<Control
     caAddress: ca.address,
     joinTokenFile,
     bundle,
+    revocations,
     clock,
     log,
     ...(signal === undefined ? {} : { signal }),

@@ -5,7 +5,14 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { derToPem, parseBundle, parseSpiffeId } from '#identity';
+import {
+  derToPem,
+  nothingRevoked,
+  parseBundle,
+  parseSpiffeId,
+  type RevocationCheck,
+} from '#identity';
+import { createCell } from '#lib';
 import { createLog } from '#telemetry';
 import { createFakeAuthority, type FakeAuthority } from './fake-authority.ts';
 import { enrolControl, type IdentityOptions } from './identity.ts';
@@ -36,6 +43,7 @@ function optionsOf(authority: FakeAuthority, caAddress: string, onLine = (_line:
     caAddress,
     joinTokenFile,
     bundle: bundle.value,
+    revocations: createCell<RevocationCheck>(nothingRevoked),
     clock: Date.now,
     log: createLog({ name: 'test', destination: { write } }),
   };

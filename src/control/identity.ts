@@ -4,10 +4,11 @@ import {
   createCsr,
   createKeyPair,
   derToPem,
+  type RevocationCheck,
   type SpiffeId,
   verifyX509Svid,
 } from '#identity';
-import { createBackoff } from '#lib';
+import { createBackoff, type Source } from '#lib';
 import { EVENT, type Log } from '#telemetry';
 import {
   createGrpcClient,
@@ -36,6 +37,7 @@ export type IdentityOptions = {
   readonly caAddress: string;
   readonly joinTokenFile: string;
   readonly bundle: Bundle;
+  readonly revocations: Source<RevocationCheck>;
   readonly clock: () => number;
   readonly log: Log;
   /** Aborting it ends the wait for the CA. */
@@ -49,6 +51,7 @@ type Held = {
   readonly expiresAt: number;
 };
 
+const RETRY_MS = 1_000;
 const MAX_TIMER_MS = 24 * 3_600_000;
 
 /** Enrols at the CA, trying again until it answers; the log says what it waits for. */
@@ -62,7 +65,13 @@ export async function enrolControl(options: IdentityOptions): Promise<ControlIde
 
   async function keepRenewed(): Promise<void> {
     while (!ended.signal.aborted) {
-      await sleep(renewalDelayMs(held, options.clock()), ended.signal);
+      const due = isRevoked(options, held) ? RETRY_MS : renewalDelayMs(held, options.clock());
+      const revoked = new AbortController();
+      const stop = options.revocations.onChange(() => {
+        if (isRevoked(options, held)) revoked.abort();
+      });
+      await sleep(due, AbortSignal.any([ended.signal, revoked.signal]));
+      stop();
       if (ended.signal.aborted) return;
       try {
         held = await persist(loop, EVENT.controlRenewFailed, () => renew(options, held));
@@ -110,9 +119,13 @@ async function enrol(options: IdentityOptions): Promise<Held> {
   );
 }
 
+function isRevoked({ id, revocations, clock }: IdentityOptions, held: Held): boolean {
+  return revocations.current()({ ...held, id }, clock()) !== undefined;
+}
+
 // A certificate that ran out while the CA was away cannot renew itself: enrolment is the way back.
 async function renew(options: IdentityOptions, held: Held): Promise<Held> {
-  if (options.clock() >= held.expiresAt) return enrol(options);
+  if (options.clock() >= held.expiresAt || isRevoked(options, held)) return enrol(options);
   return request(options, held.material, (client, csr) =>
     client.unary(Issuance.method.issueX509Svid, { csr, selectors: [] }),
   );
@@ -146,7 +159,7 @@ async function request(
 }
 
 function caClient(
-  { caAddress, bundle, caId, clock }: IdentityOptions,
+  { caAddress, bundle, caId, clock, revocations }: IdentityOptions,
   client: TlsMaterial | undefined,
 ): GrpcClient {
   return createGrpcClient(Issuance, {
@@ -157,6 +170,8 @@ function caClient(
     verifyServer(leafDer) {
       const svid = verifyX509Svid([leafDer], bundle, clock());
       if (!svid.ok) return svid.error.message;
+      const revoked = revocations.current()(svid.value, clock());
+      if (revoked !== undefined) return revoked.message;
       return svid.value.id.text === caId.text ? undefined : `\`${caAddress}\` is not the authority`;
     },
   });

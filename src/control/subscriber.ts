@@ -37,6 +37,9 @@ const MAX_LOOKUPS = 10_000;
 // Longer than any namespace, kind and name that a policy set can hold.
 const MAX_LOOKUP_LENGTH = 400;
 
+/** The name under which agents announce where they reach each other. */
+const AGENTS = 'palisade.agents';
+
 /** What a subscriber has, as far as we know: what it said, or what we sent since. */
 type Holdings = {
   readonly held: Map<string, SetHead>;
@@ -59,11 +62,12 @@ export function createSubscriber(
   const queue = createQueues(outbox, holdings, sources);
 
   const holds = (namespace: string) => namespaces.has('*') || namespaces.has(namespace);
-  // Only proxies dial services; the CA and agents subscribe to policy alone.
+  // Only proxies dial services; agents dial each other, the CA nobody.
   const needs = (service: ServiceRef) =>
-    hello.kind === 'proxy' &&
-    (namespaces.has(service.namespace) ||
-      lookups.has(lookupKey({ ...service, kind: 'Service', name: service.service })));
+    hello.kind === 'proxy'
+      ? namespaces.has(service.namespace) ||
+        lookups.has(lookupKey({ ...service, kind: 'Service', name: service.service }))
+      : hello.kind === 'agent' && service.service === AGENTS;
 
   if (hello.trustRootVersion < BigInt(sources.trustRoot.version)) {
     outbox.queue('trust root', () => trustRootMessage(sources));

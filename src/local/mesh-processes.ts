@@ -72,6 +72,7 @@ export async function startAgent(
     readonly caAddress: string;
     readonly controlAddress: string;
     readonly hostName?: string | undefined;
+    readonly peers?: Listen | undefined;
     readonly allowOtherUsers?: boolean;
     readonly kubelet?: AgentOptions['kubelet'];
   },
@@ -86,6 +87,7 @@ export async function startAgent(
     controlAddress: options.controlAddress,
     joinTokenFile: folder.ca.joinTokenAgent,
     hostName: options.hostName ?? hostName(),
+    peers: options.peers,
     allowOtherUsers: options.allowOtherUsers ?? false,
     ...(options.kubelet === undefined ? {} : { kubelet: options.kubelet }),
     clock: Date.now,

@@ -20,6 +20,8 @@ export type RevocationServiceOptions = {
   readonly refuse: (call: {
     readonly getPeer: () => string;
   }) => string | undefined | Promise<string | undefined>;
+  /** The same for those who hand entries in; as `refuse` where it is not given. */
+  readonly refuseSubmission?: RevocationServiceOptions['refuse'];
   readonly log: Log;
 };
 
@@ -44,7 +46,7 @@ export function createRevocationService(options: RevocationServiceOptions): Grpc
   }
 
   const submit: handleUnaryCall<SubmitRequest, SubmitResponse> = async (call, done) => {
-    const refusal = await refusalOf(options, call);
+    const refusal = await refusalOf(options.refuseSubmission ?? options.refuse, call);
     if (refusal !== undefined) return done({ code: status.PERMISSION_DENIED, details: refusal });
     const { code, details } = await take(call.request);
     if (code !== undefined) return done({ code, details });
@@ -60,7 +62,7 @@ export function createRevocationService(options: RevocationServiceOptions): Grpc
       for (const each of stops) each();
     };
     for (const event of ['cancelled', 'error', 'close', 'end']) call.on(event, stop);
-    const refusal = await refusalOf(options, call);
+    const refusal = await refusalOf(options.refuse, call);
     if (isOver) return;
     if (refusal !== undefined) {
       call.emit('error', { code: status.PERMISSION_DENIED, details: refusal });
@@ -74,7 +76,7 @@ export function createRevocationService(options: RevocationServiceOptions): Grpc
 }
 
 async function refusalOf(
-  { refuse }: RevocationServiceOptions,
+  refuse: RevocationServiceOptions['refuse'],
   call: { readonly getPeer: () => string },
 ): Promise<string | undefined> {
   try {

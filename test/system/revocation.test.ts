@@ -3,10 +3,20 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { curlFrom, type Service, type TestMesh } from './mesh.ts';
+import { BIN, curlFrom, type Service, start, type TestMesh } from './mesh.ts';
 import { type MeshParts, prepareParts } from './mesh-parts.ts';
 
 // Answers at once, or with a line every 20 ms for as long as somebody listens.
@@ -112,6 +122,55 @@ describe('revoking an identity', () => {
     assert.equal((await soon(200)).body, 'hello');
   });
 });
+
+test('with control plane and CA gone, it is handed to an agent and reaches the others', async () => {
+  // The second host: what an operator copies there, and nothing else.
+  const second = mkdtempSync(join(tmpdir(), 'palisade-second-'));
+  mkdirSync(join(second, 'ca'));
+  for (const file of ['trust-root.json', 'mesh.json', 'ca/join-token-agent']) {
+    copyFileSync(join(parts.dataDir, file), join(second, file));
+  }
+  const settings = JSON.parse(readFileSync(join(second, 'mesh.json'), 'utf8'));
+  const agentSocket = join(second, 'agent', 'agent.sock');
+  writeFileSync(join(second, 'mesh.json'), JSON.stringify({ ...settings, agentSocket }));
+  await parts.running.get('agent')?.stop();
+  const agents = await Promise.all(
+    [parts.dataDir, second].map(async (data, index) => {
+      const flags = ['--data', data, '--host-name', `host-${index}`, '--peers', '127.0.0.1:0'];
+      const agent = start([process.execPath, BIN, 'agent', ...flags]);
+      await agent.printed(/^ready/m, 30_000);
+      return agent;
+    }),
+  );
+  try {
+    const known = () => textOf(join(second, 'agent', 'endpoints.json'));
+    await until(() => known().includes('agent/host-0'), 'the agents know of each other');
+    for (const part of ['control', 'ca'] as const) await parts.running.get(part)?.stop('SIGKILL');
+    const revoked = await mesh.cli('identity', 'revoke', 'client', '--reason', 'nobody is home');
+    assert.equal(revoked.status, 0, revoked.stderr);
+    assert.match(revoked.stdout, /the control plane is away/);
+    assert.notEqual((await curlFrom(client, 'http://server/')).status, 200);
+    const taken = () => textOf(join(second, 'agent', 'revocations.jsonl'));
+    const before = readFileSync(join(parts.dataDir, 'author', 'revocations.jsonl'), 'utf8');
+    const [last = ''] = before.trim().split('\n').slice(-1);
+    const { payload } = JSON.parse(last) as { payload: string };
+    await until(() => taken().includes(payload), 'it reached the second agent');
+  } finally {
+    await Promise.all(agents.map((agent) => agent.stop()));
+    rmSync(second, { recursive: true, force: true });
+  }
+});
+
+function textOf(path: string): string {
+  return existsSync(path) ? readFileSync(path, 'utf8') : '';
+}
+
+async function until(isSo: () => boolean, what: string): Promise<void> {
+  for (let attempt = 0; !isSo(); attempt++) {
+    assert.ok(attempt < 200, `never: ${what}`);
+    await delay(50);
+  }
+}
 
 /** A call that streams; `cut` resolves when it was ended from outside. */
 async function openStream(): Promise<{ readonly cut: Promise<unknown> }> {

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import type { CommandModule } from '../commands.ts';
+import { parseHostPort } from '../flags.ts';
 import { globalsOf } from '../globals.ts';
 
 /** `palisade agent` */
@@ -10,6 +11,11 @@ export const register: CommandModule['register'] = (program, context, finish) =>
       'the agent of this host: attests processes, serves the SPIFFE Workload API, relays configuration',
     )
     .option('--host-name <name>', 'name of this host in its SPIFFE ID (default: the host name)')
+    .option(
+      '--peers <host:port>',
+      'take revocations from other agents here, for when the control plane is away',
+      parseHostPort,
+    )
     .option('--allow-other-users', 'let processes of other users connect to the socket')
     .option(
       '--kubelet <url>',
@@ -34,6 +40,7 @@ Examples:
           output,
           verbose,
           hostName: options.hostName,
+          peers: options.peers,
           allowOtherUsers: options.allowOtherUsers === true,
           kubelet: options.kubelet === undefined ? undefined : kubeletOf(options),
         }),
