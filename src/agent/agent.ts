@@ -132,46 +132,29 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
   const store = openRevocations(folder, swap.value, log);
   if (!store.ok) return store;
   const revocations = store.value;
-  const revoked = revocations.check.current;
-  const { caAddress, joinTokenFile } = options;
-  const authority = createCertificateAuthority({ address: caAddress, trust, clock, revoked });
-  const common = {
-    trust,
-    authority,
-    revocations: revocations.check,
-    clock,
-    random,
-    scheduler,
-    log,
-  };
+  const { caAddress, controlAddress, joinTokenFile } = options;
+  const shared = { trust, clock, revoked: revocations.check.current };
+  const authority = createCertificateAuthority({ ...shared, address: caAddress });
+  const timing = { clock, random, scheduler, log };
+  const common = { ...timing, trust, authority, revocations: revocations.check };
   const identity = createAgentIdentity({ ...common, folder, spiffeId, joinTokenFile });
-  const control = createControlChannel({
-    address: options.controlAddress,
-    agent: identity,
-    trust,
-    clock,
-    revoked,
-  });
+  const control = createControlChannel({ ...shared, address: controlAddress, agent: identity });
   const serving = createServing({ ...common, agent: identity, folder, swap: swap.value });
-  const neighbours = followNeighbours({
-    store: revocations,
-    control,
-    caAddress,
-    agent: identity,
-    trust,
-    clock,
-    log,
-  });
   const peers = startAgentPeers({
+    ...common,
     listen: options.peers,
     node: nodeOf(options),
     folder,
     agent: identity,
-    trust,
     store: revocations,
     onAnnounce: () => subscription.restart(),
-    clock,
-    log,
+  });
+  const neighbours = followNeighbours({
+    ...common,
+    store: revocations,
+    control,
+    caAddress,
+    agent: identity,
   });
   const parts = {
     spiffeId,
