@@ -29,7 +29,7 @@ export function readSmall(reader: DerReader): number {
 export function readOid(reader: DerReader): string {
   const body = reader.body(TAG.oid);
   const last = body[body.length - 1];
-  if (last === undefined || last >= 0x80 || body.length > 32) throw new DerError('bad oid');
+  if (last === undefined || last >= 0x80 || body.length > 64) throw new DerError('bad oid');
   return body.toString('hex');
 }
 
