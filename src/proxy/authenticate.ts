@@ -60,8 +60,13 @@ export function createTlsIdentity(
 }
 
 /** Starts the server's side of a handshake on an accepted connection; emits `secure` when done. */
-export function acceptTls(raw: Socket, tls: TlsIdentity): TLSSocket {
+export function acceptTls(
+  raw: Socket,
+  tls: TlsIdentity,
+  alpn: readonly string[] | undefined,
+): TLSSocket {
   return new TLSSocket(raw, {
+    ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
     isServer: true,
     secureContext: tls.context,
     requestCert: true,
@@ -71,13 +76,17 @@ export function acceptTls(raw: Socket, tls: TlsIdentity): TLSSocket {
 }
 
 /**
- * Starts the client's side: emits `connect`, then `secureConnect`. `serverName` goes into the hello;
- * received bytes go to `reads` and not into the stream.
+ * Starts the client's side: emits `connect`, then `secureConnect`. `serverName` goes into the
+ * hello; received bytes go to `reads` and not into the stream.
  */
 export function connectTls(
-  to: { readonly host: string; readonly port: number },
+  to: {
+    readonly host: string;
+    readonly port: number;
+    readonly serverName: string;
+    readonly alpn: readonly string[] | undefined;
+  },
   tls: TlsIdentity,
-  serverName: string,
   reads: ChunkSink,
 ): TLSSocket {
   // `allowHalfOpen` and `onread` are documented for tls.connect; its types forgot them.
@@ -85,7 +94,8 @@ export function connectTls(
     host: to.host,
     port: to.port,
     secureContext: tls.context,
-    servername: serverName,
+    servername: to.serverName,
+    ...(to.alpn === undefined ? {} : { ALPNProtocols: [...to.alpn] }),
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,
     allowHalfOpen: true,

@@ -3,6 +3,7 @@ import type { Reauthorization, Snapshot, Timeouts } from '#snapshot';
 import { type Counter, createTraceIds, EVENT, type TraceIds } from '#telemetry';
 import { createTlsIdentity, type TlsIdentity } from './authenticate.ts';
 import type { Enforcement } from './authorize.ts';
+import type { Tunnels } from './hbone-client.ts';
 import { LiveConnections } from './live.ts';
 import type { ProxyOptions } from './options.ts';
 
@@ -15,6 +16,10 @@ export type ProxyContext = {
   readonly tls: () => TlsIdentity | undefined;
   readonly enforcement: () => Enforcement;
   readonly timeouts: () => Timeouts;
+  /** To other proxies. */
+  readonly tunnels: Tunnels;
+  /** From other proxies; drained when our own certificate is another one. */
+  readonly inboundTunnels: Set<{ readonly drain: () => void }>;
   /** Counts a ruling; resolved once for each reason, since every request passes here. */
   readonly countRuling: (verdict: 'allow' | 'deny', reason: string) => void;
   /** The proxy takes no further requests on open connections. */
@@ -33,8 +38,8 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
 /** What holds while there is no snapshot: plain requests finish, all else is cut. */
 export const DEFAULT_REAUTHORIZATION: Reauthorization = { requests: 'finish', withinMs: 5_000 };
 
-/** Creates what the connections of a proxy share. */
-export function createContext(options: ProxyOptions): ProxyContext {
+/** Creates what the connections of a proxy share, but for the tunnels, which dial with it. */
+export function createContext(options: ProxyOptions): Omit<ProxyContext, 'tunnels'> {
   let tls: TlsIdentity | undefined;
   let unusable: WorkloadIdentity | undefined;
   const rulings = new Map<string, Counter>();
@@ -74,6 +79,7 @@ export function createContext(options: ProxyOptions): ProxyContext {
       }
       counter.value++;
     },
+    inboundTunnels: new Set(),
     draining: false,
   };
 }

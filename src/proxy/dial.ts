@@ -70,7 +70,8 @@ export type ServiceTarget = {
 };
 
 /**
- * Connects to an endpoint of a service by mutual TLS and checks that the server is the service.
+ * Connects to an endpoint of a service and checks that the server is the service: by a stream of the
+ * tunnel to its proxy where the endpoint advertises HBONE, else by mutual TLS of its own.
  * SECURITY: not a byte of the caller's is written before that.
  */
 export function dialService(
@@ -79,10 +80,45 @@ export function dialService(
   done: (result: DialedPeer) => void,
 ): void {
   const { service, port, endpoint } = target;
+  if ((endpoint.hbonePort ?? 0) > 0) return context.tunnels.open(target, done);
+  const server: ServerTarget = {
+    host: endpoint.host,
+    port: endpoint.port,
+    serverName: serverNameOf(service.fqdn, port),
+    alpn: undefined,
+    timeoutMs: service.timeouts.connectMs,
+    judge: (peer) => judgeServer(service, peer),
+  };
+  dialServer(context, server, done);
+}
+
+/** Why a verified server may not serve a name, as a code; undefined if it may. */
+export function judgeServer(service: UpstreamService, peer: PeerSvid): string | undefined {
+  return service.identities.has(peer.id.text) ? undefined : 'not_the_service';
+}
+
+/** What `dialServer` connects to. */
+export type ServerTarget = {
+  readonly host: string;
+  readonly port: number;
+  /** Goes into the hello; none if empty. */
+  readonly serverName: string;
+  readonly alpn: readonly string[] | undefined;
+  readonly timeoutMs: number;
+  /** Why the server, whose chain was verified, is none that was meant; undefined if it is. */
+  readonly judge: (peer: PeerSvid) => string | undefined;
+};
+
+/** Connects by mutual TLS and verifies who is there; calls back once. */
+export function dialServer(
+  context: ProxyContext,
+  target: ServerTarget,
+  done: (result: DialedPeer) => void,
+): void {
   const tls = context.tls();
   if (tls === undefined) return done(failed('peer_unauthenticated', 'no_identity'));
   const reads = createChunkSink();
-  const socket = connectTls(endpoint, tls, serverNameOf(service.fqdn, port), reads);
+  const socket = connectTls(target, tls, reads);
   let connected = false;
   let group: string | undefined;
   const finish = once((result: DialedPeer) => {
@@ -95,22 +131,17 @@ export function dialService(
     if (connected) finish(failed('upstream_tls_failed', `handshake_${what}`));
     else finish(failed('upstream_connect_failed', `connect_${what}`));
   };
-  const timer = setTimeout(() => fail('timeout'), service.timeouts.connectMs);
+  const timer = setTimeout(() => fail('timeout'), target.timeoutMs);
   socket.once('connect', () => {
     connected = true;
   });
   socket.once('secureConnect', () => {
     group = negotiatedGroup(socket);
-    const checked = checkServer(context, service, socket);
+    const checked = checkServer(context, target, socket);
     if (checked.kind === 'failed') return finish(checked);
+    const { peer, secure } = checked;
     const pipe = new SocketPipe(socket, reads);
-    finish({
-      kind: 'connected',
-      pipe,
-      peer: checked.peer,
-      secure: checked.secure,
-      tls: checked.secure.facts,
-    });
+    finish({ kind: 'connected', pipe, peer, secure, tls: secure.facts });
   });
   socket.on('error', () => fail('failed'));
   socket.once('close', () => fail('closed'));
@@ -118,7 +149,7 @@ export function dialService(
 
 function checkServer(
   context: ProxyContext,
-  service: UpstreamService,
+  target: ServerTarget,
   socket: TLSSocket,
 ): { readonly kind: 'verified'; readonly peer: PeerSvid; readonly secure: TlsPeer } | Failed {
   const enforcement = context.enforcement();
@@ -126,13 +157,11 @@ function checkServer(
   if (identity === undefined) return failed('peer_unauthenticated', 'no_identity');
   const secure = new TlsPeer(socket, { ...enforcement, identity });
   const verified = secure.current({ ...enforcement, identity });
-  if (verified.ok && service.identities.has(verified.value.id.text)) {
-    return { kind: 'verified', peer: verified.value, secure };
-  }
-  const code = verified.ok ? 'not_the_service' : verified.error.code;
+  const code = verified.ok ? target.judge(verified.value) : verified.error.code;
+  if (verified.ok && code === undefined) return { kind: 'verified', peer: verified.value, secure };
   context.options.log.warn(EVENT.connectionRefused, {
     side: 'outbound',
-    service: service.fqdn,
+    server: `${target.host}:${target.port}`,
     code,
     message: verified.ok ? `the server is ${verified.value.id.text}` : verified.error.message,
   });

@@ -41,6 +41,8 @@ export type FakePairOptions = {
   readonly serverAccount?: string;
   readonly mesh?: FakeMesh;
   readonly upstreams?: readonly UpstreamListener[];
+  /** How the two proxies talk; by tunnel if not said. */
+  readonly transport?: 'hbone' | 'mtls';
   readonly timeouts?: Parameters<typeof fakeSnapshot>[1]['timeouts'];
   /** What each side knows of revoked peers. */
   readonly revocations?: {
@@ -68,7 +70,12 @@ export async function createFakePair(options: FakePairOptions): Promise<FakePair
     orders.options({
       appPort: app.port,
       revocations: options.revocations?.orders,
-      listen: { inbound: { host: '127.0.0.1', port: 0 }, outbound: undefined, upstreams: [] },
+      listen: {
+        inbound: { host: '127.0.0.1', port: 0 },
+        hbone: { host: '127.0.0.1', port: 0 },
+        outbound: undefined,
+        upstreams: [],
+      },
     }),
   );
   const web = fakeWorkload(
@@ -78,7 +85,13 @@ export async function createFakePair(options: FakePairOptions): Promise<FakePair
   const caller = await createProxy(
     web.options({
       revocations: options.revocations?.web,
-      endpoints: () => [{ host: '127.0.0.1', port: server.inboundPort ?? 0 }],
+      endpoints: () => [
+        {
+          host: '127.0.0.1',
+          port: server.inboundPort ?? 0,
+          hbonePort: options.transport === 'mtls' ? 0 : server.hbonePort,
+        },
+      ],
       listen: {
         inbound: undefined,
         outbound: { host: '127.0.0.1', port: 0 },

@@ -232,6 +232,8 @@ export class HttpConnection implements HttpCall, Live, AnswerSink {
   }
 
   drain(): void {
+    // Closing here would race with a request that is on its way.
+    if (this.#pipe.drainsByPeer) return;
     if (this.#phase === PHASE.head && !this.#reader.partial()) this.#closeSoon();
   }
 

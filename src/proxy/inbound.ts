@@ -27,7 +27,7 @@ import { TcpSession } from './tcp-session.ts';
 import { TlsPeer } from './tls-peer.ts';
 
 /** An accepted connection whose caller is known, or known not to be. */
-type Arrival = {
+export type Arrival = {
   readonly pipe: BytePipe;
   /** The TLS connection that it is or runs in; undefined on plaintext. */
   readonly secure: TlsPeer | undefined;
@@ -39,10 +39,12 @@ type Arrival = {
   readonly sni: string | undefined;
   /** The caller's address by the word of a balancer; undefined where none stands before us. */
   readonly proxied: { readonly ip: string } | undefined;
+  /** The service port that it is for, where something else than the SNI says so. */
+  readonly port?: InboundPort | undefined;
 };
 
-// There is nothing to shake hands with.
-const NO_OWN_IDENTITY: ReadonlySet<string> = new Set([
+/** Why there is nothing to shake hands with. */
+export const NO_OWN_IDENTITY: ReadonlySet<string> = new Set([
   'no_identity',
   'own_identity_expired',
   'own_identity_revoked',
@@ -75,10 +77,10 @@ export function acceptInbound(raw: Socket, context: ProxyContext, pool: Connecti
 /** Mutual TLS, or plaintext where some port accepts that. */
 function secure(raw: Socket, context: ProxyContext, proceed: (arrival: Arrival) => void): void {
   if (!plaintextAllowed(context.options.snapshots.current())) {
-    return authenticate(raw, context, proceed);
+    return authenticate(raw, context, undefined, proceed);
   }
   detect(raw, (transport) => {
-    if (transport === 'tls') return authenticate(raw, context, proceed);
+    if (transport === 'tls') return authenticate(raw, context, undefined, proceed);
     proceed({
       pipe: new SocketPipe(raw),
       secure: undefined,
@@ -91,12 +93,18 @@ function secure(raw: Socket, context: ProxyContext, proceed: (arrival: Arrival) 
   });
 }
 
-function authenticate(raw: Socket, context: ProxyContext, done: (arrival: Arrival) => void): void {
+/** Shakes hands with a new connection and verifies its peer; calls back once, or counts the failure. */
+export function authenticate(
+  raw: Socket,
+  context: ProxyContext,
+  alpn: readonly string[] | undefined,
+  done: (arrival: Arrival) => void,
+): void {
   const tls = context.tls();
   if (tls === undefined) return refuseRaw(context, raw, 'no_identity');
   const ip = addressOf(raw);
   const localIp = localAddressOf(raw);
-  const socket = acceptTls(raw, tls);
+  const socket = acceptTls(raw, tls, alpn);
   const { metrics, log } = context.options;
   let settled = false;
   const fail = (): void => {
@@ -135,9 +143,10 @@ function authenticate(raw: Socket, context: ProxyContext, done: (arrival: Arriva
   });
 }
 
-function serveArrival(arrival: Arrival, context: ProxyContext, pool: ConnectionPool): void {
+/** Serves a connection whose caller is known, by the protocol of its port. */
+export function serveArrival(arrival: Arrival, context: ProxyContext, pool: ConnectionPool): void {
   const snapshot = context.options.snapshots.current();
-  const port = snapshot === undefined ? undefined : inboundPortOf(snapshot, arrival.sni);
+  const port = arrival.port ?? (snapshot && inboundPortOf(snapshot, arrival.sni));
   if (snapshot !== undefined && port === undefined) {
     return refuse(context, arrival.pipe, 'unknown_port');
   }
@@ -313,7 +322,8 @@ class InboundCalls implements HttpDirection {
   readonly #denialId = (): string => this.#context.ids.spanId();
 }
 
-function callerOf(verified: Result<PeerSvid, PeerError>): Caller {
+/** Who a connection's peer is, as policy sees it. */
+export function callerOf(verified: Result<PeerSvid, PeerError>): Caller {
   if (verified.ok) return { kind: 'verified', svid: verified.value };
   return { kind: 'unverified', code: verified.error.code };
 }
@@ -352,7 +362,8 @@ function refuse(context: ProxyContext, pipe: BytePipe, kind: string): void {
   pipe.destroy();
 }
 
-function refuseRaw(context: ProxyContext, socket: Socket, kind: string): void {
+/** Ends a connection of which nothing has been read. */
+export function refuseRaw(context: ProxyContext, socket: Socket, kind: string): void {
   context.options.metrics.refused(kind).value++;
   socket.on('error', () => {
     // It is being refused: what becomes of it is of no interest.

@@ -1,3 +1,5 @@
+import type { FailureKind } from './respond.ts';
+
 /** What a pipe tells whoever reads it. Each is called from an event of its own, never from a method of the pipe. */
 export type PipeEvents = {
   /** Bytes came. They are only lent: whoever needs some of them after returning copies those. */
@@ -8,6 +10,8 @@ export type PipeEvents = {
   readonly onDrain: () => void;
   /** Called once and last, however the pipe ended. Without `onEnd` before it, the peer broke off. */
   readonly onClose: () => void;
+  /** What it runs in will end: nothing more should be begun on it. */
+  readonly onRetire?: () => void;
 };
 
 /**
@@ -17,8 +21,11 @@ export type PipeEvents = {
 export type BytePipe = {
   /** Who reads from now on; nothing comes before. A pipe that is closed already tells so soon. */
   readonly attach: (events: PipeEvents) => void;
-  /** Sends bytes that the writer will not alter any more; false if it should wait for `onDrain`. */
-  readonly write: (bytes: Buffer) => boolean;
+  /**
+   * Sends bytes that the writer will not alter any more, or not before `onWritten` has given them
+   * back; false if it should wait for `onDrain`.
+   */
+  readonly write: (bytes: Buffer, onWritten?: (bytes: Buffer) => void) => boolean;
   /** Sends `chunk[start, end)`, which is only lent to the pipe; false as for `write`. */
   readonly writeLent: (chunk: Buffer, start: number, end: number) => boolean;
   /** Says that nothing more will be written; the peer may go on. */
@@ -28,7 +35,7 @@ export type BytePipe = {
   /** Ends both ways at once; what was not sent is lost. */
   readonly destroy: () => void;
   /** As `destroy`, so that the peer sees a failure and not the end of the data, where that can be told. */
-  readonly reset: () => void;
+  readonly reset: (reason?: FailureKind) => void;
   /** Whether it can still be written to. */
   readonly writable: boolean;
   /** The last `write` returned false and `onDrain` has not been called since. */
@@ -41,4 +48,6 @@ export type BytePipe = {
    * whose end came has left.
    */
   readonly halfCloses: boolean;
+  /** It runs in a tunnel, whose other end closes idle streams when it hears that the tunnel drains. */
+  readonly drainsByPeer: boolean;
 };

@@ -6,6 +6,8 @@ import {
   DEFAULT_TIMEOUTS,
   type ProxyContext,
 } from './context.ts';
+import { Tunnels } from './hbone-client.ts';
+import { acceptTunnel } from './hbone-server.ts';
 import { acceptInbound } from './inbound.ts';
 import { type Listener, listen } from './listen.ts';
 import type { Proxy, ProxyOptions } from './options.ts';
@@ -15,7 +17,7 @@ import type { UpstreamConnection } from './upstream-connection.ts';
 
 /** Opens the listeners of one workload's proxy; rejects if a port cannot be had. */
 export async function createProxy(options: ProxyOptions): Promise<Proxy> {
-  const context = createContext(options);
+  const context = withTunnels(createContext(options));
   const pool = new ConnectionPool(
     () => IDLE_SHARE * (options.snapshots.current()?.timeouts ?? DEFAULT_TIMEOUTS).idleMs,
   );
@@ -28,6 +30,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     stopListening();
     stopWatching();
     pool.close();
+    context.tunnels.close();
     context.live.close();
   };
   try {
@@ -49,6 +52,12 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
   }
 }
 
+function withTunnels(context: Omit<ProxyContext, 'tunnels'>): ProxyContext {
+  const whole = context as { -readonly [Key in keyof ProxyContext]: ProxyContext[Key] };
+  whole.tunnels = new Tunnels(whole);
+  return whole;
+}
+
 async function openListeners(
   context: ProxyContext,
   pool: ConnectionPool,
@@ -63,6 +72,9 @@ async function openListeners(
   const inboundPort =
     wanted.inbound &&
     (await open(wanted.inbound, context, (socket) => acceptInbound(socket, context, pool)));
+  const hbonePort =
+    wanted.hbone &&
+    (await open(wanted.hbone, context, (socket) => acceptTunnel(socket, context, pool)));
   const calls = new OutboundCalls(context, pool);
   const outboundPort =
     wanted.outbound && (await open(wanted.outbound, context, (socket) => calls.accept(socket)));
@@ -72,14 +84,18 @@ async function openListeners(
     const address = { host: '127.0.0.1', port: upstream.localPort };
     upstreamPorts.push(await open(address, context, (socket) => fixed.accept(socket)));
   }
-  log.info(EVENT.listening, { inboundPort, outboundPort, upstreamPorts });
-  return { inboundPort, hbonePort: undefined, outboundPort, upstreamPorts };
+  log.info(EVENT.listening, { inboundPort, hbonePort, outboundPort, upstreamPorts });
+  return { inboundPort, hbonePort, outboundPort, upstreamPorts };
 }
 
 // INVARIANT: what changes is in force before the next event is handled; live connections included.
 function watchChanges(context: ProxyContext, pool: ConnectionPool): () => void {
   const { snapshots, identity, revocations, metrics } = context.options;
   let demanded = snapshots.current()?.keyExchange;
+  const dialAnew = (): void => {
+    pool.flush();
+    context.tunnels.retire();
+  };
   const judgeAgain = (): void => {
     const rules = snapshots.current()?.reauthorization ?? DEFAULT_REAUTHORIZATION;
     const { cut, finishing } = context.live.judgeAgain(
@@ -90,13 +106,14 @@ function watchChanges(context: ProxyContext, pool: ConnectionPool): () => void {
   };
   const stops = [
     snapshots.onChange((snapshot) => {
-      if (snapshot?.keyExchange !== demanded) pool.flush();
+      if (snapshot?.keyExchange !== demanded) dialAnew();
       demanded = snapshot?.keyExchange;
       judgeAgain();
     }),
     identity.onChange(() => {
-      // Connections speak for the certificate with which they were made: the next call dials anew.
-      pool.flush();
+      // Connections speak for the certificate with which they were made.
+      dialAnew();
+      for (const tunnel of context.inboundTunnels) tunnel.drain();
       judgeAgain();
     }),
     revocations?.onChange(() => {

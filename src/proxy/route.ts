@@ -32,6 +32,26 @@ export function inboundPortOf(
   return snapshot.inbound.find((inbound) => inbound.port === port);
 }
 
+/**
+ * The service port that a CONNECT names: `HOST:PORT` of the workload's own service, or the proxy's own
+ * address with the application's port, as ztunnel sends it. Undefined if it is none of ours.
+ */
+export function tunnelPortOf(
+  snapshot: Snapshot,
+  authority: string,
+  own: { readonly address: string | undefined; readonly appPort: number | undefined },
+): InboundPort | undefined {
+  const named = /^(\[[0-9a-fA-F:.]+\]|[^:[\]]+):(\d{1,5})$/.exec(authority);
+  const host = named?.[1]?.toLowerCase();
+  const port = Number(named?.[2]);
+  // SECURITY: as with the SNI, a name that is not ours came here by a wrong address.
+  if (host === ownFqdn(snapshot)) return snapshot.inbound.find((inbound) => inbound.port === port);
+  if (host !== own.address && host !== `[${own.address}]`) return undefined;
+  const found = snapshot.inbound.filter((inbound) => (inbound.targetPort ?? own.appPort) === port);
+  // Two services' ports that lead to one port are two policies: which one is meant, nobody said.
+  return found.length === 1 ? found[0] : undefined;
+}
+
 /** The way to the workload's own application at `port` of 127.0.0.1. */
 export function applicationConnector(
   context: ProxyContext,

@@ -38,6 +38,7 @@ const NOBODY: PipeEvents = {
 export class SocketPipe implements BytePipe {
   closed: boolean;
   readonly halfCloses: boolean;
+  readonly drainsByPeer = false;
   readonly #socket: Socket;
   readonly #reads: ChunkSink | undefined;
   #events = NOBODY;
@@ -79,8 +80,9 @@ export class SocketPipe implements BytePipe {
     else if (isFirst) this.#socket.on('data', (chunk: Buffer) => this.#events.onData(chunk));
   }
 
-  write(bytes: Buffer): boolean {
-    return this.#socket.write(bytes);
+  write(bytes: Buffer, onWritten?: (bytes: Buffer) => void): boolean {
+    if (onWritten === undefined) return this.#socket.write(bytes);
+    return this.#socket.write(bytes, () => onWritten(bytes));
   }
 
   writeLent(chunk: Buffer, start: number, end: number): boolean {

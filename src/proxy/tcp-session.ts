@@ -93,7 +93,7 @@ export class TcpSession implements Live {
     countRefusal(this.#context.options.metrics, failure);
     this.record.reason = failure.kind;
     this.record.denialId = failure.denialId ?? null;
-    this.#cut();
+    this.#cut(failure.kind);
   }
 
   expire(): void {
@@ -107,7 +107,7 @@ export class TcpSession implements Live {
   cut(reason: FailureKind): void {
     this.record.verdict = 'deny';
     this.record.reason = reason;
-    this.#cut();
+    this.#cut(reason);
   }
 
   drain(): void {
@@ -119,9 +119,9 @@ export class TcpSession implements Live {
     this.#onClose();
   }
 
-  #cut(): void {
+  #cut(reason: FailureKind): void {
     this.#server?.destroy();
-    this.#caller.reset();
+    this.#caller.reset(reason);
     this.#onClose();
   }
 

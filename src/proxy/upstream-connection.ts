@@ -75,6 +75,7 @@ export class UpstreamConnection {
       onEnd: () => this.#onEnd(),
       onDrain: () => this.#sink?.onUpstreamDrain(),
       onClose: () => this.#onClose(),
+      onRetire: () => this.retire(),
     });
   }
 

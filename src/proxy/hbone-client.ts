@@ -1,0 +1,219 @@
+import { H2Connection } from '#protocol';
+import type { Counter } from '#telemetry';
+import type { ProxyContext } from './context.ts';
+import {
+  type DialedPeer,
+  dialServer,
+  judgeServer,
+  type ReachedPeer,
+  type ServiceTarget,
+} from './dial.ts';
+import { H2Carrier } from './h2-carrier.ts';
+import { TUNNEL_ALPN, TUNNEL_LIMITS } from './hbone-limits.ts';
+import { TunnelStream } from './hbone-stream.ts';
+import type { Live } from './live.ts';
+import type { FailureKind } from './respond.ts';
+
+/** How long the other side may take to close a connection that we ended. */
+const LINGER_MS = 2_000;
+
+type Waiter = { readonly target: ServiceTarget; readonly done: (result: DialedPeer) => void };
+
+/**
+ * The tunnels to other proxies: one connection a destination, shared by all calls to whatever is
+ * served there, and another one only where it is full, going away, or made under an identity or trust
+ * that is not that of now.
+ */
+export class Tunnels {
+  readonly #context: ProxyContext;
+  /** By `host:port`; those that take streams, or will when they are connected. */
+  readonly #open = new Map<string, Tunnel>();
+  readonly #all = new Set<Tunnel>();
+
+  constructor(context: ProxyContext) {
+    this.#context = context;
+  }
+
+  /** Opens a stream to the port of a service; calls back once. */
+  open(target: ServiceTarget, done: (result: DialedPeer) => void): void {
+    const { host, hbonePort = 0 } = target.endpoint;
+    const key = `${host}:${hbonePort}`;
+    const known = this.#open.get(key);
+    if (known?.takesStreams === true) return known.open({ target, done });
+    const tunnel = new Tunnel(this.#context, {
+      onRetired: () => {
+        if (this.#open.get(key) === tunnel) this.#open.delete(key);
+      },
+      onGone: () => this.#all.delete(tunnel),
+    });
+    this.#open.set(key, tunnel);
+    this.#all.add(tunnel);
+    tunnel.open({ target, done });
+    tunnel.connect({ host, port: hbonePort, timeoutMs: target.service.timeouts.connectMs });
+  }
+
+  /** Identity or trust changed: the next call dials anew, what is under way goes on. */
+  retire(): void {
+    for (const tunnel of this.#all) tunnel.retire();
+  }
+
+  close(): void {
+    for (const tunnel of this.#all) tunnel.destroy();
+  }
+}
+
+type TunnelEvents = { readonly onRetired: () => void; readonly onGone: () => void };
+
+/** The client's end of one tunnel. */
+class Tunnel implements Live {
+  deadlineAt = 0;
+  cutAt = 0;
+  readonly manner = 'stream';
+  readonly #context: ProxyContext;
+  readonly #events: TunnelEvents;
+  readonly #connection: H2Connection;
+  readonly #count: Counter;
+  readonly #streams = new Set<TunnelStream>();
+  #waiting: Waiter[] = [];
+  #reached: ReachedPeer | undefined;
+  #carrier: H2Carrier | undefined;
+  #retired = false;
+  #gone = false;
+
+  constructor(context: ProxyContext, events: TunnelEvents) {
+    this.#context = context;
+    this.#events = events;
+    this.#count = context.options.metrics.connections('outbound', 'hbone');
+    this.#connection = new H2Connection({
+      role: 'client',
+      limits: TUNNEL_LIMITS,
+      events: {
+        onOutput: () => this.#carrier?.outputReady(),
+        onRefused: (error) => {
+          context.options.metrics.refused(error).value++;
+        },
+        onGoaway: () => this.retire(),
+        onStreamOver: (stream) => {
+          this.#streams.delete(stream.sink as TunnelStream);
+          this.#endIfUnused();
+        },
+      },
+    });
+  }
+
+  /** Whether another stream may be opened, or will be allowed to once it is connected. */
+  get takesStreams(): boolean {
+    return !this.#retired && (this.#reached === undefined || this.#connection.canOpen);
+  }
+
+  connect(to: { readonly host: string; readonly port: number; readonly timeoutMs: number }): void {
+    const server = { ...to, serverName: '', alpn: TUNNEL_ALPN, judge: () => undefined };
+    dialServer(this.#context, server, (dialed) => {
+      if (dialed.kind === 'failed') {
+        this.retire();
+        this.#onGone();
+        for (const { done } of this.#waiting.splice(0)) done(dialed);
+        return;
+      }
+      this.#start(dialed);
+    });
+  }
+
+  /** Opens a stream once it is connected. */
+  open(waiter: Waiter): void {
+    if (this.#reached === undefined) this.#waiting.push(waiter);
+    else waiter.done(this.#openStream(waiter.target, this.#reached));
+  }
+
+  /** Takes no more streams; ends when those it has are over. */
+  retire(): void {
+    if (this.#retired) return;
+    this.#retired = true;
+    this.#events.onRetired();
+    for (const stream of Array.from(this.#streams)) stream.retire();
+    this.#endIfUnused();
+  }
+
+  expire(): void {
+    if (this.#retired) this.destroy();
+    else if (this.#connection.streamCount === 0) this.retire();
+  }
+
+  // SECURITY: a server that counts no more, or whose key exchange does not, takes its streams along.
+  judge(): FailureKind | undefined {
+    return this.#whyUnverified() === undefined ? undefined : 'upstream_identity_mismatch';
+  }
+
+  cut(): void {
+    this.destroy();
+  }
+
+  drain(): void {
+    this.retire();
+  }
+
+  destroy(): void {
+    this.retire();
+    this.#carrier?.destroy();
+  }
+
+  #start(reached: ReachedPeer): void {
+    this.#reached = reached;
+    this.#count.value++;
+    this.#context.live.add(this);
+    const { live } = this.#context;
+    this.#carrier = new H2Carrier(reached.pipe, this.#connection, () => live.now, {
+      onClosed: () => {
+        this.retire();
+        this.#count.value--;
+        this.#onGone();
+      },
+    });
+    this.#carrier.start();
+    for (const waiter of this.#waiting.splice(0)) this.open(waiter);
+    this.#endIfUnused();
+  }
+
+  #openStream({ service, port }: ServiceTarget, reached: ReachedPeer): DialedPeer {
+    // SECURITY: the tunnel is to a proxy; whether that is this service is asked for each stream.
+    const code = judgeServer(service, reached.peer) ?? this.#whyUnverified();
+    if (code !== undefined) {
+      const failure = { kind: 'upstream_identity_mismatch', detail: `server_${code}` } as const;
+      return { kind: 'failed', failure };
+    }
+    const pipe = TunnelStream.open(this.#connection, `${service.fqdn}:${port}`);
+    if (pipe === undefined) {
+      const failure = { kind: 'upstream_connect_failed', detail: 'tunnel_full' } as const;
+      return { kind: 'failed', failure };
+    }
+    this.#streams.add(pipe);
+    this.deadlineAt = 0;
+    return { kind: 'connected', ...reached, pipe };
+  }
+
+  #endIfUnused(): void {
+    if (this.#connection.streamCount > 0 || this.#reached === undefined) return;
+    if (this.#retired) {
+      this.#connection.shutdown();
+      this.#carrier?.end();
+      this.deadlineAt = this.#context.live.now + LINGER_MS;
+    } else {
+      this.deadlineAt = this.#context.live.now + this.#context.timeouts().idleMs;
+    }
+  }
+
+  #whyUnverified(): string | undefined {
+    const enforcement = this.#context.enforcement();
+    const { identity } = enforcement;
+    if (this.#reached === undefined || identity === undefined) return undefined;
+    const peer = this.#reached.secure.current({ ...enforcement, identity });
+    return peer.ok ? undefined : peer.error.code;
+  }
+
+  #onGone(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#context.live.remove(this);
+    this.#events.onGone();
+  }
+}

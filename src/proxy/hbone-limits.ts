@@ -1,0 +1,23 @@
+import type { H2Limits } from '#protocol';
+
+/** What tunnels are offered and accepted by in the handshake (ALPN). */
+export const TUNNEL_ALPN: readonly string[] = ['h2'];
+
+/**
+ * What one side of a tunnel holds against the other. A peer is a verified workload with many callers,
+ * so there is room for many streams; each has a window that fills a fast link without a pause, and no
+ * more than that is kept for a stream whose reader stopped.
+ */
+export const TUNNEL_LIMITS: Partial<H2Limits> = {
+  maxStreams: 8_192,
+  streamWindow: 256 * 1024,
+  connectionWindow: 8 * 1024 * 1024,
+  maxFieldBytes: 16 * 1024,
+};
+
+/** What a peer without a valid identity gets: enough to be told so. */
+export const STRANGER_LIMITS: Partial<H2Limits> = {
+  ...TUNNEL_LIMITS,
+  maxStreams: 8,
+  streamWindow: 65_535,
+};
