@@ -11,7 +11,7 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const SUITES = {
   // All that need no root and no server beyond what npm installed. The browser's part skips itself where there is none.
   unit: {
-    folders: ['src', 'console/src', 'test/repo', 'test/console'],
+    folders: ['src', 'console/src', 'test/repo', 'test/console', 'test/corpus', 'test/fuzz'],
     concurrency: Math.max(2, availableParallelism()),
     timeoutMs: 180_000,
     limitMs: 900_000,

@@ -2,6 +2,7 @@ import {
   BodyReader,
   createRequestReader,
   FIELD,
+  type Http1Error,
   isSizeError,
   type RequestHead,
   type RequestReader,
@@ -273,8 +274,7 @@ export class HttpConnection implements HttpCall, Live, AnswerSink {
       return chunk.length;
     }
     if (head.kind === 'refuse') {
-      const kind = isSizeError(head.error) ? 'too_large' : 'bad_request';
-      this.#refuse({ kind, detail: head.error });
+      this.#refuse(malformed(head.error));
       return chunk.length;
     }
     const start = from + head.consumed;
@@ -295,7 +295,7 @@ export class HttpConnection implements HttpCall, Live, AnswerSink {
     this.timeouts = this.#context.timeouts();
     this.#expectMore();
     const problem = this.#body.error;
-    if (problem !== undefined) this.respond({ kind: 'bad_request', detail: problem });
+    if (problem !== undefined) this.respond(malformed(problem));
     else {
       this.#direction.serve(this, head);
       if (this.head === head && this.upstream === undefined) this.#awaitUpstream(head);
@@ -317,7 +317,7 @@ export class HttpConnection implements HttpCall, Live, AnswerSink {
       // INVARIANT: a body found malformed midway never completes at its receiver.
       this.upstream?.destroy();
       this.upstream = undefined;
-      this.respond({ kind: 'bad_request', detail: this.#body.error });
+      this.respond(malformed(this.#body.error));
       return chunk.length;
     }
     this.record.bytesIn += end - start;
@@ -482,6 +482,10 @@ export class HttpConnection implements HttpCall, Live, AnswerSink {
     this.head = undefined;
     this.#call++;
   }
+}
+
+function malformed(error: Http1Error): Failure {
+  return { kind: isSizeError(error) ? 'too_large' : 'bad_request', detail: error };
 }
 
 function acceptsJson(head: RequestHead | undefined): boolean {

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { parseConnect } from './parse-connect.ts';
 
 const GOOD =
-  'CONNECT Orders.default:80 HTTP/1.1\r\nHost: orders:80\r\nProxy-Connection: keep-alive\r\n\r\n';
+  'CONNECT Orders.default:80 HTTP/1.1\r\nHost: orders.default.:80\r\nProxy-Connection: keep-alive\r\n\r\n';
 
 test('a CONNECT names its authority and leaves what follows', () => {
   const result = parseConnect(Buffer.from(`${GOOD}GET / HTTP/1.1`));
@@ -21,6 +21,15 @@ test('every truncation waits for more', () => {
   }
 });
 
+test('clients that say less are understood: no Host, a Host without port, HTTP/1.0', () => {
+  for (const text of [
+    'CONNECT orders:80 HTTP/1.1\r\n\r\n',
+    'CONNECT orders:80 HTTP/1.1\r\nHost: ORDERS\r\n\r\n',
+    'CONNECT orders:80 HTTP/1.0\r\n\r\n',
+  ])
+    assert.equal(parseConnect(Buffer.from(text)).kind, 'connect', text);
+});
+
 test('other requests are left alone', () => {
   for (const text of [
     'GET / HTTP/1.1\r\n\r\n',
@@ -35,7 +44,12 @@ test('other requests are left alone', () => {
 test('ambiguous tunnels are refused', () => {
   const cases = [
     'CONNECT orders HTTP/1.1\r\n\r\n',
-    'CONNECT orders:80 HTTP/1.0\r\n\r\n',
+    'CONNECT orders:80 HTTP/1.2\r\n\r\n',
+    'CONNECT orders:80 HTTP/1.1\r\nHost: elsewhere:80\r\n\r\n',
+    'CONNECT orders:80 HTTP/1.1\r\nHost: orders:81\r\n\r\n',
+    'CONNECT orders:80 HTTP/1.1\r\nHost: orders\r\nHost: orders\r\n\r\n',
+    'CONNECT orders:80 HTTP/1.1\r\nHost:\r\n\r\n',
+    'CONNECT orders:80 HTTP/1.1\r\nUpgrade: h2c\r\n\r\n',
     'CONNECT  orders:80 HTTP/1.1\r\n\r\n',
     'CONNECT /path HTTP/1.1\r\n\r\n',
     'CONNECT user@orders:80 HTTP/1.1\r\n\r\n',

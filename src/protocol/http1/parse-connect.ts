@@ -13,9 +13,10 @@ export type ConnectResult =
 const METHOD = Buffer.from('CONNECT ');
 const MAX_HEAD_BYTES = 8192;
 // RFC 9112 section 3.2.3: the target of CONNECT is in authority-form, and nothing else.
-const REQUEST_LINE = /^CONNECT ([^\s/?#@]{1,300}) HTTP\/1\.1$/;
+// Python's http.client says HTTP/1.0, which means the same here: a tunnel has no framing of its own.
+const REQUEST_LINE = /^CONNECT ([^\s/?#@]{1,300}) HTTP\/1\.[01]$/;
 // RFC 9110 section 5: a token, a colon, and visible characters, spaces and tabs.
-const FIELD_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}):[\t\x20-\x7e]*$/;
+const FIELD_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}):([\t\x20-\x7e]*)$/;
 // RFC 9110 section 9.3.6: a CONNECT has no content; whoever frames some means to smuggle it.
 const FRAMING = /^(?:content-length|transfer-encoding|upgrade|expect)$/i;
 
@@ -30,10 +31,21 @@ export function parseConnect(bytes: Buffer): ConnectResult {
   const target = REQUEST_LINE.exec(requestLine)?.[1];
   const authority = parseAuthority(target ?? '');
   if (!authority.ok || authority.value.port === undefined) return { kind: 'refuse' };
-  const good = fields.every((field) => {
-    const name = FIELD_LINE.exec(field)?.[1];
-    return name !== undefined && !FRAMING.test(name);
-  });
-  if (!good) return { kind: 'refuse' };
+  const hosts: string[] = [];
+  for (const field of fields) {
+    const [, name, value = ''] = FIELD_LINE.exec(field) ?? [];
+    if (name === undefined || FRAMING.test(name)) return { kind: 'refuse' };
+    if (/^host$/i.test(name)) hosts.push(value.trim());
+  }
+  if (hosts.length > 1 || !hosts.every((host) => isSame(host, authority.value)))
+    return { kind: 'refuse' };
   return { kind: 'connect', authority: authority.value, consumed: end + 4 };
+}
+
+// RFC 9112 section 3.2.2 wants the very same text; many clients leave the port out. SECURITY: another
+// host than the target's is an attempt to be let in by the one and led to the other.
+function isSame(host: string, target: Authority): boolean {
+  const parsed = parseAuthority(host);
+  if (!parsed.ok || parsed.value.name !== target.name) return false;
+  return parsed.value.port === undefined || parsed.value.port === target.port;
 }
