@@ -9,7 +9,15 @@ import {
   fakeService,
   fakeSnapshot,
 } from './fake-mesh.ts';
-import { ALLOW_WEB, ask, createFakePair, type FakePair, isWholeAnswer, talk } from './fake-pair.ts';
+import {
+  ALLOW_WEB,
+  ask,
+  closeOf,
+  createFakePair,
+  type FakePair,
+  isWholeAnswer,
+  talk,
+} from './fake-pair.ts';
 
 const TCP = [{ port: 6379, name: 'redis', protocol: 'tcp' }] as const;
 const GET = 'GET / HTTP/1.1\r\nHost: orders\r\n\r\n';
@@ -85,7 +93,7 @@ test('TCP: a policy change cuts the session it denies at once, and no other', as
     fakeSnapshot(mesh, { service: 'orders', inbound: TCP, policies: policies ?? [] });
   pair.orders.snapshots.set(snapshot([ALLOW_WEB, fakePolicy('DENY', 'other', { port: ['1'] })]));
   assert.equal(await talk(socket, 'B', (text) => text === 'B'), 'B');
-  const closed = once(socket, 'close');
+  const closed = closeOf(socket);
   pair.orders.snapshots.set(snapshot([]));
   await closed;
   assert.equal(pair.orders.records[0]?.reason, 'policy_denied');
@@ -99,7 +107,7 @@ test('TCP: rotation of either certificate leaves sessions alone', async () => {
   pair.orders.identity.set({ ...mesh.issue('orders'), bundles: [mesh.bundle] });
   pair.web.identity.set(mesh.issue('web'));
   assert.equal(await talk(socket, 'B', (text) => text === 'B'), 'B');
-  const closed = once(socket, 'close');
+  const closed = closeOf(socket);
   socket.resume();
   // A root that no longer counts is another matter.
   pair.orders.identity.set({ ...mesh.issue('orders'), bundles: [createFakeMesh().bundle] });
@@ -128,7 +136,7 @@ test('HTTP: a policy change cuts an answer that is still streaming, where the Me
   });
   const socket = connect(pair.caller.outboundPort ?? 0, '127.0.0.1');
   await talk(socket, GET, (text) => text.includes('first'));
-  const closed = once(socket, 'close');
+  const closed = closeOf(socket);
   socket.resume();
   const reauthorization = { requests: 'cut', withinMs: 5_000 } as const;
   pair.orders.snapshots.set(
@@ -269,7 +277,7 @@ test('drain: what does not finish in time is cut', async () => {
   const pair = await tcpPair();
   const socket = connect(pair.caller.upstreamPorts[0] ?? 0, '127.0.0.1');
   await talk(socket, 'A', (text) => text === 'A');
-  const closed = once(socket, 'close');
+  const closed = closeOf(socket);
   socket.resume();
   await pair.caller.drain(50);
   await closed;

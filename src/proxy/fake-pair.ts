@@ -134,6 +134,11 @@ export function talk(
   });
 }
 
+/** Resolves when the socket is closed, by a reset or not. */
+export function closeOf(socket: Socket): Promise<void> {
+  return new Promise((resolve) => socket.once('close', () => resolve()));
+}
+
 /** Sends one request as it stands to the caller's outbound port; returns the answer when it is whole. */
 export async function ask(port: number | undefined, raw: string): Promise<string> {
   const socket = connect(port ?? 0, '127.0.0.1');

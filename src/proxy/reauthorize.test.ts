@@ -5,7 +5,14 @@ import { after, before, test } from 'node:test';
 import type { RevocationCheck } from '#identity';
 import { createCell } from '#lib';
 import { createFakeMesh, type FakeMesh, fakeService, fakeSnapshot } from './fake-mesh.ts';
-import { ALLOW_WEB, createFakePair, type FakePair, isWholeAnswer, talk } from './fake-pair.ts';
+import {
+  ALLOW_WEB,
+  closeOf,
+  createFakePair,
+  type FakePair,
+  isWholeAnswer,
+  talk,
+} from './fake-pair.ts';
 
 const TCP = [{ port: 6379, name: 'redis', protocol: 'tcp' }] as const;
 const GET = 'GET / HTTP/1.1\r\nHost: orders\r\n\r\n';
@@ -124,7 +131,7 @@ test('a TCP session is cut within 100 ms, whatever the Mesh says of requests', a
   const pair = await tcpPair();
   const socket = connect(pair.caller.upstreamPorts[0] ?? 0, '127.0.0.1');
   await talk(socket, 'A', (text) => text === 'A');
-  const closed = once(socket, 'close');
+  const closed = closeOf(socket);
   socket.resume();
   const since = performance.now();
   denyAll(pair, 'finish');
@@ -138,7 +145,7 @@ test('attack: the sessions of a stolen certificate end within 100 ms of its revo
   const port = pair.caller.upstreamPorts[0] ?? 0;
   const socket = connect(port, '127.0.0.1');
   await talk(socket, 'A', (text) => text === 'A');
-  const closed = once(socket, 'close');
+  const closed = closeOf(socket);
   socket.resume();
   // Of somebody else: nothing happens.
   orders.set(revokeSerial('00'));

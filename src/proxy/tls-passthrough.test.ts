@@ -75,7 +75,7 @@ test('the server name decides: an allowed one passes, another one does not', asy
   const port = pair.caller.upstreamPorts[0];
   assert.equal(await askTls(local(port), 'orders.example'), 'orders.example got hello');
   assert.doesNotMatch(await askTls(local(port), 'secret.example'), /got/);
-  assert.equal(pair.orders.records.at(-1)?.verdict, 'deny');
+  assert.ok(pair.orders.records.some(({ verdict }) => verdict === 'deny'));
 });
 
 test('a hello byte by byte is the same hello', async () => {
