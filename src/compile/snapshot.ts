@@ -13,6 +13,7 @@ import {
 import { policiesFor } from './authorization-policy.ts';
 import { compareText, type ResourceSets, resourcesOf } from './input.ts';
 import { resolvePeerMode } from './peer-authentication.ts';
+import { compileProviders } from './provider.ts';
 import { type SelectedWorkload, workloadLabels } from './selection.ts';
 import { compileTimeouts, compileUpstream, upstreamHosts } from './service.ts';
 import { compileTraffic } from './traffic.ts';
@@ -93,6 +94,7 @@ function compileParts(input: SnapshotInput): Result<Snapshot, readonly string[]>
     defaultAction,
     keyExchange: mesh?.spec.tls.keyExchange ?? 'prefer-hybrid',
     inbound: compileInbound(input, selected, service),
+    providers: compileProviders(mesh),
     trustedHops: mesh?.spec.numTrustedProxies ?? 0,
     timeouts: timeouts ?? DEFAULT_TIMEOUTS,
     limits: traffic?.limits ?? NO_LIMITS,

@@ -7,7 +7,8 @@ import {
   readShippedSeq,
 } from '#agent';
 import { layoutOf, readMeshSettings } from '#client';
-import { createProxy, type Proxy } from '#proxy';
+import { createConsult } from '#ext-authz';
+import { type Consult, createProxy, type Proxy } from '#proxy';
 import { ROOT_NAMESPACE } from '#resource';
 import {
   type AccessLog,
@@ -109,7 +110,8 @@ type Parts = {
 
 async function serve(request: ProxyRequest, parts: Parts): Promise<RunningProxy> {
   const { point, metrics, accessLog, folder } = parts;
-  const proxy = await listen(request, parts);
+  const consulting = createConsult();
+  const proxy = await listen(request, parts, consulting.consult);
   const admin = await createAdminServer({
     host: HOST,
     port: request.metricsPort,
@@ -143,6 +145,7 @@ async function serve(request: ProxyRequest, parts: Parts): Promise<RunningProxy>
     },
     async close(drainMs) {
       await proxy.drain(drainMs);
+      consulting.close();
       await shipper.close();
       accessLog.close();
       await point.close();
@@ -152,13 +155,18 @@ async function serve(request: ProxyRequest, parts: Parts): Promise<RunningProxy>
   };
 }
 
-function listen(request: ProxyRequest, { point, metrics, accessLog }: Parts): Promise<Proxy> {
+function listen(
+  request: ProxyRequest,
+  { point, metrics, accessLog }: Parts,
+  consult: Consult,
+): Promise<Proxy> {
   return createProxy({
     snapshots: point.snapshots,
     identity: point.identity,
     revocations: point.revocations,
     endpoints: (service) => point.endpoints(service),
     resolve: (host) => point.resolve(host),
+    consult,
     appPort: request.appPort,
     listen: {
       inbound: { host: HOST, port: request.inboundPort },

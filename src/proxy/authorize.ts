@@ -1,6 +1,7 @@
 import type { PeerSvid, RevocationCheck, WorkloadIdentity } from '#identity';
-import { type Decision, decide, type Question } from '#policy';
+import { type Consultation, type Decision, decide, type Question } from '#policy';
 import type { Snapshot } from '#snapshot';
+import type { Consulted } from './consult.ts';
 import type { Failure } from './respond.ts';
 
 /**
@@ -29,6 +30,14 @@ export type Ruling =
   | { readonly kind: 'permit'; readonly permit: Permit }
   | { readonly kind: 'refuse'; readonly failure: Failure; readonly decision: Decision | undefined };
 
+/** These providers have to say yes before a call can be ruled on. */
+export type ConsultFirst = {
+  readonly kind: 'consult';
+  readonly missing: readonly Consultation[];
+  readonly decision: Decision;
+  readonly question: Question;
+};
+
 /** What is enforced at this moment. */
 export type Enforcement = {
   readonly snapshot: Snapshot | undefined;
@@ -54,13 +63,15 @@ export type Incoming = {
   readonly question: Question;
   /** It was permitted before and goes on: that its caller's certificate ran out since is no reason. */
   readonly isUnderWay: boolean;
+  /** Providers that said yes to this call. */
+  readonly consented: ReadonlySet<string>;
   /** Called where there is a denial to name. */
   readonly denialId: () => string;
 };
 
 /** Judges an incoming request or connection. */
-export function authorize(enforcement: Enforcement, incoming: Incoming): Ruling {
-  const { caller, question, isUnderWay, denialId } = incoming;
+export function authorize(enforcement: Enforcement, incoming: Incoming): Ruling | ConsultFirst {
+  const { caller, question, isUnderWay, consented, denialId } = incoming;
   const { snapshot, nowMs } = enforcement;
   const unable = whyUnable(enforcement);
   if (unable !== undefined || snapshot === undefined) {
@@ -75,17 +86,31 @@ export function authorize(enforcement: Enforcement, incoming: Incoming): Ruling 
     return refuse({ kind: 'peer_unauthenticated', detail: 'expired' });
   }
   const decision = decide(snapshot.program, question);
-  if (decision.consult.length > 0) {
-    // SECURITY: until its provider was asked, a CUSTOM policy has not allowed anything.
-    const failure = { kind: 'cannot_decide', detail: 'no_provider', denialId: denialId() } as const;
-    return { kind: 'refuse', decision: { ...decision, ...UNDECIDED }, failure };
-  }
+  // SECURITY: a CUSTOM policy comes before all others, and until its provider said yes nothing passes.
+  const missing = decision.consult.filter(({ provider }) => !consented.has(provider));
+  if (missing.length > 0) return { kind: 'consult', missing, decision, question };
   if (decision.verdict === 'allow') return { kind: 'permit', permit: new Permit(decision) };
   const kind = decision.reason === 'cannot_decide' ? 'cannot_decide' : 'policy_denied';
   return {
     kind: 'refuse',
     decision,
     failure: { kind, detail: decision.reason, denialId: denialId() },
+  };
+}
+
+/** The ruling on a call that a provider denied, or did not judge. */
+export function refuseConsulted(
+  decision: Decision,
+  outcome: Exclude<Consulted, { readonly kind: 'consent' }>,
+  denialId: string,
+): Ruling {
+  const { policy, rule } = outcome.by;
+  const reason = outcome.kind === 'denied' ? 'policy_denied' : 'cannot_decide';
+  const detail = outcome.kind === 'denied' ? 'denied_by_provider' : outcome.detail;
+  return {
+    kind: 'refuse',
+    decision: { ...decision, verdict: 'deny', reason, policy, rule },
+    failure: { kind: reason, detail, denialId },
   };
 }
 
@@ -122,5 +147,4 @@ function refuse(failure: Failure): Ruling {
   return { kind: 'refuse', failure, decision: undefined };
 }
 
-const UNDECIDED = { verdict: 'deny', reason: 'cannot_decide' } as const;
 const OUTGOING: Ruling = { kind: 'permit', permit: new Permit(undefined) };

@@ -21,6 +21,7 @@ import {
   parseCondition,
 } from '#policy';
 import {
+  type AuthorizationProvider,
   type InboundPort,
   type Limits,
   NO_LIMITS,
@@ -96,7 +97,11 @@ export function createFakeMesh(domain = 'cluster.local'): FakeMesh {
 }
 
 /** One policy of the namespace `default`. */
-export function fakePolicy(action: 'ALLOW' | 'DENY', name: string, ...rules: FakeRule[]): PolicyIr {
+export function fakePolicy(
+  action: PolicyIr['action'],
+  name: string,
+  ...rules: FakeRule[]
+): PolicyIr {
   const scope = { trustDomain: 'cluster.local', namespace: 'default' };
   const conditions = (rule: FakeRule): ConditionIr[] =>
     Object.entries(rule).map(([field, values = []]) => {
@@ -128,6 +133,7 @@ export type FakeSnapshot = {
   readonly pathNormalization?: Snapshot['pathNormalization'];
   readonly reauthorization?: Snapshot['reauthorization'];
   readonly keyExchange?: Snapshot['keyExchange'];
+  readonly providers?: readonly AuthorizationProvider[];
 };
 
 const TIMEOUTS = {
@@ -176,6 +182,7 @@ export function fakeSnapshot(mesh: FakeMesh, options: FakeSnapshot): Snapshot {
     upstreams: new Map(hosts),
     // oxlint-disable-next-line unicorn/no-thenable -- the snapshot's own field name; nobody awaits it
     staleness: options.staleness ?? { budgetMs: HOUR_MS, then: 'enforce' },
+    providers: new Map((options.providers ?? []).map((one) => [one.name, one])),
     trustedHops: 0,
     reauthorization: options.reauthorization ?? { requests: 'finish', withinMs: 5_000 },
   };

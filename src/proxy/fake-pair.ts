@@ -44,6 +44,9 @@ export type FakePairOptions = {
   /** How the two proxies talk; by tunnel if not said. */
   readonly transport?: 'hbone' | 'mtls';
   readonly timeouts?: Parameters<typeof fakeSnapshot>[1]['timeouts'];
+  /** Whom CUSTOM policies of the server ask, and what they say. */
+  readonly providers?: Parameters<typeof fakeSnapshot>[1]['providers'];
+  readonly consult?: ProxyOptions['consult'];
   /** What each side knows of revoked peers. */
   readonly revocations?: {
     readonly web?: ProxyOptions['revocations'];
@@ -63,13 +66,20 @@ export async function createFakePair(options: FakePairOptions): Promise<FakePair
   const app = await startApplication(options.application);
   const inbound = options.inbound ?? [{}];
   const orders = fakeWorkload(
-    fakeSnapshot(mesh, { service: 'orders', policies, inbound, timeouts }),
+    fakeSnapshot(mesh, {
+      service: 'orders',
+      policies,
+      inbound,
+      timeouts,
+      providers: options.providers ?? [],
+    }),
     mesh.issue(options.serverAccount ?? 'orders'),
   );
   const server = await createProxy(
     orders.options({
       appPort: app.port,
       revocations: options.revocations?.orders,
+      consult: options.consult,
       listen: {
         inbound: { host: '127.0.0.1', port: 0 },
         hbone: { host: '127.0.0.1', port: 0 },

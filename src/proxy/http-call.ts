@@ -36,6 +36,8 @@ export type HttpCall = {
   /** What is recorded of it; directions fill it in as they learn. */
   readonly record: RecordedCall;
   readonly calls: CallRecorder;
+  /** Providers that said yes to this request; whoever serves a request begins with none. */
+  consented?: ReadonlySet<string> | undefined;
   /** Time limits: the workload's own until a service's are known. */
   timeouts: Timeouts;
   /** The server that answers, if one was reached over TLS. */

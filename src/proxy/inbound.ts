@@ -5,8 +5,17 @@ import { type PathNormalization, type Result, trafficOf } from '#lib';
 import type { InboundPort } from '#snapshot';
 import { EVENT, type RecordedCall } from '#telemetry';
 import { acceptTls, forwardedClientCert, type PeerError } from './authenticate.ts';
-import { authorize, type Caller, type Enforcement, type Ruling, whyUnable } from './authorize.ts';
+import {
+  authorize,
+  type Caller,
+  type ConsultFirst,
+  type Enforcement,
+  type Ruling,
+  refuseConsulted,
+  whyUnable,
+} from './authorize.ts';
 import type { Connector } from './connector.ts';
+import { consultProvider } from './consult.ts';
 import type { ProxyContext } from './context.ts';
 import { detect, isProxied, plaintextAllowed, readProxyHeader } from './detect.ts';
 import { dialTcp } from './dial.ts';
@@ -177,6 +186,10 @@ function servePassedThrough(
   });
 }
 
+const NOBODY: ReadonlySet<string> = new Set();
+// Each time a policy changed meanwhile may bring another provider; that does not go on for ever.
+const MAX_ROUNDS = 3;
+
 /** The calls of one incoming connection. */
 class InboundCalls implements HttpDirection {
   readonly side = 'inbound';
@@ -188,6 +201,8 @@ class InboundCalls implements HttpDirection {
   readonly #applicationPort: number | undefined;
   readonly #ownPortSuffix: string;
   readonly #clientCert: string | undefined;
+  /** Calls that wait for providers. */
+  readonly #waiting = new WeakSet<HttpCall>();
 
   constructor(
     arrival: Arrival,
@@ -222,7 +237,25 @@ class InboundCalls implements HttpDirection {
 
   // authorize → route → forward; the connection records the call when it is over.
   serve(call: HttpCall, head: RequestFacts): void {
-    const ruling = this.#judge(head);
+    call.consented = undefined;
+    this.#waiting.delete(call);
+    const ruling = this.#judge(head, NOBODY);
+    if (ruling.kind === 'consult') void this.#serveConsulted(call, head, ruling);
+    else this.#serveRuled(call, head, ruling);
+  }
+
+  async #serveConsulted(call: HttpCall, head: RequestFacts, first: ConsultFirst): Promise<void> {
+    const consented = new Set<string>();
+    call.consented = consented;
+    this.#waiting.add(call);
+    const ruling = await this.#consult(first, head, consented);
+    // SECURITY: the caller may have left meanwhile, and the connection be serving another request.
+    if (call.consented !== consented || call.head === undefined) return;
+    this.#waiting.delete(call);
+    this.#serveRuled(call, head, ruling);
+  }
+
+  #serveRuled(call: HttpCall, head: RequestFacts, ruling: Ruling): void {
     this.#note(ruling, call.record);
     const traceparent = continueTrace(this.#context, call, head);
     if (ruling.kind === 'refuse') return call.respond(ruling.failure);
@@ -238,7 +271,12 @@ class InboundCalls implements HttpDirection {
   }
 
   judge(call: HttpCall): FailureKind | undefined {
-    if (call.head !== undefined) return failureOf(this.#judge(call.head, true));
+    if (call.head !== undefined) {
+      const ruling = this.#judge(call.head, call.consented ?? NOBODY, true);
+      if (ruling.kind !== 'consult') return failureOf(ruling);
+      // A call that waits for providers has sent nothing yet and is judged again once they answered.
+      return this.#waiting.has(call) ? undefined : 'policy_denied';
+    }
     // Between requests there is nothing for policy to judge, but a peer that counts no more has to go.
     return this.#callerNow(this.#context.enforcement()).kind === 'unverified'
       ? 'peer_unauthenticated'
@@ -248,12 +286,28 @@ class InboundCalls implements HttpDirection {
   /** `hello` is what was read of it already, or why that will not do. */
   serveTcp(hello?: HelloOutcome): void {
     const context = this.#context;
+    const consented = new Set<string>();
+    let isWaiting = false;
     const session = new TcpSession(this.#arrival.pipe, context, this.#facts, {
       side: this.side,
-      judge: () => failureOf(this.#judge(undefined, true)),
+      judge: () => {
+        const ruling = this.#judge(undefined, consented, true);
+        if (ruling.kind !== 'consult') return failureOf(ruling);
+        return isWaiting ? undefined : 'policy_denied';
+      },
       sessionMs: context.timeouts().sessionMs,
     });
-    const ruling = this.#judge(undefined);
+    const ruling = this.#judge(undefined, consented);
+    if (ruling.kind !== 'consult') return this.#serveSession(session, ruling, hello);
+    isWaiting = true;
+    void this.#consult(ruling, undefined, consented).then((settled) => {
+      isWaiting = false;
+      if (!session.ended) this.#serveSession(session, settled, hello);
+    });
+  }
+
+  #serveSession(session: TcpSession, ruling: Ruling, hello: HelloOutcome | undefined): void {
+    const context = this.#context;
     this.#note(ruling, session.record);
     if (ruling.kind === 'refuse') return session.refuse(ruling.failure);
     if (hello?.kind === 'refused') return session.refuse(hello.failure);
@@ -267,7 +321,33 @@ class InboundCalls implements HttpDirection {
     });
   }
 
-  #judge(head: RequestFacts | undefined, isUnderWay = false): Ruling {
+  /** Asks the providers of CUSTOM policies one after another, and then judges by what is enforced by then. */
+  async #consult(
+    first: ConsultFirst,
+    head: RequestFacts | undefined,
+    consented: Set<string>,
+  ): Promise<Ruling> {
+    let ruling: Ruling | ConsultFirst = first;
+    for (let round = 0; ruling.kind === 'consult'; round++) {
+      for (const by of ruling.missing) {
+        const { question, decision } = ruling;
+        const outcome =
+          round < MAX_ROUNDS
+            ? await consultProvider(this.#context, by, { question, head })
+            : ({ kind: 'unable', by, detail: 'policy_keeps_changing' } as const);
+        if (outcome.kind !== 'consent') return refuseConsulted(decision, outcome, this.#denialId());
+        consented.add(by.provider);
+      }
+      ruling = this.#judge(head, consented);
+    }
+    return ruling;
+  }
+
+  #judge(
+    head: RequestFacts | undefined,
+    consented: ReadonlySet<string>,
+    isUnderWay = false,
+  ): Ruling | ConsultFirst {
     const enforcement = this.#context.enforcement();
     const caller = this.#callerNow(enforcement);
     const { ip, localIp, sni, secure, proxied } = this.#arrival;
@@ -295,7 +375,7 @@ class InboundCalls implements HttpDirection {
       snapshot?.program.reads,
     );
     const denialId = this.#denialId;
-    return authorize(enforcement, { caller, question, isUnderWay, denialId });
+    return authorize(enforcement, { caller, question, isUnderWay, consented, denialId });
   }
 
   #note(ruling: Ruling, record: RecordedCall): void {

@@ -2,6 +2,7 @@ import type { RevocationCheck, WorkloadIdentity } from '#identity';
 import type { Source } from '#lib';
 import type { Snapshot, UpstreamService } from '#snapshot';
 import type { Log, ProxyMetrics, RecordSink } from '#telemetry';
+import type { Consult } from './consult.ts';
 
 /** Where a listener binds; port 0 takes a free one. */
 export type ListenAddress = { readonly host: string; readonly port: number };
@@ -34,6 +35,8 @@ export type ProxyOptions = {
   readonly endpoints: (service: UpstreamService, port: number) => readonly Endpoint[];
   /** Looks up a service that the snapshot does not hold, e.g. of another namespace. */
   readonly resolve: (host: string) => Promise<UpstreamService | undefined>;
+  /** Asks the providers of CUSTOM policies; without it calls that such a policy matches are refused. */
+  readonly consult?: Consult | undefined;
   /** The application's port on 127.0.0.1 where the Service's port names none. */
   readonly appPort: number | undefined;
   readonly listen: {

@@ -53,6 +53,11 @@ export function questionOf(call: JudgedCall, reads: ProgramReads | undefined): Q
   };
 }
 
+/** Whether the sidecar takes a header out of every incoming request. */
+export function isStripped(name: string): boolean {
+  return STRIPPED.test(name);
+}
+
 /** Headers as the application will get them: what the sidecar strips, policy does not see. */
 class HeadHeaders implements RequestHeaders {
   readonly #head: RequestFacts;
@@ -64,7 +69,7 @@ class HeadHeaders implements RequestHeaders {
   collect(name: string, into: string[]): void {
     const wanted = name === ':authority' ? 'host' : name;
     // SECURITY: the caller may write these names, and an ALLOW rule must not take its word for them.
-    if (STRIPPED.test(wanted)) return;
+    if (isStripped(wanted)) return;
     const values = this.#head.fields.values(wanted);
     for (const value of values) into.push(value);
     // HTTP/2 has no such field: its authority stands in.

@@ -10,6 +10,7 @@ export const DIAGNOSTIC_CODES = {
   duplicate_resource: 'two documents describe the same resource',
   duplicate_value: 'a value that must be unique is there twice',
   empty_value: 'a value is missing, empty or null where it would change the meaning',
+  fails_open: 'a call passes where nobody could judge it',
   file_too_large: 'one file, or all together, is larger than the limit',
   foreign_namespace: 'a resource reaches into a namespace that is not its own',
   host_port_missed: 'a host without a port does not cover the same host with one',

@@ -14,6 +14,7 @@ export type { RuleSource } from './authorization-source.ts';
 export { crossCheck } from './cross-check.ts';
 export type { Diagnostic, SourcePosition, SourceSpan } from './diagnostic.ts';
 export { DIAGNOSTIC_CODES, type DiagnosticCode } from './errors.ts';
+export type { ExtensionProvider } from './extension-provider.ts';
 export {
   type ImportedResource,
   type ImportOptions,

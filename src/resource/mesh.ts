@@ -1,6 +1,7 @@
 import { parseTrustDomain } from '#identity';
 import { PATH_NORMALIZATIONS, type PathNormalization } from '#lib';
 import { duration } from './duration-field.ts';
+import { type ExtensionProvider, readExtensionProvider } from './extension-provider.ts';
 import type { Metadata } from './metadata.ts';
 import { child } from './node.ts';
 import {
@@ -32,6 +33,8 @@ export type MeshSpec = {
   readonly trustDomainAliases?: readonly string[];
   /** How many proxies in front, whose last entries of `x-forwarded-for` are left aside for `remote.ip`. */
   readonly numTrustedProxies?: number;
+  /** Whom policies with the action CUSTOM ask. */
+  readonly extensionProviders?: readonly ExtensionProvider[];
   /** The verdict for a workload that no ALLOW policy applies to. */
   readonly defaultAction: 'deny' | 'allow';
   readonly staleness: MeshStaleness;
@@ -98,6 +101,7 @@ const fields = {
   ),
   trustDomainAliases: optional(listOf(trustDomain, { maxItems: 32 })),
   numTrustedProxies: optional(integer(0, 16)),
+  extensionProviders: optional(listOf(readExtensionProvider, { maxItems: 32 })),
   defaultAction: defaulted(oneOf(['deny', 'allow']), () => 'deny' as const),
   staleness: defaulted(staleness, () => DEFAULT_STALENESS),
   peerAuthentication: defaulted(peerAuthentication, () => ({ mode: 'STRICT' as const })),

@@ -171,6 +171,13 @@ export function oneOf<const T extends string>(
   }) as Reader<T>;
 }
 
+/** Reads `true` or `false`. */
+export const boolean: Reader<boolean> = (node, context) => {
+  if (node.kind === 'scalar' && typeof node.value === 'boolean') return node.value;
+  wrongType(node, context, 'true or false');
+  return undefined;
+};
+
 /** Reads a whole number between two bounds. */
 export function integer(min: number, max: number): Reader<number> {
   return (node, context) => {

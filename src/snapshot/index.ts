@@ -1,5 +1,6 @@
 // snapshot: what one proxy enforces, immutable and versioned; built by #compile, read by the proxy.
 export {
+  type AuthorizationProvider,
   findUpstream,
   type InboundPort,
   type PeerMode,

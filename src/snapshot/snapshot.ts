@@ -53,6 +53,23 @@ export type UpstreamService = {
   readonly pathNormalization: PathNormalization;
 };
 
+/** An external authorizer: a service that is asked about each call that a CUSTOM policy matches. */
+export type AuthorizationProvider = {
+  readonly name: string;
+  readonly protocol: 'http' | 'grpc';
+  /** A host of the mesh, or a loopback address. */
+  readonly host: string;
+  readonly port: number;
+  /** For connecting and answering together. */
+  readonly timeoutMs: number;
+  /** SECURITY: whether a call passes that the provider did not judge. */
+  readonly failOpen: boolean;
+  /** HTTP only: what stands before the path, which headers of the request go along, and what is added. */
+  readonly pathPrefix: string;
+  readonly copiedHeaders: readonly string[];
+  readonly addedHeaders: Readonly<Record<string, string>>;
+};
+
 /** The signed set of a namespace that a snapshot was compiled from. */
 export type SetVersion = { readonly number: number; readonly hash: string };
 
@@ -81,6 +98,8 @@ export type Snapshot = {
   readonly inbound: readonly InboundPort[];
   /** What the mesh demands of every connection's key exchange; `hybrid` is X25519MLKEM768. */
   readonly keyExchange: 'prefer-hybrid' | 'require-hybrid';
+  /** Whom CUSTOM policies ask, by name. */
+  readonly providers: ReadonlyMap<string, AuthorizationProvider>;
   /** How many last entries of `x-forwarded-for` trusted proxies added. */
   readonly trustedHops: number;
   readonly timeouts: Timeouts;

@@ -3,6 +3,7 @@
 export { create as createMessage } from '@bufbuild/protobuf';
 export { createGrpcClient, type GrpcClient, type GrpcTarget } from './client.ts';
 export * from './gen/distribution_pb.ts';
+export * from './gen/ext_authz_pb.ts';
 export * from './gen/host_pb.ts';
 export * from './gen/issuance_pb.ts';
 export * from './gen/revocation_pb.ts';

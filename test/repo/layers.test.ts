@@ -18,6 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   wire: ['lib'],
   revocation: ['lib', 'identity', 'trust', 'telemetry', 'wire'],
   proxy: ['lib', 'identity', 'protocol', 'policy', 'snapshot', 'telemetry'],
+  'ext-authz': ['lib', 'policy', 'snapshot', 'wire', 'proxy'],
   agent: [
     'lib',
     'identity',
@@ -51,6 +52,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'wire',
     'revocation',
     'proxy',
+    'ext-authz',
     'agent',
     'ca',
     'control',
@@ -63,6 +65,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'wire',
     'revocation',
     'proxy',
+    'ext-authz',
     'agent',
     'ca',
     'control',

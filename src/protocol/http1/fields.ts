@@ -32,7 +32,7 @@ export function fieldSet(...codes: readonly FieldCode[]): number {
 }
 
 /** What can be asked of the fields of a head, whichever version of HTTP it came in. */
-export type FieldLookup = Pick<Fields, 'value' | 'values' | 'valueOf'>;
+export type FieldLookup = Pick<Fields, 'names' | 'value' | 'values' | 'valueOf'>;
 
 const EMPTY: Buffer = Buffer.alloc(0);
 const STRIDE = 5;
@@ -144,6 +144,15 @@ export class Fields {
     return this.bytes
       .toString('latin1', this.#table[at + START], this.#table[at + COLON])
       .toLowerCase();
+  }
+
+  /** The names of all fields, lower case, each once; those named by Connection do not count. */
+  names(): string[] {
+    const found = new Set<string>();
+    for (let index = 0; index < this.count; index++) {
+      if (this.code(index) !== FIELD.NOMINATED) found.add(this.nameAt(index));
+    }
+    return [...found];
   }
 
   /** Every value of the field `name` (lower case), in order; hop-by-hop ones do not count. */
