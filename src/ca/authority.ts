@@ -175,6 +175,7 @@ async function listen(
     enrolments: createRateLimit({ ...rateLimit, clock }),
     callerOf: (call) => server.peer(call),
     rootsDer: roots.der,
+    bundle: roots.bundle,
     patienceMs: options.patienceMs ?? DEFAULT_PATIENCE_MS,
     clock,
     log,

@@ -2,7 +2,7 @@ import { hash, timingSafeEqual } from 'node:crypto';
 import { parseCsr } from '#identity';
 import { ok, type Result } from '#lib';
 import type { Grant } from './issue.ts';
-import { type MeshRole, meshRole } from './mesh-identity.ts';
+import { isAttestedAgent, type MeshRole, meshRole } from './mesh-identity.ts';
 import { type Refusal, refuse } from './refusal.ts';
 
 /** The join tokens, by the role they are for. */
@@ -28,7 +28,8 @@ export function decideEnrolment(
   if (csr.id.trustDomain !== trustDomain) {
     return refuse('denied', `this authority is of trust domain \`${trustDomain}\``);
   }
-  if (meshRole(csr.id) !== role) {
+  // SECURITY: a join token is no evidence of hardware, cloud or cluster.
+  if (meshRole(csr.id) !== role || (role === 'agent' && isAttestedAgent(csr.id))) {
     const good = role === 'agent' ? '/palisade/agent/HOST' : '/palisade/control';
     const message = `this join token is for \`spiffe://${trustDomain}${good}\`, not for \`${csr.id.text}\``;
     return refuse('denied', message);

@@ -19,8 +19,11 @@ export type Hosts = {
   readonly evidenceOf: (agent: SpiffeId) => HostEvidence;
   /** Keeps what was verified, with the certificate that follows from it. */
   readonly record: (agent: SpiffeId, host: KnownHost) => void;
-  /** Notes that the agent's certificate was replaced. */
-  readonly renewed: (agent: SpiffeId, serial: string) => void;
+  /** Notes the certificate that an agent holds from now on. */
+  readonly certified: (
+    grant: { readonly id: SpiffeId },
+    entry: { readonly serial: string; readonly timeMs: number },
+  ) => void;
   /** Uses up a join token; false if it was used before. */
   readonly spend: (tokenId: string, expiresAt: number) => boolean;
 };
@@ -54,6 +57,11 @@ export function openHosts(database: DatabaseSync): Hosts {
     };
   }
 
+  function record(agent: SpiffeId, host: KnownHost): void {
+    const { attestor, strength, selectors, serial, attestedAt } = host;
+    upsert.run(agent.text, attestor, strength, JSON.stringify(selectors), serial, attestedAt);
+  }
+
   return {
     find,
     evidenceOf(agent) {
@@ -61,10 +69,11 @@ export function openHosts(database: DatabaseSync): Hosts {
       const { attestor, strength, selectors } = find(agent) ?? ENROLLED_BY_TOKEN;
       return { attestor, strength, selectors: [...selectors, `agent:id:${agent.path}`] };
     },
-    record(agent, { attestor, strength, selectors, serial, attestedAt }) {
-      upsert.run(agent.text, attestor, strength, JSON.stringify(selectors), serial, attestedAt);
+    certified({ id }, { serial, timeMs }) {
+      if (update.run(serial, id.text).changes > 0) return;
+      record(id, { ...ENROLLED_BY_TOKEN, serial, attestedAt: timeMs });
     },
-    renewed: (agent, serial) => void update.run(serial, agent.text),
+    record,
     spend(tokenId, expiresAt) {
       // An expired token is refused by its time, so that it was used need not be remembered.
       forget.run(expiresAt - TOKEN_MEMORY_MS);

@@ -4,7 +4,8 @@ import { parseSpiffeId, type SpiffeId } from '#identity';
 export type MeshRole = 'ca' | 'control' | 'agent';
 
 const OWN = '/palisade/';
-const AGENT = /^\/palisade\/agent\/[A-Za-z0-9._-]{1,128}$/;
+// `agent/HOST`, or `agent/ATTESTOR/NAME` where the host proved itself.
+const AGENT = /^\/palisade\/agent\/(?:[a-z0-9_]{1,32}\/)?[A-Za-z0-9._-]{1,160}$/;
 
 /** Which of the mesh's own processes has this ID; undefined for workloads and for unknown names under `/palisade/`. */
 export function meshRole(id: SpiffeId): MeshRole | undefined {
@@ -23,4 +24,9 @@ export function meshId(trustDomain: string, role: 'ca' | 'control'): SpiffeId {
   const id = parseSpiffeId(`spiffe://${trustDomain}${OWN}${role}`);
   if (!id.ok) throw new Error(id.error);
   return id.value;
+}
+
+/** Whether an agent's ID is of the kind that only a host's own evidence leads to. */
+export function isAttestedAgent(id: SpiffeId): boolean {
+  return id.path.slice('/palisade/agent/'.length).includes('/');
 }

@@ -1,7 +1,12 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { parseSpiffeId } from '#identity';
 import { fail, type Result } from '#lib';
-import { parseStoredResource, type RegistrationResource, ROOT_NAMESPACE } from '#resource';
+import {
+  type NodeAttestorSpec,
+  parseStoredResource,
+  type RegistrationResource,
+  ROOT_NAMESPACE,
+} from '#resource';
 import { EVENT, type Log } from '#telemetry';
 import {
   applyUpdate,
@@ -21,6 +26,8 @@ export type Policy = {
   readonly sets: () => readonly PolicySet[];
   /** The registrations that name this SPIFFE ID. */
   readonly registrationsOf: (spiffeId: string) => readonly SignedRegistration[];
+  /** How hosts may prove themselves, as the root namespace says. */
+  readonly nodeAttestors: () => readonly NodeAttestorSpec[];
   /** Verifies and, if all is well, keeps an update. Refusals change nothing. */
   readonly apply: (update: PolicySetUpdate) => Result<PolicySet, TrustError>;
   /** Verifies and keeps the trust root's successor. */
@@ -45,10 +52,13 @@ export function openPolicy(options: PolicyOptions): Policy {
   const sets = new Map<string, PolicySet>();
   const floors = new Map<string, number>();
   const registrations = new Map<string, ReadonlyMap<string, readonly SignedRegistration[]>>();
+  let nodeAttestors: readonly NodeAttestorSpec[] = [];
   const listeners = new Set<() => void>();
 
   function hold(set: PolicySet): void {
     sets.set(set.namespace, set);
+    // SECURITY: who may join the mesh is said by those who may speak for all of it.
+    if (set.namespace === ROOT_NAMESPACE) nodeAttestors = nodeAttestorsOf(set);
     const usable = usableRegistrations(set, trustRoot.trustDomain);
     registrations.set(
       set.namespace,
@@ -77,6 +87,7 @@ export function openPolicy(options: PolicyOptions): Policy {
     sets: () => [...sets.values()],
     registrationsOf: (spiffeId) =>
       [...registrations.values()].flatMap((byId) => byId.get(spiffeId) ?? []),
+    nodeAttestors: () => nodeAttestors,
     apply(update) {
       const current = sets.get(update.namespace);
       const applied = applyUpdate(current, update, trustRoot, clock());
@@ -116,6 +127,13 @@ function usableRegistrations(set: PolicySet, trustDomain: string): SignedRegistr
     signed.push({ registration, set: `${set.namespace}@${set.head.number}` });
   }
   return signed;
+}
+
+function nodeAttestorsOf(set: PolicySet): readonly NodeAttestorSpec[] {
+  return [...set.resources].flatMap(([key, value]) => {
+    const parsed = key.startsWith('NodeAttestor/') ? parseStoredResource(value) : undefined;
+    return parsed?.ok === true && parsed.value.kind === 'NodeAttestor' ? [parsed.value.spec] : [];
+  });
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { handleUnaryCall, sendUnaryData } from '@grpc/grpc-js';
 import {
   BACKDATE_MS,
+  type Bundle,
   parseCsr,
   parseSpiffeId,
   type RevocationCheck,
@@ -27,6 +28,7 @@ import {
   type X509SvidResponse,
   X509SvidResponseSchema,
 } from '#wire';
+import { createAttestAgent } from './attest-agent.ts';
 import { type Caller, requireIdentity } from './caller.ts';
 import { decideJwtSvid, decideSvid, type SignedRegistration } from './check.ts';
 import { decideEnrolment, type JoinTokens } from './enrol.ts';
@@ -53,6 +55,7 @@ export type ServiceOptions = {
   readonly hosts: Hosts;
   /** The revocations of now. */
   readonly revoked: () => RevocationCheck;
+  readonly bundle: () => Bundle;
   readonly callers: RateLimit;
   readonly enrolments: RateLimit;
   /** Who sent a call. */
@@ -74,6 +77,7 @@ export function createIssuanceService(options: ServiceOptions): GrpcService {
       enrol: answer<EnrolRequest, X509SvidResponse>(options, 'Enrol', (request) =>
         enrol(options, request),
       ),
+      attestAgent: createAttestAgent({ ...options, seal: (grant) => sealed(options, grant) }),
       issueX509Svid: answer<IssueX509SvidRequest, X509SvidResponse>(
         options,
         'IssueX509Svid',
@@ -266,12 +270,15 @@ async function sealed(
   const issued = await options.issue.issue(grant);
   if (!issued.ok) return issued;
   const { der, entry } = issued.value;
+  const isAgent = meshRole(grant.id) === 'agent';
+  if (isAgent) options.hosts.certified(grant, entry);
   const response = createMessage(X509SvidResponseSchema, {
     chain: [new Uint8Array(der)],
     roots: options.rootsDer().map((root) => new Uint8Array(root)),
     expiresAtMs: BigInt(entry.expiresAtMs),
     logNumber: BigInt(entry.number),
     logHash: entry.hash,
+    hostSelectors: isAgent ? [...options.hosts.evidenceOf(grant.id).selectors] : [],
   });
   return { ok: true, value: response };
 }

@@ -14,6 +14,11 @@ export {
 } from './bundle.ts';
 export { type Csr, createCsr, parseCsr } from './csr.ts';
 export {
+  type ForeignCertificate,
+  parseAuthorities,
+  verifyForeignCertificate,
+} from './foreign-certificate.ts';
+export {
   createRoot,
   createSelfSignedClient,
   type Issuer,
@@ -23,7 +28,14 @@ export {
   type SelfSignedClient,
   type SvidOptions,
 } from './issue.ts';
-export { type JwtKey, type JwtSigningKey, jwtKeyOf } from './jwt-key.ts';
+export { decodeCompact, parseJsonObject } from './jwt-compact.ts';
+export {
+  type JwtKey,
+  type JwtSigningKey,
+  jwtKeyOf,
+  parseJwk,
+  verifyJwtSignature,
+} from './jwt-key.ts';
 export {
   type JwtBundle,
   type JwtError,

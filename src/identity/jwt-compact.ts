@@ -16,8 +16,14 @@ const MAX_TOKEN = 16 * 1024;
 const MAX_HEADER = 2 * 1024;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Reads a token as JWT-SVID sections 2 and 5.1 allow it; never throws. */
-export function decodeCompact(token: string): Result<CompactJws, string> {
+/**
+ * Reads a token as JWT-SVID sections 2 and 5.1 allow it, apart from header members of the names in `tolerated`, which
+ * are passed over: other issuers name their key in several ways. Never throws.
+ */
+export function decodeCompact(
+  token: string,
+  tolerated: readonly string[] = [],
+): Result<CompactJws, string> {
   if (token.length > MAX_TOKEN) return fail(`the token has more than ${MAX_TOKEN} characters`);
   const [head = '', body = '', last = '', ...more] = token.split('.');
   if (more.length > 0 || token.split('.').length !== 3) {
@@ -32,7 +38,7 @@ export function decodeCompact(token: string): Result<CompactJws, string> {
   }
   const header = parseJsonObject(headerBytes);
   if (header === undefined) return fail("the token's header is not a JSON object");
-  const problem = headerProblem(header);
+  const problem = headerProblem(header, tolerated);
   if (problem !== undefined) return fail(problem);
   const { alg, kid } = header as { alg: JwtAlgorithm; kid?: string };
   const signed = Buffer.from(token.slice(0, head.length + 1 + body.length), 'latin1');
@@ -51,7 +57,10 @@ export function parseJsonObject(bytes: Uint8Array): Record<string, unknown> | un
   }
 }
 
-function headerProblem(header: Readonly<Record<string, unknown>>): string | undefined {
+function headerProblem(
+  header: Readonly<Record<string, unknown>>,
+  tolerated: readonly string[],
+): string | undefined {
   const { alg, kid, typ } = header;
   // JWT-SVID 2.1: validators reject every other algorithm.
   if (!isJwtAlgorithm(alg)) return 'the algorithm of the token is not one of JWT-SVIDs';
@@ -61,7 +70,7 @@ function headerProblem(header: Readonly<Record<string, unknown>>): string | unde
   if (kid !== undefined && typeof kid !== 'string') return "the token's `kid` is not text";
   // SECURITY: `jwk`, `jku`, `x5u` would let a token bring its own key; `crit` ask for rules that nobody here knows.
   // JWT-SVID 2: a header not described there must not be included.
-  const names = Object.keys(header);
+  const names = Object.keys(header).filter((name) => !tolerated.includes(name));
   return names.every((name) => name === 'alg' || name === 'kid' || name === 'typ')
     ? undefined
     : 'the header of the token has more than `alg`, `kid` and `typ`';

@@ -2,6 +2,7 @@ import { checkDryRun, readAuthorizationPolicySpec } from './authorization-policy
 import { readMeshSpec } from './mesh.ts';
 import { type Metadata, type MetadataRules, ROOT_NAMESPACE } from './metadata.ts';
 import type { Node } from './node.ts';
+import { readNodeAttestorSpec } from './node-attestor.ts';
 import { readPeerAuthenticationSpec } from './peer-authentication.ts';
 import { readRegistrationSpec } from './registration.ts';
 import type { Kind, Resource } from './resource.ts';
@@ -32,6 +33,11 @@ export const KIND_SCHEMAS: Readonly<Record<Kind, KindSchema>> = {
     apiVersions: OWN,
     metadata: { nameIsHost: false },
     readSpec: readRegistrationSpec,
+  },
+  NodeAttestor: {
+    apiVersions: OWN,
+    metadata: { nameIsHost: false, only: { namespace: ROOT_NAMESPACE } },
+    readSpec: readNodeAttestorSpec,
   },
   AuthorizationPolicy: {
     apiVersions: ISTIO,

@@ -24,7 +24,7 @@ export const ROOT_NAMESPACE = 'palisade-system';
 /** How a kind wants its metadata: a fixed name and namespace, or a name fit for host names. */
 export type MetadataRules = {
   readonly nameIsHost: boolean;
-  readonly only?: { readonly name: string; readonly namespace: string };
+  readonly only?: { readonly name?: string; readonly namespace: string };
 };
 
 /** The schema of metadata under the rules of a kind. */
@@ -33,9 +33,9 @@ export function metadataReader(rules: MetadataRules): Reader<Metadata> {
   const name = rules.nameIsHost ? dnsLabel : dnsName;
   const fields = {
     name:
-      only === undefined
+      only?.name === undefined
         ? required(name, 'write the name of the resource')
-        : defaulted(name, () => only.name),
+        : defaulted(name, () => only.name ?? ''),
     namespace: defaulted(dnsLabel, (context: Context) => only?.namespace ?? context.namespace),
     labels: optional(recordOf(checkLabelKey, labelValue)),
     annotations: optional(recordOf(checkLabelKey, annotationValue)),
@@ -44,11 +44,13 @@ export function metadataReader(rules: MetadataRules): Reader<Metadata> {
     if (only === undefined) return;
     for (const key of ['name', 'namespace'] as const) {
       const found = node.entries.find((entry) => entry.key === key)?.value;
-      if (found === undefined || value[key] === undefined || value[key] === only[key]) continue;
+      const fixed = only[key];
+      if (found === undefined || fixed === undefined || value[key] === undefined) continue;
+      if (value[key] === fixed) continue;
       context.report.error(found.range, {
         code: 'bad_value',
-        message: `the ${key} of this resource is always \`${only[key]}\``,
-        help: `remove the ${key}, or write \`${only[key]}\``,
+        message: `the ${key} of this resource is always \`${fixed}\``,
+        help: `remove the ${key}, or write \`${fixed}\``,
       });
     }
   });

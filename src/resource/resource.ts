@@ -1,5 +1,6 @@
 import type { AuthorizationPolicyResource } from './authorization-policy.ts';
 import type { MeshResource } from './mesh.ts';
+import type { NodeAttestorResource } from './node-attestor.ts';
 import type { PeerAuthenticationResource } from './peer-authentication.ts';
 import type { RegistrationResource } from './registration.ts';
 import type { ServiceResource } from './service.ts';
@@ -9,6 +10,7 @@ export type Resource =
   | MeshResource
   | ServiceResource
   | RegistrationResource
+  | NodeAttestorResource
   | AuthorizationPolicyResource
   | PeerAuthenticationResource;
 
@@ -20,6 +22,7 @@ export const KINDS: readonly Kind[] = [
   'Mesh',
   'Service',
   'Registration',
+  'NodeAttestor',
   'AuthorizationPolicy',
   'PeerAuthentication',
 ];

@@ -75,6 +75,7 @@ export const EVENT = {
   agentRenewFailed: 'agent could not renew its identity and will try again',
   introduced: 'process introduced as a service',
   introductionRefused: 'introduction refused',
+  attestationRefused: 'host was not attested',
   attestationFailed: 'caller could not be attested',
   kubeletUnreachable: 'kubelet did not tell its pods',
   workloadDenied: 'workload has no registration',

@@ -16,6 +16,12 @@ export {
   parseEnvelope,
 } from './dsse.ts';
 export { TRUST_ERRORS, type TrustError, type TrustErrorCode, TrustPromiseError } from './errors.ts';
+export {
+  createJoinToken,
+  type JoinToken,
+  MAX_JOIN_TOKEN_TTL_MS,
+  openJoinToken,
+} from './join-token.ts';
 export { type JwtKeySet, openJwtKeys, signJwtKeys } from './jwt-keys.ts';
 export {
   type AbsenceProof,

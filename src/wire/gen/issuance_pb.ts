@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file issuance.proto.
  */
 export const file_issuance: GenFile = /*@__PURE__*/
-  fileDesc("Cg5pc3N1YW5jZS5wcm90bxIUcGFsaXNhZGUuaXNzdWFuY2UudjEiLwoMRW5yb2xSZXF1ZXN0EhIKCmpvaW5fdG9rZW4YASABKAkSCwoDY3NyGAIgASgMIjYKFElzc3VlWDUwOVN2aWRSZXF1ZXN0EgsKA2NzchgBIAEoDBIRCglzZWxlY3RvcnMYAiADKAkibQoQWDUwOVN2aWRSZXNwb25zZRINCgVjaGFpbhgBIAMoDBINCgVyb290cxgCIAMoDBIVCg1leHBpcmVzX2F0X21zGAMgASgDEhIKCmxvZ19udW1iZXIYBCABKAMSEAoIbG9nX2hhc2gYBSABKAkiLgoOUmVhZExvZ1JlcXVlc3QSDQoFYWZ0ZXIYASABKAMSDQoFbGltaXQYAiABKAUiQgoPUmVhZExvZ1Jlc3BvbnNlEi8KB2VudHJpZXMYASADKAsyHi5wYWxpc2FkZS5pc3N1YW5jZS52MS5Mb2dFbnRyeSKYAgoITG9nRW50cnkSDgoGbnVtYmVyGAEgASgDEgwKBGhhc2gYAiABKAkSFQoNcHJldmlvdXNfaGFzaBgDIAEoCRIPCgd0aW1lX21zGAQgASgDEhEKCXNwaWZmZV9pZBgFIAEoCRIOCgZzZXJpYWwYBiABKAkSFQoNZXhwaXJlc19hdF9tcxgHIAEoAxIRCglzZWxlY3RvcnMYCCADKAkSFAoMcmVxdWVzdGVkX2J5GAkgASgJEhIKCmFsbG93ZWRfYnkYCiABKAkSGgoSY2VydGlmaWNhdGVfc2hhMjU2GAsgASgJEgwKBGtpbmQYFCABKAkSEAoIYXVkaWVuY2UYFSADKAkSEwoLYXR0ZXN0YXRpb24YFiABKAkiTQoTSXNzdWVKd3RTdmlkUmVxdWVzdBIRCglzcGlmZmVfaWQYASABKAkSEAoIYXVkaWVuY2UYAiADKAkSEQoJc2VsZWN0b3JzGAMgAygJIooBCg9Kd3RTdmlkUmVzcG9uc2USDQoFdG9rZW4YASABKAkSFAoMaXNzdWVkX2F0X21zGAIgASgDEhUKDWV4cGlyZXNfYXRfbXMYAyABKAMSFQoNa2V5c19zZXF1ZW5jZRgEIAEoAxISCgpsb2dfbnVtYmVyGAUgASgDEhAKCGxvZ19oYXNoGAYgASgJIhUKE0ZldGNoSnd0S2V5c1JlcXVlc3QiKAoURmV0Y2hKd3RLZXlzUmVzcG9uc2USEAoIZW52ZWxvcGUYASABKAwy5QMKCElzc3VhbmNlElMKBUVucm9sEiIucGFsaXNhZGUuaXNzdWFuY2UudjEuRW5yb2xSZXF1ZXN0GiYucGFsaXNhZGUuaXNzdWFuY2UudjEuWDUwOVN2aWRSZXNwb25zZRJjCg1Jc3N1ZVg1MDlTdmlkEioucGFsaXNhZGUuaXNzdWFuY2UudjEuSXNzdWVYNTA5U3ZpZFJlcXVlc3QaJi5wYWxpc2FkZS5pc3N1YW5jZS52MS5YNTA5U3ZpZFJlc3BvbnNlElYKB1JlYWRMb2cSJC5wYWxpc2FkZS5pc3N1YW5jZS52MS5SZWFkTG9nUmVxdWVzdBolLnBhbGlzYWRlLmlzc3VhbmNlLnYxLlJlYWRMb2dSZXNwb25zZRJgCgxJc3N1ZUp3dFN2aWQSKS5wYWxpc2FkZS5pc3N1YW5jZS52MS5Jc3N1ZUp3dFN2aWRSZXF1ZXN0GiUucGFsaXNhZGUuaXNzdWFuY2UudjEuSnd0U3ZpZFJlc3BvbnNlEmUKDEZldGNoSnd0S2V5cxIpLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkZldGNoSnd0S2V5c1JlcXVlc3QaKi5wYWxpc2FkZS5pc3N1YW5jZS52MS5GZXRjaEp3dEtleXNSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("Cg5pc3N1YW5jZS5wcm90bxIUcGFsaXNhZGUuaXNzdWFuY2UudjEiLwoMRW5yb2xSZXF1ZXN0EhIKCmpvaW5fdG9rZW4YASABKAkSCwoDY3NyGAIgASgMImIKEkF0dGVzdEFnZW50UmVxdWVzdBIyCgViZWdpbhgBIAEoCzIhLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkF0dGVzdEJlZ2luSAASEAoGYW5zd2VyGAIgASgMSABCBgoEc3RlcCI+CgtBdHRlc3RCZWdpbhIQCghhdHRlc3RvchgBIAEoCRIQCghldmlkZW5jZRgCIAEoDBILCgNjc3IYAyABKAwiagoTQXR0ZXN0QWdlbnRSZXNwb25zZRITCgljaGFsbGVuZ2UYASABKAxIABI2CgRzdmlkGAIgASgLMiYucGFsaXNhZGUuaXNzdWFuY2UudjEuWDUwOVN2aWRSZXNwb25zZUgAQgYKBHN0ZXAiNgoUSXNzdWVYNTA5U3ZpZFJlcXVlc3QSCwoDY3NyGAEgASgMEhEKCXNlbGVjdG9ycxgCIAMoCSKFAQoQWDUwOVN2aWRSZXNwb25zZRINCgVjaGFpbhgBIAMoDBINCgVyb290cxgCIAMoDBIVCg1leHBpcmVzX2F0X21zGAMgASgDEhIKCmxvZ19udW1iZXIYBCABKAMSEAoIbG9nX2hhc2gYBSABKAkSFgoOaG9zdF9zZWxlY3RvcnMYFCADKAkiLgoOUmVhZExvZ1JlcXVlc3QSDQoFYWZ0ZXIYASABKAMSDQoFbGltaXQYAiABKAUiQgoPUmVhZExvZ1Jlc3BvbnNlEi8KB2VudHJpZXMYASADKAsyHi5wYWxpc2FkZS5pc3N1YW5jZS52MS5Mb2dFbnRyeSKYAgoITG9nRW50cnkSDgoGbnVtYmVyGAEgASgDEgwKBGhhc2gYAiABKAkSFQoNcHJldmlvdXNfaGFzaBgDIAEoCRIPCgd0aW1lX21zGAQgASgDEhEKCXNwaWZmZV9pZBgFIAEoCRIOCgZzZXJpYWwYBiABKAkSFQoNZXhwaXJlc19hdF9tcxgHIAEoAxIRCglzZWxlY3RvcnMYCCADKAkSFAoMcmVxdWVzdGVkX2J5GAkgASgJEhIKCmFsbG93ZWRfYnkYCiABKAkSGgoSY2VydGlmaWNhdGVfc2hhMjU2GAsgASgJEgwKBGtpbmQYFCABKAkSEAoIYXVkaWVuY2UYFSADKAkSEwoLYXR0ZXN0YXRpb24YFiABKAkiTQoTSXNzdWVKd3RTdmlkUmVxdWVzdBIRCglzcGlmZmVfaWQYASABKAkSEAoIYXVkaWVuY2UYAiADKAkSEQoJc2VsZWN0b3JzGAMgAygJIooBCg9Kd3RTdmlkUmVzcG9uc2USDQoFdG9rZW4YASABKAkSFAoMaXNzdWVkX2F0X21zGAIgASgDEhUKDWV4cGlyZXNfYXRfbXMYAyABKAMSFQoNa2V5c19zZXF1ZW5jZRgEIAEoAxISCgpsb2dfbnVtYmVyGAUgASgDEhAKCGxvZ19oYXNoGAYgASgJIhUKE0ZldGNoSnd0S2V5c1JlcXVlc3QiKAoURmV0Y2hKd3RLZXlzUmVzcG9uc2USEAoIZW52ZWxvcGUYASABKAwyzQQKCElzc3VhbmNlElMKBUVucm9sEiIucGFsaXNhZGUuaXNzdWFuY2UudjEuRW5yb2xSZXF1ZXN0GiYucGFsaXNhZGUuaXNzdWFuY2UudjEuWDUwOVN2aWRSZXNwb25zZRJmCgtBdHRlc3RBZ2VudBIoLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkF0dGVzdEFnZW50UmVxdWVzdBopLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkF0dGVzdEFnZW50UmVzcG9uc2UoATABEmMKDUlzc3VlWDUwOVN2aWQSKi5wYWxpc2FkZS5pc3N1YW5jZS52MS5Jc3N1ZVg1MDlTdmlkUmVxdWVzdBomLnBhbGlzYWRlLmlzc3VhbmNlLnYxLlg1MDlTdmlkUmVzcG9uc2USVgoHUmVhZExvZxIkLnBhbGlzYWRlLmlzc3VhbmNlLnYxLlJlYWRMb2dSZXF1ZXN0GiUucGFsaXNhZGUuaXNzdWFuY2UudjEuUmVhZExvZ1Jlc3BvbnNlEmAKDElzc3VlSnd0U3ZpZBIpLnBhbGlzYWRlLmlzc3VhbmNlLnYxLklzc3VlSnd0U3ZpZFJlcXVlc3QaJS5wYWxpc2FkZS5pc3N1YW5jZS52MS5Kd3RTdmlkUmVzcG9uc2USZQoMRmV0Y2hKd3RLZXlzEikucGFsaXNhZGUuaXNzdWFuY2UudjEuRmV0Y2hKd3RLZXlzUmVxdWVzdBoqLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkZldGNoSnd0S2V5c1Jlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message palisade.issuance.v1.EnrolRequest
@@ -39,6 +39,99 @@ export const EnrolRequestSchema: GenMessage<EnrolRequest> = /*@__PURE__*/
   messageDesc(file_issuance, 0);
 
 /**
+ * @generated from message palisade.issuance.v1.AttestAgentRequest
+ */
+export type AttestAgentRequest = Message<"palisade.issuance.v1.AttestAgentRequest"> & {
+  /**
+   * @generated from oneof palisade.issuance.v1.AttestAgentRequest.step
+   */
+  step: {
+    /**
+     * @generated from field: palisade.issuance.v1.AttestBegin begin = 1;
+     */
+    value: AttestBegin;
+    case: "begin";
+  } | {
+    /**
+     * JSON, as the attestor defines it.
+     *
+     * @generated from field: bytes answer = 2;
+     */
+    value: Uint8Array;
+    case: "answer";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message palisade.issuance.v1.AttestAgentRequest.
+ * Use `create(AttestAgentRequestSchema)` to create a new message.
+ */
+export const AttestAgentRequestSchema: GenMessage<AttestAgentRequest> = /*@__PURE__*/
+  messageDesc(file_issuance, 1);
+
+/**
+ * @generated from message palisade.issuance.v1.AttestBegin
+ */
+export type AttestBegin = Message<"palisade.issuance.v1.AttestBegin"> & {
+  /**
+   * join_token, svid, x509pop, sshpop, tpm, k8s_psat, aws_iid, gcp_iit or azure_msi.
+   *
+   * @generated from field: string attestor = 1;
+   */
+  attestor: string;
+
+  /**
+   * JSON, as the attestor defines it.
+   *
+   * @generated from field: bytes evidence = 2;
+   */
+  evidence: Uint8Array;
+
+  /**
+   * PKCS#10 DER whose URI SAN is the ID that the evidence leads to.
+   *
+   * @generated from field: bytes csr = 3;
+   */
+  csr: Uint8Array;
+};
+
+/**
+ * Describes the message palisade.issuance.v1.AttestBegin.
+ * Use `create(AttestBeginSchema)` to create a new message.
+ */
+export const AttestBeginSchema: GenMessage<AttestBegin> = /*@__PURE__*/
+  messageDesc(file_issuance, 2);
+
+/**
+ * @generated from message palisade.issuance.v1.AttestAgentResponse
+ */
+export type AttestAgentResponse = Message<"palisade.issuance.v1.AttestAgentResponse"> & {
+  /**
+   * @generated from oneof palisade.issuance.v1.AttestAgentResponse.step
+   */
+  step: {
+    /**
+     * @generated from field: bytes challenge = 1;
+     */
+    value: Uint8Array;
+    case: "challenge";
+  } | {
+    /**
+     * @generated from field: palisade.issuance.v1.X509SvidResponse svid = 2;
+     */
+    value: X509SvidResponse;
+    case: "svid";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message palisade.issuance.v1.AttestAgentResponse.
+ * Use `create(AttestAgentResponseSchema)` to create a new message.
+ */
+export const AttestAgentResponseSchema: GenMessage<AttestAgentResponse> = /*@__PURE__*/
+  messageDesc(file_issuance, 3);
+
+/**
  * @generated from message palisade.issuance.v1.IssueX509SvidRequest
  */
 export type IssueX509SvidRequest = Message<"palisade.issuance.v1.IssueX509SvidRequest"> & {
@@ -60,7 +153,7 @@ export type IssueX509SvidRequest = Message<"palisade.issuance.v1.IssueX509SvidRe
  * Use `create(IssueX509SvidRequestSchema)` to create a new message.
  */
 export const IssueX509SvidRequestSchema: GenMessage<IssueX509SvidRequest> = /*@__PURE__*/
-  messageDesc(file_issuance, 1);
+  messageDesc(file_issuance, 4);
 
 /**
  * @generated from message palisade.issuance.v1.X509SvidResponse
@@ -96,6 +189,13 @@ export type X509SvidResponse = Message<"palisade.issuance.v1.X509SvidResponse"> 
    * @generated from field: string log_hash = 5;
    */
   logHash: string;
+
+  /**
+   * For an agent's own certificate: what the authority knows of its host; registrations may ask for it.
+   *
+   * @generated from field: repeated string host_selectors = 20;
+   */
+  hostSelectors: string[];
 };
 
 /**
@@ -103,7 +203,7 @@ export type X509SvidResponse = Message<"palisade.issuance.v1.X509SvidResponse"> 
  * Use `create(X509SvidResponseSchema)` to create a new message.
  */
 export const X509SvidResponseSchema: GenMessage<X509SvidResponse> = /*@__PURE__*/
-  messageDesc(file_issuance, 2);
+  messageDesc(file_issuance, 5);
 
 /**
  * @generated from message palisade.issuance.v1.ReadLogRequest
@@ -125,7 +225,7 @@ export type ReadLogRequest = Message<"palisade.issuance.v1.ReadLogRequest"> & {
  * Use `create(ReadLogRequestSchema)` to create a new message.
  */
 export const ReadLogRequestSchema: GenMessage<ReadLogRequest> = /*@__PURE__*/
-  messageDesc(file_issuance, 3);
+  messageDesc(file_issuance, 6);
 
 /**
  * @generated from message palisade.issuance.v1.ReadLogResponse
@@ -142,7 +242,7 @@ export type ReadLogResponse = Message<"palisade.issuance.v1.ReadLogResponse"> & 
  * Use `create(ReadLogResponseSchema)` to create a new message.
  */
 export const ReadLogResponseSchema: GenMessage<ReadLogResponse> = /*@__PURE__*/
-  messageDesc(file_issuance, 4);
+  messageDesc(file_issuance, 7);
 
 /**
  * @generated from message palisade.issuance.v1.LogEntry
@@ -230,7 +330,7 @@ export type LogEntry = Message<"palisade.issuance.v1.LogEntry"> & {
  * Use `create(LogEntrySchema)` to create a new message.
  */
 export const LogEntrySchema: GenMessage<LogEntry> = /*@__PURE__*/
-  messageDesc(file_issuance, 5);
+  messageDesc(file_issuance, 8);
 
 /**
  * @generated from message palisade.issuance.v1.IssueJwtSvidRequest
@@ -259,7 +359,7 @@ export type IssueJwtSvidRequest = Message<"palisade.issuance.v1.IssueJwtSvidRequ
  * Use `create(IssueJwtSvidRequestSchema)` to create a new message.
  */
 export const IssueJwtSvidRequestSchema: GenMessage<IssueJwtSvidRequest> = /*@__PURE__*/
-  messageDesc(file_issuance, 6);
+  messageDesc(file_issuance, 9);
 
 /**
  * @generated from message palisade.issuance.v1.JwtSvidResponse
@@ -305,7 +405,7 @@ export type JwtSvidResponse = Message<"palisade.issuance.v1.JwtSvidResponse"> & 
  * Use `create(JwtSvidResponseSchema)` to create a new message.
  */
 export const JwtSvidResponseSchema: GenMessage<JwtSvidResponse> = /*@__PURE__*/
-  messageDesc(file_issuance, 7);
+  messageDesc(file_issuance, 10);
 
 /**
  * @generated from message palisade.issuance.v1.FetchJwtKeysRequest
@@ -318,7 +418,7 @@ export type FetchJwtKeysRequest = Message<"palisade.issuance.v1.FetchJwtKeysRequ
  * Use `create(FetchJwtKeysRequestSchema)` to create a new message.
  */
 export const FetchJwtKeysRequestSchema: GenMessage<FetchJwtKeysRequest> = /*@__PURE__*/
-  messageDesc(file_issuance, 8);
+  messageDesc(file_issuance, 11);
 
 /**
  * @generated from message palisade.issuance.v1.FetchJwtKeysResponse
@@ -337,7 +437,7 @@ export type FetchJwtKeysResponse = Message<"palisade.issuance.v1.FetchJwtKeysRes
  * Use `create(FetchJwtKeysResponseSchema)` to create a new message.
  */
 export const FetchJwtKeysResponseSchema: GenMessage<FetchJwtKeysResponse> = /*@__PURE__*/
-  messageDesc(file_issuance, 9);
+  messageDesc(file_issuance, 12);
 
 /**
  * @generated from service palisade.issuance.v1.Issuance
@@ -352,6 +452,16 @@ export const Issuance: GenService<{
     methodKind: "unary";
     input: typeof EnrolRequestSchema;
     output: typeof X509SvidResponseSchema;
+  },
+  /**
+   * For hosts that prove themselves: evidence, then at most one challenge and its answer.
+   *
+   * @generated from rpc palisade.issuance.v1.Issuance.AttestAgent
+   */
+  attestAgent: {
+    methodKind: "bidi_streaming";
+    input: typeof AttestAgentRequestSchema;
+    output: typeof AttestAgentResponseSchema;
   },
   /**
    * For enrolled agents, over mutual TLS: an SVID for a workload the agent attested, or the caller's own renewal.

@@ -1,0 +1,47 @@
+import { hash, randomBytes } from 'node:crypto';
+import { fail, ok, type Result } from '#lib';
+import type { Evidence } from './node-attestor.ts';
+
+const NONCE_BYTES = 32;
+
+/** A fresh nonce. */
+export function createNonce(): Buffer {
+  return randomBytes(NONCE_BYTES);
+}
+
+/**
+ * What a host signs to prove its key: the attestor's name, the authority's nonce, and the key that is to be certified,
+ * so that a proof is good for one attestor, one attempt and one agent.
+ */
+export function proofOf(attestor: string, nonce: Uint8Array, publicKeyDer: Uint8Array): Buffer {
+  const domain = `palisade node attestation ${attestor}\n`;
+  return Buffer.concat([Buffer.from(domain), nonce, hash('sha256', publicKeyDer, 'buffer')]);
+}
+
+/** The bytes of a base64 member of evidence; fails if it is missing, malformed or longer than `maxBytes`. */
+export function bytesOf(
+  evidence: Evidence,
+  name: string,
+  maxBytes: number,
+): Result<Buffer, string> {
+  const text = evidence[name];
+  if (typeof text !== 'string' || text.length > maxBytes * 2) return fail(`\`${name}\` is missing`);
+  const bytes = Buffer.from(text, 'base64');
+  const isBase64 = bytes.toString('base64') === text && bytes.length > 0;
+  return isBase64 && bytes.length <= maxBytes ? ok(bytes) : fail(`\`${name}\` is not base64`);
+}
+
+/** The same of a list. */
+export function listOfBytes(
+  evidence: Evidence,
+  name: string,
+  limits: { readonly maxItems: number; readonly maxBytes: number },
+): Result<readonly Buffer[], string> {
+  const list = evidence[name];
+  if (!Array.isArray(list) || list.length === 0 || list.length > limits.maxItems) {
+    return fail(`\`${name}\` is not a list of 1 to ${limits.maxItems}`);
+  }
+  const read = list.map((item: unknown) => bytesOf({ [name]: item }, name, limits.maxBytes));
+  const bad = read.find((item) => !item.ok);
+  return bad ?? ok(read.flatMap((item) => (item.ok ? [item.value] : [])));
+}
