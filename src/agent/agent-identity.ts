@@ -12,7 +12,15 @@ import { type Cell, createBackoff, createCell, fail, type Result, type Source } 
 import { EVENT, type Log } from '#telemetry';
 import type { X509SvidResponse } from '#wire';
 import type { CertificateAuthority } from './certificate-authority.ts';
-import { acceptSvid, readStoredIdentity, storedIdentity } from './issued-svid.ts';
+import { ownCertificateEvidence } from './evidence/certificate.ts';
+import type { CertificateRequest } from './evidence/converse.ts';
+import type { EvidenceSource } from './evidence/evidence-source.ts';
+import {
+  acceptSvid,
+  readStoredIdentity,
+  type StoredIdentity,
+  storedIdentity,
+} from './issued-svid.ts';
 import { renewalTime } from './renewal.ts';
 import type { StateFolder } from './state-folder.ts';
 import { type Scheduler, whenClockSays } from './timer.ts';
@@ -20,6 +28,8 @@ import type { X509Trust } from './trusted-root.ts';
 
 /** The agent's own identity, renewed for as long as it lives. */
 export type AgentIdentity = Source<WorkloadIdentity | undefined> & {
+  /** What the authority knows of this host, for registrations that ask for it. */
+  readonly hostSelectors: () => readonly string[];
   /** Stops renewing. */
   readonly close: () => void;
 };
@@ -30,14 +40,18 @@ export type AgentIdentityOptions = {
   readonly spiffeId: string;
   /** The pinned roots now. */
   readonly trust: () => X509Trust;
-  readonly authority: Pick<CertificateAuthority, 'enrol' | 'issue'>;
+  readonly authority: Pick<CertificateAuthority, 'enrol' | 'attest' | 'issue'>;
   readonly joinTokenFile: string;
   readonly revocations: Source<RevocationCheck>;
+  /** How this host proves itself; by the mesh's own join token where absent. */
+  readonly evidence?: EvidenceSource | undefined;
   readonly clock: () => number;
   readonly random: () => number;
   readonly scheduler: Scheduler;
   readonly log: Log;
 };
+
+type LastIdentity = StoredIdentity & { readonly hostSelectors: readonly string[] };
 
 const FILE = 'identity.json';
 const RETRY = { minMs: 200, maxMs: 30_000 };
@@ -47,16 +61,18 @@ export function createAgentIdentity(options: AgentIdentityOptions): AgentIdentit
   const { folder, trust, clock, log } = options;
   const id = parseSpiffeId(options.spiffeId);
   if (!id.ok) throw new RangeError(`the agent's SPIFFE ID: ${id.error}`);
-  const stored = readStoredIdentity(folder.readJson(FILE), trust().bundle, clock());
+  const onDisk = folder.readJson(FILE);
+  const stored = readStoredIdentity(onDisk, trust().bundle, clock());
   const isOwn = stored.ok && stored.value.id.text === options.spiffeId;
   const cell = createCell(isOwn ? stored.value : undefined);
-  const renewing = new Renewing(options, id.value, cell);
+  const renewing = new Renewing(options, { id: id.value, cell, last: readLastIdentity(onDisk) });
   renewing.schedule();
   // SECURITY: a revoked certificate renews nothing; the agent has to attest again, by its join token.
   const stop = options.revocations.onChange(() => renewing.renewIfUnusable());
   return {
     current: () => usable(cell.current(), options),
     onChange: cell.onChange,
+    hostSelectors: () => renewing.hostSelectors(),
     close: () => {
       stop();
       renewing.close();
@@ -71,13 +87,15 @@ export async function requestSvid(options: {
   /** The pinned roots now. */
   readonly trust: () => X509Trust;
   readonly clock: () => number;
-  readonly request: (csr: Uint8Array) => Promise<X509SvidResponse>;
+  readonly request: (request: CertificateRequest) => Promise<X509SvidResponse>;
 }): Promise<Result<WorkloadIdentity, string>> {
   const { id, trust, clock } = options;
   const { privateKey, publicKey }: { privateKey: KeyObject; publicKey: KeyObject } =
     createKeyPair();
   try {
-    const response = await options.request(createCsr({ privateKey, publicKey, id }));
+    const publicKeyDer = publicKey.export({ type: 'spki', format: 'der' });
+    const csr = createCsr({ privateKey, publicKey, id });
+    const response = await options.request({ csr, publicKeyDer });
     const accepted = acceptSvid({
       chainDer: response.chain,
       privateKey,
@@ -98,17 +116,22 @@ class Renewing {
   readonly #id: SpiffeId;
   readonly #cell: Cell<WorkloadIdentity | undefined>;
   readonly #backoff: ReturnType<typeof createBackoff>;
+  #last: LastIdentity | undefined;
   #cancel: () => void = () => {};
   #isClosed = false;
 
   constructor(
     options: AgentIdentityOptions,
-    id: SpiffeId,
-    cell: Cell<WorkloadIdentity | undefined>,
+    held: {
+      readonly id: SpiffeId;
+      readonly cell: Cell<WorkloadIdentity | undefined>;
+      readonly last: LastIdentity | undefined;
+    },
   ) {
     this.#options = options;
-    this.#id = id;
-    this.#cell = cell;
+    this.#id = held.id;
+    this.#cell = held.cell;
+    this.#last = held.last;
     this.#backoff = createBackoff(RETRY, options.random);
   }
 
@@ -125,6 +148,10 @@ class Renewing {
     this.#at(this.#options.clock());
   }
 
+  hostSelectors(): readonly string[] {
+    return this.#last?.hostSelectors ?? [];
+  }
+
   close(): void {
     this.#isClosed = true;
     this.#cancel();
@@ -138,14 +165,19 @@ class Renewing {
   async #renew(): Promise<void> {
     const { authority, clock, folder, log, trust } = this.#options;
     const current = usable(this.#cell.current(), this.#options);
+    let hostSelectors: readonly string[] = [];
     const asked = await requestSvid({
       id: this.#id,
       trust,
       clock,
-      request: async (csr) =>
-        current === undefined
-          ? authority.enrol(await this.#joinToken(), csr)
-          : authority.issue(current, csr, []),
+      request: async (request) => {
+        const response =
+          current === undefined
+            ? await this.#prove(request)
+            : await authority.issue(current, request.csr, []);
+        ({ hostSelectors } = response);
+        return response;
+      },
     });
     if (this.#isClosed) return;
     const isUsable = asked.ok && usable(asked.value, this.#options) !== undefined;
@@ -158,7 +190,8 @@ class Renewing {
       return;
     }
     this.#backoff.reset();
-    await folder.writeJson(FILE, storedIdentity(asked.value)).catch((error: unknown) => {
+    this.#last = { ...storedIdentity(asked.value), hostSelectors };
+    await folder.writeJson(FILE, this.#last).catch((error: unknown) => {
       log.error(EVENT.stateWriteFailed, { file: FILE, error });
     });
     const { serial, expiresAt } = asked.value;
@@ -168,6 +201,23 @@ class Renewing {
     });
     this.#cell.set(asked.value);
     this.schedule();
+  }
+
+  /** By its last certificate, if there is one and the authority still takes it; else as a new host does. */
+  async #prove(request: CertificateRequest): Promise<X509SvidResponse> {
+    const { authority, evidence, log } = this.#options;
+    if (this.#last !== undefined) {
+      const agent = this.#id.path.slice('/palisade/agent/'.length);
+      try {
+        return await authority.attest(ownCertificateEvidence(this.#last, agent), request);
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        log.info(EVENT.agentNotRecognized, { reason });
+      }
+    }
+    return evidence === undefined
+      ? authority.enrol(await this.#joinToken(), request.csr)
+      : authority.attest(evidence, request);
   }
 
   async #joinToken(): Promise<string> {
@@ -182,4 +232,16 @@ function usable(
 ): WorkloadIdentity | undefined {
   if (identity === undefined || identity.expiresAt <= clock()) return undefined;
   return revocations.current()(identity, clock()) === undefined ? identity : undefined;
+}
+
+function readLastIdentity(onDisk: unknown): LastIdentity | undefined {
+  if (typeof onDisk !== 'object' || onDisk === null) return undefined;
+  const { privateKeyPem, chainPem, hostSelectors } = onDisk as Record<string, unknown>;
+  if (typeof privateKeyPem !== 'string' || typeof chainPem !== 'string') return undefined;
+  const texts = Array.isArray(hostSelectors) ? hostSelectors : [];
+  return {
+    privateKeyPem,
+    chainPem,
+    hostSelectors: texts.filter((each) => typeof each === 'string'),
+  };
 }

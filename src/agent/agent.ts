@@ -12,6 +12,7 @@ import { type AgentPeers, startAgentPeers } from './agent-peers.ts';
 import { prepareSocket } from './agent-socket.ts';
 import { type Attestor, createAttestor, type LocalPeer } from './attest.ts';
 import { createContainerAttestor } from './attestors/container.ts';
+import { createHostAttestor } from './attestors/host.ts';
 import { createIntroducedAttestor } from './attestors/introduced.ts';
 import { createKubelet, type KubeletOptions } from './attestors/kubelet.ts';
 import { createKubernetesAttestor } from './attestors/kubernetes.ts';
@@ -22,6 +23,8 @@ import { createBundles } from './bundles.ts';
 import { type CertificateAuthority, createCertificateAuthority } from './certificate-authority.ts';
 import { type ControlChannel, createControlChannel } from './control-channel.ts';
 import { type CredentialSource, createKernelCredentials } from './credentials.ts';
+import { createEvidenceSource, type EvidenceConfig } from './evidence/evidence-config.ts';
+import type { EvidenceSource } from './evidence/evidence-source.ts';
 import { compileHostPolicy, type HostPolicy } from './host-policy.ts';
 import { createHostService } from './host-service.ts';
 import { createIntroductions, type Introductions } from './introductions.ts';
@@ -51,8 +54,10 @@ export type AgentOptions = {
   readonly caAddress: string;
   readonly controlAddress: string;
   readonly joinTokenFile: string;
-  /** The last part of the agent's identity, `spiffe://TD/palisade/agent/HOST`. */
+  /** The agent's identity is `spiffe://TD/palisade/agent/HOST`, where its evidence does not say otherwise. */
   readonly hostName: string;
+  /** How this host proves itself; by the mesh's own join token where absent. */
+  readonly evidence?: EvidenceConfig;
   /** Lets processes of other users connect; they still get only what is registered for them. */
   readonly allowOtherUsers?: boolean;
   /** Where other agents bring revocations; undefined: nowhere. */
@@ -126,9 +131,13 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
   const swap = await openPolicy(options, folder);
   if (!swap.ok) return swap;
   const trust = swap.value.trust;
-  const spiffeId = `spiffe://${trust().bundle.trustDomain}/palisade/agent/${options.hostName}`;
+  const evidence =
+    options.evidence === undefined ? undefined : createEvidenceSource(options.evidence);
+  const agent = await agentName(options, evidence);
+  if (!agent.ok) return agent;
+  const spiffeId = `spiffe://${trust().bundle.trustDomain}/palisade/agent/${agent.value}`;
   const parsed = parseSpiffeId(spiffeId);
-  if (!parsed.ok) return fail(`the host name \`${options.hostName}\`: ${parsed.error}`);
+  if (!parsed.ok) return fail(`the host name \`${agent.value}\`: ${parsed.error}`);
   const store = openRevocations(folder, swap.value, log);
   if (!store.ok) return store;
   const revocations = store.value;
@@ -137,7 +146,7 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
   const authority = createCertificateAuthority({ ...shared, address: caAddress });
   const timing = { clock, random, scheduler, log };
   const common = { ...timing, trust, authority, revocations: revocations.check };
-  const identity = createAgentIdentity({ ...common, folder, spiffeId, joinTokenFile });
+  const identity = createAgentIdentity({ ...common, folder, spiffeId, joinTokenFile, evidence });
   const control = createControlChannel({ ...shared, address: controlAddress, agent: identity });
   const serving = createServing({ ...common, agent: identity, folder, swap: swap.value });
   const peers = startAgentPeers({
@@ -206,6 +215,19 @@ function createServing(
   const foreign = createCell<readonly SpiffeBundle[]>([]);
   const bundles = createBundles({ trust: swap.trusts, jwtKeys, foreign });
   return { svids, tokens, jwtKeys, bundles };
+}
+
+async function agentName(
+  { hostName }: AgentOptions,
+  evidence: EvidenceSource | undefined,
+): Promise<Result<string, string>> {
+  if (evidence === undefined) return ok(hostName);
+  try {
+    return ok(await evidence.agent());
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return fail(`the evidence for \`${evidence.attestor}\` cannot be had: ${reason}`);
+  }
 }
 
 async function openPolicy(
@@ -380,6 +402,7 @@ function workloadAttestors(
     createIntroducedAttestor(introductions),
     createSystemdAttestor(processes),
     createContainerAttestor(processes),
+    createHostAttestor(core.identity.hostSelectors),
     ...(kubelet === undefined
       ? []
       : [createKubernetesAttestor(processes, createKubelet({ ...kubelet, log }))]),

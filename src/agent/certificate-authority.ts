@@ -8,11 +8,18 @@ import {
   type X509SvidResponse,
 } from '#wire';
 import { createChannelPool } from './channel-pool.ts';
+import { type CertificateRequest, converse } from './evidence/converse.ts';
+import type { EvidenceSource } from './evidence/evidence-source.ts';
 import { expectServer, type X509Trust } from './trusted-root.ts';
 
 /** Signs certificates and tokens for the agent and its workloads: the CA, or a test's. Calls reject with a gRPC error. */
 export type CertificateAuthority = {
   readonly enrol: (joinToken: string, csr: Uint8Array) => Promise<X509SvidResponse>;
+  /** Proves this host anew. */
+  readonly attest: (
+    source: EvidenceSource,
+    request: CertificateRequest,
+  ) => Promise<X509SvidResponse>;
   readonly issue: (
     as: WorkloadIdentity,
     csr: Uint8Array,
@@ -53,19 +60,23 @@ export function createCertificateAuthority(options: {
     }
   }
 
+  /** Without a certificate as yet, and once: a connection of its own. */
+  async function callAsStranger<T>(work: (client: GrpcClient) => Promise<T>): Promise<T> {
+    const { bundle, rootsPem } = trust();
+    const spiffeId = `spiffe://${bundle.trustDomain}/palisade/ca`;
+    const verifyServer = expectServer(trust(), spiffeId, options);
+    const client = createGrpcClient(Issuance, { kind: 'tls', address, rootsPem, verifyServer });
+    try {
+      return await work(client);
+    } finally {
+      client.close();
+    }
+  }
+
   return {
-    async enrol(joinToken, csr) {
-      // Without a certificate as yet, and once: a connection of its own.
-      const { bundle, rootsPem } = trust();
-      const spiffeId = `spiffe://${bundle.trustDomain}/palisade/ca`;
-      const verifyServer = expectServer(trust(), spiffeId, options);
-      const client = createGrpcClient(Issuance, { kind: 'tls', address, rootsPem, verifyServer });
-      try {
-        return await client.unary(Issuance.method.enrol, { joinToken, csr });
-      } finally {
-        client.close();
-      }
-    },
+    enrol: (joinToken, csr) =>
+      callAsStranger((client) => client.unary(Issuance.method.enrol, { joinToken, csr })),
+    attest: (source, request) => callAsStranger((client) => converse(client, source, request)),
     issue: (as, csr, selectors) =>
       call(as, (client) =>
         client.unary(Issuance.method.issueX509Svid, { csr, selectors: [...selectors] }),

@@ -133,7 +133,7 @@ async function start(more: { registrations?: undefined; withoutAgent?: boolean }
   };
   const id = parseSpiffeId(`spiffe://${TRUST_DOMAIN}/palisade/agent/a`);
   assert.ok(id.ok);
-  const self = await requestSvid({ id: id.value, trust, clock, request: sign });
+  const self = await requestSvid({ id: id.value, trust, clock, request: ({ csr }) => sign(csr) });
   assert.ok(self.ok, self.ok ? '' : self.error);
   asked = 0;
   issued = 0;

@@ -11,6 +11,7 @@ import { EVENT, type Log } from '#telemetry';
 import { matchRegistrations } from '#trust';
 import { requestSvid } from './agent-identity.ts';
 import type { CertificateAuthority } from './certificate-authority.ts';
+import type { CertificateRequest } from './evidence/converse.ts';
 import { renewalTime } from './renewal.ts';
 import { type Scheduler, whenClockSays } from './timer.ts';
 import type { X509Trust } from './trusted-root.ts';
@@ -246,7 +247,7 @@ class CachedSvids implements SvidSource {
   async #request(entry: Entry, watch: Watch, agent: WorkloadIdentity): Promise<void> {
     const { authority, clock, log, random, trust } = this.#options;
     const { id } = entry;
-    const request = (csr: Uint8Array) => authority.issue(agent, csr, watch.selectors);
+    const request = ({ csr }: CertificateRequest) => authority.issue(agent, csr, watch.selectors);
     const asked = await requestSvid({ id, trust, clock, request });
     if (!asked.ok) {
       const inMs = Math.round(entry.backoff.nextMs());

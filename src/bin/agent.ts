@@ -21,6 +21,7 @@ export function agent(options: AgentOptions): Promise<number> {
         peers: options.peers,
         allowOtherUsers: options.allowOtherUsers,
         kubelet: options.kubelet,
+        evidence: options.attest,
       });
       process.stdout.write(`ready ${settings.agentSocket}\n`);
       await stopped;

@@ -1,5 +1,5 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
-import { type Bundle, type Csr, parseCsr, parseJsonObject } from '#identity';
+import { type Bundle, type Csr, parseCsr, parseJsonObject, type RevocationCheck } from '#identity';
 import { fail, ok, type Result } from '#lib';
 import { EVENT, type Log } from '#telemetry';
 import {
@@ -36,6 +36,7 @@ export type AttestAgentOptions = {
   readonly policy: Policy;
   readonly hosts: Hosts;
   readonly bundle: () => Bundle;
+  readonly revoked: () => RevocationCheck;
   /** Signs a grant and wraps it. */
   readonly seal: (grant: Grant) => Promise<Result<X509SvidResponse, Refusal>>;
   readonly enrolments: RateLimit;
@@ -129,13 +130,14 @@ function readBegin({
 }
 
 function contextOf(options: AttestAgentOptions, csr: Csr): AttestationContext {
-  const { policy, hosts, bundle, clock } = options;
+  const { policy, hosts, bundle, revoked, clock } = options;
   return {
     specs: policy.nodeAttestors(),
     trustRoot: policy.trustRoot(),
     publicKeyDer: csr.publicKeyDer,
     bundle: bundle(),
     hosts,
+    revoked: revoked(),
     nowMs: clock(),
   };
 }

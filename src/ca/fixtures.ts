@@ -162,7 +162,7 @@ export function registration(name: string, selectors: readonly string[], more: o
 /** Signs registrations as the next state of a namespace. */
 export function signSet(
   mesh: TestMesh,
-  resources: readonly ReturnType<typeof registration>[],
+  resources: readonly { readonly kind: string; readonly metadata: { readonly name: string } }[],
   more: { parent?: VerifiedHead; signer?: PolicySigner; namespace?: string } = {},
 ): PolicySetUpdate & { readonly head: VerifiedHead } {
   const namespace = more.namespace ?? 'shop';
@@ -170,7 +170,7 @@ export function signSet(
     ...item,
     metadata: { ...item.metadata, namespace },
   }));
-  const map = new Map(placed.map((item) => [`Registration/${item.metadata.name}`, item]));
+  const map = new Map(placed.map((item) => [`${item.kind}/${item.metadata.name}`, item]));
   const { envelope, hash, commit } = createCommit({
     trustDomain: TRUST_DOMAIN,
     namespace,

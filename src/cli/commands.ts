@@ -29,6 +29,7 @@ export const commandLoaders: Readonly<Record<string, () => Promise<CommandModule
   status: () => import('./commands/status.ts'),
   log: () => import('./commands/log.ts'),
   identity: () => import('./commands/identity.ts'),
+  token: () => import('./commands/token.ts'),
   doctor: () => import('./commands/doctor.ts'),
   control: () => import('./commands/control.ts'),
   ca: () => import('./commands/ca.ts'),

@@ -43,10 +43,23 @@ export type CaOptions = ProcessOptions & {
   readonly host: string;
   readonly port: number | undefined;
 };
+/** What a host shows, by the attestor that verifies it. */
+export type AttestOptions =
+  | { readonly kind: 'join_token'; readonly tokenFile: string }
+  | { readonly kind: 'x509pop'; readonly certificateFile: string; readonly keyFile: string }
+  | { readonly kind: 'k8s_psat'; readonly cluster: string; readonly tokenFile: string }
+  | {
+      readonly kind: 'aws_iid' | 'gcp_iit' | 'azure_msi';
+      readonly metadataUrl: string | undefined;
+      readonly audience: string;
+    };
+
 export type AgentOptions = ProcessOptions & {
   readonly hostName: string | undefined;
   readonly peers: { readonly host: string; readonly port: number } | undefined;
   readonly allowOtherUsers: boolean;
+  /** How this host proves itself to the authority; by the mesh's own join token where absent. */
+  readonly attest: AttestOptions | undefined;
   /** How this node's kubelet is asked, where there is one. */
   readonly kubelet:
     | {

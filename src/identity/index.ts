@@ -1,4 +1,5 @@
 // identity: SPIFFE IDs, X.509-SVIDs and their bundles: parsing, verifying, making. Pure: time comes in.
+export { attestationProof } from './attestation-proof.ts';
 export {
   ATTESTATION_STRENGTHS,
   type AttestationStrength,

@@ -75,6 +75,7 @@ export async function startAgent(
     readonly peers?: Listen | undefined;
     readonly allowOtherUsers?: boolean;
     readonly kubelet?: AgentOptions['kubelet'];
+    readonly evidence?: AgentOptions['evidence'];
   },
 ) {
   const { folder, log } = options;
@@ -90,6 +91,7 @@ export async function startAgent(
     peers: options.peers,
     allowOtherUsers: options.allowOtherUsers ?? false,
     ...(options.kubelet === undefined ? {} : { kubelet: options.kubelet }),
+    ...(options.evidence === undefined ? {} : { evidence: options.evidence }),
     clock: Date.now,
     log,
   });

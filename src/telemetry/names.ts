@@ -71,6 +71,8 @@ export const EVENT = {
   // Agent.
   agentEnrolled: 'agent enrolled at the certificate authority',
   agentEnrolFailed: 'agent could not enrol and will try again',
+  agentNotRecognized:
+    'authority does not take the last certificate, so the host proves itself anew',
   agentRenewed: 'agent renewed its identity',
   agentRenewFailed: 'agent could not renew its identity and will try again',
   introduced: 'process introduced as a service',

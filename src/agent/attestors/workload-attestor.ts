@@ -6,7 +6,7 @@ import type { LocalPeer } from '../attest.ts';
  * selectors only ever add to what a process may have.
  */
 export type WorkloadAttestor = {
-  readonly name: 'unix' | 'introduced' | 'systemd' | 'container' | 'kubernetes';
+  readonly name: 'unix' | 'host' | 'introduced' | 'systemd' | 'container' | 'kubernetes';
   /** What its word is worth. */
   readonly strength: AttestationStrength;
   /** The selectors that hold for the process now. */

@@ -1,4 +1,4 @@
-import type { AttestationStrength, Bundle } from '#identity';
+import type { AttestationStrength, Bundle, RevocationCheck } from '#identity';
 import type { Result } from '#lib';
 import type { NodeAttestorSpec } from '#resource';
 import type { TrustRoot } from '#trust';
@@ -42,6 +42,7 @@ export type AttestationContext = {
   readonly trustRoot: TrustRoot;
   readonly bundle: Bundle;
   readonly hosts: Hosts;
+  readonly revoked: RevocationCheck;
 };
 
 /** One kind of evidence of hosts. */

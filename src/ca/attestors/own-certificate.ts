@@ -1,9 +1,9 @@
 import { verify, X509Certificate } from 'node:crypto';
-import { type PeerSvid, verifyX509Svid } from '#identity';
+import { attestationProof, type PeerSvid, verifyX509Svid } from '#identity';
 import { fail, formatDuration, ok, type Result } from '#lib';
 import { meshRole } from '../mesh-identity.ts';
 import type { AttestationContext, NodeAttestor } from './node-attestor.ts';
-import { bytesOf, createNonce, listOfBytes, proofOf } from './proof.ts';
+import { bytesOf, createNonce, listOfBytes } from './proof.ts';
 
 // A laptop's holiday; after that the host has to prove itself as a new one does.
 const MAX_SLEEP_MS = 30 * 24 * 3_600_000;
@@ -26,7 +26,7 @@ export const ownCertificate: NodeAttestor = {
     // SECURITY: only the newest: an older one may be a copy that somebody took along.
     if (known?.serial !== serial) return fail('it is not the last certificate of this agent');
     const nonce = createNonce();
-    const signed = proofOf('svid', nonce, context.publicKeyDer);
+    const signed = attestationProof('svid', nonce, context.publicKeyDer);
     return ok({
       kind: 'challenge',
       challenge: { nonce: nonce.toString('base64') },
@@ -46,7 +46,7 @@ export const ownCertificate: NodeAttestor = {
 
 function verifySleeper(
   chain: readonly Uint8Array[],
-  { bundle, nowMs }: AttestationContext,
+  { bundle, revoked, nowMs }: AttestationContext,
 ): Result<PeerSvid, string> {
   const [leaf] = chain;
   const expiresAt = leaf === undefined ? Number.NaN : expiryOf(leaf);
@@ -59,6 +59,9 @@ function verifySleeper(
   // Judged as of its last moment, so that everything but its age is held against it.
   const svid = verifyX509Svid(chain, bundle, Math.min(nowMs, expiresAt));
   if (!svid.ok) return fail(svid.error.message);
+  // SECURITY: revoked after it expired, too: this lane would give it new life.
+  const problem = revoked(svid.value, nowMs);
+  if (problem !== undefined) return fail(problem.message);
   return meshRole(svid.value.id) === 'agent' ? svid : fail("the certificate is not an agent's");
 }
 

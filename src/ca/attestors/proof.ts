@@ -1,4 +1,4 @@
-import { hash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { fail, ok, type Result } from '#lib';
 import type { Evidence } from './node-attestor.ts';
 
@@ -7,15 +7,6 @@ const NONCE_BYTES = 32;
 /** A fresh nonce. */
 export function createNonce(): Buffer {
   return randomBytes(NONCE_BYTES);
-}
-
-/**
- * What a host signs to prove its key: the attestor's name, the authority's nonce, and the key that is to be certified,
- * so that a proof is good for one attestor, one attempt and one agent.
- */
-export function proofOf(attestor: string, nonce: Uint8Array, publicKeyDer: Uint8Array): Buffer {
-  const domain = `palisade node attestation ${attestor}\n`;
-  return Buffer.concat([Buffer.from(domain), nonce, hash('sha256', publicKeyDer, 'buffer')]);
 }
 
 /** The bytes of a base64 member of evidence; fails if it is missing, malformed or longer than `maxBytes`. */

@@ -1,8 +1,13 @@
 import { verify } from 'node:crypto';
-import { type ForeignCertificate, parseAuthorities, verifyForeignCertificate } from '#identity';
+import {
+  attestationProof,
+  type ForeignCertificate,
+  parseAuthorities,
+  verifyForeignCertificate,
+} from '#identity';
 import { fail, ok, type Result } from '#lib';
 import type { AttestationContext, AttestedHost, NodeAttestor } from './node-attestor.ts';
-import { bytesOf, createNonce, listOfBytes, proofOf } from './proof.ts';
+import { bytesOf, createNonce, listOfBytes } from './proof.ts';
 
 const CERTIFICATES = { maxItems: 6, maxBytes: 16 * 1024 };
 const MAX_SIGNATURE = 1024;
@@ -16,7 +21,7 @@ export const x509pop: NodeAttestor = {
     const verified = verifyAgainstAny(chain.value, context);
     if (!verified.ok) return verified;
     const nonce = createNonce();
-    const signed = proofOf('x509pop', nonce, context.publicKeyDer);
+    const signed = attestationProof('x509pop', nonce, context.publicKeyDer);
     return ok({
       kind: 'challenge',
       challenge: { nonce: nonce.toString('base64') },

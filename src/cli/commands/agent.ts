@@ -1,7 +1,19 @@
 import { hostname } from 'node:os';
+import { Option } from 'commander';
 import type { CommandModule } from '../commands.ts';
+import type { AttestOptions } from '../context.ts';
+import { EXIT, ExitError } from '../exit.ts';
 import { parseHostPort } from '../flags.ts';
 import { globalsOf } from '../globals.ts';
+
+const ATTEST_KINDS = [
+  'join_token',
+  'x509pop',
+  'k8s_psat',
+  'aws_iid',
+  'gcp_iit',
+  'azure_msi',
+] as const;
 
 /** `palisade agent` */
 export const register: CommandModule['register'] = (program, context, finish) => {
@@ -17,6 +29,18 @@ export const register: CommandModule['register'] = (program, context, finish) =>
       parseHostPort,
     )
     .option('--allow-other-users', 'let processes of other users connect to the socket')
+    .addOption(
+      new Option(
+        '--attest <kind>',
+        "how this host proves itself (default: the mesh's own join token)",
+      ).choices(ATTEST_KINDS),
+    )
+    .option('--token-file <file>', 'join_token, k8s_psat: the token')
+    .option('--cert <file>', "x509pop: PEM of the machine's certificate and its intermediates")
+    .option('--key <file>', 'x509pop: PEM of its key')
+    .option('--cluster <name>', 'k8s_psat: the cluster, as the NodeAttestor names it')
+    .option('--audience <text>', 'gcp_iit, azure_msi: whom the token is for', 'palisade-ca')
+    .option('--metadata-url <url>', "aws_iid, gcp_iit, azure_msi: the machine's metadata service")
     .option(
       '--kubelet <url>',
       'on a node of Kubernetes: ask its kubelet, e.g. https://127.0.0.1:10250',
@@ -29,6 +53,8 @@ export const register: CommandModule['register'] = (program, context, finish) =>
       `
 Examples:
   $ palisade agent --data /var/lib/palisade --allow-other-users
+  $ palisade agent --attest join_token --token-file node-7.token
+  $ palisade agent --attest x509pop --cert /etc/machine/cert.pem --key /etc/machine/key.pem
   $ palisade agent --data /var/lib/palisade --kubelet https://127.0.0.1:10250 --node-name node-1
 `,
     )
@@ -42,6 +68,7 @@ Examples:
           hostName: options.hostName,
           peers: options.peers,
           allowOtherUsers: options.allowOtherUsers === true,
+          attest: attestOf(options),
           kubelet: options.kubelet === undefined ? undefined : kubeletOf(options),
         }),
       );
@@ -57,4 +84,31 @@ function kubeletOf(options: Readonly<Record<string, string | undefined>>) {
     tokenFile: options['kubeletToken'] ?? `${SERVICE_ACCOUNT}/token`,
     nodeName: options['nodeName'] ?? hostname(),
   };
+}
+
+type Flags = Readonly<Record<string, string | undefined>>;
+
+function attestOf(options: Flags): AttestOptions | undefined {
+  const kind = options['attest'] as (typeof ATTEST_KINDS)[number] | undefined;
+  if (kind === undefined) return undefined;
+  const needed = (flag: string, name: string): string => {
+    const value = options[name];
+    if (value !== undefined) return value;
+    const message = `\`--attest ${kind}\` needs \`${flag}\``;
+    throw new ExitError(EXIT.usage, message, 'see `palisade agent --help`');
+  };
+  switch (kind) {
+    case 'join_token':
+      return { kind, tokenFile: needed('--token-file FILE', 'tokenFile') };
+    case 'x509pop': {
+      const certificateFile = needed('--cert FILE', 'cert');
+      return { kind, certificateFile, keyFile: needed('--key FILE', 'key') };
+    }
+    case 'k8s_psat': {
+      const tokenFile = options['tokenFile'] ?? '/var/run/secrets/tokens/palisade';
+      return { kind, cluster: needed('--cluster NAME', 'cluster'), tokenFile };
+    }
+    default:
+      return { kind, metadataUrl: options['metadataUrl'], audience: options['audience'] ?? '' };
+  }
 }

@@ -1,0 +1,82 @@
+import { chmodSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { layoutOf, loadAuthor, readTrustRoot } from '#client';
+import { parseDuration } from '#lib';
+import { createJoinToken, MAX_JOIN_TOKEN_TTL_MS } from '#trust';
+import type { CommandModule } from '../commands.ts';
+import type { CliContext } from '../context.ts';
+import { EXIT, ExitError } from '../exit.ts';
+import { globalsOf } from '../globals.ts';
+import { printResult } from '../output.ts';
+
+/** `palisade token create` */
+export const register: CommandModule['register'] = (program, context) => {
+  const token = program
+    .command('token')
+    .description('join tokens: one host may join, once and soon')
+    .addHelpText('after', '\nExample:\n  $ palisade token create --host node-7 --ttl 10m\n');
+  token
+    .command('create')
+    .description(
+      'sign a join token for one host; it needs no server, and the authority takes it once',
+    )
+    .option('--host <name>', 'name that the host gets in its SPIFFE ID', hostname())
+    .option('--ttl <duration>', 'how long it may be used, at most 24h', '10m')
+    .option('--out <file>', 'write it here, with mode 0600, instead of printing it')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ palisade token create --host node-7 --out node-7.token
+  $ palisade agent --attest join_token --token-file node-7.token --host-name node-7
+`,
+    )
+    .action((options, command) => {
+      const { dataDir, output } = globalsOf(command, context);
+      const { host, ttl, out } = options;
+      const created = create(dataDir, host, ttl);
+      if (out !== undefined) return write(context, out, created.token);
+      return printResult(context, output, created, () => created.token);
+    });
+};
+
+function create(dataDir: string, host: string, ttl: string) {
+  const folder = layoutOf(dataDir);
+  const trustRoot = readTrustRoot(folder);
+  if (!trustRoot.ok) throw new ExitError(EXIT.usage, trustRoot.error, 'run `palisade up` first');
+  const author = loadAuthor(folder);
+  if (!author.ok)
+    throw new ExitError(
+      EXIT.usage,
+      author.error,
+      'join tokens are signed by an author of the mesh',
+    );
+  const duration = parseDuration(ttl);
+  if (!duration.ok || duration.value <= 0 || duration.value > MAX_JOIN_TOKEN_TTL_MS) {
+    throw new ExitError(
+      EXIT.usage,
+      `\`${ttl}\` is not a duration of up to a day`,
+      'write for example `--ttl 10m`',
+    );
+  }
+  if (!/^[A-Za-z0-9._-]{1,128}$/.test(host)) {
+    throw new ExitError(
+      EXIT.usage,
+      `\`${host}\` is not a host name`,
+      'write letters, digits, `.`, `_` and `-`',
+    );
+  }
+  const nowMs = Date.now();
+  const { trustDomain } = trustRoot.value;
+  const ttlMs = duration.value;
+  const signers = [author.value.signer];
+  const token = createJoinToken({ trustDomain, host, nowMs, ttlMs, signers });
+  return { host, expiresAt: new Date(nowMs + ttlMs).toISOString(), token };
+}
+
+function write(context: CliContext, path: string, token: string): void {
+  writeFileSync(path, `${token}\n`, { mode: 0o600 });
+  // Of a file that was there before, the mode above changes nothing.
+  chmodSync(path, 0o600);
+  context.stdout.write(`wrote \`${path}\`: whoever has it can join once\n`);
+}
