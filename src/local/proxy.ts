@@ -8,7 +8,7 @@ import {
 } from '#agent';
 import { layoutOf, readMeshSettings } from '#client';
 import { createConsult } from '#ext-authz';
-import { type Consult, createProxy, type Proxy } from '#proxy';
+import { type Consult, createProxy, type EndpointSummary, type Proxy } from '#proxy';
 import { ROOT_NAMESPACE } from '#resource';
 import {
   type AccessLog,
@@ -17,6 +17,7 @@ import {
   createProxyMetrics,
   EVENT,
   type Log,
+  type ProxyGauges,
   type ProxyMetrics,
 } from '#telemetry';
 import { type ProxyFolder, takeProxyFolder } from './proxy-folder.ts';
@@ -127,7 +128,7 @@ async function serve(request: ProxyRequest, parts: Parts): Promise<RunningProxy>
     clock: Date.now,
     log: request.log,
   });
-  observe(parts, shipper);
+  observe(parts, shipper, proxy);
   const ports = {
     inboundPort: proxy.inboundPort ?? 0,
     hbonePort: proxy.hbonePort ?? 0,
@@ -196,16 +197,32 @@ function readinessOf(proxy: Proxy, point: EnforcementPoint): { ready: boolean; r
   return problem === undefined ? proxy.ready() : { ready: false, reason: problem };
 }
 
-function observe({ metrics, point, accessLog }: Parts, shipper: RecordShipper): void {
+function observe({ metrics, point, accessLog }: Parts, shipper: RecordShipper, proxy: Proxy): void {
   metrics.observeGauges(() => {
     const versions = Object.entries(point.snapshots.current()?.versions ?? {});
     return {
       certificateExpiresAt: point.identity.current()?.expiresAt,
       policyVersions: versions.map(([namespace, { number }]) => ({ namespace, number })),
       stalenessMs: point.stalenessMs(),
+      endpoints: tallyEndpoints(proxy.endpoints()),
       records: { ...accessLog.counts(), unacked: shipper.counts().unacked },
     };
   });
+}
+
+/** One count for each service and each health, so that a scrape does not grow with the endpoints. */
+function tallyEndpoints(all: readonly EndpointSummary[]): NonNullable<ProxyGauges['endpoints']> {
+  const tally = new Map<
+    string,
+    { namespace: string; service: string; health: string; count: number }
+  >();
+  for (const { namespace, service, health } of all) {
+    const key = `${namespace}/${service}/${health}`;
+    const known = tally.get(key);
+    if (known === undefined) tally.set(key, { namespace, service, health, count: 1 });
+    else known.count++;
+  }
+  return [...tally.values()];
 }
 
 function announce(

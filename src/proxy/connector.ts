@@ -1,12 +1,17 @@
+import type { EndpointGroup, EndpointState } from './endpoint-group.ts';
 import type { Failure } from './respond.ts';
 import type { UpstreamConnection } from './upstream-connection.ts';
 
 /** How a call finds the connection that answers it. */
 export type Connector = {
-  /** A connection at hand, or undefined. */
-  readonly take: () => UpstreamConnection | undefined;
-  /** Opens one; calls back once. */
-  readonly dial: (done: (outcome: DialOutcome) => void) => void;
+  /** The endpoints there are, with what this proxy bears of them; shared by all ways to them. */
+  readonly group: EndpointGroup;
+  /** An endpoint for one try, others than those `tried` if there are; undefined if none is healthy. */
+  readonly choose: (tried: readonly EndpointState[]) => EndpointState | undefined;
+  /** A connection to it that is at hand, or undefined. */
+  readonly take: (endpoint: EndpointState) => UpstreamConnection | undefined;
+  /** Opens one in a slot of the group that the caller was granted and this gives back; calls back once. */
+  readonly dial: (endpoint: EndpointState, done: (outcome: DialOutcome) => void) => void;
 };
 
 /** What became of an attempt to reach a server. */

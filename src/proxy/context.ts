@@ -3,6 +3,7 @@ import type { Reauthorization, Snapshot, Timeouts } from '#snapshot';
 import { type Counter, createTraceIds, EVENT, type TraceIds } from '#telemetry';
 import { createTlsIdentity, type TlsIdentity } from './authenticate.ts';
 import type { Enforcement } from './authorize.ts';
+import { EndpointGroups } from './endpoint-groups.ts';
 import type { Tunnels } from './hbone-client.ts';
 import { LiveConnections } from './live.ts';
 import type { ProxyOptions } from './options.ts';
@@ -11,6 +12,7 @@ import type { ProxyOptions } from './options.ts';
 export type ProxyContext = {
   readonly options: ProxyOptions;
   readonly live: LiveConnections;
+  readonly groups: EndpointGroups;
   readonly ids: TraceIds;
   /** The certificate to show now; undefined while there is none. */
   readonly tls: () => TlsIdentity | undefined;
@@ -43,9 +45,12 @@ export function createContext(options: ProxyOptions): Omit<ProxyContext, 'tunnel
   let tls: TlsIdentity | undefined;
   let unusable: WorkloadIdentity | undefined;
   const rulings = new Map<string, Counter>();
+  const live = new LiveConnections();
+  const { metrics, log } = options;
   return {
     options,
-    live: new LiveConnections(),
+    live,
+    groups: new EndpointGroups({ now: () => live.now, random: Math.random, metrics, log }),
     ids: createTraceIds(),
     tls() {
       const identity = options.identity.current();

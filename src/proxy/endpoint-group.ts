@@ -17,7 +17,7 @@ import { RetryBudget } from './retry-budget.ts';
 
 /** One endpoint and what this proxy has seen of it. */
 export type EndpointState = {
-  readonly endpoint: Endpoint;
+  endpoint: Endpoint;
   readonly outlier: OutlierRecord;
   /** Tries under way. */
   active: number;
@@ -67,15 +67,13 @@ export class EndpointGroup {
     if (endpoints === this.#listed) return;
     this.#listed = endpoints;
     const known = new Map(this.#states.map((state) => [keyOf(state.endpoint), state]));
-    this.#states = endpoints.map(
-      (endpoint) =>
-        known.get(keyOf(endpoint)) ?? {
-          endpoint,
-          outlier: createOutlierRecord(),
-          active: 0,
-          checked: 'unknown',
-        },
-    );
+    this.#states = endpoints.map((endpoint) => {
+      const state = known.get(keyOf(endpoint));
+      if (state === undefined) return createState(endpoint);
+      // The address is the same; how it is spoken to may not be.
+      state.endpoint = endpoint;
+      return state;
+    });
   }
 
   /**
@@ -139,6 +137,10 @@ export class EndpointGroup {
       this.#eject(outlier, 'success_rate');
     }
   }
+}
+
+function createState(endpoint: Endpoint): EndpointState {
+  return { endpoint, outlier: createOutlierRecord(), active: 0, checked: 'unknown' };
 }
 
 function keyOf({ host, port }: Endpoint): string {

@@ -12,7 +12,7 @@ import {
   fakeSnapshot,
   fakeWorkload,
 } from './fake-mesh.ts';
-import type { Proxy, ProxyOptions, UpstreamListener } from './options.ts';
+import type { Endpoint, Proxy, ProxyOptions, UpstreamListener } from './options.ts';
 import { createProxy } from './proxy.ts';
 
 /** Where an application is: an HTTP handler to run, or a port that is served already. */
@@ -47,6 +47,10 @@ export type FakePairOptions = {
   /** Whom CUSTOM policies of the server ask, and what they say. */
   readonly providers?: Parameters<typeof fakeSnapshot>[1]['providers'];
   readonly consult?: ProxyOptions['consult'];
+  /** Endpoints of the service; that of the server's proxy unless told. */
+  readonly endpoints?: (own: Endpoint) => readonly Endpoint[];
+  /** Limits of the server's own sidecar. */
+  readonly limits?: Parameters<typeof fakeSnapshot>[1]['limits'];
   /** What each side knows of revoked peers. */
   readonly revocations?: {
     readonly web?: ProxyOptions['revocations'];
@@ -61,7 +65,7 @@ export const ALLOW_WEB: PolicyIr = fakePolicy('ALLOW', 'web', {
 
 /** Starts a pair; `close` ends everything. */
 export async function createFakePair(options: FakePairOptions): Promise<FakePair> {
-  const { mesh = createFakeMesh(), policies = [ALLOW_WEB], timeouts = {} } = options;
+  const { mesh = createFakeMesh(), policies = [ALLOW_WEB], timeouts = {}, limits = {} } = options;
   const service = options.service ?? fakeService(mesh, 'orders');
   const app = await startApplication(options.application);
   const inbound = options.inbound ?? [{}];
@@ -71,6 +75,7 @@ export async function createFakePair(options: FakePairOptions): Promise<FakePair
       policies,
       inbound,
       timeouts,
+      limits,
       providers: options.providers ?? [],
     }),
     mesh.issue(options.serverAccount ?? 'orders'),
@@ -88,6 +93,12 @@ export async function createFakePair(options: FakePairOptions): Promise<FakePair
       },
     }),
   );
+  const own = {
+    host: '127.0.0.1',
+    port: server.inboundPort ?? 0,
+    hbonePort: options.transport === 'mtls' ? 0 : server.hbonePort,
+  };
+  const endpoints = options.endpoints?.(own) ?? [own];
   const web = fakeWorkload(
     fakeSnapshot(mesh, { service: 'web', upstreams: [service], timeouts }),
     mesh.issue('web'),
@@ -95,13 +106,7 @@ export async function createFakePair(options: FakePairOptions): Promise<FakePair
   const caller = await createProxy(
     web.options({
       revocations: options.revocations?.web,
-      endpoints: () => [
-        {
-          host: '127.0.0.1',
-          port: server.inboundPort ?? 0,
-          hbonePort: options.transport === 'mtls' ? 0 : server.hbonePort,
-        },
-      ],
+      endpoints: () => endpoints,
       listen: {
         inbound: undefined,
         outbound: { host: '127.0.0.1', port: 0 },

@@ -53,7 +53,7 @@ export type HttpDirection = {
   readonly side: 'inbound' | 'outbound';
   /** How paths are brought into one form for what is asked of `host`. */
   readonly pathNormalization: (host: string) => PathNormalization;
-  /** authorize → route → forward, for one request; ends in `forward` or `respond` of the call. */
+  /** authorize → route → admit → forward, for one request; ends in `forward` or `respond` of the call. */
   readonly serve: (call: HttpCall, head: RequestFacts) => void;
   /** Why the exchange under way, or the idle connection, may be no more; undefined if it may go on. */
   readonly judge: (call: HttpCall) => FailureKind | undefined;

@@ -12,6 +12,7 @@ import type { Timeouts } from '#snapshot';
 import type { RecordedCall } from '#telemetry';
 import { type BodyPart, copyPart } from './answer.ts';
 import { AnswerWriter } from './answer-writer.ts';
+import { type AttemptingCall, Attempts } from './attempts.ts';
 import type { Permit } from './authorize.ts';
 import type { Connector } from './connector.ts';
 import type { ProxyContext } from './context.ts';
@@ -28,7 +29,7 @@ import {
   statusOf,
 } from './respond.ts';
 import { SwitchedConnection } from './switched.ts';
-import type { AnswerSink, UpstreamConnection } from './upstream-connection.ts';
+import type { UpstreamConnection } from './upstream-connection.ts';
 
 const NO_PART: BodyPart = { chunk: Buffer.alloc(0), start: 0, end: 0, last: true };
 const PHASE = { head: 0, body: 1, response: 2, closing: 3 } as const;
@@ -40,7 +41,7 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])
  * A caller's HTTP/1.1 connection: reads its requests one after another, hands each to its direction,
  * and carries body and answer both ways without keeping them. It is the state of the call under way.
  */
-export class HttpConnection implements HttpCall, Live, AnswerSink {
+export class HttpConnection implements HttpCall, Live, AttemptingCall {
   deadlineAt = 0;
   cutAt = 0;
   /** Records of this connection's calls, one after another. */
@@ -49,7 +50,6 @@ export class HttpConnection implements HttpCall, Live, AnswerSink {
   timeouts: Timeouts;
   /** The request under way, and the connection that answers it. */
   head: RequestHead | undefined;
-  upstream: UpstreamConnection | undefined;
   readonly #pipe: BytePipe;
   readonly #context: ProxyContext;
   readonly #direction: HttpDirection;
@@ -59,9 +59,10 @@ export class HttpConnection implements HttpCall, Live, AnswerSink {
   #phase: number = PHASE.head;
   #held: Buffer | undefined;
   #part = NO_PART;
-  #message: Buffer | undefined;
-  #connector: Connector | undefined;
-  #call = 0;
+  readonly #attempts: Attempts;
+  /** On the coarse clock: when the call began, and when it has to be over; 0 for no limit. */
+  #begunAt = 0;
+  #overAt = 0;
   #acceptsJson: boolean | undefined;
   #switched: SwitchedConnection | undefined;
   /** The caller has said all it will say. */
@@ -77,6 +78,8 @@ export class HttpConnection implements HttpCall, Live, AnswerSink {
     this.calls = new CallRecorder(context.options, facts);
     this.#answer = new AnswerWriter(pipe, direction.side, this.calls.record);
     this.timeouts = context.timeouts();
+    const { metrics } = context.options;
+    this.#attempts = new Attempts(this, (outcome) => metrics.retry(outcome).value++);
   }
 
   /** Registers the connection and begins to read. */
@@ -96,6 +99,11 @@ export class HttpConnection implements HttpCall, Live, AnswerSink {
   /** The record of the call under way; handlers fill it in as they learn. */
   get record(): RecordedCall {
     return this.calls.record;
+  }
+
+  /** The connection that answers the call under way. */
+  get upstream(): UpstreamConnection | undefined {
+    return this.#attempts.upstream;
   }
 
   get method(): string {
@@ -133,23 +141,33 @@ export class HttpConnection implements HttpCall, Live, AnswerSink {
   }
 
   #dispatch(message: Buffer, connector: Connector): void {
-    const retriable = this.requestComplete && this.#part.end === this.#part.start;
-    this.#message = retriable && IDEMPOTENT.has(this.method) ? message : undefined;
-    this.#connector = connector;
+    const bodyless = this.requestComplete && this.#part.end === this.#part.start;
+    const repeatable = bodyless && IDEMPOTENT.has(this.method) && this.upgrade === '';
+    const { requestMs } = this.timeouts;
+    this.#overAt = requestMs === undefined ? 0 : this.#begunAt + requestMs;
     // What is judged again after a switch must outlive the bytes it was read from.
     if (this.upgrade !== '') this.head?.fields.detach();
     // From here on the bytes of the head are not ours any more.
     this.#acceptsJson = acceptsJson(this.head);
+    this.#attempts.begin({ message, connector, repeatable });
+  }
+
+  onReached(connection: UpstreamConnection, flowing: boolean): void {
+    this.calls.facts = connection.facts ?? this.calls.facts;
+    if (this.#phase !== PHASE.body) return;
+    if (flowing) this.#pipe.resume();
+    else this.#pipe.pause();
+  }
+
+  onTry(): void {
     this.#expectMore();
-    const idle = connector.take();
-    if (idle !== undefined) this.#attach(idle, message);
-    else this.#dial(message);
   }
 
   onResponseHead(head: ResponseHead, part: BodyPart): void {
     const request = this.head;
     if (request === undefined) return;
     if (head.interim) return this.#written(this.#answer.interim(head, part, request), false);
+    if (this.#attempts.declines(head, part.last)) return;
     if (this.#direction.side === 'outbound' && head.status >= 400) this.#copyReason(head);
     const flowing = this.#answer.head(head, part, request, this.#mayKeep(request.keepAlive));
     this.#written(flowing, part.last);
@@ -191,27 +209,22 @@ export class HttpConnection implements HttpCall, Live, AnswerSink {
 
   onUpstreamFailure(detail: string, untouched: boolean): void {
     if (this.#switched?.ended === true) return this.#finish(true);
-    const stale = untouched && (this.upstream?.begun ?? 0) > 1;
-    this.upstream = undefined;
-    const message = this.#message;
-    this.#message = undefined;
-    // A kept connection may be closed just when it is used; nothing was answered, so once more.
-    if (stale && message !== undefined) return this.#dial(message);
-    this.respond({ kind: 'upstream_failed', detail: `upstream_${detail}` });
+    this.#attempts.fail(detail, untouched);
   }
 
   expire(): void {
     if (this.#phase === PHASE.closing) return this.destroy();
     if (this.#phase === PHASE.response && !this.#answer.begun) {
-      this.upstream?.destroy();
-      this.upstream = undefined;
+      const isOver = this.#overAt !== 0 && this.#overAt <= this.#context.live.now;
+      if (!isOver && this.#attempts.expire()) return;
+      this.#attempts.cut();
       return this.respond({ kind: 'upstream_timeout' });
     }
     if (this.#phase === PHASE.head && !this.#reader.partial()) return this.#closeSoon();
     if (this.#phase === PHASE.head)
       return this.#refuse({ kind: 'request_timeout', detail: 'header_timeout' });
     if (this.#phase === PHASE.body && !this.#answer.begun) {
-      this.upstream?.destroy();
+      this.#attempts.cut();
       return this.respond({ kind: 'request_timeout', detail: 'body_timeout' });
     }
     this.record.reason ??= this.#switched === undefined ? 'upstream_timeout' : 'idle_timeout';
@@ -239,8 +252,7 @@ export class HttpConnection implements HttpCall, Live, AnswerSink {
   }
 
   destroy(): void {
-    this.upstream?.destroy();
-    this.upstream = undefined;
+    this.#attempts.cut();
     // Bytes of an unknown protocol may look whole when they are not: a cut has to be seen as one.
     if (this.#switched === undefined) this.#pipe.destroy();
     else this.#pipe.reset();
@@ -293,6 +305,7 @@ export class HttpConnection implements HttpCall, Live, AnswerSink {
     this.#acceptsJson = undefined;
     this.#phase = part.last ? PHASE.response : PHASE.body;
     this.timeouts = this.#context.timeouts();
+    this.#begunAt = this.#context.live.now;
     this.#expectMore();
     const problem = this.#body.error;
     if (problem !== undefined) this.respond(malformed(problem));
@@ -305,7 +318,7 @@ export class HttpConnection implements HttpCall, Live, AnswerSink {
   /** The call goes on in a later event: what it still needs of the chunk is copied, no more is read. */
   #awaitUpstream(head: RequestHead): void {
     if (this.#phase === PHASE.body) this.#pipe.pause();
-    if (this.#connector !== undefined) return;
+    if (this.#attempts.isReaching) return;
     head.fields.detach();
     const chunk = copyPart(this.#part);
     this.#part = { chunk, start: 0, end: chunk.length, last: this.#part.last };
@@ -315,8 +328,7 @@ export class HttpConnection implements HttpCall, Live, AnswerSink {
     const end = this.#body.read(chunk, start);
     if (this.#body.error !== undefined) {
       // INVARIANT: a body found malformed midway never completes at its receiver.
-      this.upstream?.destroy();
-      this.upstream = undefined;
+      this.#attempts.cut();
       this.respond(malformed(this.#body.error));
       return chunk.length;
     }
@@ -328,46 +340,21 @@ export class HttpConnection implements HttpCall, Live, AnswerSink {
     return end;
   }
 
-  #dial(message: Buffer): void {
-    const call = this.#call;
-    this.#connector?.dial((outcome) => {
-      // The call may have ended, and another one begun, while the connection was being made.
-      if (call !== this.#call || this.#gone) {
-        if (outcome.kind === 'connected') outcome.connection.destroy();
-        return;
-      }
-      if (outcome.kind === 'connected') this.#attach(outcome.connection, message);
-      else this.respond(outcome.failure);
-    });
-  }
-
-  #attach(connection: UpstreamConnection, message: Buffer): void {
-    this.upstream = connection;
-    this.calls.facts = connection.facts ?? this.calls.facts;
-    const flowing = connection.begin(this, message);
-    if (this.#phase !== PHASE.body) return;
-    if (flowing) this.#pipe.resume();
-    else this.#pipe.pause();
-  }
-
   #answered(last: boolean): void {
     if (!last) {
       this.#expectIn(this.timeouts.idleMs);
       return;
     }
-    this.upstream = undefined;
     this.#finish(this.#answer.closeAfter || !this.requestComplete);
   }
 
   #finish(close: boolean): void {
     this.calls.finish();
-    this.#call++;
+    this.#attempts.finish();
+    this.#overAt = 0;
     this.cutAt = 0;
     this.head = undefined;
-    this.upstream = undefined;
     this.#switched = undefined;
-    this.#message = undefined;
-    this.#connector = undefined;
     this.#part = NO_PART;
     if (close) return this.#closeSoon();
     this.#awaitRequest();
@@ -410,11 +397,14 @@ export class HttpConnection implements HttpCall, Live, AnswerSink {
 
   /** The rest of the request, or the answer to all of it, has to come in time. */
   #expectMore(): void {
-    this.#expectIn(this.requestComplete ? this.timeouts.responseMs : this.timeouts.idleMs);
+    if (!this.requestComplete) return this.#expectIn(this.timeouts.idleMs);
+    const { responseMs } = this.timeouts;
+    this.#expectIn(Math.min(responseMs, this.#attempts.perTryMs ?? responseMs));
   }
 
   #expectIn(ms: number): void {
-    this.deadlineAt = this.#context.live.now + ms;
+    const at = this.#context.live.now + ms;
+    this.deadlineAt = this.#overAt === 0 ? at : Math.min(at, this.#overAt);
   }
 
   #countOpen(change: 1 | -1): void {
@@ -471,16 +461,13 @@ export class HttpConnection implements HttpCall, Live, AnswerSink {
     this.#context.live.remove(this);
     this.#countOpen(-1);
     this.#held = undefined;
-    const { upstream } = this;
-    this.upstream = undefined;
     const isCut = this.#switched?.ended === false;
-    if (isCut) upstream?.destroy();
-    else upstream?.abandon();
+    if (isCut) this.#attempts.cut();
+    else this.#attempts.abandon();
     if (this.head === undefined) return;
     if (this.#switched?.ended !== true) this.record.reason ??= 'caller_gone';
     this.calls.finish();
     this.head = undefined;
-    this.#call++;
   }
 }
 

@@ -4,6 +4,7 @@ import type { PeerSvid } from '#identity';
 import { type PathNormalization, type Result, trafficOf } from '#lib';
 import type { InboundPort } from '#snapshot';
 import { EVENT, type RecordedCall } from '#telemetry';
+import { admit, admitSession } from './admit.ts';
 import { acceptTls, forwardedClientCert, type PeerError } from './authenticate.ts';
 import {
   authorize,
@@ -60,7 +61,7 @@ export const NO_OWN_IDENTITY: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The whole way of an incoming connection: listen → detect → authenticate → authorize → route →
+ * The whole way of an incoming connection: listen → detect → authenticate → authorize → admit → route →
  * forward → record. From `authorize` on, HTTP goes through it request by request.
  */
 export function acceptInbound(raw: Socket, context: ProxyContext, pool: ConnectionPool): void {
@@ -235,7 +236,7 @@ class InboundCalls implements HttpDirection {
     return this.#context.options.snapshots.current()?.pathNormalization ?? 'STRICT';
   }
 
-  // authorize → route → forward; the connection records the call when it is over.
+  // authorize → admit → route → forward; the connection records the call when it is over.
   serve(call: HttpCall, head: RequestFacts): void {
     call.consented = undefined;
     this.#waiting.delete(call);
@@ -262,6 +263,8 @@ class InboundCalls implements HttpDirection {
     if (this.#connector === undefined) {
       return call.respond({ kind: 'upstream_connect_failed', detail: 'no_application_port' });
     }
+    const refused = admit(this.#connector.group);
+    if (refused !== undefined) return call.respond(refused);
     call.forward(ruling.permit, {
       connector: this.#connector,
       traceparent,
@@ -312,12 +315,20 @@ class InboundCalls implements HttpDirection {
     if (ruling.kind === 'refuse') return session.refuse(ruling.failure);
     if (hello?.kind === 'refused') return session.refuse(hello.failure);
     const port = this.#applicationPort;
-    if (port === undefined) {
+    if (port === undefined || this.#connector === undefined) {
       return session.refuse({ kind: 'upstream_connect_failed', detail: 'no_application_port' });
     }
+    const { group } = this.#connector;
+    const refused = admitSession(group);
+    if (refused !== undefined) return session.refuse(refused);
+    const release = (): void => group.slots.release();
     dialTcp({ host: '127.0.0.1', port }, { timeoutMs: context.timeouts().connectMs }, (dialed) => {
-      if (dialed.kind === 'connected') session.join(ruling.permit, dialed.pipe, hello?.bytes);
-      else session.refuse(dialed.failure);
+      if (dialed.kind === 'connected') {
+        const { pipe } = dialed;
+        return session.join(ruling.permit, { pipe, early: hello?.bytes, release });
+      }
+      release();
+      session.refuse(dialed.failure);
     });
   }
 

@@ -3,6 +3,7 @@ import type { Source } from '#lib';
 import type { Snapshot, UpstreamService } from '#snapshot';
 import type { Log, ProxyMetrics, RecordSink } from '#telemetry';
 import type { Consult } from './consult.ts';
+import type { EndpointSummary } from './endpoint-groups.ts';
 
 /** Where a listener binds; port 0 takes a free one. */
 export type ListenAddress = { readonly host: string; readonly port: number };
@@ -64,6 +65,8 @@ export type Proxy = {
   readonly upstreamPorts: readonly number[];
   /** Whether calls can be served now, and why not in words. */
   readonly ready: () => { readonly ready: boolean; readonly reason: string };
+  /** Every endpoint of the services that were called, and what is thought of it. */
+  readonly endpoints: () => readonly EndpointSummary[];
   /** Takes no new connections, lets exchanges finish for at most `timeoutMs`, then closes. */
   readonly drain: (timeoutMs: number) => Promise<void>;
   /** Closes everything at once. */

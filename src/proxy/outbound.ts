@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 import { type PathNormalization, type PortProtocol, trafficOf } from '#lib';
 import { findUpstream, type Snapshot, type UpstreamService } from '#snapshot';
+import { admit } from './admit.ts';
 import { authorizeOutgoing, type Permit } from './authorize.ts';
 import type { ProxyContext } from './context.ts';
-import { dialService } from './dial.ts';
 import { continueTrace } from './forward.ts';
 import { type HelloOutcome, readClientHello } from './hello.ts';
 import type { HttpCall, HttpDirection, RequestFacts } from './http-call.ts';
@@ -20,6 +20,7 @@ import {
 } from './record.ts';
 import type { Failure, FailureKind } from './respond.ts';
 import { choosePort, findService, ServiceConnector, type ServiceRoute } from './route.ts';
+import { reachForSession } from './session-reach.ts';
 import { SocketPipe } from './socket-pipe.ts';
 import { TcpSession } from './tcp-session.ts';
 import type { TlsPeer } from './tls-peer.ts';
@@ -90,7 +91,7 @@ export class OutboundCalls implements HttpDirection {
     return findUpstream(snapshot, this.#fixed?.service ?? host)?.pathNormalization ?? 'NONE';
   }
 
-  // authorize → route → forward; the connection records the call when it is over.
+  // authorize → route → admit → forward; the connection records the call when it is over.
   serve(call: HttpCall, head: RequestFacts): void {
     const { snapshot, ...rest } = this.#context.enforcement();
     call.calls.facts = this.#unrouted();
@@ -132,6 +133,8 @@ export class OutboundCalls implements HttpDirection {
     this.#services.set(call, service.fqdn);
     call.calls.facts = connector.unreached;
     call.timeouts = service.timeouts;
+    const refused = admit(connector.group);
+    if (refused !== undefined) return call.respond(refused);
     const renamed = this.#fixed !== undefined && LOOPBACK.test(head.host);
     if (renamed) call.record.host = service.name;
     call.forward(permit, {
@@ -173,7 +176,7 @@ export class OutboundCalls implements HttpDirection {
 
   #serveTcp(pipe: BytePipe, route: ServiceRoute, hello?: HelloOutcome): void {
     const context = this.#context;
-    const { service, port } = route;
+    const { service } = route;
     let peer: TlsPeer | undefined;
     const facts = new ServiceConnector(context, this.#pool, route);
     const unreached = hello === undefined ? facts.unreached : facts.describe(undefined, hello.sni);
@@ -187,16 +190,12 @@ export class OutboundCalls implements HttpDirection {
     if (ruling.kind === 'refuse') return session.refuse(ruling.failure);
     session.record.verdict = 'allow';
     if (hello?.kind === 'refused') return session.refuse(hello.failure);
-    const endpoint = facts.choose();
-    if (endpoint === undefined) return session.refuse({ kind: 'no_healthy_endpoint' });
-    dialService(context, { service, port: port.port, endpoint }, (dialed) => {
-      if (dialed.kind === 'failed') {
-        facts.markDown(endpoint);
-        return session.refuse(dialed.failure);
-      }
-      peer = dialed.secure;
-      session.facts = facts.describe(dialed, hello?.sni);
-      session.join(ruling.permit, dialed.pipe, hello?.bytes);
+    reachForSession(facts, (outcome) => {
+      if (outcome.kind === 'failed') return session.refuse(outcome.failure);
+      const { reached, release } = outcome;
+      peer = reached.secure;
+      session.facts = facts.describe(reached, hello?.sni);
+      session.join(ruling.permit, { pipe: reached.pipe, early: hello?.bytes, release });
     });
   }
 

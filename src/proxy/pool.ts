@@ -1,3 +1,4 @@
+import type { EndpointGroup } from './endpoint-group.ts';
 import type { UpstreamConnection, UpstreamEvents } from './upstream-connection.ts';
 
 /** Servers close idle connections after their time-out; we let go of ours well before. */
@@ -6,11 +7,14 @@ export const IDLE_SHARE = 0.75;
 const MAX_IDLE = 256;
 const SWEEP_MS = 1_000;
 
+/** What a connection is to: connections of one `key` are the same to a call. */
+export type PoolUse = { readonly key: string; readonly group: EndpointGroup };
+
 /** Idle connections by server, last used first, so that those not needed grow old and go. */
 export class ConnectionPool {
   readonly #idle = new Map<string, UpstreamConnection[]>();
   readonly #all = new Set<UpstreamConnection>();
-  readonly #keys = new WeakMap<UpstreamConnection, string>();
+  readonly #uses = new WeakMap<UpstreamConnection, PoolUse>();
   readonly #idleMs: () => number;
   readonly #timer: NodeJS.Timeout;
   #closed = false;
@@ -21,26 +25,28 @@ export class ConnectionPool {
     this.#timer.unref();
   }
 
-  /** A connection to `key` that was idle for no longer than `maxIdleMs`, or undefined. */
+  /** A connection to `key` that was idle for no longer than `maxIdleMs` and may still be used, or undefined. */
   take(key: string, maxIdleMs = Number.POSITIVE_INFINITY): UpstreamConnection | undefined {
     const idle = this.#idle.get(key);
     for (;;) {
       const connection = idle?.pop();
       if (connection === undefined) return undefined;
-      const fresh = connection.idleSince > performance.now() - maxIdleMs;
-      if (fresh && connection.usable) return connection;
+      const now = performance.now();
+      const fresh = connection.idleSince > now - maxIdleMs;
+      if (fresh && connection.usable && !this.#isSpent(connection, now)) return connection;
       connection.destroy();
     }
   }
 
   /** Registers what `make` builds; it comes back by itself whenever an exchange on it ended well. */
-  adopt(key: string, make: (events: UpstreamEvents) => UpstreamConnection): UpstreamConnection {
+  adopt(use: PoolUse, make: (events: UpstreamEvents) => UpstreamConnection): UpstreamConnection {
     const connection = make({
       onIdle: (idle) => this.#putBack(idle),
       onGone: (gone) => this.#forget(gone),
     });
+    connection.madeAt = performance.now();
     this.#all.add(connection);
-    this.#keys.set(connection, key);
+    this.#uses.set(connection, use);
     return connection;
   }
 
@@ -61,30 +67,47 @@ export class ConnectionPool {
   }
 
   #putBack(connection: UpstreamConnection): void {
-    const key = this.#keys.get(connection) ?? '';
-    const idle = this.#idle.get(key);
-    if (this.#closed || (idle !== undefined && idle.length >= MAX_IDLE))
+    const use = this.#uses.get(connection);
+    const now = performance.now();
+    const idle = use && this.#idle.get(use.key);
+    const isFull = idle !== undefined && idle.length >= MAX_IDLE;
+    if (this.#closed || isFull || use === undefined || this.#isSpent(connection, now))
       return connection.destroy();
-    connection.idleSince = performance.now();
-    if (idle === undefined) this.#idle.set(key, [connection]);
+    connection.idleSince = now;
+    if (idle === undefined) this.#idle.set(use.key, [connection]);
     else idle.push(connection);
+    use.group.slots.wakeNext();
   }
 
   #forget(connection: UpstreamConnection): void {
-    this.#all.delete(connection);
-    const key = this.#keys.get(connection) ?? '';
-    const idle = this.#idle.get(key);
+    const use = this.#uses.get(connection);
+    // Told twice, it would give back a slot that is not its own.
+    if (use === undefined || !this.#all.delete(connection)) return;
+    const idle = this.#idle.get(use.key);
     const at = idle?.indexOf(connection) ?? -1;
     if (at >= 0) idle?.splice(at, 1);
-    if (idle?.length === 0) this.#idle.delete(key);
+    if (idle?.length === 0) this.#idle.delete(use.key);
+    use.group.slots.release();
   }
 
   #sweep(): void {
-    const oldest = performance.now() - this.#idleMs();
+    const now = performance.now();
+    const idleMs = this.#idleMs();
     for (const idle of this.#idle.values()) {
-      for (const connection of idle.filter(({ idleSince }) => idleSince < oldest)) {
-        connection.retire();
+      // Over a copy: whoever is retired leaves the list.
+      for (const connection of Array.from(idle)) {
+        const limits = this.#uses.get(connection)?.group.traffic.limits;
+        const isOld = connection.idleSince < now - Math.min(idleMs, limits?.maxIdleMs ?? idleMs);
+        if (isOld || this.#isSpent(connection, now)) connection.retire();
       }
     }
+  }
+
+  /** It has served as many requests, or lived as long, as its Service lets it. */
+  #isSpent(connection: UpstreamConnection, now: number): boolean {
+    const limits = this.#uses.get(connection)?.group.traffic.limits;
+    if (limits === undefined) return false;
+    const isOld = connection.madeAt < now - limits.maxConnectionMs;
+    return isOld || connection.begun >= limits.maxRequestsPerConnection;
   }
 }

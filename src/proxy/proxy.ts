@@ -37,6 +37,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     const ports = await openListeners(context, pool, listeners);
     return {
       ...ports,
+      endpoints: () => context.groups.summarize(),
       ready: () => readiness(context),
       async drain(timeoutMs) {
         context.draining = true;
@@ -108,6 +109,7 @@ function watchChanges(context: ProxyContext, pool: ConnectionPool): () => void {
     snapshots.onChange((snapshot) => {
       if (snapshot?.keyExchange !== demanded) dialAnew();
       demanded = snapshot?.keyExchange;
+      context.groups.refresh(snapshot);
       judgeAgain();
     }),
     identity.onChange(() => {

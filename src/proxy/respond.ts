@@ -17,7 +17,8 @@ export type FailureKind =
   | 'upstream_failed'
   | 'request_timeout'
   | 'bad_request'
-  | 'too_large';
+  | 'too_large'
+  | 'rate_limited';
 
 /**
  * One failed call. `detail` goes to our own counters and log and never to the caller; `denialId` is
@@ -47,6 +48,7 @@ const OUTCOMES: Readonly<Record<FailureKind, Outcome>> = {
   request_timeout: never(408, 'the request did not arrive in time'),
   bad_request: never(400, 'the request is malformed or ambiguous'),
   too_large: never(431, 'the request head is too large'),
+  rate_limited: never(429, 'more calls than the service takes'),
 };
 
 /** The HTTP status of a failure. */

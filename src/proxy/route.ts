@@ -2,19 +2,16 @@ import type { InboundPort, Snapshot, UpstreamPort, UpstreamService } from '#snap
 import { findUpstream } from '#snapshot';
 import type { Connector, DialOutcome } from './connector.ts';
 import { ownFqdn, type ProxyContext, serverNameOf } from './context.ts';
-import { dialService, dialTcp, type ReachedPeer } from './dial.ts';
+import { type DialedPeer, dialService, dialTcp, type ReachedPeer } from './dial.ts';
+import type { EndpointGroup, EndpointState } from './endpoint-group.ts';
 import type { Endpoint } from './options.ts';
 import { type ConnectionPool, IDLE_SHARE } from './pool.ts';
 import { type CallFacts, describeConnection, ownParty } from './record.ts';
 import { UpstreamConnection } from './upstream-connection.ts';
 
-/** Attempts to connect, each to another endpoint; nothing of the request has been sent by then. */
-const MAX_ATTEMPTS = 3;
 // Applications close idle connections without a word, Node.js after 5 s by default; a request sent
 // just then is lost, and one with effects must not be sent again. A new one costs little on loopback.
 const APPLICATION_IDLE_MS = 4_000;
-/** An endpoint that could not be reached is left alone this long if there are others. */
-const DOWN_MS = 2_000;
 
 /**
  * The service port that an incoming connection is for: the one its SNI names in Istio's form
@@ -59,13 +56,22 @@ export function applicationConnector(
   port: number,
 ): Connector {
   const key = `127.0.0.1:${port}`;
+  const group = context.groups.ofApplication(port, context.options.snapshots.current());
   return {
+    group,
+    choose: () => group.choose(),
     take: () => pool.take(key, APPLICATION_IDLE_MS),
-    dial(done) {
+    dial(_endpoint, done) {
       const { connectMs } = context.timeouts();
       dialTcp({ host: '127.0.0.1', port }, { timeoutMs: connectMs }, (dialed) => {
-        if (dialed.kind === 'failed') return done(dialed);
-        const connection = pool.adopt(key, (events) => new UpstreamConnection(dialed.pipe, events));
+        if (dialed.kind === 'failed') {
+          group.slots.release();
+          return done(dialed);
+        }
+        const connection = pool.adopt(
+          { key, group },
+          (events) => new UpstreamConnection(dialed.pipe, events),
+        );
         done({ kind: 'connected', connection });
       });
     },
@@ -128,22 +134,25 @@ export class ServiceConnector implements Connector {
   readonly #context: ProxyContext;
   readonly #pool: ConnectionPool;
   readonly #name: string;
-  readonly #downUntil = new Map<string, number>();
-  #turn = 0;
-  #chosen: Endpoint | undefined;
+  readonly group: EndpointGroup;
 
   constructor(context: ProxyContext, pool: ConnectionPool, route: ServiceRoute) {
     this.route = route;
     this.#context = context;
     this.#pool = pool;
     this.#name = `${route.service.fqdn}:${route.port.port}`;
+    this.group = context.groups.ofService(route.service, route.port.port);
     this.unreached = this.describe(undefined);
   }
 
-  take(): UpstreamConnection | undefined {
-    this.#chosen = this.choose();
-    if (this.#chosen === undefined) return undefined;
-    const key = this.#keyOf(this.#chosen);
+  choose(tried: readonly EndpointState[]): EndpointState | undefined {
+    const { service, port } = this.route;
+    this.group.list(this.#context.options.endpoints(service, port.port));
+    return this.group.choose(tried);
+  }
+
+  take({ endpoint }: EndpointState): UpstreamConnection | undefined {
+    const key = this.#keyOf(endpoint);
     // The server's own proxy goes by the same Service's time-out.
     const maxIdleMs = IDLE_SHARE * this.route.service.timeouts.idleMs;
     for (;;) {
@@ -155,53 +164,30 @@ export class ServiceConnector implements Connector {
     }
   }
 
-  dial(done: (outcome: DialOutcome) => void): void {
-    const first = this.#chosen ?? this.choose();
-    if (first === undefined)
-      return done({ kind: 'failed', failure: { kind: 'no_healthy_endpoint' } });
-    this.#attempt(first, 1, done);
-  }
-
-  /** The next endpoint in turn that is not known to be down, or the next one if all are. */
-  choose(): Endpoint | undefined {
-    const { service, port } = this.route;
-    const endpoints = this.#context.options.endpoints(service, port.port);
-    const count = endpoints.length;
-    if (count <= 1) return endpoints[0];
-    this.#turn = (this.#turn + 1) % count;
-    for (let i = 0; i < count; i++) {
-      const endpoint = endpoints[(this.#turn + i) % count];
-      if (endpoint !== undefined && !this.#isDown(endpoint)) return endpoint;
-    }
-    return endpoints[this.#turn];
-  }
-
-  markDown(endpoint: Endpoint): void {
-    if (this.#downUntil.size > 1000) this.#downUntil.clear();
-    this.#downUntil.set(this.#keyOf(endpoint), this.#context.live.now + DOWN_MS);
-  }
-
-  #attempt(endpoint: Endpoint, attempt: number, done: (outcome: DialOutcome) => void): void {
-    const { service, port } = this.route;
-    dialService(this.#context, { service, port: port.port, endpoint }, (dialed) => {
-      if (dialed.kind === 'connected') {
-        const peer = {
-          secure: dialed.secure,
-          id: dialed.peer.id.text,
-          facts: this.describe(dialed),
-        };
-        const connection = this.#pool.adopt(
-          this.#keyOf(endpoint),
-          (events) => new UpstreamConnection(dialed.pipe, events, peer),
-        );
-        return done({ kind: 'connected', connection });
+  dial({ endpoint }: EndpointState, done: (outcome: DialOutcome) => void): void {
+    const { group } = this;
+    this.reach(endpoint, (dialed) => {
+      if (dialed.kind === 'failed') {
+        group.slots.release();
+        return done(dialed);
       }
-      this.markDown(endpoint);
-      const next = this.choose();
-      const again = attempt < MAX_ATTEMPTS && next !== undefined && !this.#isDown(next);
-      if (again) this.#attempt(next, attempt + 1, done);
-      else done(dialed);
+      const peer = {
+        secure: dialed.secure,
+        id: dialed.peer.id.text,
+        facts: this.describe(dialed),
+      };
+      const connection = this.#pool.adopt(
+        { key: this.#keyOf(endpoint), group },
+        (events) => new UpstreamConnection(dialed.pipe, events, peer),
+      );
+      done({ kind: 'connected', connection });
     });
+  }
+
+  /** A connection of its own to a server that has proved to be the service. */
+  reach(endpoint: Endpoint, done: (dialed: DialedPeer) => void): void {
+    const { service, port } = this.route;
+    dialService(this.#context, { service, port: port.port, endpoint }, done);
   }
 
   /** Records' constant part for calls over `dialed`, or for those that reached nobody; `sni` where it is not the mesh's. */
@@ -223,11 +209,6 @@ export class ServiceConnector implements Connector {
       tls: dialed?.tls,
       peerSerial: dialed?.peer.serial,
     });
-  }
-
-  #isDown(endpoint: Endpoint): boolean {
-    const until = this.#downUntil.get(this.#keyOf(endpoint));
-    return until !== undefined && until > this.#context.live.now;
   }
 
   #keyOf(endpoint: Endpoint): string {

@@ -16,6 +16,15 @@ export type TcpSessionOptions = {
   readonly sessionMs: number;
 };
 
+/** The server of a session. */
+export type SessionServer = {
+  readonly pipe: BytePipe;
+  /** What was read of the caller already. */
+  readonly early: Buffer | undefined;
+  /** Gives back what the session took of its service; called once, when it is over. */
+  readonly release: () => void;
+};
+
 /** A connection that is judged once, joined with its server, and judged again when policy changes. */
 export class TcpSession implements Live {
   deadlineAt = 0;
@@ -30,6 +39,7 @@ export class TcpSession implements Live {
   readonly #open: Counter;
   readonly #startedAt = performance.now();
   #server: BytePipe | undefined;
+  #release: (() => void) | undefined;
   #done = false;
 
   /** Registers the connection; nothing of it is read before `join`. */
@@ -64,12 +74,13 @@ export class TcpSession implements Live {
     return this.#done;
   }
 
-  /** Joins it with its server under a permit; `early` is what was read of the caller already. */
-  join(permit: Permit, server: BytePipe, early?: Buffer): void {
+  /** Joins it with its server under a permit. */
+  join(permit: Permit, { pipe: server, early, release }: SessionServer): void {
     if (this.#done) {
       server.destroy();
-      return;
+      return release();
     }
+    this.#release = release;
     this.#server = server;
     this.facts.edge.opened++;
     this.#touch();
@@ -132,6 +143,7 @@ export class TcpSession implements Live {
   #onClose(): void {
     if (this.#done) return;
     this.#done = true;
+    this.#release?.();
     this.#context.live.remove(this);
     // A session that reached no server was opened and closed in one.
     if (this.#server === undefined) this.facts.edge.opened++;

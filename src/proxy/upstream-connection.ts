@@ -48,6 +48,8 @@ export class UpstreamConnection {
   readonly facts: CallFacts | undefined;
   /** Exchanges begun, so that a first failure is told from a stale connection. */
   begun = 0;
+  /** When it was made, on the pool's clock. */
+  madeAt = 0;
   /** When it became idle, on the pool's clock. */
   idleSince = 0;
   readonly #pipe: BytePipe;
@@ -112,6 +114,12 @@ export class UpstreamConnection {
 
   resume(): void {
     this.#pipe.resume();
+  }
+
+  /** Nothing was begun on it after all: somebody else may. */
+  giveBack(): void {
+    if (this.usable) this.#events.onIdle(this);
+    else this.destroy();
   }
 
   /** No exchange will be begun on it any more; one under way goes on. */

@@ -15,6 +15,10 @@ export const METRIC = {
   refused: 'palisade_refused_total',
   connections: 'palisade_connections',
   reauthorized: 'palisade_reauthorized_total',
+  retries: 'palisade_retries_total',
+  ejections: 'palisade_endpoint_ejections_total',
+  healthChecks: 'palisade_health_checks_total',
+  endpoints: 'palisade_endpoints',
   certificateExpiry: 'palisade_certificate_expiry_seconds',
   policyVersion: 'palisade_policy_version',
   policyStaleness: 'palisade_policy_staleness_seconds',
@@ -87,6 +91,10 @@ export const EVENT = {
   jwtKeysRefused: 'keys of JWT-SVIDs refused, the last good ones stay',
   jwtKeysUnreachable: 'keys of JWT-SVIDs could not be asked for',
   relayRefused: 'relayed stream refused',
+  // Endpoints.
+  endpointEjected: 'endpoint ejected',
+  endpointUnhealthy: 'endpoint failed its health checks',
+  endpointHealthy: 'endpoint passed its health checks again',
   // Enforcement point.
   configurationConnected: 'configuration stream connected',
   configurationLost: 'configuration stream lost',

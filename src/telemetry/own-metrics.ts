@@ -19,6 +19,12 @@ export type OwnMetrics = {
   readonly connections: (side: 'inbound' | 'outbound', protocol: string) => Counter;
   /** Live connections and requests that a change no longer allows: cut at once, or let finish. */
   readonly reauthorized: (outcome: 'cut' | 'finish') => Counter;
+  /** Wishes for another try of a call: `tried`, or why not. */
+  readonly retry: (outcome: string) => Counter;
+  /** Endpoints left alone for a while, by why. */
+  readonly ejection: (reason: string) => Counter;
+  /** Active checks of endpoints, by outcome. */
+  readonly healthCheck: (outcome: string) => Counter;
   /** Policy versions that were refused, by the trust or compile layer's code. */
   readonly policyRefused: (code: string) => Counter;
 };
@@ -54,6 +60,9 @@ export function createOwnMetrics(): OwnMetricsWithFamilies {
     'Live connections and requests that a change no longer allows.',
     'counter',
   );
+  const retries = createFamily(METRIC.retries, 'Wishes for another try of a call.', 'counter');
+  const ejections = createFamily(METRIC.ejections, 'Endpoints left alone for a while.', 'counter');
+  const checks = createFamily(METRIC.healthChecks, 'Active checks of endpoints.', 'counter');
   const policies = createFamily(METRIC.policyRefusals, 'Policy versions refused.', 'counter');
   return {
     decision: (verdict, reason) => decisions.counter({ verdict, reason }),
@@ -61,6 +70,9 @@ export function createOwnMetrics(): OwnMetricsWithFamilies {
     refused: (kind) => refused.counter({ kind }),
     connections: (side, protocol) => open.counter({ side, protocol }),
     reauthorized: (outcome) => reauthorized.counter({ outcome }),
+    retry: (outcome) => retries.counter({ outcome }),
+    ejection: (reason) => ejections.counter({ reason }),
+    healthCheck: (outcome) => checks.counter({ outcome }),
     policyRefused: (code) => policies.counter({ code }),
     families: ({ gauges, nowMs }) => [
       decisions.family(),
@@ -68,6 +80,9 @@ export function createOwnMetrics(): OwnMetricsWithFamilies {
       refused.family(),
       open.family(),
       reauthorized.family(),
+      retries.family(),
+      ejections.family(),
+      checks.family(),
       policies.family(),
       ...gaugeFamilies(gauges, nowMs),
     ],
@@ -110,6 +125,12 @@ function gaugeFamilies(gauges: ProxyGauges, nowMs: number): MetricFamily[] {
         labels: { namespace },
         value: number,
       })),
+    },
+    {
+      name: METRIC.endpoints,
+      help: 'Endpoints of the services called, by what is thought of them.',
+      kind: 'gauge',
+      samples: (gauges.endpoints ?? []).map(({ count, ...labels }) => ({ labels, value: count })),
     },
     one(METRIC.policyStaleness, 'Seconds since the configuration was known current.', 'gauge', [
       stalenessMs === undefined ? undefined : stalenessMs / 1000,

@@ -26,6 +26,13 @@ export type ProxyGauges = {
   readonly policyVersions: readonly { readonly namespace: string; readonly number: number }[];
   /** Milliseconds since the configuration was last known to be current. */
   readonly stalenessMs?: number | undefined;
+  /** Endpoints by service and health; at most one sample for each service called and each health. */
+  readonly endpoints?: readonly {
+    readonly namespace: string;
+    readonly service: string;
+    readonly health: string;
+    readonly count: number;
+  }[];
   readonly records?:
     | { readonly recorded: number; readonly dropped: number; readonly unacked?: number }
     | undefined;
