@@ -5,6 +5,7 @@ import { createTlsIdentity, type TlsIdentity } from './authenticate.ts';
 import type { Enforcement } from './authorize.ts';
 import { EndpointGroups } from './endpoint-groups.ts';
 import type { Tunnels } from './hbone-client.ts';
+import { HealthChecks } from './health-check.ts';
 import { LiveConnections } from './live.ts';
 import type { ProxyOptions } from './options.ts';
 
@@ -13,6 +14,7 @@ export type ProxyContext = {
   readonly options: ProxyOptions;
   readonly live: LiveConnections;
   readonly groups: EndpointGroups;
+  readonly checks: HealthChecks;
   readonly ids: TraceIds;
   /** The certificate to show now; undefined while there is none. */
   readonly tls: () => TlsIdentity | undefined;
@@ -51,6 +53,7 @@ export function createContext(options: ProxyOptions): Omit<ProxyContext, 'tunnel
     options,
     live,
     groups: new EndpointGroups({ now: () => live.now, random: Math.random, metrics, log }),
+    checks: new HealthChecks({ now: () => live.now, metrics, log }),
     ids: createTraceIds(),
     tls() {
       const identity = options.identity.current();

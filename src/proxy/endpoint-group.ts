@@ -1,4 +1,4 @@
-import type { TrafficPolicy } from '#snapshot';
+import type { HealthCheck, TrafficPolicy } from '#snapshot';
 import { chooseInTurn, chooseLeastRequest } from './balancer.ts';
 import { ConnectionSlots } from './connection-slots.ts';
 import type { Endpoint } from './options.ts';
@@ -23,6 +23,8 @@ export type EndpointState = {
   active: number;
   /** What active checks say; `unknown` until the first answer, and where nobody asks. */
   checked: 'unknown' | 'healthy' | 'unhealthy';
+  /** Checks in a row that contradict it. */
+  contradictions: number;
 };
 
 /** What an endpoint is thought of. */
@@ -100,6 +102,31 @@ export class EndpointGroup {
     if (reason !== undefined) this.#eject(state.outlier, reason);
   }
 
+  /** Notes what an active check found; returns what is thought of the endpoint now, if that changed. */
+  noteCheck(
+    state: EndpointState,
+    passed: boolean,
+    { healthyThreshold, unhealthyThreshold }: HealthCheck,
+  ): 'healthy' | 'unhealthy' | undefined {
+    const found = passed ? 'healthy' : 'unhealthy';
+    if (state.checked === found || (state.checked === 'unknown' && passed)) {
+      state.checked = found;
+      state.contradictions = 0;
+      return undefined;
+    }
+    state.contradictions++;
+    if (state.contradictions < (passed ? healthyThreshold : unhealthyThreshold)) return undefined;
+    state.checked = found;
+    state.contradictions = 0;
+    return found;
+  }
+
+  /** Nobody checks the endpoint any more. */
+  forgetChecks(state: EndpointState): void {
+    state.checked = 'unknown';
+    state.contradictions = 0;
+  }
+
   healthOf(state: EndpointState): EndpointHealth {
     if (state.checked === 'unhealthy') return 'unhealthy';
     return isEjected(state.outlier, this.#options.now()) ? 'ejected' : 'healthy';
@@ -140,7 +167,13 @@ export class EndpointGroup {
 }
 
 function createState(endpoint: Endpoint): EndpointState {
-  return { endpoint, outlier: createOutlierRecord(), active: 0, checked: 'unknown' };
+  return {
+    endpoint,
+    outlier: createOutlierRecord(),
+    active: 0,
+    checked: 'unknown',
+    contradictions: 0,
+  };
 }
 
 function keyOf({ host, port }: Endpoint): string {

@@ -29,6 +29,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
   const close = async (): Promise<void> => {
     stopListening();
     stopWatching();
+    context.checks.close();
     pool.close();
     context.tunnels.close();
     context.live.close();

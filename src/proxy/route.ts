@@ -148,6 +148,7 @@ export class ServiceConnector implements Connector {
   choose(tried: readonly EndpointState[]): EndpointState | undefined {
     const { service, port } = this.route;
     this.group.list(this.#context.options.endpoints(service, port.port));
+    if (this.group.traffic.healthCheck !== undefined) this.#context.checks.use(this);
     return this.group.choose(tried);
   }
 
