@@ -311,6 +311,7 @@ const CHUNKS: readonly AmbiguousRequest[] = [
   [chunked(`${'0'.repeat(20)}5\r\nhello`), 'bad_chunk_size'],
   [chunked('5;\r\nhello'), 'bad_chunk_extension'],
   [chunked('5;a=\r\nhello'), 'bad_chunk_extension'],
+  [chunked('5;a=b=c\r\nhello'), 'bad_chunk_extension'],
   [chunked('5;a\nhello'), 'bare_lf'],
   [chunked('5;a b\r\nhello'), 'bad_chunk_extension'],
   [chunked('5;a="b"\r\nhello'), 'bad_chunk_extension'],

@@ -1,4 +1,4 @@
-import { CLASS, CR, hexValue, LF, TARGET, TOKEN } from './characters.ts';
+import { CLASS, CR, hexValue, LF, TOKEN } from './characters.ts';
 import { FIELD, Fields } from './fields.ts';
 import type { Framing, Http1Error } from './messages.ts';
 
@@ -23,6 +23,9 @@ const S = {
   untilClose: 9,
   done: 10,
 } as const;
+
+/** Where in a chunk extension: `#digits` counts these while there are no digits to count. */
+const EXT = { start: 0, name: 1, equals: 2, value: 3 } as const;
 
 /**
  * Finds where a body ends and checks its framing while the bytes pass; it keeps none of them.
@@ -128,24 +131,23 @@ export class BodyReader {
     else if (byte === 0x3b) {
       this.#extensionBytes++;
       this.#state = S.extension;
-      this.#digits = 0;
+      this.#digits = EXT.start;
     } else this.#fail('bad_chunk_size');
   }
 
   // RFC 9112 section 7.1.1, without quoted strings and white space, bounded over the whole message.
   #readExtension(byte: number): void {
-    if (byte === CR && this.#digits > 0) {
+    const isAfterToken = this.#digits === EXT.name || this.#digits === EXT.value;
+    if (byte === CR && isAfterToken) {
       this.#state = S.sizeLf;
       return;
     }
     if (byte === LF) return this.#fail('bare_lf');
-    const separator = (byte === 0x3b || byte === 0x3d) && this.#digits > 0;
-    const bits = CLASS[byte] as number;
-    if (!separator && ((bits & TOKEN) === 0 || (bits & TARGET) === 0)) {
-      return this.#fail('bad_chunk_extension');
-    }
     if (++this.#extensionBytes > MAX_EXTENSION_BYTES) return this.#fail('bad_chunk_extension');
-    this.#digits = separator ? 0 : 1;
+    if (byte === 0x3b && isAfterToken) this.#digits = EXT.start;
+    else if (byte === 0x3d && this.#digits === EXT.name) this.#digits = EXT.equals;
+    else if (((CLASS[byte] as number) & TOKEN) === 0) this.#fail('bad_chunk_extension');
+    else this.#digits = this.#digits <= EXT.name ? EXT.name : EXT.value;
   }
 
   #readTrailer(chunk: Buffer, at: number): number {

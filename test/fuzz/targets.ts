@@ -1,0 +1,19 @@
+import type { FuzzTarget } from './target.ts';
+import { canonicalPathTarget } from './targets/canonical-path.ts';
+import { http1BodyTarget } from './targets/http1-body.ts';
+import { http1ConnectTarget } from './targets/http1-connect.ts';
+import { http1RequestTarget } from './targets/http1-request.ts';
+import { http1ResponseTarget } from './targets/http1-response.ts';
+import { proxyProtocolTarget } from './targets/proxy-protocol.ts';
+import { tlsHelloTarget } from './targets/tls-hello.ts';
+
+/** Every parser of bytes from the network. */
+export const TARGETS: readonly FuzzTarget[] = [
+  canonicalPathTarget,
+  http1BodyTarget,
+  http1ConnectTarget,
+  http1RequestTarget,
+  http1ResponseTarget,
+  proxyProtocolTarget,
+  tlsHelloTarget,
+];
