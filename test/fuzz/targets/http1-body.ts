@@ -37,7 +37,7 @@ function read(chunks: readonly Buffer[]): string {
 }
 
 const SIZE_LINE = /([0-9A-Fa-f]{1,13})(?:;[^\s"=;]+(?:=[^\s"=;]+)?)*\r\n/y;
-const TRAILER = /[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\0-\x08\x0a-\x1f\x7f]*\r\n/y;
+const TRAILER = /[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n/y;
 
 /** Where RFC 9112 section 7.1 says that the body ends, read another way; -1 if it does not. */
 function grammarEnd(text: string): number {
