@@ -35,6 +35,7 @@ import { createProcessTable, type ProcessTable } from './process-table.ts';
 import { createRefusals } from './refusals.ts';
 import { createRelay, type RelayOptions } from './relay.ts';
 import { followNeighbours, openRevocations } from './revocation-neighbours.ts';
+import { createSecretDiscovery } from './secret-discovery.ts';
 import { type StateFolder, tryStateFolder } from './state-folder.ts';
 import { createSubscription, type Subscription } from './subscribe.ts';
 import { createSvidSource } from './svid-source.ts';
@@ -116,7 +117,10 @@ type Core = {
   readonly swap: Swap<HostPolicy>;
   readonly subscription: Subscription;
   readonly control: ControlChannel;
-  readonly serving: Pick<WorkloadApiOptions, 'svids' | 'tokens' | 'jwtKeys' | 'bundles'>;
+  readonly serving: Pick<
+    WorkloadApiOptions,
+    'svids' | 'tokens' | 'jwtKeys' | 'bundles' | 'revocations'
+  >;
   readonly close: () => Promise<void>;
 };
 
@@ -214,7 +218,7 @@ function createServing(
   const tokens = createJwtSource({ ...options, keys: jwtKeys });
   const foreign = createCell<readonly SpiffeBundle[]>([]);
   const bundles = createBundles({ trust: swap.trusts, jwtKeys, foreign });
-  return { svids, tokens, jwtKeys, bundles };
+  return { svids, tokens, jwtKeys, bundles, revocations: options.revocations };
 }
 
 async function agentName(
@@ -339,14 +343,16 @@ function createServer(options: AgentOptions, core: Core, credentials: Credential
   };
   const { trustDomain } = swap.trust().bundle;
   const ownUid = process.getuid?.() ?? 0;
+  const workloads: WorkloadApiOptions = {
+    attest: (call) => attestor.attest(peer(call)),
+    ...serving,
+    scheduler,
+    clock: options.clock,
+    log,
+  };
   const server = createGrpcServer<LocalPeer>([
-    createWorkloadApi({
-      attest: (call) => attestor.attest(peer(call)),
-      ...serving,
-      scheduler,
-      clock: options.clock,
-      log,
-    }),
+    createWorkloadApi(workloads),
+    createSecretDiscovery(workloads),
     createRevocationService({
       store: revocations,
       async refuse(call) {

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { test } from 'node:test';
-import type { ServerWritableStream } from '@grpc/grpc-js';
-import { createAnswerStream } from './answer-stream.ts';
+import { type AnswerCall, createAnswerStream } from './answer-stream.ts';
 
 /** A call whose client reads, or does not. */
 function fakeCall() {
@@ -20,12 +19,9 @@ function fakeCall() {
 function start() {
   const call = fakeCall();
   let ends = 0;
-  const stream = createAnswerStream(
-    call as unknown as ServerWritableStream<unknown, string>,
-    () => {
-      ends++;
-    },
-  );
+  const stream = createAnswerStream(call as unknown as AnswerCall<string>, () => {
+    ends++;
+  });
   return { call, ends: () => ends, stream, send: (key: string) => stream.send(key, () => key) };
 }
 

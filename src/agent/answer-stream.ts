@@ -1,4 +1,3 @@
-import type { ServerWritableStream } from '@grpc/grpc-js';
 import { type CallRefusal, refuseCall } from './relay-stream.ts';
 
 /** A server stream of whole answers, of which only the newest counts. */
@@ -9,12 +8,19 @@ export type AnswerStream<Response> = {
   readonly end: (refusal?: CallRefusal) => void;
 };
 
+/** The side of a streaming call that answers go out on; unary and streamed requests alike. */
+export type AnswerCall<Response> = {
+  readonly on: (event: 'drain' | 'cancelled' | 'close' | 'error', listener: () => void) => unknown;
+  readonly emit: (event: 'error', refusal: CallRefusal) => unknown;
+  readonly write: (response: Response) => boolean;
+};
+
 /**
  * Puts a stream on a call; `onEnd` is called once, however it ends. SECURITY: a client that never reads costs one answer,
  * however often it changes.
  */
 export function createAnswerStream<Response>(
-  call: ServerWritableStream<unknown, Response>,
+  call: AnswerCall<Response>,
   onEnd: () => void,
 ): AnswerStream<Response> {
   let told: string | undefined;

@@ -1,16 +1,30 @@
 import { hash } from 'node:crypto';
 import { type ServiceError, status } from '@grpc/grpc-js';
-import type { WorkloadIdentity } from '#identity';
+import {
+  type Revocable,
+  type RevocationCheck,
+  revocableOf,
+  type SpiffeId,
+  type WorkloadIdentity,
+} from '#identity';
 import { fail, ok, type Result, type Source } from '#lib';
 import { EVENT, type Log } from '#telemetry';
-import type { CertificateAuthority, JwtRequest } from './certificate-authority.ts';
+import type { CertificateAuthority } from './certificate-authority.ts';
 import type { JwtKeySource } from './jwt-keys.ts';
 import type { CallRefusal } from './relay-stream.ts';
+
+/** A JWT-SVID as a workload asks for it. */
+export type TokenRequest = {
+  readonly id: SpiffeId;
+  readonly audience: readonly string[];
+  /** What was attested of the workload. */
+  readonly selectors: readonly string[];
+};
 
 /** JWT-SVIDs of this host's workloads, asked for when somebody wants one and used again until half of their life. */
 export type JwtSource = {
   /** A token for an identity that the caller has already been found entitled to. */
-  readonly fetch: (request: JwtRequest) => Promise<Result<string, CallRefusal>>;
+  readonly fetch: (request: TokenRequest) => Promise<Result<string, CallRefusal>>;
 };
 
 /** What the source works with. */
@@ -18,6 +32,7 @@ export type JwtSourceOptions = {
   readonly agent: Source<WorkloadIdentity | undefined>;
   readonly authority: Pick<CertificateAuthority, 'issueJwt'>;
   readonly keys: JwtKeySource;
+  readonly revocations: Source<RevocationCheck>;
   readonly clock: () => number;
   readonly log: Log;
 };
@@ -25,6 +40,7 @@ export type JwtSourceOptions = {
 type Kept = {
   readonly token: string;
   readonly kid: string;
+  readonly revocable: Revocable;
   readonly freshUntil: number;
   readonly expiresAt: number;
 };
@@ -36,7 +52,7 @@ const LEAST_LIFE_MS = 10_000;
 
 /** Creates the source; it keeps tokens in memory alone. */
 export function createJwtSource(options: JwtSourceOptions): JwtSource {
-  const { agent, authority, clock, keys, log } = options;
+  const { agent, authority, clock, keys, log, revocations } = options;
   const kept = new Map<string, Kept>();
   let characters = 0;
   const asking = new Map<string, Promise<Result<string, CallRefusal>>>();
@@ -46,7 +62,9 @@ export function createJwtSource(options: JwtSourceOptions): JwtSource {
     if (token === undefined) return undefined;
     // SECURITY: a key that was taken out of the document takes its tokens with it.
     const published = keys.current()?.keys.some(({ kid }) => kid === token.kid) === true;
-    if (published && clock() < token.expiresAt - LEAST_LIFE_MS) return token;
+    const revoked = revocations.current()(token.revocable, clock());
+    if (published && revoked === undefined && clock() < token.expiresAt - LEAST_LIFE_MS)
+      return token;
     forget(key);
     return undefined;
   }
@@ -66,22 +84,24 @@ export function createJwtSource(options: JwtSourceOptions): JwtSource {
     }
   }
 
-  async function ask(key: string, request: JwtRequest): Promise<Result<string, CallRefusal>> {
+  async function ask(key: string, request: TokenRequest): Promise<Result<string, CallRefusal>> {
     const as = agent.current();
     if (as === undefined) return orKept(key, NO_IDENTITY);
     try {
-      const response = await authority.issueJwt(as, request);
+      const response = await authority.issueJwt(as, { ...request, spiffeId: request.id.text });
       const { token } = response;
       const issuedAt = Number(response.issuedAtMs);
       const expiresAt = Number(response.expiresAtMs);
       const freshUntil = issuedAt + (expiresAt - issuedAt) / 2;
-      keep(key, { token, kid: kidOf(token), freshUntil, expiresAt });
+      const kid = String(partOf(token, 0)['kid']);
+      const revocable = revocableOf({ id: request.id, claims: partOf(token, 1) });
+      keep(key, { token, kid, revocable, freshUntil, expiresAt });
       // Whoever gets this token may be verified by us in a moment.
       if (response.keysSequence > BigInt(keys.current()?.sequence ?? 0)) await keys.refresh();
       return ok(token);
     } catch (error) {
       const { code, details } = error as ServiceError;
-      log.warn(EVENT.jwtSvidRefused, { spiffeId: request.spiffeId, code, reason: details });
+      log.warn(EVENT.jwtSvidRefused, { spiffeId: request.id.text, code, reason: details });
       const isFinal = code === status.PERMISSION_DENIED || code === status.INVALID_ARGUMENT;
       if (!isFinal) return orKept(key, { code: code ?? status.UNAVAILABLE, details });
       forget(key);
@@ -100,7 +120,7 @@ export function createJwtSource(options: JwtSourceOptions): JwtSource {
 
   return {
     fetch(request) {
-      const key = hash('sha256', JSON.stringify([request.spiffeId, ...request.audience]));
+      const key = hash('sha256', JSON.stringify([request.id.text, ...request.audience]));
       const token = usable(key);
       if (token !== undefined && clock() < token.freshUntil) {
         return Promise.resolve(ok(token.token));
@@ -120,8 +140,8 @@ const NO_IDENTITY: CallRefusal = {
   details: 'the agent has no identity yet',
 };
 
-function kidOf(token: string): string {
-  const [header = ''] = token.split('.');
-  const { kid } = JSON.parse(Buffer.from(header, 'base64url').toString()) as { kid?: unknown };
-  return String(kid);
+/** A part of a token that the authority has just made. */
+function partOf(token: string, part: 0 | 1): Record<string, unknown> {
+  const text = Buffer.from(token.split('.')[part] ?? '', 'base64url').toString();
+  return JSON.parse(text) as Record<string, unknown>;
 }

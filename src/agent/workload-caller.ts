@@ -1,5 +1,6 @@
 import { type Metadata, status } from '@grpc/grpc-js';
-import { fail, type Result } from '#lib';
+import type { RevocationCheck } from '#identity';
+import { fail, type Result, type Source } from '#lib';
 import { EVENT, type Log } from '#telemetry';
 import type { Bundles } from './bundles.ts';
 import type { JwtKeySource } from './jwt-keys.ts';
@@ -18,6 +19,7 @@ export type WorkloadApiOptions = {
   readonly tokens: JwtSource;
   readonly jwtKeys: JwtKeySource;
   readonly bundles: Bundles;
+  readonly revocations: Source<RevocationCheck>;
   readonly scheduler: Scheduler;
   readonly clock: () => number;
   readonly log: Log;
@@ -48,9 +50,10 @@ export async function admit(
   return fail(DENIED);
 }
 
-async function attested(
+/** The selectors of whoever made a call; never rejects. */
+export async function attested(
   { attest }: Pick<WorkloadApiOptions, 'attest'>,
-  call: WorkloadCall,
+  call: Pick<WorkloadCall, 'getPeer'>,
 ): Promise<Result<readonly string[], string>> {
   try {
     return await attest(call);

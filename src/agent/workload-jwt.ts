@@ -1,5 +1,5 @@
 import { type handleUnaryCall, status } from '@grpc/grpc-js';
-import { type JwtSvid, parseSpiffeId, verifyJwtSvid } from '#identity';
+import { type JwtSvid, parseSpiffeId, revocableOf, verifyJwtSvid } from '#identity';
 import { fail, ok, type Result } from '#lib';
 import { EVENT } from '#telemetry';
 import {
@@ -66,7 +66,7 @@ async function fetchTokens(
   const wanted = spiffeId === '' ? entitled : entitled.filter(({ id }) => id.text === spiffeId);
   if (wanted.length === 0) return fail(DENIED);
   const tokens = await Promise.all(
-    wanted.map(({ id }) => options.tokens.fetch({ spiffeId: id.text, audience, selectors })),
+    wanted.map(({ id }) => options.tokens.fetch({ id, audience, selectors })),
   );
   const svids: { spiffeId: string; svid: string; hint: string }[] = [];
   for (const [i, token] of tokens.entries()) {
@@ -99,6 +99,8 @@ async function validate(
     verified = check();
   }
   if (!verified.ok) return invalid(verified.error.message);
+  const revoked = options.revocations.current()(revocableOf(verified.value), options.clock());
+  if (revoked !== undefined) return invalid(`the token: ${revoked.message}`);
   return ok(validated(verified.value));
 }
 

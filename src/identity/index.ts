@@ -42,6 +42,7 @@ export {
   type JwtError,
   type JwtErrorCode,
   type JwtSvid,
+  revocableOf,
   signJwtSvid,
   verifyJwtSvid,
 } from './jwt-svid.ts';

@@ -1,6 +1,7 @@
 import { fail, formatDuration, ok, type Result } from '#lib';
 import { type CompactJws, decodeCompact, parseJsonObject } from './jwt-compact.ts';
 import { type JwtKey, type JwtSigningKey, signEs256, verifyJwtSignature } from './jwt-key.ts';
+import { BACKDATE_MS, type Revocable } from './revocation.ts';
 import { parseSpiffeId, type SpiffeId } from './spiffe-id.ts';
 import type { TrustDomain } from './trust-domain.ts';
 
@@ -20,6 +21,16 @@ export type JwtSvid = {
   /** The whole payload. */
   readonly claims: Readonly<Record<string, unknown>>;
 };
+
+/** How revocations know a JWT-SVID: its `jti` is its serial; one without is revoked by its subject alone. */
+export function revocableOf(svid: Pick<JwtSvid, 'id' | 'claims'>): Revocable {
+  const { jti, iat } = svid.claims;
+  return {
+    id: svid.id,
+    serial: typeof jti === 'string' ? jti : '',
+    notBefore: (typeof iat === 'number' ? iat * 1000 : 0) - BACKDATE_MS,
+  };
+}
 
 /** What `signJwtSvid` signs; times in ms since 1970, cut to seconds. */
 export type JwtSvidOptions = {

@@ -87,6 +87,7 @@ export const EVENT = {
   workloadDenied: 'workload has no registration',
   svidIssued: 'identity issued to a workload',
   svidIssueFailed: 'identity could not be issued and will be asked for again',
+  secretsRefused: 'secrets were refused by their reader',
   jwtSvidRefused: 'JWT-SVID could not be had from the authority',
   jwtKeysRefused: 'keys of JWT-SVIDs refused, the last good ones stay',
   jwtKeysUnreachable: 'keys of JWT-SVIDs could not be asked for',
