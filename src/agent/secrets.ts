@@ -60,7 +60,9 @@ function secretOf(name: string, { svids, bundles }: SecretMaterial): Secret['typ
   const svid =
     name === DEFAULT_SVID
       ? svids[0]
-      : svids.find(({ identity, hint }) => identity.id.text === name || hint === name);
+      : svids.find(
+          ({ identity, hint }) => identity.id.text === name || (hint !== '' && hint === name),
+        );
   if (svid !== undefined) return tlsCertificate(svid);
   if (name === ALL_BUNDLES) return allBundles(bundles);
   // INVARIANT: one bundle a context. Merged, one trust domain could vouch for another.
