@@ -5,18 +5,32 @@ import type { Readiness } from '#telemetry';
 import type { AckSchema } from '#wire';
 import type { Compiled, Swap } from './swap.ts';
 
+/** An endpoint that a proxy leaves alone, and why: `ejected` or `unhealthy`. */
+export type TroubledEndpoint = {
+  readonly namespace: string;
+  readonly service: string;
+  readonly address: string;
+  readonly health: string;
+};
+
+const MAX_TROUBLED = 32;
+
 /** What an enforcement point tells of itself: exactly what it enforces, what it refused and why, whether it works. */
 export function acknowledgement(of: {
   readonly swap: Pick<Swap<Compiled>, 'enforced' | 'refused'>;
   readonly identity: WorkloadIdentity | undefined;
   readonly readiness: Readiness;
   readonly revocations: Pick<RevocationStore, 'summary'>;
+  /** Endpoints that the proxy leaves alone. */
+  readonly troubled?: readonly TroubledEndpoint[];
 }): MessageInitShape<typeof AckSchema> {
   const { swap, identity, readiness } = of;
   const { count, digest } = of.revocations.summary();
   return {
     revocations: BigInt(count),
     revocationsDigest: digest,
+    // Where a whole service is down a few of its endpoints say as much as all.
+    troubled: (of.troubled ?? []).slice(0, MAX_TROUBLED).map((endpoint) => ({ ...endpoint })),
     enforced: [...swap.enforced()],
     refused: swap.refused().map((refusal) => ({ ...refusal, number: BigInt(refusal.number) })),
     ready: readiness.ready,

@@ -12,7 +12,7 @@ import type { RevocationStore } from '#revocation';
 import { findUpstream, type Snapshot, type UpstreamService } from '#snapshot';
 import type { Log, Readiness } from '#telemetry';
 import { createGrpcClient, Distribution } from '#wire';
-import { acknowledgement } from './acknowledge.ts';
+import { acknowledgement, type TroubledEndpoint } from './acknowledge.ts';
 import { type CompiledWorkload, compilePolicy } from './compile.ts';
 import { openContactFile } from './contact-file.ts';
 import { openEndpointTable, type ServiceEndpoint } from './endpoint-table.ts';
@@ -81,6 +81,8 @@ export type EnforcementPoint = {
   readonly resolve: (host: string) => Promise<UpstreamService | undefined>;
   /** Sets what acknowledgements say of readiness. */
   readonly reportReady: (read: () => Readiness) => void;
+  /** Sets what acknowledgements say of endpoints that are left alone. */
+  readonly reportTroubled: (read: () => readonly TroubledEndpoint[]) => void;
   /** Announces these addresses instead of those before. */
   readonly announce: (announcements: readonly Announcement[], metricsUrl?: string) => void;
   /** Sends an acknowledgement now, e.g. since readiness changed. */
@@ -155,7 +157,7 @@ async function connect(options: EnforcementPointOptions, parts: Parts): Promise<
     log,
   });
   const configuration = subscribe({ options, parts, identity, node, random, scheduler });
-  const { announced, endpoints, lookups, readiness, subscription } = configuration;
+  const { announced, endpoints, lookups, readiness, troubled, subscription } = configuration;
   // A new certificate shows in `status` at once.
   const stops = [identity, revocations.check].map((source) =>
     source.onChange(() => subscription.acknowledge()),
@@ -179,6 +181,7 @@ async function connect(options: EnforcementPointOptions, parts: Parts): Promise<
       return after === undefined ? undefined : findUpstream(after, host);
     },
     reportReady: readiness.set,
+    reportTroubled: troubled.set,
     announce(announcements, metricsUrl) {
       announced.set({ announcements, metricsUrl: metricsUrl ?? announced.current().metricsUrl });
       subscription.restart();
@@ -217,6 +220,7 @@ function subscribe(of: {
   const endpoints = openEndpointTable(folder, log);
   const announced = createCell({ announcements, metricsUrl });
   const readiness = createCell((): Readiness => ({ ready: false, reason: 'starting' }));
+  const troubled = createCell((): readonly TroubledEndpoint[] => []);
   const agent = createGrpcClient(Distribution, { kind: 'unix', path: options.agentSocket });
   const lookups: Lookups = createLookups({
     workload,
@@ -247,6 +251,7 @@ function subscribe(of: {
         identity: identity.current(),
         readiness: read(),
         revocations,
+        troubled: troubled.current()(),
       });
     },
     lookups: lookups.wanted,
@@ -268,7 +273,7 @@ function subscribe(of: {
     scheduler,
     log,
   });
-  return { announced, endpoints, lookups, readiness, subscription, close: agent.close };
+  return { announced, endpoints, lookups, readiness, troubled, subscription, close: agent.close };
 }
 
 function workloadOf(

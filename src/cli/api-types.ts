@@ -45,6 +45,13 @@ export type EnforcementPoint = {
   readonly readyReason: string;
   readonly certificateExpiresAt: string | null;
   readonly metricsUrl: string | null;
+  /** Endpoints of services it calls that it leaves alone: `ejected` or `unhealthy`. */
+  readonly troubled: readonly {
+    readonly namespace: string;
+    readonly service: string;
+    readonly address: string;
+    readonly health: string;
+  }[];
   readonly revocationsCurrent: boolean;
 };
 

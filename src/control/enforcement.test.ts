@@ -96,3 +96,19 @@ test('an acknowledgement that says nothing new is no news', () => {
   }
   assert.deepEqual([before, news.length], [2, 2]);
 });
+
+test('attack: a proxy that reports endless troubled endpoints is cut short', () => {
+  const { enforcement, hello, ack, point } = enforcementAt();
+  enforcement.connected(hello, 'agent');
+  const one = { namespace: 'shop', service: 'orders', address: '10.0.0.1:80', health: 'ejected' };
+  const troubled = Array.from({ length: 1_000 }, () => ({ ...one, service: 'x'.repeat(10_000) }));
+  enforcement.acknowledged(
+    'default/a/1',
+    createMessage(AckSchema, { enforced: [VERSION], troubled: [one, ...troubled] }),
+  );
+  assert.deepEqual(point()?.troubled[0], one);
+  assert.equal(point()?.troubled.length, 32);
+  assert.equal(point()?.troubled[1]?.service.length, 300);
+  enforcement.acknowledged('default/a/1', ack);
+  assert.deepEqual(point()?.troubled, []);
+});

@@ -51,6 +51,16 @@ type PointFacts = {
   readonly certificateSerial: string | null;
   readonly metricsUrl: string | null;
   readonly softwareVersion: string | null;
+  /** Endpoints of services it calls that it leaves alone. */
+  readonly troubled: readonly TroubledEndpoint[];
+};
+
+/** What one proxy thinks of an endpoint: `ejected` or `unhealthy`. */
+export type TroubledEndpoint = {
+  readonly namespace: string;
+  readonly service: string;
+  readonly address: string;
+  readonly health: string;
 };
 
 /** Who enforces what, by their own acknowledgements. */
@@ -70,6 +80,9 @@ export type Enforcement = {
   /** What to store of a node; undefined: nothing, it is forgotten. */
   readonly stored: (node: string) => StoredPoint | undefined;
 };
+
+const MAX_TROUBLED = 32;
+const MAX_TROUBLED_TEXT = 300;
 
 /** Times in ms. */
 export type EnforcementOptions = {
@@ -176,6 +189,7 @@ function factsOfHello(hello: Hello, via: string, now: string): PointFacts {
     certificateSerial: null,
     metricsUrl: hello.metricsUrl === '' ? null : hello.metricsUrl,
     softwareVersion: hello.softwareVersion === '' ? null : hello.softwareVersion,
+    troubled: [],
   };
 }
 
@@ -194,6 +208,18 @@ function factsOfAck(ack: Ack): Partial<PointFacts> {
         ? new Date(Number(ack.certificateExpiresAtMs)).toISOString()
         : null,
     certificateSerial: ack.certificateSerial === '' ? null : ack.certificateSerial,
+    // SECURITY: bounded here too, whatever a proxy sends.
+    troubled: ack.troubled.slice(0, MAX_TROUBLED).map(troubledOf),
+  };
+}
+
+function troubledOf({ namespace, service, address, health }: TroubledEndpoint): TroubledEndpoint {
+  const short = (text: string): string => text.slice(0, MAX_TROUBLED_TEXT);
+  return {
+    namespace: short(namespace),
+    service: short(service),
+    address: short(address),
+    health: short(health),
   };
 }
 

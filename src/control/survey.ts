@@ -152,6 +152,9 @@ function pointProblems(point: PointStatus, nowMs: number): readonly SurveyProble
   else if (!point.connected) add('ticket', `is ${point.reason}; it enforces what it has`);
   else if (point.stale) add('ticket', point.reason);
   if (point.connected && !point.ready) add('ticket', `is not ready: ${point.readyReason}`);
+  for (const { namespace, service, address, health } of point.troubled) {
+    add('ticket', `finds ${namespace}/${service} at ${address} ${health}`);
+  }
   const expiresAt = Date.parse(point.certificateExpiresAt ?? '');
   if (point.connected && expiresAt - nowMs < CERTIFICATE_NOTICE_MS) {
     add('page', `has a certificate until ${point.certificateExpiresAt} that was not renewed`);

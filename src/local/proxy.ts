@@ -5,6 +5,7 @@ import {
   type EnforcementPoint,
   type RecordShipper,
   readShippedSeq,
+  type TroubledEndpoint,
 } from '#agent';
 import { layoutOf, readMeshSettings } from '#client';
 import { createConsult } from '#ext-authz';
@@ -137,6 +138,7 @@ async function serve(request: ProxyRequest, parts: Parts): Promise<RunningProxy>
   };
   announce(request, parts, ports);
   point.reportReady(() => readinessOf(proxy, point));
+  point.reportTroubled(() => troubledOf(proxy.endpoints()));
   return {
     ...ports,
     ready: () => readinessOf(proxy, point),
@@ -208,6 +210,15 @@ function observe({ metrics, point, accessLog }: Parts, shipper: RecordShipper, p
       records: { ...accessLog.counts(), unacked: shipper.counts().unacked },
     };
   });
+}
+
+function troubledOf(all: readonly EndpointSummary[]): readonly TroubledEndpoint[] {
+  return all
+    .filter(({ health }) => health !== 'healthy')
+    .map(({ namespace, service, endpoint, health }) => {
+      const address = `${endpoint.host}:${endpoint.port}`;
+      return { namespace, service, address, health };
+    });
 }
 
 /** One count for each service and each health, so that a scrape does not grow with the endpoints. */

@@ -90,7 +90,13 @@ function textOf(points: readonly EnforcementPoint[], paint: ReturnType<typeof pa
   ]);
   const stale = points.filter((point) => !isCurrent(point)).length;
   const summary = `enforced on ${points.length - stale} of ${points.length}${stale === 0 ? '' : `, ${stale} stale`}`;
-  return `${table([['NODE', 'KIND', 'ENFORCED/WANTED', 'STATE', 'SEEN', 'CERT', 'METRICS'], ...rows])}\n\n${summary}`;
+  const troubled = points.flatMap((point) =>
+    point.troubled.map(({ namespace, service, address, health }) =>
+      printable(`${namespace}/${service} at ${address} is ${health}, says ${point.node}`),
+    ),
+  );
+  const trouble = troubled.map((line) => `\n${paint('yellow', line)}`).join('');
+  return `${table([['NODE', 'KIND', 'ENFORCED/WANTED', 'STATE', 'SEEN', 'CERT', 'METRICS'], ...rows])}\n\n${summary}${trouble}`;
 }
 
 function versionOf(set: EnforcementPoint['sets'][number]): string {

@@ -34,6 +34,14 @@ const EnforcementPoint = z
     certificateSerial: z.string().nullable(),
     metricsUrl: z.string().nullable(),
     softwareVersion: z.string().nullable(),
+    troubled: z.array(
+      z.object({
+        namespace: z.string(),
+        service: z.string(),
+        address: z.string(),
+        health: z.string(),
+      }),
+    ),
     endpoints: z.array(
       z.object({
         namespace: z.string(),
@@ -61,6 +69,7 @@ export function addEnforcementRoute(api: Api, context: ApiContext): void {
       ...point,
       sets: [...point.sets],
       refused: [...point.refused],
+      troubled: [...point.troubled],
       endpoints: context.endpoints
         .ofNode(point.node)
         .map(({ namespace, service, host, port, hbonePort }) => ({

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file distribution.proto.
  */
 export const file_distribution: GenFile = /*@__PURE__*/
-  fileDesc("ChJkaXN0cmlidXRpb24ucHJvdG8SGHBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MSKxAQoQU3Vic2NyaWJlUmVxdWVzdBIwCgVoZWxsbxgBIAEoCzIfLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5IZWxsb0gAEiwKA2FjaxgCIAEoCzIdLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5BY2tIABIyCgZsb29rdXAYAyABKAsyIC5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuTG9va3VwSABCCQoHbWVzc2FnZSKNAgoFSGVsbG8SDAoEbm9kZRgBIAEoCRIMCgRraW5kGAIgASgJEhEKCXNwaWZmZV9pZBgDIAEoCRISCgpuYW1lc3BhY2VzGAQgAygJEjMKBWtub3duGAUgAygLMiQucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlNldFZlcnNpb24SQQoJZW5kcG9pbnRzGAYgAygLMi4ucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLkVuZHBvaW50QW5ub3VuY2VtZW50EhgKEHNvZnR3YXJlX3ZlcnNpb24YByABKAkSEwoLbWV0cmljc191cmwYCCABKAkSGgoSdHJ1c3Rfcm9vdF92ZXJzaW9uGAkgASgDIj0KClNldFZlcnNpb24SEQoJbmFtZXNwYWNlGAEgASgJEg4KBm51bWJlchgCIAEoAxIMCgRoYXNoGAMgASgJImoKFEVuZHBvaW50QW5ub3VuY2VtZW50EhEKCW5hbWVzcGFjZRgBIAEoCRIPCgdzZXJ2aWNlGAIgASgJEgwKBGhvc3QYAyABKAkSDAoEcG9ydBgEIAEoDRISCgpoYm9uZV9wb3J0GAUgASgNIpkCCgNBY2sSNgoIZW5mb3JjZWQYASADKAsyJC5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuU2V0VmVyc2lvbhIyCgdyZWZ1c2VkGAIgAygLMiEucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlJlZnVzYWwSDQoFcmVhZHkYAyABKAgSFAoMcmVhZHlfcmVhc29uGAQgASgJEiEKGWNlcnRpZmljYXRlX2V4cGlyZXNfYXRfbXMYBSABKAMSGgoSY2VydGlmaWNhdGVfc2VyaWFsGAYgASgJEhEKCXNwaWZmZV9pZBgHIAEoCRITCgtyZXZvY2F0aW9ucxgUIAEoAxIaChJyZXZvY2F0aW9uc19kaWdlc3QYFSABKAkiWQoHUmVmdXNhbBIRCgluYW1lc3BhY2UYASABKAkSDgoGbnVtYmVyGAIgASgDEgwKBGhhc2gYAyABKAkSDAoEY29kZRgEIAEoCRIPCgdtZXNzYWdlGAUgASgJIjcKBkxvb2t1cBIRCgluYW1lc3BhY2UYASABKAkSDAoEa2luZBgCIAEoCRIMCgRuYW1lGAMgASgJIpsCChFTdWJzY3JpYmVSZXNwb25zZRI/Cgpwb2xpY3lfc2V0GAEgASgLMikucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlBvbGljeVNldFVwZGF0ZUgAEjgKBmxvb2t1cBgCIAEoCzImLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5Mb29rdXBSZXN1bHRIABI/CgllbmRwb2ludHMYAyABKAsyKi5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuU2VydmljZUVuZHBvaW50c0gAEj8KCnRydXN0X3Jvb3QYBCABKAsyKS5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuVHJ1c3RSb290VXBkYXRlSABCCQoHbWVzc2FnZSJ+Cg9Qb2xpY3lTZXRVcGRhdGUSEQoJbmFtZXNwYWNlGAEgASgJEg8KB2NvbW1pdHMYAiADKAwSDAoEZnVsbBgDIAEoCBI5CgdjaGFuZ2VzGAQgAygLMigucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlJlc291cmNlQ2hhbmdlIi8KDlJlc291cmNlQ2hhbmdlEgsKA2tleRgBIAEoCRIQCghyZXNvdXJjZRgCIAEoDCJ+CgxMb29rdXBSZXN1bHQSEQoJbmFtZXNwYWNlGAEgASgJEgwKBGtpbmQYAiABKAkSDAoEbmFtZRgDIAEoCRIOCgZjb21taXQYBCABKAwSEAoIcmVzb3VyY2UYBSABKAwSDQoFcHJvb2YYBiABKAwSDgoGbm9fc2V0GAcgASgIIm0KEFNlcnZpY2VFbmRwb2ludHMSEQoJbmFtZXNwYWNlGAEgASgJEg8KB3NlcnZpY2UYAiABKAkSNQoJZW5kcG9pbnRzGAMgAygLMiIucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLkVuZHBvaW50IkgKCEVuZHBvaW50EgwKBGhvc3QYASABKAkSDAoEcG9ydBgCIAEoDRIMCgRub2RlGAMgASgJEhIKCmhib25lX3BvcnQYBCABKA0iIwoPVHJ1c3RSb290VXBkYXRlEhAKCGVudmVsb3BlGAEgASgMMngKDERpc3RyaWJ1dGlvbhJoCglTdWJzY3JpYmUSKi5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuU3Vic2NyaWJlUmVxdWVzdBorLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5TdWJzY3JpYmVSZXNwb25zZSgBMAFiBnByb3RvMw");
+  fileDesc("ChJkaXN0cmlidXRpb24ucHJvdG8SGHBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MSKxAQoQU3Vic2NyaWJlUmVxdWVzdBIwCgVoZWxsbxgBIAEoCzIfLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5IZWxsb0gAEiwKA2FjaxgCIAEoCzIdLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5BY2tIABIyCgZsb29rdXAYAyABKAsyIC5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuTG9va3VwSABCCQoHbWVzc2FnZSKNAgoFSGVsbG8SDAoEbm9kZRgBIAEoCRIMCgRraW5kGAIgASgJEhEKCXNwaWZmZV9pZBgDIAEoCRISCgpuYW1lc3BhY2VzGAQgAygJEjMKBWtub3duGAUgAygLMiQucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlNldFZlcnNpb24SQQoJZW5kcG9pbnRzGAYgAygLMi4ucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLkVuZHBvaW50QW5ub3VuY2VtZW50EhgKEHNvZnR3YXJlX3ZlcnNpb24YByABKAkSEwoLbWV0cmljc191cmwYCCABKAkSGgoSdHJ1c3Rfcm9vdF92ZXJzaW9uGAkgASgDIj0KClNldFZlcnNpb24SEQoJbmFtZXNwYWNlGAEgASgJEg4KBm51bWJlchgCIAEoAxIMCgRoYXNoGAMgASgJImoKFEVuZHBvaW50QW5ub3VuY2VtZW50EhEKCW5hbWVzcGFjZRgBIAEoCRIPCgdzZXJ2aWNlGAIgASgJEgwKBGhvc3QYAyABKAkSDAoEcG9ydBgEIAEoDRISCgpoYm9uZV9wb3J0GAUgASgNItcCCgNBY2sSNgoIZW5mb3JjZWQYASADKAsyJC5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuU2V0VmVyc2lvbhIyCgdyZWZ1c2VkGAIgAygLMiEucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlJlZnVzYWwSDQoFcmVhZHkYAyABKAgSFAoMcmVhZHlfcmVhc29uGAQgASgJEiEKGWNlcnRpZmljYXRlX2V4cGlyZXNfYXRfbXMYBSABKAMSGgoSY2VydGlmaWNhdGVfc2VyaWFsGAYgASgJEhEKCXNwaWZmZV9pZBgHIAEoCRITCgtyZXZvY2F0aW9ucxgUIAEoAxIaChJyZXZvY2F0aW9uc19kaWdlc3QYFSABKAkSPAoIdHJvdWJsZWQYHiADKAsyKi5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuVHJvdWJsZWRFbmRwb2ludCJXChBUcm91YmxlZEVuZHBvaW50EhEKCW5hbWVzcGFjZRgBIAEoCRIPCgdzZXJ2aWNlGAIgASgJEg8KB2FkZHJlc3MYAyABKAkSDgoGaGVhbHRoGAQgASgJIlkKB1JlZnVzYWwSEQoJbmFtZXNwYWNlGAEgASgJEg4KBm51bWJlchgCIAEoAxIMCgRoYXNoGAMgASgJEgwKBGNvZGUYBCABKAkSDwoHbWVzc2FnZRgFIAEoCSI3CgZMb29rdXASEQoJbmFtZXNwYWNlGAEgASgJEgwKBGtpbmQYAiABKAkSDAoEbmFtZRgDIAEoCSKbAgoRU3Vic2NyaWJlUmVzcG9uc2USPwoKcG9saWN5X3NldBgBIAEoCzIpLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5Qb2xpY3lTZXRVcGRhdGVIABI4CgZsb29rdXAYAiABKAsyJi5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuTG9va3VwUmVzdWx0SAASPwoJZW5kcG9pbnRzGAMgASgLMioucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlNlcnZpY2VFbmRwb2ludHNIABI/Cgp0cnVzdF9yb290GAQgASgLMikucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlRydXN0Um9vdFVwZGF0ZUgAQgkKB21lc3NhZ2UifgoPUG9saWN5U2V0VXBkYXRlEhEKCW5hbWVzcGFjZRgBIAEoCRIPCgdjb21taXRzGAIgAygMEgwKBGZ1bGwYAyABKAgSOQoHY2hhbmdlcxgEIAMoCzIoLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5SZXNvdXJjZUNoYW5nZSIvCg5SZXNvdXJjZUNoYW5nZRILCgNrZXkYASABKAkSEAoIcmVzb3VyY2UYAiABKAwifgoMTG9va3VwUmVzdWx0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRraW5kGAIgASgJEgwKBG5hbWUYAyABKAkSDgoGY29tbWl0GAQgASgMEhAKCHJlc291cmNlGAUgASgMEg0KBXByb29mGAYgASgMEg4KBm5vX3NldBgHIAEoCCJtChBTZXJ2aWNlRW5kcG9pbnRzEhEKCW5hbWVzcGFjZRgBIAEoCRIPCgdzZXJ2aWNlGAIgASgJEjUKCWVuZHBvaW50cxgDIAMoCzIiLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5FbmRwb2ludCJICghFbmRwb2ludBIMCgRob3N0GAEgASgJEgwKBHBvcnQYAiABKA0SDAoEbm9kZRgDIAEoCRISCgpoYm9uZV9wb3J0GAQgASgNIiMKD1RydXN0Um9vdFVwZGF0ZRIQCghlbnZlbG9wZRgBIAEoDDJ4CgxEaXN0cmlidXRpb24SaAoJU3Vic2NyaWJlEioucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlN1YnNjcmliZVJlcXVlc3QaKy5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuU3Vic2NyaWJlUmVzcG9uc2UoATABYgZwcm90bzM");
 
 /**
  * @generated from message palisade.distribution.v1.SubscribeRequest
@@ -250,6 +250,13 @@ export type Ack = Message<"palisade.distribution.v1.Ack"> & {
    * @generated from field: string revocations_digest = 21;
    */
   revocationsDigest: string;
+
+  /**
+   * Endpoints of services it calls that it leaves alone; the first few of them.
+   *
+   * @generated from field: repeated palisade.distribution.v1.TroubledEndpoint troubled = 30;
+   */
+  troubled: TroubledEndpoint[];
 };
 
 /**
@@ -258,6 +265,42 @@ export type Ack = Message<"palisade.distribution.v1.Ack"> & {
  */
 export const AckSchema: GenMessage<Ack> = /*@__PURE__*/
   messageDesc(file_distribution, 4);
+
+/**
+ * What one caller's sidecar thinks of an endpoint.
+ *
+ * @generated from message palisade.distribution.v1.TroubledEndpoint
+ */
+export type TroubledEndpoint = Message<"palisade.distribution.v1.TroubledEndpoint"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string service = 2;
+   */
+  service: string;
+
+  /**
+   * @generated from field: string address = 3;
+   */
+  address: string;
+
+  /**
+   * "ejected" or "unhealthy".
+   *
+   * @generated from field: string health = 4;
+   */
+  health: string;
+};
+
+/**
+ * Describes the message palisade.distribution.v1.TroubledEndpoint.
+ * Use `create(TroubledEndpointSchema)` to create a new message.
+ */
+export const TroubledEndpointSchema: GenMessage<TroubledEndpoint> = /*@__PURE__*/
+  messageDesc(file_distribution, 5);
 
 /**
  * @generated from message palisade.distribution.v1.Refusal
@@ -296,7 +339,7 @@ export type Refusal = Message<"palisade.distribution.v1.Refusal"> & {
  * Use `create(RefusalSchema)` to create a new message.
  */
 export const RefusalSchema: GenMessage<Refusal> = /*@__PURE__*/
-  messageDesc(file_distribution, 5);
+  messageDesc(file_distribution, 6);
 
 /**
  * Asks for one resource of a namespace that is not held whole; answered now and again after each change.
@@ -325,7 +368,7 @@ export type Lookup = Message<"palisade.distribution.v1.Lookup"> & {
  * Use `create(LookupSchema)` to create a new message.
  */
 export const LookupSchema: GenMessage<Lookup> = /*@__PURE__*/
-  messageDesc(file_distribution, 6);
+  messageDesc(file_distribution, 7);
 
 /**
  * @generated from message palisade.distribution.v1.SubscribeResponse
@@ -366,7 +409,7 @@ export type SubscribeResponse = Message<"palisade.distribution.v1.SubscribeRespo
  * Use `create(SubscribeResponseSchema)` to create a new message.
  */
 export const SubscribeResponseSchema: GenMessage<SubscribeResponse> = /*@__PURE__*/
-  messageDesc(file_distribution, 7);
+  messageDesc(file_distribution, 8);
 
 /**
  * @generated from message palisade.distribution.v1.PolicySetUpdate
@@ -403,7 +446,7 @@ export type PolicySetUpdate = Message<"palisade.distribution.v1.PolicySetUpdate"
  * Use `create(PolicySetUpdateSchema)` to create a new message.
  */
 export const PolicySetUpdateSchema: GenMessage<PolicySetUpdate> = /*@__PURE__*/
-  messageDesc(file_distribution, 8);
+  messageDesc(file_distribution, 9);
 
 /**
  * @generated from message palisade.distribution.v1.ResourceChange
@@ -429,7 +472,7 @@ export type ResourceChange = Message<"palisade.distribution.v1.ResourceChange"> 
  * Use `create(ResourceChangeSchema)` to create a new message.
  */
 export const ResourceChangeSchema: GenMessage<ResourceChange> = /*@__PURE__*/
-  messageDesc(file_distribution, 9);
+  messageDesc(file_distribution, 10);
 
 /**
  * @generated from message palisade.distribution.v1.LookupResult
@@ -484,7 +527,7 @@ export type LookupResult = Message<"palisade.distribution.v1.LookupResult"> & {
  * Use `create(LookupResultSchema)` to create a new message.
  */
 export const LookupResultSchema: GenMessage<LookupResult> = /*@__PURE__*/
-  messageDesc(file_distribution, 10);
+  messageDesc(file_distribution, 11);
 
 /**
  * All live endpoints of one service; replaces what was known.
@@ -513,7 +556,7 @@ export type ServiceEndpoints = Message<"palisade.distribution.v1.ServiceEndpoint
  * Use `create(ServiceEndpointsSchema)` to create a new message.
  */
 export const ServiceEndpointsSchema: GenMessage<ServiceEndpoints> = /*@__PURE__*/
-  messageDesc(file_distribution, 11);
+  messageDesc(file_distribution, 12);
 
 /**
  * @generated from message palisade.distribution.v1.Endpoint
@@ -549,7 +592,7 @@ export type Endpoint = Message<"palisade.distribution.v1.Endpoint"> & {
  * Use `create(EndpointSchema)` to create a new message.
  */
 export const EndpointSchema: GenMessage<Endpoint> = /*@__PURE__*/
-  messageDesc(file_distribution, 12);
+  messageDesc(file_distribution, 13);
 
 /**
  * @generated from message palisade.distribution.v1.TrustRootUpdate
@@ -568,7 +611,7 @@ export type TrustRootUpdate = Message<"palisade.distribution.v1.TrustRootUpdate"
  * Use `create(TrustRootUpdateSchema)` to create a new message.
  */
 export const TrustRootUpdateSchema: GenMessage<TrustRootUpdate> = /*@__PURE__*/
-  messageDesc(file_distribution, 13);
+  messageDesc(file_distribution, 14);
 
 /**
  * @generated from service palisade.distribution.v1.Distribution
