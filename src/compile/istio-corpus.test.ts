@@ -15,6 +15,7 @@ import {
 import { type AuthorizationPolicyResource, type MeshResource, parseResources } from '#resource';
 import { compilePolicies } from './authorization-policy.ts';
 import { type RbacRules, rbacAllows } from './testing/envoy-rbac.ts';
+import { withoutEnvoyFilters } from './testing/without-envoy-filters.ts';
 
 const CORPORA =
   process.env['PALISADE_CORPORA'] ?? resolve(import.meta.dirname, '../../../shared/corpora');
@@ -105,28 +106,6 @@ function filtersOf(traffic: string, name: string): readonly Filter[] {
     .filter((file) => existsSync(join(FOLDER, traffic, file)))
     .flatMap((file) => documents(traffic, file))
     .map((filter) => withoutEnvoyFilters(filter['typedConfig']) as Filter);
-}
-
-/**
- * Authored or made, without what reads the metadata of some Envoy filter (`experimental.…`): no
- * Envoy runs here, and `validate` refuses it.
- */
-function withoutEnvoyFilters(value: unknown): unknown {
-  if (Array.isArray(value)) {
-    return value.filter((item) => !readsEnvoyFilter(item)).map(withoutEnvoyFilters);
-  }
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key, withoutEnvoyFilters(item)]),
-  );
-}
-
-function readsEnvoyFilter(item: unknown): boolean {
-  const { key, metadata, notRule } = (item ?? {}) as Readonly<Record<string, unknown>>;
-  if (typeof key === 'string' && key.startsWith('experimental.')) return true;
-  const filter = (metadata as { readonly filter?: unknown } | undefined)?.filter;
-  if (filter !== undefined) return filter !== 'envoy.filters.http.jwt_authn';
-  return notRule !== undefined && readsEnvoyFilter(notRule);
 }
 
 /** Questions made of the policies' own values: whole, cut, prolonged and with their stars filled. */

@@ -74,10 +74,10 @@ function segmentEnd(path: string, at: number): number {
   return end === at ? -1 : end;
 }
 
-// RFC 3986, section 3.3: pchar, less `*`, which is how Envoy's templates read a segment. Brackets
-// and whatever is not ASCII are therefore never matched.
+// RFC 3986, section 3.3: pchar, which is how Envoy's templates read a segment. Brackets and whatever
+// is not ASCII are therefore never matched.
 const SEGMENT = new Set(
-  [..."abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%!$&'()+,;:@="].map((c) =>
+  [..."abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%!$&'()*+,;:@="].map((c) =>
     c.charCodeAt(0),
   ),
 );

@@ -38,7 +38,7 @@ export function questionOf(call: JudgedCall, reads: ProgramReads | undefined): Q
       id: verified?.id,
       ip,
       remoteIp: reads?.remoteIp === true ? remoteIpOf(call, headers) : undefined,
-      attestation: undefined,
+      attestation: verified?.attestation,
     },
     connection: { tls: caller.kind !== 'plaintext', sni: call.sni },
     request: head && {

@@ -145,7 +145,7 @@ function addressMatches(block: RbacNode, ip: string): boolean {
 function templateMatches(value: RbacNode, path: string | undefined): boolean {
   if (path === undefined) return false;
   const config = value['typedConfig'] as RbacNode;
-  const segment = "[A-Za-z0-9\\-._~%!$&'()+,;:@=";
+  const segment = "[A-Za-z0-9\\-._~%!$&'()*+,;:@=";
   const pattern = String(config['pathTemplate'])
     .split('/')
     .map((part) => {
