@@ -14,6 +14,7 @@ import { policiesFor } from './authorization-policy.ts';
 import { compareText, type ResourceSets, resourcesOf } from './input.ts';
 import { resolvePeerMode } from './peer-authentication.ts';
 import { compileProviders } from './provider.ts';
+import { compileTokenRules } from './request-authentication.ts';
 import { type SelectedWorkload, workloadLabels } from './selection.ts';
 import { compileTimeouts, compileUpstream, upstreamHosts } from './service.ts';
 import { compileTraffic } from './traffic.ts';
@@ -77,6 +78,7 @@ function compileParts(input: SnapshotInput): Result<Snapshot, readonly string[]>
   const labels = workloadLabels(workload.service, service?.spec.labels);
   const selected = { namespace: workload.namespace, service: workload.service, labels };
   const policies = collect(policiesFor(sets, selected, trustDomain)) ?? [];
+  const tokens = collect(compileTokenRules(sets, selected)) ?? [];
   const timeouts = service === undefined ? undefined : collect(compileTimeouts(service));
   const traffic = service === undefined ? undefined : collect(compileTraffic(service));
   const upstreams = collect(compileUpstreams(input)) ?? new Map();
@@ -92,6 +94,7 @@ function compileParts(input: SnapshotInput): Result<Snapshot, readonly string[]>
     program: compileProgram(policies, { defaultAction }),
     policies,
     defaultAction,
+    tokens,
     keyExchange: mesh?.spec.tls.keyExchange ?? 'prefer-hybrid',
     inbound: compileInbound(input, selected, service),
     providers: compileProviders(mesh),

@@ -21,6 +21,7 @@ import {
   type ProxyGauges,
   type ProxyMetrics,
 } from '#telemetry';
+import { createJwksStore } from './jwks-store.ts';
 import { type ProxyFolder, takeProxyFolder } from './proxy-folder.ts';
 import { StartError } from './start-error.ts';
 
@@ -160,7 +161,7 @@ async function serve(request: ProxyRequest, parts: Parts): Promise<RunningProxy>
 
 function listen(
   request: ProxyRequest,
-  { point, metrics, accessLog }: Parts,
+  { point, metrics, accessLog, folder }: Parts,
   consult: Consult,
 ): Promise<Proxy> {
   return createProxy({
@@ -171,6 +172,7 @@ function listen(
     resolve: (host) => point.resolve(host),
     consult,
     appPort: request.appPort,
+    jwksStore: createJwksStore(folder.path, request.log),
     listen: {
       inbound: { host: HOST, port: request.inboundPort },
       hbone: { host: HOST, port: request.hbonePort },

@@ -6,8 +6,11 @@ import type { Enforcement } from './authorize.ts';
 import { EndpointGroups } from './endpoint-groups.ts';
 import type { Tunnels } from './hbone-client.ts';
 import { HealthChecks } from './health-check.ts';
+import { fetchJwks } from './jwks-fetch.ts';
 import { LiveConnections } from './live.ts';
 import type { ProxyOptions } from './options.ts';
+import { TokenStage } from './token.ts';
+import { TokenKeys } from './token-keys.ts';
 
 /** What every connection of one proxy shares. */
 export type ProxyContext = {
@@ -25,6 +28,8 @@ export type ProxyContext = {
   /** From other proxies; drained when our own certificate is another one. */
   readonly inboundTunnels: Set<{ readonly drain: () => void }>;
   /** Counts a ruling; resolved once for each reason, since every request passes here. */
+  readonly tokens: TokenStage;
+  readonly tokenKeys: TokenKeys;
   readonly countRuling: (verdict: 'allow' | 'deny', reason: string) => void;
   /** The proxy takes no further requests on open connections. */
   draining: boolean;
@@ -48,12 +53,15 @@ export function createContext(options: ProxyOptions): Omit<ProxyContext, 'tunnel
   let unusable: WorkloadIdentity | undefined;
   const rulings = new Map<string, Counter>();
   const live = new LiveConnections();
-  const { metrics, log } = options;
+  const { metrics, log, clock, fetchJwks: fetchText = fetchJwks, jwksStore: store } = options;
+  const keys = new TokenKeys({ fetchText, store, metrics, log, clock });
   return {
     options,
     live,
     groups: new EndpointGroups({ now: () => live.now, random: Math.random, metrics, log }),
     checks: new HealthChecks({ now: () => live.now, metrics, log }),
+    tokens: new TokenStage(keys),
+    tokenKeys: keys,
     ids: createTraceIds(),
     tls() {
       const identity = options.identity.current();

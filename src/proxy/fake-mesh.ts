@@ -125,6 +125,7 @@ export function fakePolicy(
 export type FakeSnapshot = {
   readonly service: string;
   readonly policies?: readonly PolicyIr[];
+  readonly tokens?: Snapshot['tokens'];
   readonly inbound?: readonly Partial<InboundPort>[];
   readonly upstreams?: readonly UpstreamService[];
   readonly timeouts?: Partial<Snapshot['timeouts']>;
@@ -166,6 +167,7 @@ export function fakeSnapshot(mesh: FakeMesh, options: FakeSnapshot): Snapshot {
     program: compileProgram(policies, { defaultAction: 'deny' }),
     policies,
     defaultAction: 'deny',
+    tokens: options.tokens ?? [],
     keyExchange: options.keyExchange ?? 'prefer-hybrid',
     inbound: inbound.map((port) => ({
       port: 80,

@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import type { PolicyIr } from '#policy';
-import type { InboundPort, UpstreamService } from '#snapshot';
+import type { InboundPort, Snapshot, UpstreamService } from '#snapshot';
 import {
   createFakeMesh,
   type FakeMesh,
@@ -37,6 +37,8 @@ export type FakePairOptions = {
   readonly application: FakeApplication;
   readonly policies?: readonly PolicyIr[];
   readonly inbound?: readonly Partial<InboundPort>[];
+  readonly tokens?: Snapshot['tokens'];
+  readonly fetchJwks?: ProxyOptions['fetchJwks'];
   readonly service?: UpstreamService;
   readonly serverAccount?: string;
   readonly mesh?: FakeMesh;
@@ -77,12 +79,14 @@ export async function createFakePair(options: FakePairOptions): Promise<FakePair
       timeouts,
       limits,
       providers: options.providers ?? [],
+      tokens: options.tokens ?? [],
     }),
     mesh.issue(options.serverAccount ?? 'orders'),
   );
   const server = await createProxy(
     orders.options({
       appPort: app.port,
+      fetchJwks: options.fetchJwks,
       revocations: options.revocations?.orders,
       consult: options.consult,
       listen: {

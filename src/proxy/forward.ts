@@ -28,6 +28,8 @@ export function serializeForwarded(
   let added = `traceparent: ${traceparent}\r\n`;
   if (clientCert !== undefined) added = `x-forwarded-client-cert: ${clientCert}\r\n${added}`;
   if (host !== undefined) added = `host: ${host}\r\n${added}`;
+  for (const name of options.headers?.remove ?? []) head.fields.leaveOut(name);
+  for (const [name, value] of options.headers?.add ?? []) added += `${name}: ${value}\r\n`;
   return serializeRequest(head, {
     dropped: host === undefined ? DROPPED : DROPPED_AND_HOST,
     added: head.upgrade === '' ? added : added + upgradeLines(head.upgrade),

@@ -7,6 +7,7 @@ import type { Connector } from './connector.ts';
 import type { CallRecorder } from './record.ts';
 import type { Failure, FailureKind } from './respond.ts';
 import type { TlsPeer } from './tls-peer.ts';
+import type { PassedUser } from './token.ts';
 
 /** What the stages see of a request, whichever version of HTTP it came in. */
 export type RequestFacts = {
@@ -15,7 +16,16 @@ export type RequestFacts = {
   readonly path: string;
   /** Authority in lower case without trailing dot, with its port where one was given. */
   readonly host: string;
+  /** The path with its query as it came. */
+  readonly target: string;
   readonly fields: FieldLookup;
+};
+
+/** Fields that the server gets otherwise than the caller sent them; names in lower case. */
+export type HeaderChanges = {
+  /** Left out, also where they are written with underscores. */
+  readonly remove: readonly string[];
+  readonly add: readonly (readonly [name: string, value: string])[];
 };
 
 /** What the forwarded head says besides what the caller said. */
@@ -27,6 +37,7 @@ export type ForwardOptions = {
   readonly clientCert: string | undefined;
   /** The authority to send instead of the caller's. */
   readonly host: string | undefined;
+  readonly headers?: HeaderChanges | undefined;
 };
 
 /** One request under way, as a direction sees it: a turn of an HTTP/1.1 connection or an HTTP/2 stream. */
@@ -38,6 +49,8 @@ export type HttpCall = {
   readonly calls: CallRecorder;
   /** Providers that said yes to this request; whoever serves a request begins with none. */
   consented?: ReadonlySet<string> | undefined;
+  /** Who is behind it, once its tokens were looked at. */
+  user?: PassedUser | undefined;
   /** Time limits: the workload's own until a service's are known. */
   timeouts: Timeouts;
   /** The server that answers, if one was reached over TLS. */

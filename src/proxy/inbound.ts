@@ -18,6 +18,7 @@ import {
 import type { Connector } from './connector.ts';
 import { consultProvider } from './consult.ts';
 import type { ProxyContext } from './context.ts';
+import { describeArrival } from './describe-arrival.ts';
 import { detect, isProxied, plaintextAllowed, readProxyHeader } from './detect.ts';
 import { dialTcp } from './dial.ts';
 import { continueTrace } from './forward.ts';
@@ -29,12 +30,13 @@ import { watchNewcomer } from './listen.ts';
 import type { BytePipe } from './pipe.ts';
 import type { ConnectionPool } from './pool.ts';
 import { questionOf } from './question.ts';
-import { type CallFacts, describeConnection, ownParty, recordDecision } from './record.ts';
+import { type CallFacts, recordDecision } from './record.ts';
 import type { Failure, FailureKind } from './respond.ts';
 import { applicationConnector, inboundPortOf } from './route.ts';
 import { SocketPipe } from './socket-pipe.ts';
 import { TcpSession } from './tcp-session.ts';
 import { TlsPeer } from './tls-peer.ts';
+import type { PassedUser, TokenOutcome } from './token.ts';
 
 /** An accepted connection whose caller is known, or known not to be. */
 export type Arrival = {
@@ -187,9 +189,18 @@ function servePassedThrough(
   });
 }
 
+const NO_USER: PassedUser = { kind: 'pass', claims: undefined, headers: undefined };
 const NOBODY: ReadonlySet<string> = new Set();
 // Each time a policy changed meanwhile may bring another provider; that does not go on for ever.
 const MAX_ROUNDS = 3;
+
+/** What is judged of a call: no head is a TCP connection; `isUnderWay` is one that was permitted before. */
+type Call = {
+  readonly head: RequestFacts | undefined;
+  readonly user: PassedUser | undefined;
+  readonly consented: ReadonlySet<string>;
+  readonly isUnderWay?: boolean;
+};
 
 /** The calls of one incoming connection. */
 class InboundCalls implements HttpDirection {
@@ -236,11 +247,19 @@ class InboundCalls implements HttpDirection {
     return this.#context.options.snapshots.current()?.pathNormalization ?? 'STRICT';
   }
 
-  // authorize → admit → route → forward; the connection records the call when it is over.
+  // (user) → authorize → admit → route → forward; the connection records the call when it is over.
   serve(call: HttpCall, head: RequestFacts): void {
+    const user = this.#authenticateUser(head);
+    if (user.kind === 'wait') {
+      // SECURITY: the caller may have left meanwhile, and the connection be serving another request.
+      void user.ready.then(() => call.head === head && this.serve(call, head));
+      return;
+    }
+    if (user.kind === 'refuse') return this.#refuseUser(call, head, user.failure);
+    call.user = user;
     call.consented = undefined;
     this.#waiting.delete(call);
-    const ruling = this.#judge(head, NOBODY);
+    const ruling = this.#judge({ head, user, consented: NOBODY });
     if (ruling.kind === 'consult') void this.#serveConsulted(call, head, ruling);
     else this.#serveRuled(call, head, ruling);
   }
@@ -249,7 +268,7 @@ class InboundCalls implements HttpDirection {
     const consented = new Set<string>();
     call.consented = consented;
     this.#waiting.add(call);
-    const ruling = await this.#consult(first, head, consented);
+    const ruling = await this.#consult(first, { head, user: call.user, consented });
     // SECURITY: the caller may have left meanwhile, and the connection be serving another request.
     if (call.consented !== consented || call.head === undefined) return;
     this.#waiting.delete(call);
@@ -270,12 +289,14 @@ class InboundCalls implements HttpDirection {
       traceparent,
       clientCert: this.#clientCert,
       host: undefined,
+      headers: call.user?.headers,
     });
   }
 
   judge(call: HttpCall): FailureKind | undefined {
     if (call.head !== undefined) {
-      const ruling = this.#judge(call.head, call.consented ?? NOBODY, true);
+      const { head, user, consented = NOBODY } = call;
+      const ruling = this.#judge({ head, user, consented, isUnderWay: true });
       if (ruling.kind !== 'consult') return failureOf(ruling);
       // A call that waits for providers has sent nothing yet and is judged again once they answered.
       return this.#waiting.has(call) ? undefined : 'policy_denied';
@@ -289,21 +310,21 @@ class InboundCalls implements HttpDirection {
   /** `hello` is what was read of it already, or why that will not do. */
   serveTcp(hello?: HelloOutcome): void {
     const context = this.#context;
-    const consented = new Set<string>();
+    const nothing = { head: undefined, user: undefined, consented: new Set<string>() };
     let isWaiting = false;
     const session = new TcpSession(this.#arrival.pipe, context, this.#facts, {
       side: this.side,
       judge: () => {
-        const ruling = this.#judge(undefined, consented, true);
+        const ruling = this.#judge({ ...nothing, isUnderWay: true });
         if (ruling.kind !== 'consult') return failureOf(ruling);
         return isWaiting ? undefined : 'policy_denied';
       },
       sessionMs: context.timeouts().sessionMs,
     });
-    const ruling = this.#judge(undefined, consented);
+    const ruling = this.#judge(nothing);
     if (ruling.kind !== 'consult') return this.#serveSession(session, ruling, hello);
     isWaiting = true;
-    void this.#consult(ruling, undefined, consented).then((settled) => {
+    void this.#consult(ruling, nothing).then((settled) => {
       isWaiting = false;
       if (!session.ended) this.#serveSession(session, settled, hello);
     });
@@ -335,8 +356,7 @@ class InboundCalls implements HttpDirection {
   /** Asks the providers of CUSTOM policies one after another, and then judges by what is enforced by then. */
   async #consult(
     first: ConsultFirst,
-    head: RequestFacts | undefined,
-    consented: Set<string>,
+    call: Call & { readonly consented: Set<string> },
   ): Promise<Ruling> {
     let ruling: Ruling | ConsultFirst = first;
     for (let round = 0; ruling.kind === 'consult'; round++) {
@@ -344,21 +364,35 @@ class InboundCalls implements HttpDirection {
         const { question, decision } = ruling;
         const outcome =
           round < MAX_ROUNDS
-            ? await consultProvider(this.#context, by, { question, head })
+            ? await consultProvider(this.#context, by, { question, head: call.head })
             : ({ kind: 'unable', by, detail: 'policy_keeps_changing' } as const);
         if (outcome.kind !== 'consent') return refuseConsulted(decision, outcome, this.#denialId());
-        consented.add(by.provider);
+        call.consented.add(by.provider);
       }
-      ruling = this.#judge(head, consented);
+      ruling = this.#judge(call);
     }
     return ruling;
   }
 
-  #judge(
-    head: RequestFacts | undefined,
-    consented: ReadonlySet<string>,
-    isUnderWay = false,
-  ): Ruling | ConsultFirst {
+  #authenticateUser(head: RequestFacts): TokenOutcome {
+    const enforcement = this.#context.enforcement();
+    const tokens = enforcement.snapshot?.tokens ?? [];
+    if (tokens.length === 0) return NO_USER;
+    const caller = this.#callerNow(enforcement);
+    // Nobody: the judge says so, and no token of theirs costs us anything.
+    if (caller.kind === 'unverified') return NO_USER;
+    const certificate = caller.kind === 'verified' ? caller.svid.leafDer : undefined;
+    return this.#context.tokens.check(tokens, { head, certificate, nowMs: enforcement.nowMs });
+  }
+
+  #refuseUser(call: HttpCall, head: RequestFacts, failure: Failure): void {
+    const named = { ...failure, denialId: this.#denialId() };
+    this.#note({ kind: 'refuse', failure: named, decision: undefined }, call.record);
+    continueTrace(this.#context, call, head);
+    call.respond(named);
+  }
+
+  #judge({ head, user, consented, isUnderWay = false }: Call): Ruling | ConsultFirst {
     const enforcement = this.#context.enforcement();
     const caller = this.#callerNow(enforcement);
     const { ip, localIp, sni, secure, proxied } = this.#arrival;
@@ -379,7 +413,8 @@ class InboundCalls implements HttpDirection {
         port: this.#port?.port ?? 0,
         head,
         host: head === undefined ? '' : this.#hostOf(head),
-        claims: undefined,
+        claims: user?.claims,
+        changes: user?.headers,
         trustedHops: snapshot?.trustedHops ?? 0,
         nowMs,
       },
@@ -421,31 +456,6 @@ export function callerOf(verified: Result<PeerSvid, PeerError>): Caller {
 
 function failureOf(ruling: Ruling): FailureKind | undefined {
   return ruling.kind === 'permit' ? undefined : ruling.failure.kind;
-}
-
-function describeArrival(
-  arrival: Arrival,
-  port: InboundPort | undefined,
-  context: ProxyContext,
-): CallFacts {
-  const { caller, secure, ip, sni } = arrival;
-  const { metrics, snapshots, identity } = context.options;
-  const svid = caller.kind === 'verified' ? caller.svid : undefined;
-  return describeConnection(metrics, {
-    reporter: 'destination',
-    protocol: port?.protocol ?? 'http',
-    source: {
-      id: svid?.id.text,
-      service: svid?.id.serviceAccount,
-      namespace: svid?.id.namespace,
-    },
-    sourceIp: ip,
-    destination: ownParty(snapshots.current(), identity.current()),
-    destinationPort: port?.port ?? 0,
-    sni,
-    tls: secure?.facts,
-    peerSerial: svid?.serial,
-  });
 }
 
 function refuse(context: ProxyContext, pipe: BytePipe, kind: string): void {

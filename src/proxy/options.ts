@@ -4,6 +4,7 @@ import type { Snapshot, UpstreamService } from '#snapshot';
 import type { Log, ProxyMetrics, RecordSink } from '#telemetry';
 import type { Consult } from './consult.ts';
 import type { EndpointSummary } from './endpoint-groups.ts';
+import type { FetchText, JwksStore } from './token-keys.ts';
 
 /** Where a listener binds; port 0 takes a free one. */
 export type ListenAddress = { readonly host: string; readonly port: number };
@@ -38,6 +39,10 @@ export type ProxyOptions = {
   readonly resolve: (host: string) => Promise<UpstreamService | undefined>;
   /** Asks the providers of CUSTOM policies; without it calls that such a policy matches are refused. */
   readonly consult?: Consult | undefined;
+  /** How the keys of token issuers are fetched; the default asks the network. */
+  readonly fetchJwks?: FetchText | undefined;
+  /** Where the last good keys of token issuers are kept. */
+  readonly jwksStore?: JwksStore | undefined;
   /** The application's port on 127.0.0.1 where the Service's port names none. */
   readonly appPort: number | undefined;
   readonly listen: {

@@ -33,6 +33,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     pool.close();
     context.tunnels.close();
     context.live.close();
+    context.tokenKeys.close();
   };
   try {
     const ports = await openListeners(context, pool, listeners);

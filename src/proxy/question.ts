@@ -1,7 +1,7 @@
 import { originalAddress } from '#lib';
 import type { Claims, ProgramReads, Question, RequestHeaders } from '#policy';
 import type { Caller } from './authorize.ts';
-import type { RequestFacts } from './http-call.ts';
+import type { HeaderChanges, RequestFacts } from './http-call.ts';
 
 /** What an incoming call is judged by. */
 export type JudgedCall = {
@@ -21,6 +21,8 @@ export type JudgedCall = {
   readonly host: string;
   /** The end user's verified token, through `normalizeClaims`. */
   readonly claims: Claims | undefined;
+  /** What the application gets otherwise than the caller sent it. */
+  readonly changes: HeaderChanges | undefined;
   readonly trustedHops: number;
   readonly nowMs: number;
 };
@@ -32,7 +34,7 @@ export type JudgedCall = {
 export function questionOf(call: JudgedCall, reads: ProgramReads | undefined): Question {
   const { caller, head, ip } = call;
   const verified = caller.kind === 'verified' ? caller.svid : undefined;
-  const headers = head === undefined ? undefined : new HeadHeaders(head);
+  const headers = head === undefined ? undefined : new HeadHeaders(head, call.changes);
   return {
     source: {
       id: verified?.id,
@@ -61,15 +63,19 @@ export function isStripped(name: string): boolean {
 /** Headers as the application will get them: what the sidecar strips, policy does not see. */
 class HeadHeaders implements RequestHeaders {
   readonly #head: RequestFacts;
+  readonly #changes: HeaderChanges | undefined;
 
-  constructor(head: RequestFacts) {
+  constructor(head: RequestFacts, changes: HeaderChanges | undefined) {
     this.#head = head;
+    this.#changes = changes;
   }
 
   collect(name: string, into: string[]): void {
     const wanted = name === ':authority' ? 'host' : name;
     // SECURITY: the caller may write these names, and an ALLOW rule must not take its word for them.
     if (isStripped(wanted)) return;
+    for (const [added, value] of this.#changes?.add ?? []) if (added === wanted) into.push(value);
+    if (this.#changes?.remove.includes(wanted.replaceAll('_', '-')) === true) return;
     const values = this.#head.fields.values(wanted);
     for (const value of values) into.push(value);
     // HTTP/2 has no such field: its authority stands in.

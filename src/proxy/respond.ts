@@ -7,6 +7,7 @@ const { STATUS_CODES } = process.getBuiltinModule('node:http');
 export type FailureKind =
   | 'policy_denied'
   | 'peer_unauthenticated'
+  | 'token_invalid'
   | 'cannot_decide'
   | 'upstream_identity_mismatch'
   | 'no_such_service'
@@ -28,6 +29,8 @@ export type Failure = {
   readonly kind: FailureKind;
   readonly detail?: string;
   readonly denialId?: string;
+  /** The value of `www-authenticate`, where the caller may come again with something else. */
+  readonly challenge?: string;
 };
 
 type Outcome = { readonly status: number; readonly text: string; readonly retry: boolean };
@@ -36,6 +39,7 @@ type Outcome = { readonly status: number; readonly text: string; readonly retry:
 const OUTCOMES: Readonly<Record<FailureKind, Outcome>> = {
   policy_denied: never(403, 'denied by policy'),
   peer_unauthenticated: never(403, 'the caller has no valid identity'),
+  token_invalid: never(401, 'the token is not valid'),
   cannot_decide: never(403, 'no decision is possible'),
   upstream_identity_mismatch: never(503, "the server's identity is not the service's"),
   no_such_service: never(404, 'no such service in the mesh'),
@@ -86,6 +90,7 @@ export function serializeFailure(failure: Failure, style: ResponseStyle): Buffer
     `x-palisade-reason: ${failure.kind}`,
   ];
   if (failure.denialId !== undefined) lines.push(`x-palisade-denial: ${failure.denialId}`);
+  if (failure.challenge !== undefined) lines.push(`www-authenticate: ${failure.challenge}`);
   if (outcome.retry) lines.push('retry-after: 1');
   if (style.close) lines.push('connection: close');
   return Buffer.from(`${lines.join('\r\n')}\r\n\r\n${style.headOnly ? '' : body}`, 'latin1');

@@ -2,7 +2,6 @@ import { type RuleCondition, readCondition } from './authorization-condition.ts'
 import { type RuleOperation, readOperation } from './authorization-operation.ts';
 import { type RuleSource, readSource } from './authorization-source.ts';
 import type { Metadata } from './metadata.ts';
-import { dnsLabel } from './names.ts';
 import { child, entry, headOf, items, locate, type MapNode, type Node } from './node.ts';
 import {
   type Context,
@@ -19,6 +18,7 @@ import {
   unsupported,
 } from './schema.ts';
 import { readSelector, type WorkloadSelector } from './selector.ts';
+import { readTargetRef, type TargetRef } from './target-ref.ts';
 
 /** Who may do what to which workloads, in Istio's form and meaning. */
 export type AuthorizationPolicyResource = {
@@ -37,9 +37,6 @@ export type AuthorizationPolicySpec = {
   readonly provider?: { readonly name: string };
   readonly rules: readonly AuthorizationRule[];
 };
-
-/** A Service of the policy's own namespace. */
-export type TargetRef = { readonly kind: 'Service'; readonly name: string };
 
 /** Matches if one of `from`, one of `to` and all of `when` do; an absent list matches everything. */
 export type AuthorizationRule = {
@@ -73,25 +70,6 @@ export const readRule: Reader<AuthorizationRule> = object('a rule', {
   ),
   when: optional(listOf(readCondition, { maxItems: 256 })),
 });
-
-const targetRef = object('a target', {
-  kind: required(
-    oneOf(['Service'], (word) => ({
-      code: 'unsupported',
-      message: `a target of the kind ${quote(word)} is not supported by this version`,
-      help: 'name a Service, or select workloads with `selector`',
-    })),
-    'write `kind: Service`',
-  ),
-  name: required(dnsLabel, 'write the name of a Service of this namespace'),
-  group: optional(readGroup),
-  namespace: optional(readOwnNamespace),
-});
-
-const readTargetRef: Reader<TargetRef> = (node, context) => {
-  const target = targetRef(node, context);
-  return target?.name === undefined ? undefined : { kind: 'Service', name: target.name };
-};
 
 const provider = object('provider', {
   name: required(text(), 'write the name of one of the `extensionProviders` of the Mesh'),
@@ -217,25 +195,4 @@ function checkUncoveredPorts(rule: Node, isDeny: boolean, context: Context): voi
       });
     }
   }
-}
-
-/** Kubernetes' group of Service is the empty one, also written `core`. */
-function readGroup(node: Node, context: Context): string | undefined {
-  if (node.kind === 'scalar' && (node.value === '' || node.value === 'core')) return '';
-  context.report.error(headOf(node), {
-    code: 'bad_value',
-    message: 'the group of a Service is empty',
-    help: 'remove `group`',
-  });
-  return undefined;
-}
-
-function readOwnNamespace(node: Node, context: Context): string | undefined {
-  if (node.kind === 'scalar' && node.value === context.namespace) return context.namespace;
-  context.report.error(headOf(node), {
-    code: 'foreign_namespace',
-    message: 'a target lies in the namespace of its policy',
-    help: `remove \`namespace\`, or put the policy into that namespace; here it is \`${context.namespace}\``,
-  });
-  return undefined;
 }

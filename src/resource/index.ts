@@ -8,7 +8,6 @@ export {
   type AuthorizationRule,
   DRY_RUN_ANNOTATION,
   isDryRun,
-  type TargetRef,
 } from './authorization-policy.ts';
 export type { RuleSource } from './authorization-source.ts';
 export { crossCheck } from './cross-check.ts';
@@ -45,6 +44,11 @@ export {
 } from './policy-test.ts';
 export type { RegistrationResource, RegistrationSpec } from './registration.ts';
 export { type RenderOptions, renderDiagnostics } from './render.ts';
+export type {
+  JwtRule,
+  RequestAuthenticationResource,
+  RequestAuthenticationSpec,
+} from './request-authentication.ts';
 export { KINDS, type Kind, type Resource, resourceKey, serviceHosts } from './resource.ts';
 export type { WorkloadSelector } from './selector.ts';
 export type { ServicePort, ServiceResource, ServiceSpec, ServiceTimeouts } from './service.ts';
@@ -57,4 +61,5 @@ export {
   type ServiceRetries,
 } from './service-traffic.ts';
 export { type StarterFile, starterResources } from './starter.ts';
+export type { TargetRef } from './target-ref.ts';
 export { resourceToYaml } from './to-yaml.ts';

@@ -5,6 +5,7 @@ import type { Node } from './node.ts';
 import { readNodeAttestorSpec } from './node-attestor.ts';
 import { readPeerAuthenticationSpec } from './peer-authentication.ts';
 import { readRegistrationSpec } from './registration.ts';
+import { readRequestAuthenticationSpec } from './request-authentication.ts';
 import type { Kind, Resource } from './resource.ts';
 import type { Context, Reader } from './schema.ts';
 import { readServiceSpec } from './service.ts';
@@ -50,10 +51,9 @@ export const KIND_SCHEMAS: Readonly<Record<Kind, KindSchema>> = {
     metadata: { nameIsHost: false },
     readSpec: readPeerAuthenticationSpec,
   },
-};
-
-/** Kinds that a later version will know, and what to do without them. */
-export const LATER_KINDS: Readonly<Record<string, string>> = {
-  RequestAuthentication:
-    'tokens of end users are not checked yet: judge workload identities with an AuthorizationPolicy',
+  RequestAuthentication: {
+    apiVersions: ISTIO,
+    metadata: { nameIsHost: false },
+    readSpec: readRequestAuthenticationSpec,
+  },
 };

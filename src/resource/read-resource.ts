@@ -1,5 +1,5 @@
 import type { Problem, Report } from './diagnostic.ts';
-import { KIND_SCHEMAS, type KindSchema, LATER_KINDS } from './kinds.ts';
+import { KIND_SCHEMAS, type KindSchema } from './kinds.ts';
 import { type Metadata, metadataReader } from './metadata.ts';
 import { nearest } from './nearest.ts';
 import { child, entry, headOf, type MapNode, type Node } from './node.ts';
@@ -91,13 +91,6 @@ function readKind(root: MapNode, report: Report): Kind | undefined {
 }
 
 function unknownKind(word: string): Problem {
-  if (Object.hasOwn(LATER_KINDS, word)) {
-    return {
-      code: 'unsupported',
-      message: `the kind \`${word}\` is not supported by this version`,
-      help: LATER_KINDS[word] ?? '',
-    };
-  }
   const guess = nearest(word, KINDS);
   const list = KINDS.map((kind) => `\`${kind}\``).join(', ');
   return {

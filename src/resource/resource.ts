@@ -3,6 +3,7 @@ import type { MeshResource } from './mesh.ts';
 import type { NodeAttestorResource } from './node-attestor.ts';
 import type { PeerAuthenticationResource } from './peer-authentication.ts';
 import type { RegistrationResource } from './registration.ts';
+import type { RequestAuthenticationResource } from './request-authentication.ts';
 import type { ServiceResource } from './service.ts';
 
 /** Anything operators write. */
@@ -12,7 +13,8 @@ export type Resource =
   | RegistrationResource
   | NodeAttestorResource
   | AuthorizationPolicyResource
-  | PeerAuthenticationResource;
+  | PeerAuthenticationResource
+  | RequestAuthenticationResource;
 
 /** The kind of a resource. */
 export type Kind = Resource['kind'];
@@ -25,6 +27,7 @@ export const KINDS: readonly Kind[] = [
   'NodeAttestor',
   'AuthorizationPolicy',
   'PeerAuthentication',
+  'RequestAuthentication',
 ];
 
 /** The key of a resource within its namespace's policy set, `Kind/name`. */

@@ -195,6 +195,13 @@ export function integer(min: number, max: number): Reader<number> {
   };
 }
 
+/** Reads true or false. */
+export const flag: Reader<boolean> = (node, context) => {
+  if (node.kind === 'scalar' && typeof node.value === 'boolean') return node.value;
+  wrongType(node, context, 'true or false');
+  return undefined;
+};
+
 /** An authored value made fit for a message: in backticks, shortened, without control characters. */
 export function quote(value: string): string {
   const short = value.length > 60 ? `${value.slice(0, 57)}...` : value;

@@ -1,6 +1,7 @@
 import type { SpiffeId, TrustDomain } from '#identity';
 import type { Cidr, PathNormalization, PortProtocol } from '#lib';
 import type { PolicyIr, Program } from '#policy';
+import type { TokenRule } from '#token';
 import type { Limits, TrafficPolicy } from './traffic.ts';
 
 /** Whether a caller must, may or cannot use mutual TLS (Istio's PeerAuthentication modes, resolved). */
@@ -95,6 +96,8 @@ export type Snapshot = {
   /** What the program was compiled from, for `explain`. */
   readonly policies: readonly PolicyIr[];
   readonly defaultAction: 'deny' | 'allow';
+  /** Which tokens of end users are valid; none are looked at if empty. */
+  readonly tokens: readonly TokenRule[];
   readonly inbound: readonly InboundPort[];
   /** What the mesh demands of every connection's key exchange; `hybrid` is X25519MLKEM768. */
   readonly keyExchange: 'prefer-hybrid' | 'require-hybrid';

@@ -22,6 +22,7 @@ export const METRIC = {
   certificateExpiry: 'palisade_certificate_expiry_seconds',
   policyVersion: 'palisade_policy_version',
   policyStaleness: 'palisade_policy_staleness_seconds',
+  jwksFetches: 'palisade_jwks_fetches_total',
   policyRefusals: 'palisade_policy_refusals_total',
   records: 'palisade_records_total',
   recordsDropped: 'palisade_records_dropped_total',
@@ -97,6 +98,8 @@ export const EVENT = {
   endpointUnhealthy: 'endpoint failed its health checks',
   endpointHealthy: 'endpoint passed its health checks again',
   // Enforcement point.
+  jwksFailed: 'keys of a token issuer could not be had, the last good ones stay',
+  jwksNotKept: 'keys of a token issuer could not be kept for the next start',
   configurationConnected: 'configuration stream connected',
   configurationLost: 'configuration stream lost',
   policyEnforced: 'policy version enforced',

@@ -25,6 +25,8 @@ export type OwnMetrics = {
   readonly ejection: (reason: string) => Counter;
   /** Active checks of endpoints, by outcome. */
   readonly healthCheck: (outcome: string) => Counter;
+  /** JWKS of token issuers asked for. */
+  readonly jwksFetched: (outcome: 'ok' | 'failed') => Counter;
   /** Policy versions that were refused, by the trust or compile layer's code. */
   readonly policyRefused: (code: string) => Counter;
 };
@@ -63,6 +65,7 @@ export function createOwnMetrics(): OwnMetricsWithFamilies {
   const retries = createFamily(METRIC.retries, 'Wishes for another try of a call.', 'counter');
   const ejections = createFamily(METRIC.ejections, 'Endpoints left alone for a while.', 'counter');
   const checks = createFamily(METRIC.healthChecks, 'Active checks of endpoints.', 'counter');
+  const jwks = createFamily(METRIC.jwksFetches, "Token issuers' keys asked for.", 'counter');
   const policies = createFamily(METRIC.policyRefusals, 'Policy versions refused.', 'counter');
   return {
     decision: (verdict, reason) => decisions.counter({ verdict, reason }),
@@ -73,6 +76,7 @@ export function createOwnMetrics(): OwnMetricsWithFamilies {
     retry: (outcome) => retries.counter({ outcome }),
     ejection: (reason) => ejections.counter({ reason }),
     healthCheck: (outcome) => checks.counter({ outcome }),
+    jwksFetched: (outcome) => jwks.counter({ outcome }),
     policyRefused: (code) => policies.counter({ code }),
     families: ({ gauges, nowMs }) => [
       decisions.family(),
@@ -83,6 +87,7 @@ export function createOwnMetrics(): OwnMetricsWithFamilies {
       retries.family(),
       ejections.family(),
       checks.family(),
+      jwks.family(),
       policies.family(),
       ...gaugeFamilies(gauges, nowMs),
     ],

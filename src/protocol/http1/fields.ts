@@ -193,6 +193,16 @@ export class Fields {
     }
   }
 
+  /** Leaves every field `name` (lower case) out of what is forwarded, with underscores for dashes too. */
+  leaveOut(name: string): void {
+    for (let index = 0; index < this.count; index++) {
+      const written = this.nameAt(index);
+      if (written === name || written.replaceAll('_', '-') === name) {
+        this.#table[index * STRIDE + CODE] = FIELD.NOMINATED;
+      }
+    }
+  }
+
   #isNamed(index: number, name: string): boolean {
     const at = index * STRIDE;
     const start = this.#table[at + START] as number;

@@ -1,0 +1,8 @@
+// token: tokens of end users: their issuers' keys, their signatures and claims, proofs of possession. Pure.
+export { isTokenAlgorithm, TOKEN_ALGORITHMS, type TokenAlgorithm } from './algorithms.ts';
+export { type DecodedToken, decodeToken } from './compact.ts';
+export { type DpopProof, verifyDpop } from './dpop.ts';
+export { type KeySet, MAX_JWKS_BYTES, parseJwks, type TokenKey } from './jwks.ts';
+export { TOKEN_PROBLEMS, type TokenProblem } from './problem.ts';
+export type { KeyOrigin, TokenLocation, TokenRule } from './rule.ts';
+export { type VerifiedToken, verifyToken } from './verify.ts';
