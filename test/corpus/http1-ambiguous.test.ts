@@ -5,7 +5,12 @@ import { after, before, describe, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { BodyReader, createRequestReader, type Http1Error, isSizeError } from '#protocol';
 import type { ProxyMetrics } from '#telemetry';
-import { createFakeMesh, fakePolicy, fakeService } from '../../src/proxy/fake-mesh.ts';
+import {
+  createFakeMesh,
+  fakePolicy,
+  fakeService,
+  fakeSnapshot,
+} from '../../src/proxy/fake-mesh.ts';
 import { createFakePair, type FakePair, talk } from '../../src/proxy/fake-pair.ts';
 import { AMBIGUOUS, type AmbiguousRequest } from './http1-ambiguous.ts';
 
@@ -64,12 +69,14 @@ describe('through a pair of proxies', () => {
     await new Promise<void>((resolve) => application.listen(0, '127.0.0.1', resolve));
     const { port } = application.address() as AddressInfo;
     const mesh = createFakeMesh();
+    const policies = [fakePolicy('ALLOW', 'everybody', {})];
     pair = await createFakePair({
       mesh,
       application: { port },
       service: fakeService(mesh, 'a', { account: 'orders' }),
-      policies: [fakePolicy('ALLOW', 'everybody', {})],
+      policies,
     });
+    pair.orders.snapshots.set(fakeSnapshot(mesh, { service: 'a', policies }));
   });
   after(async () => {
     await pair.close();

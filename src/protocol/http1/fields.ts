@@ -54,6 +54,8 @@ export class Fields {
   fieldsStart = 0;
   fieldsEnd = 0;
   count = 0;
+  /** The value of the field added last has a tab before or behind it. */
+  hasTabAround = false;
   #table = new Int32Array(24 * STRIDE);
 
   /** Forgets the fields of the head before. */
@@ -75,9 +77,11 @@ export class Fields {
     if (colon === end || bytes[colon] !== 0x3a) return nameError(bytes, start, colon, end);
     if (colon === start) return 'empty_field_name';
     let from = colon + 1;
-    while (from < end && isBlank(bytes[from] as number)) from++;
+    let tabs = 0;
+    while (from < end && isBlank(bytes[from] as number)) if (bytes[from++] === HTAB) tabs++;
     let to = end;
-    while (to > from && isBlank(bytes[to - 1] as number)) to--;
+    while (to > from && isBlank(bytes[to - 1] as number)) if (bytes[--to] === HTAB) tabs++;
+    this.hasTabAround = tabs > 0;
     for (let at = from; at < to; at++) {
       const byte = bytes[at] as number;
       if (((CLASS[byte] as number) & VALUE) === 0)

@@ -179,6 +179,15 @@ function clear(summary: FieldSummary): void {
   summary.authorizationCount = 0;
 }
 
+// SECURITY: RFC 9110 section 5.5 allows a tab around a value, but nginx refuses one here and other servers
+// have taken it for part of the value.
+const UNTABBED: Readonly<Record<number, Http1Error>> = {
+  [FIELD.HOST]: 'bad_host',
+  [FIELD.CONTENT_LENGTH]: 'bad_content_length',
+  [FIELD.TRANSFER_ENCODING]: 'bad_transfer_encoding',
+  [FIELD.CONNECTION]: 'bad_connection',
+};
+
 function summarize(
   summary: FieldSummary,
   fields: Fields,
@@ -188,6 +197,7 @@ function summarize(
   const index = fields.count - 1;
   const start = fields.valueStart(index);
   const end = fields.valueEnd(index);
+  if (fields.hasTabAround && UNTABBED[code] !== undefined) return UNTABBED[code];
   switch (code) {
     case FIELD.HOST:
       summary.hostIndex = index;
