@@ -5,6 +5,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ readonly default: Benc
   decide: () => import('./decide.ts'),
   sidecar: () => import('./sidecar.ts'),
   propagate: () => import('./propagate.ts'),
+  revoke: () => import('./revoke.ts'),
   start: () => import('./start.ts'),
 };
 
