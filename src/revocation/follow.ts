@@ -72,7 +72,7 @@ export function followRevocations(options: FollowOptions): RevocationFollower {
     // Listened to even when it is over: an unheard `error` would end the process.
     stream.on('error', lost);
     stream.on('end', () => lost());
-    const stop = syncOver(stream, store, log);
+    const stop = syncOver(stream, { store, log });
   }
 
   connect();

@@ -10,6 +10,7 @@ import {
   SubmitResponseSchema,
   type SyncMessage,
 } from '#wire';
+import { createFanOut } from './fan-out.ts';
 import type { RevocationStore } from './store.ts';
 import { encodeStates, syncOver } from './sync.ts';
 
@@ -30,6 +31,7 @@ const MAX_SUBMITTED = 256;
 /** The Revocations service of revocation.proto. */
 export function createRevocationService(options: RevocationServiceOptions): GrpcService {
   const { store, log } = options;
+  const fanOut = createFanOut();
   async function take({ entries }: SubmitRequest): Promise<{ code?: status; details: string }> {
     if (entries.length > MAX_SUBMITTED) {
       return { code: status.INVALID_ARGUMENT, details: `more than ${MAX_SUBMITTED} entries` };
@@ -69,7 +71,7 @@ export function createRevocationService(options: RevocationServiceOptions): Grpc
       return;
     }
     call.on('end', () => call.end());
-    stops.push(syncOver(call, store, log));
+    stops.push(syncOver(call, { store, log, fanOut }));
   }
 
   return { service: Revocations, implementation: { submit, sync } };

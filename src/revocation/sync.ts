@@ -1,6 +1,7 @@
 import { EVENT, type Log } from '#telemetry';
 import { type ChainState, decodeEnvelope, encodeEnvelope, type VerifiedRevocation } from '#trust';
 import { createMessage, type Holdings, type SyncMessage, SyncMessageSchema } from '#wire';
+import type { FanOut } from './fan-out.ts';
 import type { RevocationStore } from './store.ts';
 
 /** Either end of a Sync call. */
@@ -8,6 +9,13 @@ export type SyncStream = {
   readonly write: (message: SyncMessage) => boolean;
   readonly on: ((event: 'data', listener: (message: SyncMessage) => void) => unknown) &
     ((event: 'drain', listener: () => void) => unknown);
+};
+
+/** Whose revocations are exchanged; `fanOut` says when news are written where there are many streams. */
+export type SyncOptions = {
+  readonly store: RevocationStore;
+  readonly log: Log;
+  readonly fanOut?: FanOut;
 };
 
 // SECURITY: a signature check costs 0.1 ms; a neighbour that sends rubbish is not listened to any longer.
@@ -18,7 +26,10 @@ const ENTRIES_A_MESSAGE = 256;
  * Keeps both ends of a stream at the union of what they hold until the returned function is called. The holder of
  * `store` tells the other side whatever is new, and takes from it whatever verifies.
  */
-export function syncOver(stream: SyncStream, store: RevocationStore, log: Log): () => void {
+export function syncOver(
+  stream: SyncStream,
+  { store, log, fanOut }: SyncOptions,
+): () => void {
   const waiting: VerifiedRevocation[] = [];
   let refused = 0;
   let isFull = false;
@@ -64,7 +75,8 @@ export function syncOver(stream: SyncStream, store: RevocationStore, log: Log): 
   const stop = store.onAdded((added, from) => {
     if (from === stream) return;
     waiting.push(...added);
-    flush();
+    if (fanOut === undefined) flush();
+    else fanOut(flush);
   });
   sayHoldings();
   return () => {
