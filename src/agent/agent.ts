@@ -20,7 +20,11 @@ import { createSystemdAttestor } from './attestors/systemd.ts';
 import { createUnixAttestor } from './attestors/unix.ts';
 import type { WorkloadAttestor } from './attestors/workload-attestor.ts';
 import { createBundles } from './bundles.ts';
-import { type CertificateAuthority, createCertificateAuthority } from './certificate-authority.ts';
+import {
+  type CertificateAuthority,
+  createCertificateAuthority,
+  noted,
+} from './certificate-authority.ts';
 import { type ControlChannel, createControlChannel } from './control-channel.ts';
 import { type CredentialSource, createKernelCredentials } from './credentials.ts';
 import { createEvidenceSource, type EvidenceConfig } from './evidence/evidence-config.ts';
@@ -30,6 +34,7 @@ import { createHostService } from './host-service.ts';
 import { createIntroductions, type Introductions } from './introductions.ts';
 import { createJwtKeySource } from './jwt-keys.ts';
 import { createJwtSource } from './jwt-source.ts';
+import { createLogWatch, type LogWatch } from './log-watch.ts';
 import { openPolicyFiles } from './policy-files.ts';
 import { createProcessTable, type ProcessTable } from './process-table.ts';
 import { createRefusals } from './refusals.ts';
@@ -91,14 +96,13 @@ export async function createAgent(options: AgentOptions): Promise<Result<Agent, 
   if (!socket.ok) return socket;
   const core = await createCore(options);
   if (!core.ok) return core;
-  const { identity, swap, subscription } = core.value;
   const server = createServer(options, core.value, credentials);
   await server.listen(socket.value.path);
   socket.value.publish();
   options.log.info(EVENT.listening, { socket: options.socketPath });
   return ok({
     spiffeId: core.value.spiffeId,
-    health: () => healthOf(identity, swap, subscription),
+    health: () => healthOf(core.value),
     async close() {
       socket.value.remove();
       await server.close();
@@ -112,6 +116,7 @@ type Core = {
   readonly scheduler: Scheduler;
   readonly folder: StateFolder;
   readonly revocations: RevocationStore;
+  readonly logWatch: LogWatch;
   readonly peers: AgentPeers;
   readonly identity: AgentIdentity;
   readonly swap: Swap<HostPolicy>;
@@ -147,10 +152,15 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
   const revocations = store.value;
   const { caAddress, controlAddress, joinTokenFile } = options;
   const shared = { trust, clock, revoked: revocations.check.current };
-  const authority = createCertificateAuthority({ ...shared, address: caAddress });
   const timing = { clock, random, scheduler, log };
+  const authority = noted(
+    createCertificateAuthority({ ...shared, address: caAddress }),
+    (response) => logWatch.note(response),
+  );
   const common = { ...timing, trust, authority, revocations: revocations.check };
   const identity = createAgentIdentity({ ...common, folder, spiffeId, joinTokenFile, evidence });
+  const trustRoot = () => swap.value.current().trustRoot;
+  const logWatch = createLogWatch({ ...timing, folder, agent: identity, authority, trustRoot });
   const control = createControlChannel({ ...shared, address: controlAddress, agent: identity });
   const serving = createServing({ ...common, agent: identity, folder, swap: swap.value });
   const peers = startAgentPeers({
@@ -175,6 +185,7 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
     scheduler,
     folder,
     revocations,
+    logWatch,
     identity,
     swap: swap.value,
     control,
@@ -191,6 +202,7 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
       serving.jwtKeys.close();
       serving.bundles.close();
       identity.close();
+      logWatch.close();
       neighbours.close();
       await peers.close();
       await subscription.close();
@@ -297,7 +309,7 @@ function subscribe(of: {
       };
     },
     ack: () => {
-      const readiness = healthOf(identity, swap, subscription);
+      const readiness = healthOf({ ...parts, subscription });
       return acknowledgement({ swap, identity: identity.current(), readiness, revocations });
     },
     lookups: () => [],
@@ -415,14 +427,17 @@ function workloadAttestors(
   ];
 }
 
-function healthOf(
-  identity: AgentIdentity,
-  swap: Swap<HostPolicy>,
-  subscription: Subscription,
-): Readiness {
+function healthOf({
+  identity,
+  swap,
+  subscription,
+  logWatch,
+}: Pick<Core, 'identity' | 'swap' | 'subscription' | 'logWatch'>): Readiness {
   if (identity.current() === undefined)
     return { ready: false, reason: 'no identity from the CA yet' };
   if (swap.snapshots.current() === undefined) return { ready: false, reason: 'no policy yet' };
+  const problem = logWatch.problem();
+  if (problem !== undefined) return { ready: false, reason: problem };
   if (!subscription.isConnected()) {
     return { ready: true, reason: 'the control plane is not reachable: serving what is known' };
   }

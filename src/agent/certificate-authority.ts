@@ -5,6 +5,7 @@ import {
   type GrpcClient,
   Issuance,
   type JwtSvidResponse,
+  type ReadLogResponse,
   type X509SvidResponse,
 } from '#wire';
 import { createChannelPool } from './channel-pool.ts';
@@ -27,6 +28,12 @@ export type CertificateAuthority = {
   ) => Promise<X509SvidResponse>;
   readonly issueJwt: (as: WorkloadIdentity, request: JwtRequest) => Promise<JwtSvidResponse>;
   readonly fetchJwtKeys: (as: WorkloadIdentity) => Promise<FetchJwtKeysResponse>;
+  /** The issuance log after entry `after`. */
+  readonly readLog: (
+    as: WorkloadIdentity,
+    after: number,
+    limit: number,
+  ) => Promise<ReadLogResponse>;
   readonly close: () => void;
 };
 
@@ -90,6 +97,25 @@ export function createCertificateAuthority(options: {
         }),
       ),
     fetchJwtKeys: (as) => call(as, (client) => client.unary(Issuance.method.fetchJwtKeys, {})),
+    readLog: (as, after, limit) =>
+      call(as, (client) => client.unary(Issuance.method.readLog, { after: BigInt(after), limit })),
     close: pool.close,
+  };
+}
+
+/** The same authority, each of whose certificates `note` hears of before anybody uses it. */
+export function noted(
+  authority: CertificateAuthority,
+  note: (response: X509SvidResponse) => void,
+): CertificateAuthority {
+  const hear = async (asked: Promise<X509SvidResponse>): Promise<X509SvidResponse> => {
+    const response = await asked;
+    note(response);
+    return response;
+  };
+  return {
+    ...authority,
+    enrol: (joinToken, csr) => hear(authority.enrol(joinToken, csr)),
+    issue: (as, csr, selectors) => hear(authority.issue(as, csr, selectors)),
   };
 }

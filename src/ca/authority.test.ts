@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { status } from '@grpc/grpc-js';
 import { isAttestationStrength, parseBundle, parseTrustDomain, verifyX509Svid } from '#identity';
-import { createPolicyKey, loadSigner } from '#trust';
+import { createPolicyKey, type LogEntry, loadSigner, verifyIssuanceLog } from '#trust';
 import { Issuance, type LogEntry as WireEntry, type X509SvidResponse } from '#wire';
 import {
   clientOf,
@@ -19,7 +19,6 @@ import {
   type TestCaller,
   TRUST_DOMAIN,
 } from './fixtures.ts';
-import { type LogEntry, verifyIssuanceLog } from './index.ts';
 
 const WEB = ['unix:uid:1000', 'palisade:service:shop/web'];
 

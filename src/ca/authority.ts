@@ -9,7 +9,7 @@ import { type Caller, identifyCaller, requireIdentity } from './caller.ts';
 import { openDatabase } from './database.ts';
 import { openHosts } from './hosts.ts';
 import { type CaSecrets, caFolder, loadSecrets } from './initialize.ts';
-import { openIssuanceLog, signLogHead } from './issuance-log.ts';
+import { createSignedHead, openIssuanceLog, signLogHead } from './issuance-log.ts';
 import { createIssue } from './issue.ts';
 import { createIssueJwt } from './issue-jwt.ts';
 import { openJwtKeys } from './jwt-keys.ts';
@@ -65,6 +65,8 @@ export type CaHealth = {
 };
 
 const DEFAULT_RATE = { burst: 200, perSecond: 50 };
+// One workload on one host; a restart of its agent, or a rotation under way, asks a few times.
+const IDENTITY_RATE = { burst: 20, perSecond: 1 };
 const DEFAULT_PATIENCE_MS = 1000;
 const RENEWAL_CHECK_MS = 30_000;
 
@@ -169,9 +171,11 @@ async function listen(
     issueJwt,
     jwtKeys,
     issuanceLog,
+    signedHead: createSignedHead(issuanceLog, { trustDomain, clock, signer: secrets.logSigner }),
     hosts,
     revoked: revocations.check.current,
     callers: createRateLimit({ ...rateLimit, clock }),
+    identities: createRateLimit({ ...IDENTITY_RATE, clock }),
     enrolments: createRateLimit({ ...rateLimit, clock }),
     callerOf: (call) => server.peer(call),
     rootsDer: roots.der,

@@ -5,10 +5,10 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { verifyIssuanceLog } from '#trust';
 import { Issuance } from '#wire';
 import { openDatabase } from './database.ts';
 import { createTestMesh, csrOf, enrol, type TestMesh, TRUST_DOMAIN } from './fixtures.ts';
-import { verifyIssuanceLog } from './index.ts';
 import { openIssuanceLog } from './issuance-log.ts';
 
 const CHILD = fileURLToPath(new URL('crash-child.ts', import.meta.url));

@@ -2,6 +2,3 @@
 // The authority decides by signed registrations it verifies itself, and keeps deciding while the control plane is gone.
 export { type Ca, type CaHealth, type CaOptions, createCa } from './authority.ts';
 export { type CaPublicParts, initializeCa } from './initialize.ts';
-export { LOG_HEAD_TYPE, type LogHead, type SignedLogHead } from './issuance-log.ts';
-export type { LogEntry, LogFields } from './log-entry.ts';
-export { type LogProblem, type LogVerification, verifyIssuanceLog } from './verify-log.ts';

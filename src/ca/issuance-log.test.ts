@@ -3,11 +3,16 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { createPolicyKey, loadSigner } from '#trust';
+import {
+  createPolicyKey,
+  hashOfLogEntry as hashOf,
+  type LogEntry,
+  type LogFields,
+  loadSigner,
+  verifyIssuanceLog,
+} from '#trust';
 import { openDatabase } from './database.ts';
-import { type LogEntry, type LogFields, verifyIssuanceLog } from './index.ts';
 import { openIssuanceLog, signLogHead } from './issuance-log.ts';
-import { hashOf } from './log-entry.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'palisade-log-'));
 const path = join(folder, 'ca.db');

@@ -1,11 +1,20 @@
 import { hash } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
-import { canonicalJson, type DsseEnvelope, type PolicySigner, signJson } from '#trust';
+import {
+  canonicalJson,
+  type DsseEnvelope,
+  encodeEnvelope,
+  FIRST_PREVIOUS_HASH,
+  hashOfLogEntry,
+  LOG_HEAD_TYPE,
+  type LogEntry,
+  type LogFields,
+  type LogHead,
+  type PolicySigner,
+  type SignedLogHead,
+  signJson,
+} from '#trust';
 import { inTransaction } from './database.ts';
-import { FIRST_PREVIOUS_HASH, hashOf, type LogEntry, type LogFields } from './log-entry.ts';
-
-/** The last entry's number and hash; number 0 and the first previous hash while the log is empty. */
-export type LogHead = { readonly number: number; readonly hash: string };
 
 /** The hash-chained log of every certificate this authority issued. */
 export type IssuanceLog = {
@@ -20,12 +29,6 @@ export type IssuanceLog = {
   readonly read: (after: number, limit: number) => LogEntry[];
   readonly head: () => LogHead;
 };
-
-/** What a signed head says. */
-export type SignedLogHead = LogHead & { readonly trustDomain: string; readonly time: string };
-
-/** DSSE's payload type of a head of the issuance log. */
-export const LOG_HEAD_TYPE = 'application/vnd.palisade.issuance-head+json';
 
 type Waiting = {
   readonly fields: LogFields;
@@ -44,6 +47,9 @@ export function openIssuanceLog(database: DatabaseSync): IssuanceLog {
   );
   let waiting: Waiting[] = [];
 
+  // Read from disk inside each transaction; remembered for those who only ask.
+  let known: LogHead | undefined;
+
   function head(): LogHead {
     const row = last.get();
     if (row === undefined) return { number: 0, hash: FIRST_PREVIOUS_HASH };
@@ -52,11 +58,12 @@ export function openIssuanceLog(database: DatabaseSync): IssuanceLog {
 
   // The head is read inside the transaction: whoever else writes this file cannot fork the chain.
   function appendAll(batch: readonly LogFields[]): LogEntry[] {
+    known = undefined;
     return inTransaction(database, () => {
       let previous = head();
       return batch.map((fields) => {
         const body = { ...fields, number: previous.number + 1, previousHash: previous.hash };
-        const entry: LogEntry = { ...body, hash: hashOf(body) };
+        const entry: LogEntry = { ...body, hash: hashOfLogEntry(body) };
         insert.run(entry.number, entry.hash, entry.serial, canonicalJson(entry));
         previous = entry;
         return entry;
@@ -94,7 +101,10 @@ export function openIssuanceLog(database: DatabaseSync): IssuanceLog {
     read(after, limit) {
       return select.all(after, limit).map((row) => JSON.parse(String(row['entry'])) as LogEntry);
     },
-    head,
+    head() {
+      known ??= head();
+      return known;
+    },
   };
 }
 
@@ -107,6 +117,26 @@ export function signLogHead(
   const time = new Date(options.nowMs).toISOString();
   const value: SignedLogHead = { trustDomain: options.trustDomain, number, hash, time };
   return signJson(LOG_HEAD_TYPE, value, options.signer);
+}
+
+/** The signed head of now, encoded; signed once for all who ask while it stays the head. */
+export function createSignedHead(
+  log: Pick<IssuanceLog, 'head'>,
+  options: {
+    readonly trustDomain: string;
+    readonly clock: () => number;
+    readonly signer: PolicySigner;
+  },
+): () => Uint8Array {
+  let signed: { readonly hash: string; readonly bytes: Uint8Array } | undefined;
+  return () => {
+    const head = log.head();
+    if (signed?.hash !== head.hash) {
+      const envelope = signLogHead(head, { ...options, nowMs: options.clock() });
+      signed = { hash: head.hash, bytes: encodeEnvelope(envelope) };
+    }
+    return signed.bytes;
+  };
 }
 
 /** SHA-256 of a certificate's DER, lower-case hex, as the log names it. */

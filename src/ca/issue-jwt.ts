@@ -2,9 +2,9 @@ import { hash, randomBytes } from 'node:crypto';
 import { type AttestationStrength, type SpiffeId, signJwtSvid } from '#identity';
 import { ok, type Result } from '#lib';
 import { EVENT, type Log } from '#telemetry';
+import type { LogEntry } from '#trust';
 import type { IssuanceLog } from './issuance-log.ts';
 import type { JwtKeys } from './jwt-keys.ts';
-import type { LogEntry } from './log-entry.ts';
 import { type Refusal, refuse } from './refusal.ts';
 
 /** A JWT-SVID that a registration has allowed, to be signed and logged. */

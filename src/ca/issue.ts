@@ -9,8 +9,8 @@ import {
 } from '#identity';
 import { ok, type Result } from '#lib';
 import { EVENT, type Log } from '#telemetry';
+import type { LogEntry, LogFields } from '#trust';
 import { certificateDigest, type IssuanceLog } from './issuance-log.ts';
-import type { LogEntry, LogFields } from './log-entry.ts';
 import { type Refusal, refuse } from './refusal.ts';
 
 /** A certificate that something has allowed, to be signed and logged. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { status } from '@grpc/grpc-js';
 import { createSilentLog } from '#telemetry';
-import { encodeEnvelope, signTrustRoot } from '#trust';
+import { encodeEnvelope, signTrustRoot, verifyIssuanceLog } from '#trust';
 import { Issuance } from '#wire';
 import { openDatabase } from './database.ts';
 import {
@@ -17,7 +17,7 @@ import {
   startFakeControl,
   TRUST_DOMAIN,
 } from './fixtures.ts';
-import { initializeCa, verifyIssuanceLog } from './index.ts';
+import { initializeCa } from './index.ts';
 import { loadSecrets } from './initialize.ts';
 import { openIssuanceLog } from './issuance-log.ts';
 import { createIssue } from './issue.ts';

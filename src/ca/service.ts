@@ -9,7 +9,7 @@ import {
 } from '#identity';
 import { ok, type Result } from '#lib';
 import { EVENT, type Log } from '#telemetry';
-import { encodeEnvelope } from '#trust';
+import { encodeEnvelope, type LogEntry } from '#trust';
 import {
   createMessage,
   type EnrolRequest,
@@ -37,7 +37,6 @@ import type { IssuanceLog } from './issuance-log.ts';
 import type { Grant, Issue } from './issue.ts';
 import type { createIssueJwt } from './issue-jwt.ts';
 import type { JwtKeys } from './jwt-keys.ts';
-import type { LogEntry } from './log-entry.ts';
 import { meshRole } from './mesh-identity.ts';
 import type { Policy } from './policy.ts';
 import type { RateLimit } from './rate-limit.ts';
@@ -52,11 +51,16 @@ export type ServiceOptions = {
   readonly issueJwt: ReturnType<typeof createIssueJwt>;
   readonly jwtKeys: JwtKeys;
   readonly issuanceLog: IssuanceLog;
+  /** The log's head now, signed and encoded. */
+  readonly signedHead: () => Uint8Array;
   readonly hosts: Hosts;
   /** The revocations of now. */
   readonly revoked: () => RevocationCheck;
   readonly bundle: () => Bundle;
+  /** By agent. */
   readonly callers: RateLimit;
+  /** By agent and the identity it asks for. */
+  readonly identities: RateLimit;
   readonly enrolments: RateLimit;
   /** Who sent a call. */
   readonly callerOf: (call: { readonly getPeer: () => string }) => Caller;
@@ -279,6 +283,7 @@ async function sealed(
     logNumber: BigInt(entry.number),
     logHash: entry.hash,
     hostSelectors: isAgent ? [...options.hosts.evidenceOf(grant.id).selectors] : [],
+    logHead: options.signedHead(),
   });
   return { ok: true, value: response };
 }
@@ -310,7 +315,9 @@ function readLog(
 ): Result<ReadLogResponse, Refusal> {
   const caller = requireIdentity(from, options.clock(), options.revoked());
   if (!caller.ok) return caller;
-  if (meshRole(caller.value) !== 'control') {
+  // Agents hold the authority to its log: each follows the chain and looks for its own certificates in it.
+  const role = meshRole(caller.value);
+  if (role !== 'control' && role !== 'agent') {
     return refuse('denied', `\`${caller.value.text}\` may not read the issuance log`);
   }
   if (after < 0n || after > BigInt(Number.MAX_SAFE_INTEGER) || limit < 0) {
@@ -318,7 +325,10 @@ function readLog(
   }
   const page = limit === 0 ? MAX_LOG_PAGE : Math.min(limit, MAX_LOG_PAGE);
   const entries = options.issuanceLog.read(Number(after), page).map(toWire);
-  return { ok: true, value: createMessage(ReadLogResponseSchema, { entries }) };
+  return {
+    ok: true,
+    value: createMessage(ReadLogResponseSchema, { entries, head: options.signedHead() }),
+  };
 }
 
 function toWire(entry: LogEntry) {

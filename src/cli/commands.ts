@@ -30,6 +30,7 @@ export const commandLoaders: Readonly<Record<string, () => Promise<CommandModule
   log: () => import('./commands/log.ts'),
   identity: () => import('./commands/identity.ts'),
   token: () => import('./commands/token.ts'),
+  audit: () => import('./commands/audit.ts'),
   doctor: () => import('./commands/doctor.ts'),
   control: () => import('./commands/control.ts'),
   ca: () => import('./commands/ca.ts'),

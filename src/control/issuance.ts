@@ -1,5 +1,5 @@
 import { EVENT, type Log } from '#telemetry';
-import { type GrpcClient, Issuance, type LogEntry } from '#wire';
+import { type GrpcClient, Issuance, type LogEntry, type ReadLogResponse } from '#wire';
 
 /** One issued certificate, as the CA logged it; times are ISO 8601. */
 export type IssuedIdentity = {
@@ -38,6 +38,8 @@ export type IssuanceReader = {
   /** Newest first. */
   readonly identities: () => readonly IssuedIdentity[];
   readonly state: () => IssuanceState;
+  /** A page of the log as the CA shows it, and its signed head. Rejects when the CA cannot be asked. */
+  readonly page: (after: number, limit: number) => Promise<ReadLogResponse>;
 };
 
 /** What reading needs: a client under the present certificate, which is closed after use. */
@@ -101,6 +103,14 @@ export function createIssuanceReader({ client, clock, log }: IssuanceOptions): I
         reading = undefined;
       });
       return reading;
+    },
+    async page(after, limit) {
+      const channel = client();
+      try {
+        return await channel.unary(Issuance.method.readLog, { after: BigInt(after), limit });
+      } finally {
+        channel.close();
+      }
     },
     identities: () => issued(entries, clock()),
     state: () => ({

@@ -26,10 +26,7 @@ const ENTRIES_A_MESSAGE = 256;
  * Keeps both ends of a stream at the union of what they hold until the returned function is called. The holder of
  * `store` tells the other side whatever is new, and takes from it whatever verifies.
  */
-export function syncOver(
-  stream: SyncStream,
-  { store, log, fanOut }: SyncOptions,
-): () => void {
+export function syncOver(stream: SyncStream, { store, log, fanOut }: SyncOptions): () => void {
   const waiting: VerifiedRevocation[] = [];
   let refused = 0;
   let isFull = false;

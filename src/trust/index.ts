@@ -17,6 +17,15 @@ export {
 } from './dsse.ts';
 export { TRUST_ERRORS, type TrustError, type TrustErrorCode, TrustPromiseError } from './errors.ts';
 export {
+  FIRST_PREVIOUS_HASH,
+  hashOf as hashOfLogEntry,
+  LOG_HEAD_TYPE,
+  type LogEntry,
+  type LogFields,
+  type LogHead,
+  type SignedLogHead,
+} from './issuance-entry.ts';
+export {
   createJoinToken,
   type JoinToken,
   MAX_JOIN_TOKEN_TTL_MS,
@@ -70,3 +79,9 @@ export {
   type TrustedPolicyKey,
   type TrustRoot,
 } from './trust-root.ts';
+export {
+  type LogProblem,
+  type LogVerification,
+  openLogHead,
+  verifyIssuanceLog,
+} from './verify-issuance-log.ts';

@@ -11,6 +11,7 @@ import { addDryRunRoute } from './dry-run.ts';
 import { addEnforcementRoute } from './enforcement.ts';
 import { addEventRoute } from './events.ts';
 import { addIdentityRoute } from './identities.ts';
+import { addIssuanceLogRoute } from './issuance-log.ts';
 import { addLinkRoute } from './links.ts';
 import { addMapRoute } from './map.ts';
 import { addMeshRoutes } from './mesh.ts';
@@ -93,6 +94,7 @@ function createRoutes(context: ApiContext, streams: SseStreams): Api {
   addEnforcementRoute(api, context);
   addIdentityRoute(api, context);
   addRevocationRoutes(api, context);
+  addIssuanceLogRoute(api, context);
   addRecordRoutes(api, context, streams);
   addMapRoute(api, context);
   addDenialRoutes(api, context);

@@ -1,7 +1,14 @@
 import { fail, ok, type Result } from '#lib';
-import { openSignedJson } from '#trust';
-import { LOG_HEAD_TYPE, type LogHead } from './issuance-log.ts';
-import { FIRST_PREVIOUS_HASH, hashOf, type LogEntry } from './log-entry.ts';
+import {
+  FIRST_PREVIOUS_HASH,
+  hashOf,
+  LOG_HEAD_TYPE,
+  type LogEntry,
+  type LogHead,
+  type SignedLogHead,
+} from './issuance-entry.ts';
+import { isCount, isDigest, isRecord, isText } from './shape.ts';
+import { openSignedJson } from './signed-json.ts';
 
 /** Where an issuance log is not what it claims: the entry's number and a sentence. */
 export type LogProblem = { readonly number: number; readonly message: string };
@@ -64,4 +71,21 @@ function checkHead(
   if (hashes.get(number) === claimed?.hash && claimed?.hash !== undefined) return ok(head);
   const message = 'the signed head is not in this log';
   return fail({ number: Number.isSafeInteger(number) ? number : head.number, message });
+}
+
+/** What a signed head says, if the log's key (of the pinned trust root) signed it for this trust domain. */
+export function openLogHead(
+  envelope: unknown,
+  of: { readonly issuanceLogKey: string; readonly trustDomain: string },
+): Result<SignedLogHead, string> {
+  const opened = openSignedJson(envelope, LOG_HEAD_TYPE, of.issuanceLogKey);
+  if (!opened.ok) return fail(opened.error.message);
+  const { value } = opened;
+  const isHead =
+    isRecord(value) &&
+    isCount(value['number'], 0) &&
+    isDigest(value['hash']) &&
+    isText(value['time'], 40) &&
+    value['trustDomain'] === of.trustDomain;
+  return isHead ? ok(value as unknown as SignedLogHead) : fail('the signed head is not one');
 }

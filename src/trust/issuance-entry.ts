@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import type { AttestationStrength } from '#identity';
-import { canonicalJson } from '#trust';
+import { canonicalJson } from './canonical-json.ts';
 
 /** What the log says of one certificate or JWT-SVID. */
 export type LogFields = {
@@ -34,6 +34,15 @@ export type LogEntry = LogFields & {
 
 /** What the first entry has for the hash of the one before. */
 export const FIRST_PREVIOUS_HASH = '0'.repeat(64);
+
+/** The last entry's number and hash; number 0 and the first previous hash while the log is empty. */
+export type LogHead = { readonly number: number; readonly hash: string };
+
+/** What a signed head says. */
+export type SignedLogHead = LogHead & { readonly trustDomain: string; readonly time: string };
+
+/** DSSE's payload type of a head of the issuance log. */
+export const LOG_HEAD_TYPE = 'application/vnd.palisade.issuance-head+json';
 
 // A domain of its own: no other hash of ours is over text that begins so.
 const HASH_DOMAIN = 'palisade issuance log entry\n';
