@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import type { WorkloadIdentity } from '#identity';
-import { fail, ok, type Result, type Source } from '#lib';
+import { fail, type Result, type Source } from '#lib';
 import { EVENT, type Log } from '#telemetry';
 import {
   decodeEnvelope,
