@@ -172,13 +172,8 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
     store: revocations,
     onAnnounce: () => subscription.restart(),
   });
-  const neighbours = followNeighbours({
-    ...common,
-    store: revocations,
-    control,
-    caAddress,
-    agent: identity,
-  });
+  const shown = { control, caAddress, agent: identity };
+  const neighbours = followNeighbours({ ...common, ...shown, store: revocations });
   const parts = {
     spiffeId,
     peers,
@@ -198,9 +193,7 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
     ...parts,
     subscription,
     async close() {
-      serving.svids.close();
-      serving.jwtKeys.close();
-      serving.bundles.close();
+      for (const each of [serving.svids, serving.jwtKeys, serving.bundles]) each.close();
       identity.close();
       logWatch.close();
       neighbours.close();
