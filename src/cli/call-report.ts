@@ -45,13 +45,19 @@ export function judgeRecorded(
     for (const call of all) {
       const id = call.sourceId === null ? undefined : parseSpiffeId(call.sourceId);
       const question = {
-        source: { id: id?.ok === true ? id.value : undefined, ip: '127.0.0.1' },
+        source: { id: id?.ok === true ? id.value : undefined, ...LOOPBACK, remoteIp: LOOPBACK.ip },
         connection: { tls: call.sourceId !== null, sni: undefined },
         request:
           call.path === null
             ? undefined
-            : { method: call.method ?? '', host: call.host ?? first.service, path: call.path },
-        destination: { port: call.port },
+            : {
+                method: call.method ?? '',
+                host: call.host ?? first.service,
+                path: call.path,
+                // Records hold neither headers nor tokens, so these are judged as if there were none.
+                headers: NO_HEADERS,
+              },
+        destination: { port: call.port, ...LOOPBACK },
         nowMs: Date.parse(call.last),
       };
       const verdicts = { before: was.value(question), after: is.value(question) };
@@ -64,6 +70,8 @@ export function judgeRecorded(
   return changes.sort((a, b) => b.count - a.count);
 }
 
+const LOOPBACK = { ip: '127.0.0.1' };
+const NO_HEADERS = { collect: () => undefined };
 const MOST_LINES = 50;
 
 /** The report for people. */
@@ -104,9 +112,12 @@ function changeLine(change: ChangedCalls, paint: ReturnType<typeof painter>): st
   const what =
     methods.length === 0 ? 'connections' : `${list(methods, 'method')} ${list(paths, 'path')}`;
   const host = hosts.length === 0 || hosts.includes('any other') ? '' : ` host ${hosts.join(', ')}`;
+  const extra = change.with.every((one) => one === '')
+    ? ''
+    : ` with ${change.with.map((one) => one || 'neither header nor token').join(' | ')}`;
   const by = after.policy ?? before.policy;
   const why = by === undefined ? after.reason : `by ${by}`;
-  return `  ${verdicts(before, after, paint)}  ${printable(`${callers.join(', ')} → ${service}:${ports.join(',')} ${what}${host}`)}  (${why})`;
+  return `  ${verdicts(before, after, paint)}  ${printable(`${callers.join(', ')} → ${service}:${ports.join(',')} ${what}${host}${extra}`)}  (${why})`;
 }
 
 function list(values: readonly string[], noun: string): string {

@@ -1,6 +1,14 @@
 import { parseSpiffeId, type SpiffeId, type TrustDomain, workloadSpiffeId } from '#identity';
 import { canonicalPath } from '#lib';
-import { type ConditionIr, type Field, type Pattern, type PolicyIr, textMatches } from '#policy';
+import {
+  type ConditionIr,
+  claimPathOf,
+  type Field,
+  headerNameOf,
+  type Pattern,
+  type PolicyIr,
+  textMatches,
+} from '#policy';
 
 /** Values of one attribute that no rule tells apart: one of them, and what to call them all. */
 export type CallClass<T> = { readonly label: string; readonly value: T };
@@ -13,12 +21,10 @@ export type CallClasses<T> = {
 
 /** Every condition of some policies, whatever part of a rule it stands in. */
 export function conditionsOf(policies: readonly PolicyIr[]): readonly ConditionIr[] {
-  return policies.flatMap(({ rules }) =>
-    rules.flatMap(({ sources, operations, when }) => [
-      ...sources.flat(),
-      ...operations.flat(),
-      ...when,
-    ]),
+  return policies.flatMap(({ rules, exceptions = [] }) =>
+    [...rules, ...exceptions.flatMap((exception) => exception.rules)].flatMap(
+      ({ sources, operations, when }) => [...sources.flat(), ...operations.flat(), ...when],
+    ),
   );
 }
 
@@ -104,17 +110,23 @@ export function callerClasses(
   };
 }
 
-/** The part of rules that this reads; conditions on others are neither varied nor proven about. */
-export const VARIED: ReadonlySet<Field> = new Set<Field>([
+/** Whether questions about classes differ in a field; of others nothing is proven. */
+export function isVaried(field: Field): boolean {
+  return VARIED.has(field) || headerNameOf(field) !== undefined || claimPathOf(field) !== undefined;
+}
+
+const VARIED: ReadonlySet<Field> = new Set<Field>([
   ...CALLER_FIELDS,
   'method',
   'path',
   'host',
   'port',
+  'requestPrincipal',
 ]);
 
-const OTHER = 'any-other';
-const ANY_OTHER = 'any other';
+/** What stands for every value that no rule names, and what to call it. */
+export const OTHER = 'any-other';
+export const ANY_OTHER = 'any other';
 
 function patternsOf(field: Field, conditions: readonly ConditionIr[]): readonly Pattern[] {
   return conditions.flatMap((condition) => (condition.field === field ? condition.patterns : []));

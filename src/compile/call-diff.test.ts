@@ -31,6 +31,7 @@ function diff(before: string, after: string) {
     before: setsFrom(SERVICES + before),
     after: setsFrom(SERVICES + after),
     trustDomain: TRUST_DOMAIN,
+    nowMs: 0,
   });
   assert.ok(result.ok, JSON.stringify(result));
   return result.value;
@@ -41,8 +42,8 @@ function check(name: string, before: string, after: string, lines: readonly stri
   test(name, () => {
     const got = diff(before, after).flatMap(({ changes }) =>
       changes.map(
-        ({ callers, methods, paths, before: was, after: is }) =>
-          `${was.verdict}>${is.verdict} ${callers.join('|')} ${methods.join('|')} ${paths.join('|')}`,
+        ({ callers, methods, paths, before: was, after: is, with: extra }) =>
+          `${was.verdict}>${is.verdict} ${callers.join('|')} ${methods.join('|')} ${paths.join('|')}${extra.join(' | ') && ` with ${extra.join(' | ')}`}`,
       ),
     );
     assert.deepEqual(got, lines);
@@ -86,11 +87,31 @@ check(
   ['deny>allow a caller without identity any other /list'],
 );
 
+check(
+  'a rule for users of one issuer',
+  '',
+  policy(
+    'users',
+    '[{from: [{source: {requestPrincipals: ["https://id/*"]}}], when: [{key: "request.auth.claims[role]", values: [admin]}]}]',
+  ),
+  [
+    'deny>allow shop/orders, shop/web, shop/api, any other any other any other with token of https://id/any-other, role=admin',
+  ],
+);
+check(
+  'a header that opens',
+  policy('open', '[{}]'),
+  policy('open', '[{when: [{key: "request.headers[x-token]", values: [admin]}]}]'),
+  [
+    'allow>deny shop/orders, shop/web, shop/api, any other any other any other with  | x-token: any other',
+  ],
+);
+
 test('what cannot be proven is said', () => {
   const [found] = diff(READ, policy('read', '[{to: [{operation: {paths: ["/a/{*}"]}}]}]'));
   assert.deepEqual(found?.unproven, ['path templates']);
   const [blocks] = diff(READ, policy('read', '[{from: [{source: {ipBlocks: [10.0.0.0/8]}}]}]'));
-  assert.deepEqual(blocks?.unproven, ['rules that read ip']);
+  assert.deepEqual(blocks?.unproven, ['rules that read the source address']);
   const [proven] = diff(READ, '');
   assert.deepEqual(proven?.unproven, []);
 });

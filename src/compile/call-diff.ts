@@ -1,10 +1,25 @@
 import type { SpiffeId, TrustDomain } from '#identity';
 import { fail, ok, type Result, trafficOf } from '#lib';
-import { compileProgram, type Decision, decide, type PolicyIr, type Question } from '#policy';
-import { ROOT_NAMESPACE, type ServiceResource } from '#resource';
+import {
+  type ConditionIr,
+  compileProgram,
+  type Decision,
+  decide,
+  fieldWords,
+  type PolicyIr,
+  type Question,
+} from '#policy';
+import { ROOT_NAMESPACE, type ServicePort, type ServiceResource } from '#resource';
 import type { PeerMode } from '#snapshot';
 import { policiesFor } from './authorization-policy.ts';
-import { callerClasses, conditionsOf, textClasses, VARIED } from './call-classes.ts';
+import {
+  type CallClasses,
+  callerClasses,
+  conditionsOf,
+  isVaried,
+  textClasses,
+} from './call-classes.ts';
+import { type CallVariants, callVariants } from './call-variants.ts';
 import { type ResourceSets, resourcesOf } from './input.ts';
 import { resolvePeerMode } from './peer-authentication.ts';
 import { parseCaller } from './policy-test.ts';
@@ -15,6 +30,8 @@ export type CallDiffInput = {
   readonly before: ResourceSets;
   readonly after: ResourceSets;
   readonly trustDomain: TrustDomain;
+  /** For rules that depend on the time. */
+  readonly nowMs: number;
 };
 
 /** Calls to one service whose verdict changes alike; each list is of classes of values, in words. */
@@ -25,6 +42,8 @@ export type ChangedCalls = {
   readonly methods: readonly string[];
   readonly paths: readonly string[];
   readonly hosts: readonly string[];
+  /** Headers and tokens of the requests, where rules read them; an empty text is neither. */
+  readonly with: readonly string[];
   readonly ports: readonly number[];
   readonly before: Verdict;
   readonly after: Verdict;
@@ -127,7 +146,9 @@ function serviceIn(sets: ResourceSets, namespace: string, name: string) {
 }
 
 /** Without a Service nobody knows the port; HTTP on 80 is what most are. */
-function portsOf(service: ServiceResource | undefined) {
+function portsOf(
+  service: ServiceResource | undefined,
+): readonly Pick<ServicePort, 'port' | 'protocol'>[] {
   return service?.spec.ports ?? [{ port: 80, protocol: 'http' as const }];
 }
 
@@ -163,58 +184,85 @@ function diffService(
   const policies = [...before.policies, ...after.policies];
   const conditions = conditionsOf(policies);
   const callers = callerClasses(conditions, { trustDomain: input.trustDomain, ids: idsOf(input) });
-  const methods = textClasses('method', conditions);
   const paths = textClasses('path', conditions);
-  const hosts = textClasses('host', conditions);
-  const ports = new Map(
-    [...portsOf(before.service), ...portsOf(after.service)].map((port) => [
-      port.port,
-      trafficOf(port.protocol),
-    ]),
-  );
+  const variants = callVariants(conditions);
+  const ports = [...portsOf(before.service), ...portsOf(after.service)];
   const cells: Cell[] = [];
   let asked = 0;
-  const ask = (call: Omit<Cell, 'before' | 'after'>, question: Question): void => {
-    asked++;
+  for (const { question, ...call } of questionsOf(conditions, {
+    callers,
+    paths,
+    variants,
+    ports,
+    nowMs: input.nowMs,
+  })) {
+    if (++asked > MAX_QUESTIONS) break;
     const [was, is] = [before.judge(question), after.judge(question)];
     if (was.verdict !== is.verdict) cells.push({ ...call, before: was, after: is });
-  };
-  for (const [port, traffic] of ports) {
-    for (const caller of callers.classes) {
-      const question = questionFrom(caller.value, port);
-      if (traffic === 'tcp') ask({ caller: caller.label, port, ...NO_REQUEST }, question);
-      if (traffic === 'tcp') continue;
-      for (const method of methods.classes) {
-        for (const path of paths.classes) {
-          for (const host of hosts.classes) {
-            if (asked >= MAX_QUESTIONS) continue;
-            const request = { method: method.value, path: path.value, host: host.value };
-            const labels = { method: method.label, path: path.label, host: host.label };
-            ask({ caller: caller.label, port, ...labels }, { ...question, request });
-          }
-        }
-      }
-    }
   }
   const service = `${workload.namespace}/${workload.service}`;
   const unproven = [
     ...(callers.complete ? [] : ['a wildcard in the middle of an identity']),
     ...(paths.complete ? [] : ['path templates']),
+    ...(policies.some(({ action }) => action === 'CUSTOM') ? ['what providers answer'] : []),
+    ...variants.open,
     ...[...new Set(conditions.map(({ field }) => field))]
-      .filter((field) => !VARIED.has(field))
-      .map((field) => `rules that read ${field}`),
-    ...(asked >= MAX_QUESTIONS ? ['more combinations than can be asked'] : []),
+      .filter((field) => !isVaried(field))
+      .map((field) => `rules that read the ${fieldWords(field)}`),
+    ...(asked > MAX_QUESTIONS ? ['more combinations than can be asked'] : []),
   ];
   return { service, changes: merged(service, cells), unproven };
 }
 
-function questionFrom(id: SpiffeId | undefined, port: number): Question {
+type Asked = Omit<Cell, 'before' | 'after'> & { readonly question: Question };
+
+/** A question for every combination of classes, with the words for it. */
+function* questionsOf(
+  conditions: readonly ConditionIr[],
+  options: {
+    readonly callers: CallClasses<SpiffeId | undefined>;
+    readonly paths: CallClasses<string>;
+    readonly variants: CallVariants;
+    readonly ports: ReturnType<typeof portsOf>;
+    readonly nowMs: number;
+  },
+): Generator<Asked> {
+  const methods = textClasses('method', conditions);
+  const hosts = textClasses('host', conditions);
+  const requests = methods.classes.flatMap((method) =>
+    options.paths.classes.flatMap((path) => hosts.classes.map((host) => ({ method, path, host }))),
+  );
+  const traffic = new Map(options.ports.map(({ port, protocol }) => [port, trafficOf(protocol)]));
+  for (const [port, kind] of traffic) {
+    for (const caller of options.callers.classes) {
+      const question = questionFrom(caller.value, port, options.nowMs);
+      const call = { caller: caller.label, port };
+      if (kind === 'tcp') yield { ...call, ...NO_REQUEST, question };
+      if (kind === 'tcp') continue;
+      for (const { method, path, host } of requests) {
+        for (const { label, headers, claims } of options.variants.variants) {
+          const request = {
+            method: method.value,
+            path: path.value,
+            host: host.value,
+            headers,
+            claims,
+          };
+          const labels = { method: method.label, path: path.label, host: host.label, with: label };
+          yield { ...call, ...labels, question: { ...question, request } };
+        }
+      }
+    }
+  }
+}
+
+function questionFrom(id: SpiffeId | undefined, port: number, nowMs: number): Question {
   return {
-    source: { id, ip: '127.0.0.1' },
+    source: { id, ip: '127.0.0.1', remoteIp: '127.0.0.1' },
     connection: { tls: id !== undefined, sni: undefined },
     request: undefined,
-    destination: { port },
-    nowMs: 0,
+    destination: { port, ip: '127.0.0.1' },
+    nowMs,
   };
 }
 
@@ -239,19 +287,21 @@ type Cell = {
   readonly method: string;
   readonly path: string;
   readonly host: string;
+  /** Headers and token. */
+  readonly with: string;
   readonly before: Verdict;
   readonly after: Verdict;
 };
 
-const NO_REQUEST = { method: '', path: '', host: '' } as const;
+const NO_REQUEST = { method: '', path: '', host: '', with: '' } as const;
 
 type Wide = {
   readonly key: string;
   readonly lists: Record<Dimension, readonly string[]>;
   readonly cell: Cell;
 };
-type Dimension = 'caller' | 'port' | 'method' | 'path' | 'host';
-const DIMENSIONS: readonly Dimension[] = ['host', 'path', 'method', 'port', 'caller'];
+type Dimension = 'caller' | 'port' | 'method' | 'path' | 'host' | 'with';
+const DIMENSIONS: readonly Dimension[] = ['host', 'path', 'method', 'with', 'port', 'caller'];
 
 /** Cells that differ in one attribute only become one, attribute by attribute. */
 function merged(service: string, cells: readonly Cell[]): readonly ChangedCalls[] {
@@ -263,6 +313,7 @@ function merged(service: string, cells: readonly Cell[]): readonly ChangedCalls[
       method: [cell.method],
       path: [cell.path],
       host: [cell.host],
+      with: [cell.with],
     },
     cell,
   }));
@@ -282,6 +333,7 @@ function merged(service: string, cells: readonly Cell[]): readonly ChangedCalls[
     methods: lists.method.filter((value) => value !== ''),
     paths: lists.path.filter((value) => value !== ''),
     hosts: lists.host.filter((value) => value !== ''),
+    with: lists.with,
     ports: lists.port.map(Number),
     before: cell.before,
     after: cell.after,

@@ -106,6 +106,7 @@ function writtenConditions(rules: AuthorizationPolicyResource['spec']['rules']):
       ...(rule.from ?? []).map(({ source }) => source),
       ...(rule.to ?? []).map(({ operation }) => operation),
     ];
-    return sum + alternatives.reduce((own, fields) => own + Object.keys(fields).length, 0);
+    const fields = alternatives.reduce((own, one) => own + Object.keys(one).length, 0);
+    return sum + fields + (rule.when?.length ?? 0);
   }, 0);
 }

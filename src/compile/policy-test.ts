@@ -74,6 +74,9 @@ function answerCase(
     request: requestOf(one),
     port: one.port,
     sourceIp: one.sourceIp,
+    remoteIp: one.remoteIp,
+    destinationIp: one.destinationIp,
+    attestation: one.attestation,
     sni: one.sni,
     labels: one.labels,
     nowMs: one.at === undefined ? nowMs : Date.parse(one.at),
@@ -82,9 +85,10 @@ function answerCase(
 
 function requestOf({ request }: PolicyTestCase): CheckInput['request'] {
   if (request === undefined) return undefined;
-  const { method = 'GET', path = '/', headers = {} } = request;
+  const { method = 'GET', path = '/', headers = {}, claims } = request;
   const named = Object.entries(headers).find(([name]) => name.toLowerCase() === 'host')?.[1];
-  return { method, path, host: request.host ?? named };
+  const host = request.host ?? (typeof named === 'string' ? named : named?.[0]);
+  return { method, path, host, headers, claims };
 }
 
 function differences(

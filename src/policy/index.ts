@@ -8,7 +8,14 @@ export type {
   Explanation,
   SmallestChange,
 } from './explanation.ts';
-export { type Field, fieldOfList, parseConditionKey } from './field.ts';
+export {
+  claimPathOf,
+  type Field,
+  fieldOfList,
+  fieldWords,
+  headerNameOf,
+  parseConditionKey,
+} from './field.ts';
 export type {
   AlternativeIr,
   ConditionIr,
@@ -19,6 +26,7 @@ export type {
   PolicyOptions,
   PolicyOrigin,
   RuleIr,
+  TextPattern,
 } from './ir.ts';
 export { decideNaively } from './naive.ts';
 export {
@@ -37,5 +45,4 @@ export type {
   RequestFacts,
   RequestHeaders,
 } from './question.ts';
-
 export type { TracedCondition } from './trace.ts';

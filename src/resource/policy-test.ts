@@ -34,6 +34,11 @@ export type PolicyTestCase = {
   readonly request?: PolicyTestRequest;
   readonly port?: number;
   readonly sourceIp?: string;
+  /** The caller's address before trusted proxies, and the address that was called. */
+  readonly remoteIp?: string;
+  readonly destinationIp?: string;
+  /** How strongly the caller was attested. */
+  readonly attestation?: string;
   readonly sni?: string;
   /** The called workload's, besides those its Service declares. */
   readonly labels?: Readonly<Record<string, string>>;
@@ -47,7 +52,10 @@ export type PolicyTestRequest = {
   readonly method?: string;
   readonly path?: string;
   readonly host?: string;
-  readonly headers?: Readonly<Record<string, string>>;
+  /** By name, several lines of one as a list. */
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+  /** The payload of the end user's token, taken as valid; without it there is no token. */
+  readonly claims?: Readonly<Record<string, unknown>>;
 };
 
 /** What must come out; what is not named may be anything. `policy` is `NAME` or `NAMESPACE/NAME`. */
@@ -94,6 +102,19 @@ const freeKey = (): void => {
   // Whatever stands there is a name of the case's own: a header's, a label's, a policy's.
 };
 
+const lines = listOf(anyText, { maxItems: 64 });
+
+function headerLines(node: Node, context: Context): string | readonly string[] | undefined {
+  return node.kind === 'list' ? lines(node, context) : anyText(node, context);
+}
+
+/** Claims are any JSON; null has no meaning that a policy could read. */
+function anyJson(node: Node): unknown {
+  if (node.kind === 'scalar') return node.value ?? undefined;
+  if (node.kind === 'list') return node.items.map(anyJson);
+  return Object.fromEntries(node.entries.map(({ key, value }) => [key, anyJson(value)]));
+}
+
 const expectation = object('what is expected', {
   verdict: required(verdict, 'write `verdict: allow` or `verdict: deny`'),
   policy: optional(anyText),
@@ -113,7 +134,8 @@ const request = object('a request', {
   method: optional(anyText),
   path: optional(anyText),
   host: optional(anyText),
-  headers: optional(recordOf(freeKey, anyText)),
+  headers: optional(recordOf(freeKey, headerLines)),
+  claims: optional(recordOf(freeKey, anyJson)),
 });
 
 const testCase: Reader<PolicyTestCase> = object('a case', {
@@ -123,6 +145,9 @@ const testCase: Reader<PolicyTestCase> = object('a case', {
   request: optional(request),
   port: optional(integer(1, 65_535)),
   sourceIp: optional(anyText),
+  remoteIp: optional(anyText),
+  destinationIp: optional(anyText),
+  attestation: optional(anyText),
   sni: optional(anyText),
   labels: optional(recordOf(freeKey, anyText)),
   at: optional(text(checkTime)),

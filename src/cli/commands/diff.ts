@@ -101,13 +101,14 @@ async function reportCalls(
   { before, after, since }: Pick<Planned, 'before' | 'after'> & { readonly since: string },
 ): Promise<CallReport> {
   const trustDomain = trustDomainOf(session);
-  const services = diffCalls({ before, after, trustDomain });
+  const nowMs = Date.now();
+  const services = diffCalls({ before, after, trustDomain, nowMs });
   if (!services.ok) throw new ExitError(EXIT.usage, services.error);
   const touched = services.value.map(({ service }) => service);
   const recorded = [];
   for (const to of touched) {
     const { calls } = await fetchObserved(session.api, new URLSearchParams({ to, since }));
-    recorded.push(...judgeRecorded(calls, { before, after, trustDomain }));
+    recorded.push(...judgeRecorded(calls, { before, after, trustDomain, nowMs }));
   }
   return { services: services.value, recorded };
 }
