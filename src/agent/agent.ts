@@ -166,7 +166,7 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
   const peers = startAgentPeers({
     ...common,
     listen: options.peers,
-    node: nodeOf(options),
+    node: nodeOf(spiffeId),
     folder,
     agent: identity,
     store: revocations,
@@ -291,7 +291,7 @@ function subscribe(of: {
     hello() {
       swap.forgetRefusals();
       return {
-        node: nodeOf(options),
+        node: nodeOf(spiffeId),
         endpoints: parts.peers.announcement().map((each) => ({ ...each })),
         kind: 'agent',
         spiffeId,
@@ -320,8 +320,9 @@ function subscribe(of: {
   return subscription;
 }
 
-function nodeOf({ hostName }: AgentOptions): string {
-  return `agent/${hostName}`;
+/** By its identity: host names are whatever their hosts say. */
+function nodeOf(spiffeId: string): string {
+  return spiffeId.slice(spiffeId.indexOf('/agent/') + 1);
 }
 
 function createServer(options: AgentOptions, core: Core, credentials: CredentialSource) {

@@ -22,6 +22,8 @@ import type {
   NodeAttestor,
 } from './attestors/node-attestor.ts';
 import { ownCertificate } from './attestors/own-certificate.ts';
+import { sshpop } from './attestors/sshpop.ts';
+import { tpm } from './attestors/tpm.ts';
 import { x509pop } from './attestors/x509pop.ts';
 import { MESH_TTL_MS } from './enrol.ts';
 import type { HostEvidence, Hosts } from './hosts.ts';
@@ -51,6 +53,8 @@ const ATTESTORS: Readonly<Record<string, NodeAttestor>> = {
   join_token: joinToken,
   svid: ownCertificate,
   x509pop,
+  sshpop,
+  tpm,
   k8s_psat: k8sPsat,
   aws_iid: awsIid,
   gcp_iit: gcpIit,

@@ -46,7 +46,12 @@ export type CaOptions = ProcessOptions & {
 /** What a host shows, by the attestor that verifies it. */
 export type AttestOptions =
   | { readonly kind: 'join_token'; readonly tokenFile: string }
-  | { readonly kind: 'x509pop'; readonly certificateFile: string; readonly keyFile: string }
+  | {
+      readonly kind: 'x509pop' | 'sshpop';
+      readonly certificateFile: string;
+      readonly keyFile: string;
+    }
+  | { readonly kind: 'tpm'; readonly tcti: string | undefined }
   | { readonly kind: 'k8s_psat'; readonly cluster: string; readonly tokenFile: string }
   | {
       readonly kind: 'aws_iid' | 'gcp_iit' | 'azure_msi';

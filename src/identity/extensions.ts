@@ -5,7 +5,12 @@ import { type GeneralNames, NO_NAMES, readGeneralNames } from './general-names.t
 import { OID } from './oid.ts';
 
 /** Bits of KeyUsage (RFC 5280 section 4.2.1.3). */
-export const KEY_USAGE = { digitalSignature: 1, keyCertSign: 1 << 5, cRLSign: 1 << 6 } as const;
+export const KEY_USAGE = {
+  digitalSignature: 1,
+  keyEncipherment: 1 << 2,
+  keyCertSign: 1 << 5,
+  cRLSign: 1 << 6,
+} as const;
 
 /** NameConstraints (RFC 5280 section 4.2.1.10). */
 export type NameConstraints = { readonly permitted: GeneralNames; readonly excluded: GeneralNames };

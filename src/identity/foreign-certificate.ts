@@ -35,12 +35,13 @@ export function parseAuthorities(pem: string): Result<readonly TrustAnchor[], st
 
 /**
  * Validates a chain (DER, leaf first) that leads to one of `roots`: path (RFC 5280 section 6), time, and that the leaf's
- * key may sign. Never throws, whatever the bytes.
+ * key is for `usage`. Never throws, whatever the bytes.
  */
 export function verifyForeignCertificate(
   chain: readonly Uint8Array[],
   roots: readonly TrustAnchor[],
   nowMs: number,
+  usage: 'digitalSignature' | 'keyEncipherment' = 'digitalSignature',
 ): Result<ForeignCertificate, string> {
   if (chain.length === 0 || chain.length > MAX_CHAIN) return fail(`1 to ${MAX_CHAIN} certificates`);
   const certificates: Certificate[] = [];
@@ -51,8 +52,10 @@ export function verifyForeignCertificate(
   }
   const [leaf, ...intermediates] = certificates;
   if (leaf === undefined) return fail('no certificate');
-  const question = { leaf, intermediates, roots, nowMs, clockSkewMs: CLOCK_SKEW_MS };
-  const problem = leafProblem(leaf) ?? timeProblem(leaf, 'the certificate', question)?.message;
+  const validity = { nowMs, clockSkewMs: CLOCK_SKEW_MS };
+  const question = { leaf, intermediates, roots, isForeign: true, ...validity };
+  const problem =
+    leafProblem(leaf, usage) ?? timeProblem(leaf, 'the certificate', question)?.message;
   if (problem !== undefined) return fail(problem);
   const path = buildPath(question);
   if (!path.ok) return fail(path.error.message);
@@ -65,11 +68,14 @@ export function verifyForeignCertificate(
   });
 }
 
-function leafProblem({ extensions }: Certificate): string | undefined {
+function leafProblem(
+  { extensions }: Certificate,
+  usage: 'digitalSignature' | 'keyEncipherment',
+): string | undefined {
   const { basicConstraints, keyUsage, unknownCritical } = extensions;
   if (basicConstraints?.ca === true) return "the certificate is a CA's";
-  if (keyUsage !== undefined && (keyUsage & KEY_USAGE.digitalSignature) === 0) {
-    return 'the certificate may not make signatures';
+  if (keyUsage !== undefined && (keyUsage & KEY_USAGE[usage]) === 0) {
+    return `the certificate's key is not for \`${usage}\``;
   }
   return unknownCritical.length > 0 ? 'an unknown critical extension' : undefined;
 }

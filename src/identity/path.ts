@@ -17,6 +17,8 @@ export type PathQuestion = {
   readonly roots: readonly TrustAnchor[];
   readonly nowMs: number;
   readonly clockSkewMs: number;
+  /** Whether the signers are of another system, so that RFC 5280 alone binds them and not X509-SVID. */
+  readonly isForeign?: boolean;
   /** A further rule for signing certificates: the reason to refuse one, or undefined. */
   readonly refuseSigner?: (signer: Certificate) => string | undefined;
 };
@@ -111,11 +113,14 @@ function signerProblem(
     signer.extensions;
   const bad = (message: string): VerifyError => ({ code: 'bad_chain', message });
   if (basicConstraints?.ca !== true) return bad(`${what} is not a CA's`);
-  if (((keyUsage ?? 0) & KEY_USAGE.keyCertSign) === 0) {
+  // RFC 5280 6.1.4 (n) binds those that have the extension; X509-SVID 4.3 demands it.
+  const usage = keyUsage ?? (search.isForeign === true ? KEY_USAGE.keyCertSign : 0);
+  if ((usage & KEY_USAGE.keyCertSign) === 0) {
     return bad(`${what} may not sign certificates`);
   }
   if (unknownCritical.length > 0) return bad(`${what} has an unknown critical extension`);
-  if (extendedKeyUsage !== undefined && !isForBothSides(extendedKeyUsage)) {
+  const isForTls = extendedKeyUsage === undefined || isForBothSides(extendedKeyUsage);
+  if (!isForTls && search.isForeign !== true) {
     return bad(`${what} is not for TLS servers and clients`);
   }
   // RFC 5280 6.1.4 (l): self-issued certificates do not count; the leaf never does.

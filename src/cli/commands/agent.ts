@@ -9,6 +9,8 @@ import { globalsOf } from '../globals.ts';
 const ATTEST_KINDS = [
   'join_token',
   'x509pop',
+  'sshpop',
+  'tpm',
   'k8s_psat',
   'aws_iid',
   'gcp_iit',
@@ -36,8 +38,12 @@ export const register: CommandModule['register'] = (program, context, finish) =>
       ).choices(ATTEST_KINDS),
     )
     .option('--token-file <file>', 'join_token, k8s_psat: the token')
-    .option('--cert <file>', "x509pop: PEM of the machine's certificate and its intermediates")
-    .option('--key <file>', 'x509pop: PEM of its key')
+    .option(
+      '--cert <file>',
+      "x509pop, sshpop: the machine's certificate (PEM with intermediates; a `-cert.pub`)",
+    )
+    .option('--key <file>', 'x509pop, sshpop: its key')
+    .option('--tcti <text>', 'tpm: how tpm2-tools reach it, e.g. device:/dev/tpmrm0')
     .option('--cluster <name>', 'k8s_psat: the cluster, as the NodeAttestor names it')
     .option('--audience <text>', 'gcp_iit, azure_msi: whom the token is for', 'palisade-ca')
     .option('--metadata-url <url>', "aws_iid, gcp_iit, azure_msi: the machine's metadata service")
@@ -100,7 +106,10 @@ function attestOf(options: Flags): AttestOptions | undefined {
   switch (kind) {
     case 'join_token':
       return { kind, tokenFile: needed('--token-file FILE', 'tokenFile') };
-    case 'x509pop': {
+    case 'tpm':
+      return { kind, tcti: options['tcti'] };
+    case 'x509pop':
+    case 'sshpop': {
       const certificateFile = needed('--cert FILE', 'cert');
       return { kind, certificateFile, keyFile: needed('--key FILE', 'key') };
     }
