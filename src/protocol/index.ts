@@ -1,6 +1,14 @@
 // protocol: bytes ⇄ messages, pure. One folder a protocol; every reader is strict and bounded.
 export { BodyReader } from './http1/body.ts';
-export { FIELD, type FieldCode, type FieldLookup, type Fields, fieldSet } from './http1/fields.ts';
+export { ChunkDecoder } from './http1/chunk-decoder.ts';
+export {
+  codeOfName,
+  FIELD,
+  type FieldCode,
+  type FieldLookup,
+  type Fields,
+  fieldSet,
+} from './http1/fields.ts';
 export {
   DEFAULT_HEAD_LIMITS,
   type Framing,
@@ -34,6 +42,7 @@ export {
   readPath,
 } from './http1/target.ts';
 export { H2Connection, type H2Options } from './http2/connection.ts';
+export { PREFACE as H2_PREFACE } from './http2/frames.ts';
 export {
   DEFAULT_H2_LIMITS,
   H2_CODE,
@@ -47,6 +56,7 @@ export {
   HTTP2_ERRORS,
   type Http2Error,
 } from './http2/messages.ts';
+export { type H2Request, interpretRequest } from './http2/request.ts';
 export type { H2Stream } from './http2/stream.ts';
 export type { ProxyHeader, ProxyHeaderError } from './proxy-protocol/messages.ts';
 export { parseProxyHeader } from './proxy-protocol/parse.ts';

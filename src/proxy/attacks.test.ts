@@ -209,7 +209,7 @@ const ATTACKS: readonly (readonly [name: string, raw: string])[] = [
     'credentials named by Connection',
     'GET / HTTP/1.1\r\nHost: orders\r\nConnection: authorization\r\n\r\n',
   ],
-  ['HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+  ['the method of the HTTP/2 preface', 'PRI * HTTP/1.1\r\nHost: orders\r\n\r\n'],
 ];
 
 for (const [name, raw] of ATTACKS) {

@@ -59,20 +59,36 @@ export function createTlsIdentity(
   return { identity, keyExchange, context: createSecureContext(options) };
 }
 
-/** Starts the server's side of a handshake on an accepted connection; emits `secure` when done. */
+/** What HTTP/2 is called in a hello (RFC 9113 section 3.2). */
+export const ALPN_H2 = 'h2';
+/** What HTTP/1.1 is called in a hello (RFC 7301 section 6). */
+export const ALPN_HTTP1 = 'http/1.1';
+
+/**
+ * Starts the server's side of a handshake on an accepted connection; emits `secure` when done. Without
+ * `alpn` either version of HTTP is agreed on, as the client likes.
+ */
 export function acceptTls(
   raw: Socket,
   tls: TlsIdentity,
   alpn: readonly string[] | undefined,
 ): TLSSocket {
   return new TLSSocket(raw, {
-    ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
+    ...(alpn === undefined
+      ? { ALPNCallback: ({ protocols }) => chooseProtocol(protocols) }
+      : { ALPNProtocols: [...alpn] }),
     isServer: true,
     secureContext: tls.context,
     requestCert: true,
     // SECURITY: OpenSSL knows no SPIFFE; every peer goes through `verifyPeer` before a byte of it.
     rejectUnauthorized: false,
   });
+}
+
+// What nobody here speaks (Istio's sidecars offer names of their own) is accepted too, since an offer
+// without an answer ends the handshake; what such a client says is then told by its first bytes.
+function chooseProtocol(offered: readonly string[]): string | undefined {
+  return [ALPN_H2, ALPN_HTTP1].find((known) => offered.includes(known)) ?? offered[0];
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { EndpointGroup, EndpointState } from './endpoint-group.ts';
+import type { H2Reach } from './h2-pool.ts';
 import type { Failure } from './respond.ts';
 import type { UpstreamConnection } from './upstream-connection.ts';
 
@@ -12,6 +13,11 @@ export type Connector = {
   readonly take: (endpoint: EndpointState) => UpstreamConnection | undefined;
   /** Opens one in a slot of the group that the caller was granted and this gives back; calls back once. */
   readonly dial: (endpoint: EndpointState, done: (outcome: DialOutcome) => void) => void;
+  /**
+   * Where the server speaks HTTP/2: a connection to it with room for a stream; calls back once, maybe
+   * at once. `take` and `dial` then speak HTTP/1.1, and somebody behind them translates.
+   */
+  readonly http2?: H2Reach | undefined;
 };
 
 /** What became of an attempt to reach a server. */

@@ -4,11 +4,13 @@ import { type Counter, createTraceIds, EVENT, type TraceIds } from '#telemetry';
 import { createTlsIdentity, type TlsIdentity } from './authenticate.ts';
 import type { Enforcement } from './authorize.ts';
 import { EndpointGroups } from './endpoint-groups.ts';
+import { H2Pool } from './h2-pool.ts';
 import type { Tunnels } from './hbone-client.ts';
 import { HealthChecks } from './health-check.ts';
 import { fetchJwks } from './jwks-fetch.ts';
 import { LiveConnections } from './live.ts';
 import type { ProxyOptions } from './options.ts';
+import { IDLE_SHARE } from './pool.ts';
 import { TokenStage } from './token.ts';
 import { TokenKeys } from './token-keys.ts';
 
@@ -18,6 +20,8 @@ export type ProxyContext = {
   readonly live: LiveConnections;
   readonly groups: EndpointGroups;
   readonly checks: HealthChecks;
+  /** HTTP/2 connections to servers. */
+  readonly h2: H2Pool;
   readonly ids: TraceIds;
   /** The certificate to show now; undefined while there is none. */
   readonly tls: () => TlsIdentity | undefined;
@@ -53,11 +57,18 @@ export function createContext(options: ProxyOptions): Omit<ProxyContext, 'tunnel
   let unusable: WorkloadIdentity | undefined;
   const rulings = new Map<string, Counter>();
   const live = new LiveConnections();
+  const timeouts = (): Timeouts => options.snapshots.current()?.timeouts ?? DEFAULT_TIMEOUTS;
   const { metrics, log, clock, fetchJwks: fetchText = fetchJwks, jwksStore: store } = options;
   const keys = new TokenKeys({ fetchText, store, metrics, log, clock });
   return {
     options,
     live,
+    h2: new H2Pool(
+      () => IDLE_SHARE * timeouts().idleMs,
+      (error) => {
+        metrics.refused(error).value++;
+      },
+    ),
     groups: new EndpointGroups({ now: () => live.now, random: Math.random, metrics, log }),
     checks: new HealthChecks({ now: () => live.now, metrics, log }),
     tokens: new TokenStage(keys),
@@ -86,7 +97,7 @@ export function createContext(options: ProxyOptions): Omit<ProxyContext, 'tunnel
       heardAt: options.heardAt?.(),
       revocations: options.revocations?.current(),
     }),
-    timeouts: () => options.snapshots.current()?.timeouts ?? DEFAULT_TIMEOUTS,
+    timeouts,
     countRuling(verdict, reason) {
       let counter = rulings.get(reason);
       if (counter === undefined) {

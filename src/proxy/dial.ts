@@ -67,6 +67,8 @@ export type ServiceTarget = {
   readonly service: UpstreamService;
   readonly port: number;
   readonly endpoint: Endpoint;
+  /** The protocol that a server reached by mutual TLS has to agree on (ALPN); any if undefined. */
+  readonly protocol?: string;
 };
 
 /**
@@ -85,7 +87,7 @@ export function dialService(
     host: endpoint.host,
     port: endpoint.port,
     serverName: serverNameOf(service.fqdn, port),
-    alpn: undefined,
+    alpn: target.protocol === undefined ? undefined : [target.protocol],
     timeoutMs: service.timeouts.connectMs,
     judge: (peer) => judgeServer(service, peer),
   };
@@ -139,6 +141,9 @@ export function dialServer(
     group = negotiatedGroup(socket);
     const checked = checkServer(context, target, socket);
     if (checked.kind === 'failed') return finish(checked);
+    if (target.alpn !== undefined && !target.alpn.includes(socket.alpnProtocol || '')) {
+      return finish(failed('upstream_tls_failed', 'no_common_protocol'));
+    }
     const { peer, secure } = checked;
     const pipe = new SocketPipe(socket, reads);
     finish({ kind: 'connected', pipe, peer, secure, tls: secure.facts });

@@ -155,7 +155,8 @@ class InboundTunnel implements Live {
       secure === undefined || identity === undefined
         ? this.#arrival.caller
         : callerOf(secure.current({ ...enforcement, identity }));
-    const arrival = { ...this.#arrival, pipe, caller, sni: undefined, port };
+    // What the tunnel agreed on says nothing of what runs in it.
+    const arrival = { ...this.#arrival, pipe, caller, sni: undefined, alpn: undefined, port };
     serveArrival(arrival, this.#context, this.#pool);
     return pipe;
   }

@@ -61,6 +61,9 @@ export type HttpCall = {
   readonly respond: (failure: Failure) => void;
 };
 
+/** What a call is judged again by; an idle connection is one without a head. */
+export type JudgedCall = Pick<HttpCall, 'head' | 'upstream' | 'consented'>;
+
 /** What differs between the two directions. */
 export type HttpDirection = {
   readonly side: 'inbound' | 'outbound';
@@ -69,5 +72,5 @@ export type HttpDirection = {
   /** authorize → route → admit → forward, for one request; ends in `forward` or `respond` of the call. */
   readonly serve: (call: HttpCall, head: RequestFacts) => void;
   /** Why the exchange under way, or the idle connection, may be no more; undefined if it may go on. */
-  readonly judge: (call: HttpCall) => FailureKind | undefined;
+  readonly judge: (call: JudgedCall) => FailureKind | undefined;
 };

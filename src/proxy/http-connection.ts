@@ -82,8 +82,8 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall {
     this.#attempts = new Attempts(this, (outcome) => metrics.retry(outcome).value++);
   }
 
-  /** Registers the connection and begins to read. */
-  start(): void {
+  /** Registers the connection and begins to read; `early` came before and is only lent. */
+  start(early?: Buffer): void {
     this.#awaitRequest();
     this.#context.live.add(this);
     this.#countOpen(1);
@@ -94,6 +94,7 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall {
       onClose: () => this.#onClose(),
     });
     this.#pipe.resume();
+    if (early !== undefined) this.#onData(early);
   }
 
   /** The record of the call under way; handlers fill it in as they learn. */

@@ -23,8 +23,8 @@ import { detect, isProxied, plaintextAllowed, readProxyHeader } from './detect.t
 import { dialTcp } from './dial.ts';
 import { continueTrace } from './forward.ts';
 import { type HelloOutcome, readClientHello } from './hello.ts';
-import type { HttpCall, HttpDirection, RequestFacts } from './http-call.ts';
-import { HttpConnection } from './http-connection.ts';
+import type { HttpCall, HttpDirection, JudgedCall, RequestFacts } from './http-call.ts';
+import { serveHttp } from './http-version.ts';
 import { isGroupAccepted } from './key-exchange.ts';
 import { watchNewcomer } from './listen.ts';
 import type { BytePipe } from './pipe.ts';
@@ -49,6 +49,8 @@ export type Arrival = {
   readonly localIp: string | undefined;
   /** What the connection asks for by TLS: the mesh's, or the application's own where that is passed through. */
   readonly sni: string | undefined;
+  /** What its TLS connection agreed on; undefined where nothing was, and in tunnels. */
+  readonly alpn: string | undefined;
   /** The caller's address by the word of a balancer; undefined where none stands before us. */
   readonly proxied: { readonly ip: string } | undefined;
   /** The service port that it is for, where something else than the SNI says so. */
@@ -100,6 +102,7 @@ function secure(raw: Socket, context: ProxyContext, proceed: (arrival: Arrival) 
       ip: addressOf(raw),
       localIp: localAddressOf(raw),
       sni: undefined,
+      alpn: undefined,
       proxied: undefined,
     });
   });
@@ -150,6 +153,7 @@ export function authenticate(
       ip,
       localIp,
       sni,
+      alpn: socket.alpnProtocol || undefined,
       proxied: undefined,
     });
   });
@@ -214,7 +218,7 @@ class InboundCalls implements HttpDirection {
   readonly #ownPortSuffix: string;
   readonly #clientCert: string | undefined;
   /** Calls that wait for providers. */
-  readonly #waiting = new WeakSet<HttpCall>();
+  readonly #waiting = new WeakSet<object>();
 
   constructor(
     arrival: Arrival,
@@ -230,7 +234,7 @@ class InboundCalls implements HttpDirection {
     this.#connector =
       this.#applicationPort === undefined
         ? undefined
-        : applicationConnector(context, pool, this.#applicationPort);
+        : applicationConnector(context, pool, this.#applicationPort, port?.protocol ?? 'http');
     this.#ownPortSuffix = `:${port?.port ?? 0}`;
     const own = context.options.identity.current();
     this.#clientCert =
@@ -240,7 +244,13 @@ class InboundCalls implements HttpDirection {
   }
 
   serveHttp(): void {
-    new HttpConnection(this.#arrival.pipe, this.#context, this, this.#facts).start();
+    serveHttp({
+      pipe: this.#arrival.pipe,
+      context: this.#context,
+      direction: this,
+      facts: this.#facts,
+      alpn: this.#arrival.alpn,
+    });
   }
 
   pathNormalization(): PathNormalization {
@@ -293,7 +303,7 @@ class InboundCalls implements HttpDirection {
     });
   }
 
-  judge(call: HttpCall): FailureKind | undefined {
+  judge(call: JudgedCall): FailureKind | undefined {
     if (call.head !== undefined) {
       const { head, user, consented = NOBODY } = call;
       const ruling = this.#judge({ head, user, consented, isUnderWay: true });

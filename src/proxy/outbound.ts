@@ -6,8 +6,9 @@ import { authorizeOutgoing, type Permit } from './authorize.ts';
 import type { ProxyContext } from './context.ts';
 import { continueTrace } from './forward.ts';
 import { type HelloOutcome, readClientHello } from './hello.ts';
-import type { HttpCall, HttpDirection, RequestFacts } from './http-call.ts';
-import { HttpConnection } from './http-connection.ts';
+import type { HttpCall, HttpDirection, JudgedCall, RequestFacts } from './http-call.ts';
+import { serveHttp } from './http-version.ts';
+import { judgeReached } from './judge-reached.ts';
 import type { UpstreamListener } from './options.ts';
 import type { BytePipe } from './pipe.ts';
 import type { ConnectionPool } from './pool.ts';
@@ -38,7 +39,7 @@ export class OutboundCalls implements HttpDirection {
   readonly #pool: ConnectionPool;
   readonly #fixed: UpstreamListener | undefined;
   readonly #routes = new Map<string, ServiceConnector>();
-  readonly #services = new WeakMap<HttpCall, string>();
+  readonly #services = new WeakMap<object, string>();
   #routesOf: Snapshot | undefined;
   #unroutedOf: Snapshot | undefined;
   #unroutedFacts: CallFacts | undefined;
@@ -114,10 +115,10 @@ export class OutboundCalls implements HttpDirection {
   }
 
   /** Whether the server that answers is still one that may serve the name it was called by. */
-  judge(call: HttpCall): FailureKind | undefined {
+  judge(call: JudgedCall): FailureKind | undefined {
     const service = this.#services.get(call);
     if (call.head === undefined || service === undefined) return undefined;
-    return judgeServer(this.#context, service, call.upstream?.secure);
+    return judgeReached(this.#context, service, call.upstream?.secure);
   }
 
   #forward(
@@ -146,7 +147,13 @@ export class OutboundCalls implements HttpDirection {
   }
 
   #serveHttp(socket: Socket): void {
-    new HttpConnection(new SocketPipe(socket), this.#context, this, this.#unrouted()).start();
+    serveHttp({
+      pipe: new SocketPipe(socket),
+      context: this.#context,
+      direction: this,
+      facts: this.#unrouted(),
+      alpn: undefined,
+    });
   }
 
   /**
@@ -182,7 +189,7 @@ export class OutboundCalls implements HttpDirection {
     const unreached = hello === undefined ? facts.unreached : facts.describe(undefined, hello.sni);
     const session = new TcpSession(pipe, context, unreached, {
       side: this.side,
-      judge: () => judgeServer(context, service.fqdn, peer),
+      judge: () => judgeReached(context, service.fqdn, peer),
       sessionMs: service.timeouts.sessionMs,
     });
     const ruling = authorizeOutgoing(context.enforcement());
@@ -246,22 +253,4 @@ export class OutboundCalls implements HttpDirection {
       peerSerial: undefined,
     });
   }
-}
-
-/** Why a server may no longer answer calls to the service `fqdn`; undefined if it may. */
-function judgeServer(
-  context: ProxyContext,
-  fqdn: string,
-  peer: TlsPeer | undefined,
-): FailureKind | undefined {
-  const enforcement = context.enforcement();
-  const { identity, snapshot } = enforcement;
-  // Nobody has been reached yet: whoever will be is judged then.
-  if (peer === undefined || identity === undefined) return undefined;
-  const server = peer.current({ ...enforcement, identity });
-  if (!server.ok) return 'upstream_identity_mismatch';
-  // A service that was looked up is in no snapshot at first; who serves it was checked by its proof.
-  const service = snapshot?.upstreams.get(fqdn);
-  if (service === undefined || service.identities.has(server.value.id.text)) return undefined;
-  return 'upstream_identity_mismatch';
 }

@@ -32,6 +32,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     context.checks.close();
     pool.close();
     context.tunnels.close();
+    context.h2.close();
     context.live.close();
     context.tokenKeys.close();
   };
@@ -98,6 +99,7 @@ function watchChanges(context: ProxyContext, pool: ConnectionPool): () => void {
   const dialAnew = (): void => {
     pool.flush();
     context.tunnels.retire();
+    context.h2.flush();
   };
   const judgeAgain = (): void => {
     const rules = snapshots.current()?.reauthorization ?? DEFAULT_REAUTHORIZATION;

@@ -33,31 +33,56 @@ export type Failure = {
   readonly challenge?: string;
 };
 
-type Outcome = { readonly status: number; readonly text: string; readonly retry: boolean };
+type Outcome = {
+  readonly status: number;
+  /** Of gRPC's status codes. */
+  readonly grpc: number;
+  readonly text: string;
+  readonly retry: boolean;
+};
+
+const GRPC = {
+  INVALID_ARGUMENT: 3,
+  DEADLINE_EXCEEDED: 4,
+  NOT_FOUND: 5,
+  PERMISSION_DENIED: 7,
+  RESOURCE_EXHAUSTED: 8,
+  UNAVAILABLE: 14,
+  UNAUTHENTICATED: 16,
+} as const;
 
 // The table "What a caller sees" of the surface contract, and nothing else, decides what is sent.
 const OUTCOMES: Readonly<Record<FailureKind, Outcome>> = {
-  policy_denied: never(403, 'denied by policy'),
-  peer_unauthenticated: never(403, 'the caller has no valid identity'),
-  token_invalid: never(401, 'the token is not valid'),
-  cannot_decide: never(403, 'no decision is possible'),
-  upstream_identity_mismatch: never(503, "the server's identity is not the service's"),
-  no_such_service: never(404, 'no such service in the mesh'),
-  no_healthy_endpoint: { status: 503, text: 'the service has no healthy endpoint', retry: true },
-  upstream_connect_failed: { status: 503, text: 'the service could not be reached', retry: true },
-  upstream_tls_failed: never(503, 'no secure connection to the service'),
-  upstream_timeout: never(504, 'the service did not answer in time'),
+  policy_denied: never(403, GRPC.PERMISSION_DENIED, 'denied by policy'),
+  peer_unauthenticated: never(403, GRPC.UNAUTHENTICATED, 'the caller has no valid identity'),
+  token_invalid: never(401, GRPC.UNAUTHENTICATED, 'the token is not valid'),
+  cannot_decide: never(403, GRPC.PERMISSION_DENIED, 'no decision is possible'),
+  upstream_identity_mismatch: never(
+    503,
+    GRPC.UNAVAILABLE,
+    "the server's identity is not the service's",
+  ),
+  no_such_service: never(404, GRPC.NOT_FOUND, 'no such service in the mesh'),
+  no_healthy_endpoint: again(503, GRPC.UNAVAILABLE, 'the service has no healthy endpoint'),
+  upstream_connect_failed: again(503, GRPC.UNAVAILABLE, 'the service could not be reached'),
+  upstream_tls_failed: never(503, GRPC.UNAVAILABLE, 'no secure connection to the service'),
+  upstream_timeout: never(504, GRPC.DEADLINE_EXCEEDED, 'the service did not answer in time'),
   // The request may have had its effect, so unlike a failed connect this is not to be tried again.
-  upstream_failed: never(502, 'the service broke off or answered malformed'),
-  request_timeout: never(408, 'the request did not arrive in time'),
-  bad_request: never(400, 'the request is malformed or ambiguous'),
-  too_large: never(431, 'the request head is too large'),
-  rate_limited: never(429, 'more calls than the service takes'),
+  upstream_failed: never(502, GRPC.UNAVAILABLE, 'the service broke off or answered malformed'),
+  request_timeout: never(408, GRPC.DEADLINE_EXCEEDED, 'the request did not arrive in time'),
+  bad_request: never(400, GRPC.INVALID_ARGUMENT, 'the request is malformed or ambiguous'),
+  too_large: never(431, GRPC.RESOURCE_EXHAUSTED, 'the request head is too large'),
+  rate_limited: never(429, GRPC.RESOURCE_EXHAUSTED, 'more calls than the service takes'),
 };
 
 /** The HTTP status of a failure. */
 export function statusOf(kind: FailureKind): number {
   return OUTCOMES[kind].status;
+}
+
+/** Whether a reason that another sidecar gave is one of ours. */
+export function isFailureKind(reason: string): reason is FailureKind {
+  return Object.hasOwn(OUTCOMES, reason);
 }
 
 /** Counts what failed otherwise than by a decision of policy, which has counters of its own. */
@@ -96,8 +121,61 @@ export function serializeFailure(failure: Failure, style: ResponseStyle): Buffer
   return Buffer.from(`${lines.join('\r\n')}\r\n\r\n${style.headOnly ? '' : body}`, 'latin1');
 }
 
-function never(status: number, text: string): Outcome {
-  return { status, text, retry: false };
+/** A failure as HTTP/2 has it: fields (name, value, name, value …) with `:status` first, and a body. */
+export type H2Failure = { readonly fields: readonly string[]; readonly body: string };
+
+/** The whole HTTP/2 answer to a failed call; to a gRPC call it is a status in a head of its own. */
+export function h2Failure(
+  failure: Failure,
+  style: { readonly json: boolean; readonly headOnly: boolean; readonly grpc: boolean },
+): H2Failure {
+  const outcome = OUTCOMES[failure.kind];
+  if (style.grpc) {
+    // gRPC over HTTP/2, "Trailers-Only"; HTTP's own status says only that gRPC answered.
+    const fields = [':status', '200', 'content-type', 'application/grpc', ...grpcFailure(failure)];
+    return { fields, body: '' };
+  }
+  const body = style.json ? problemBody(failure, outcome) : textBody(failure, outcome);
+  const fields = [
+    ':status',
+    `${outcome.status}`,
+    'content-type',
+    style.json ? 'application/problem+json' : 'text/plain; charset=utf-8',
+    'content-length',
+    `${Buffer.byteLength(body)}`,
+    'cache-control',
+    'no-store',
+    ...reasonFields(failure),
+  ];
+  if (outcome.retry) fields.push('retry-after', '1');
+  if (failure.challenge !== undefined) fields.push('www-authenticate', failure.challenge);
+  return { fields, body: style.headOnly ? '' : body };
+}
+
+/** A failure as the trailers of a gRPC answer, whether it had begun or not. */
+export function grpcFailure(failure: Failure): readonly string[] {
+  const { grpc, text, retry } = OUTCOMES[failure.kind];
+  const id = failure.denialId === undefined ? '' : ` (${failure.denialId})`;
+  const fields = ['grpc-status', `${grpc}`, 'grpc-message', `${failure.kind}: ${text}${id}`];
+  fields.push(...reasonFields(failure));
+  // gRPC A6: a client whose own configuration would try again does not.
+  if (!retry) fields.push('grpc-retry-pushback-ms', '-1');
+  return fields;
+}
+
+function reasonFields(failure: Failure): readonly string[] {
+  const reason = ['x-palisade-reason', failure.kind];
+  return failure.denialId === undefined
+    ? reason
+    : [...reason, 'x-palisade-denial', failure.denialId];
+}
+
+function never(status: number, grpc: number, text: string): Outcome {
+  return { status, grpc, text, retry: false };
+}
+
+function again(status: number, grpc: number, text: string): Outcome {
+  return { status, grpc, text, retry: true };
 }
 
 function textBody(failure: Failure, outcome: Outcome): string {

@@ -1,9 +1,15 @@
+import type { PortProtocol } from '#lib';
 import type { InboundPort, Snapshot, UpstreamPort, UpstreamService } from '#snapshot';
 import { findUpstream } from '#snapshot';
+import { ALPN_H2 } from './authenticate.ts';
 import type { Connector, DialOutcome } from './connector.ts';
 import { ownFqdn, type ProxyContext, serverNameOf } from './context.ts';
 import { type DialedPeer, dialService, dialTcp, type ReachedPeer } from './dial.ts';
 import type { EndpointGroup, EndpointState } from './endpoint-group.ts';
+import type { H2Reach, H2Reached } from './h2-pool.ts';
+import { translated } from './h2-translated.ts';
+import { H2Upstream } from './h2-upstream.ts';
+import { judgeReached } from './judge-reached.ts';
 import type { Endpoint } from './options.ts';
 import { type ConnectionPool, IDLE_SHARE } from './pool.ts';
 import { type CallFacts, describeConnection, ownParty } from './record.ts';
@@ -54,9 +60,11 @@ export function applicationConnector(
   context: ProxyContext,
   pool: ConnectionPool,
   port: number,
+  protocol: PortProtocol,
 ): Connector {
   const key = `127.0.0.1:${port}`;
   const group = context.groups.ofApplication(port, context.options.snapshots.current());
+  if (speaksHttp2(protocol)) return http2Application(context, pool, { key, group, port });
   return {
     group,
     choose: () => group.choose(),
@@ -76,6 +84,50 @@ export function applicationConnector(
       });
     },
   };
+}
+
+// INVARIANT: an application that was declared to speak HTTP/2 gets nothing else.
+function http2Application(
+  context: ProxyContext,
+  pool: ConnectionPool,
+  to: { readonly key: string; readonly group: EndpointGroup; readonly port: number },
+): Connector {
+  const { key, group, port } = to;
+  const http2: H2Reach = (_endpoint, done) => {
+    const { connectMs } = context.timeouts();
+    const server = { host: '127.0.0.1', port };
+    context.h2.reach(
+      key,
+      (adopt, made) =>
+        dialTcp(server, { timeoutMs: connectMs }, (dialed) => {
+          if (dialed.kind === 'failed') return made(dialed);
+          const connection = adopt((events) => new H2Upstream(dialed.pipe, events));
+          made({ kind: 'connected', connection });
+        }),
+      done,
+    );
+  };
+  return {
+    group,
+    choose: () => group.choose(),
+    take: () => undefined,
+    dial(endpoint, done) {
+      http2(endpoint, (reached) => {
+        if (reached.kind === 'failed') {
+          group.slots.release();
+          return done(reached);
+        }
+        const pipe = translated(reached.connection);
+        const connection = pool.adopt(to, (events) => new UpstreamConnection(pipe, events));
+        done({ kind: 'connected', connection });
+      });
+    },
+    http2,
+  };
+}
+
+function speaksHttp2(protocol: PortProtocol): boolean {
+  return protocol === 'http2' || protocol === 'grpc';
 }
 
 /** A port of a service that a call goes to. */
@@ -131,6 +183,8 @@ export class ServiceConnector implements Connector {
   readonly route: ServiceRoute;
   /** Records' constant part while no server has been reached. */
   readonly unreached: CallFacts;
+  /** Where the service speaks HTTP/2. Calls in HTTP/1.1 go as they are: its own sidecar translates. */
+  readonly http2: H2Reach | undefined;
   readonly #context: ProxyContext;
   readonly #pool: ConnectionPool;
   readonly #name: string;
@@ -143,6 +197,9 @@ export class ServiceConnector implements Connector {
     this.#name = `${route.service.fqdn}:${route.port.port}`;
     this.group = context.groups.ofService(route.service, route.port.port);
     this.unreached = this.describe(undefined);
+    this.http2 = speaksHttp2(route.port.protocol)
+      ? (state, done) => this.#reachHttp2(state.endpoint, done)
+      : undefined;
   }
 
   choose(tried: readonly EndpointState[]): EndpointState | undefined {
@@ -189,6 +246,29 @@ export class ServiceConnector implements Connector {
   reach(endpoint: Endpoint, done: (dialed: DialedPeer) => void): void {
     const { service, port } = this.route;
     dialService(this.#context, { service, port: port.port, endpoint }, done);
+  }
+
+  #reachHttp2(endpoint: Endpoint, done: (reached: H2Reached) => void): void {
+    const { service, port } = this.route;
+    const target = { service, port: port.port, endpoint, protocol: ALPN_H2 };
+    this.#context.h2.reach(
+      this.#keyOf(endpoint),
+      (adopt, made) =>
+        dialService(this.#context, target, (dialed) => {
+          if (dialed.kind === 'failed') return made(dialed);
+          const peer = { secure: dialed.secure, facts: this.describe(dialed) };
+          const connection = adopt((events) => new H2Upstream(dialed.pipe, events, peer));
+          made({ kind: 'connected', connection });
+        }),
+      (reached) => {
+        if (reached.kind === 'failed') return done(reached);
+        // Who may serve the name, or counts at all, can have changed since the connection was made.
+        const kind = judgeReached(this.#context, service.fqdn, reached.connection.peer?.secure);
+        if (kind === undefined) return done(reached);
+        reached.connection.retire();
+        done({ kind: 'failed', failure: { kind, detail: 'server_not_the_service' } });
+      },
+    );
   }
 
   /** Records' constant part for calls over `dialed`, or for those that reached nobody; `sni` where it is not the mesh's. */

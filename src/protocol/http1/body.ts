@@ -247,7 +247,11 @@ function trailerError(line: Buffer, end: number): Http1Error | undefined {
   const code = fields.add(line, 0, end);
   if (typeof code === 'string') return code;
   if (code !== FIELD.OTHER) return 'forbidden_trailer';
-  const name = fields.nameAt(0).replaceAll('_', '-');
-  const forbidden = FORBIDDEN_TRAILERS.has(name) || FORBIDDEN_TRAILER_PREFIX.test(name);
-  return forbidden ? 'forbidden_trailer' : undefined;
+  return isForbiddenTrailer(fields.nameAt(0)) ? 'forbidden_trailer' : undefined;
+}
+
+/** Whether a field (name in lower case, and none with a `FIELD` code) must not come as a trailer. */
+export function isForbiddenTrailer(field: string): boolean {
+  const name = field.replaceAll('_', '-');
+  return FORBIDDEN_TRAILERS.has(name) || FORBIDDEN_TRAILER_PREFIX.test(name);
 }

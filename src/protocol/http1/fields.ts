@@ -293,12 +293,25 @@ function classify(bytes: Buffer, start: number, end: number): FieldCode {
   return FIELD.OTHER;
 }
 
+const BY_NAME: ReadonlyMap<string, FieldCode> = new Map(KNOWN);
+
+/** The code of a field by its name in lower case, or why such a field is refused. */
+export function codeOfName(name: string): FieldCode | Http1Error {
+  const known = BY_NAME.get(name);
+  if (known !== undefined) return known;
+  if (name.startsWith(PALISADE_PREFIX)) return FIELD.PALISADE;
+  return name.includes('_') ? dashedCode(name.replaceAll('_', '-')) : FIELD.OTHER;
+}
+
 // SECURITY: CGI and WSGI applications cannot tell `x_forwarded_client_cert` from the field that
 // only a sidecar may set, nor `content_length` from the one that frames the body.
 function underscored(bytes: Buffer, start: number, end: number): FieldCode | Http1Error {
-  const name = bytes.toString('latin1', start, end).toLowerCase().replaceAll('_', '-');
+  return dashedCode(bytes.toString('latin1', start, end).toLowerCase().replaceAll('_', '-'));
+}
+
+function dashedCode(name: string): FieldCode | Http1Error {
   if (name.startsWith(PALISADE_PREFIX)) return FIELD.PALISADE;
-  const code = KNOWN.find(([known]) => known === name)?.[1] ?? FIELD.OTHER;
+  const code = BY_NAME.get(name) ?? FIELD.OTHER;
   if (code === FIELD.OTHER || code === FIELD.ACCEPT || code === FIELD.TRACEPARENT)
     return FIELD.OTHER;
   return code === FIELD.CLIENT_CERT || code === FIELD.HOP ? code : 'bad_field_name';

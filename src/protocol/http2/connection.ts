@@ -124,6 +124,16 @@ export class H2Connection {
     return this.#prefaceLeft > 0 || this.#reader.partial || this.#headers.isPartial;
   }
 
+  /** Whether the peer is in the middle of a header block. */
+  get isHeadPartial(): boolean {
+    return this.#headers.isPartial;
+  }
+
+  /** Tells the time between reads, so that waiting streams are not thought older than they are. */
+  tick(nowMs: number): void {
+    this.#guard.nowMs = nowMs;
+  }
+
   /** Reads `chunk`, which is only lent. `nowMs`: a monotonic clock. */
   receive(chunk: Buffer, nowMs: number): void {
     this.#guard.nowMs = nowMs;
@@ -202,8 +212,13 @@ export class H2Connection {
   /** `bytes` of a stream's body were used up: its peer may send as many again. */
   credit(stream: H2Stream, bytes: number): void {
     if (!stream.mayReceive || this.failed !== undefined) return;
+    const { streamWindow, grownStreamWindow } = this.limits;
     stream.uncredited += bytes;
-    if (stream.uncredited < this.limits.streamWindow / 2) return;
+    if (stream.uncredited < (stream.isGrown ? grownStreamWindow : streamWindow) / 2) return;
+    if (!stream.isGrown) {
+      stream.isGrown = true;
+      stream.uncredited += grownStreamWindow - streamWindow;
+    }
     this.#sender.word(FRAME.WINDOW_UPDATE, stream.id, stream.uncredited);
     stream.receiveWindow += stream.uncredited;
     stream.uncredited = 0;
@@ -217,6 +232,20 @@ export class H2Connection {
     this.#sender.word(FRAME.RST_STREAM, stream.id, code);
     this.#streams.rememberReset(stream.id);
     this.#remove(stream, undefined);
+  }
+
+  /**
+   * Server: our answer is complete before the request is, and nobody will read the rest. Once the
+   * answer has left, the peer is told to stop (RFC 9113 section 8.1).
+   */
+  endEarly(stream: H2Stream): void {
+    stream.isAnsweredEarly = true;
+    this.#endIfOver(stream);
+  }
+
+  /** Asks for a sign of life: `onPong` follows. */
+  ping(): void {
+    if (this.failed === undefined) this.#control.ping();
   }
 
   /**
@@ -244,17 +273,16 @@ export class H2Connection {
   }
 
   /**
-   * Resets streams whose bytes have waited for window or output since before `since`.
-   * Returns how many.
+   * Resets streams whose bytes have waited for window or output since before `since`, if there are
+   * at least `least` of them. Returns how many it reset.
    */
-  resetStalled(since: number): number {
-    let count = 0;
-    for (const stream of this.#streams.all()) {
-      if (stream.pendingBytes === 0 || stream.waitingSince >= since) continue;
-      this.#refuse(stream, H2_CODE.CANCEL, 'h2_stalled_stream');
-      count++;
-    }
-    return count;
+  resetStalled(since: number, least = 1): number {
+    const stalled = this.#streams
+      .all()
+      .filter(({ pendingBytes, waitingSince }) => pendingBytes > 0 && waitingSince < since);
+    if (stalled.length < least) return 0;
+    for (const stream of stalled) this.#refuse(stream, H2_CODE.CANCEL, 'h2_stalled_stream');
+    return stalled.length;
   }
 
   #onFrame(frame: Frame): void {
@@ -303,6 +331,9 @@ export class H2Connection {
   }
 
   #endIfOver(stream: H2Stream): void {
+    if (stream.localClosed && stream.isAnsweredEarly && !stream.remoteClosed) {
+      return this.reset(stream, H2_CODE.NO_ERROR);
+    }
     if (!stream.localClosed || !stream.remoteClosed || stream.isReset) return;
     this.#streams.remove(stream);
     this.#guard.completed();

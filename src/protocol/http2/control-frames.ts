@@ -11,6 +11,7 @@ import {
 import { H2_CODE, type Http2Error } from './messages.ts';
 
 const MAX_STREAM_ID = 0x7fff_ffff;
+const ALIVE_PING: Buffer = Buffer.from('alive???', 'latin1');
 const SHUTDOWN_PING: Buffer = Buffer.from('goaway!!', 'latin1');
 
 /** SETTINGS, PING, GOAWAY, WINDOW_UPDATE, RST_STREAM, PRIORITY and what nobody knows. */
@@ -67,6 +68,11 @@ export class ControlFrames {
     const { sender, isClient } = this.#core;
     sender.goaway(isClient ? 0 : MAX_STREAM_ID, H2_CODE.NO_ERROR, '');
     if (!isClient) sender.ping(SHUTDOWN_PING, 0, false);
+  }
+
+  /** PING of our own. */
+  ping(): void {
+    this.#core.sender.ping(ALIVE_PING, 0, false);
   }
 
   #onSettings({ streamId, flags, bytes, start, end }: Frame): void {
@@ -154,6 +160,7 @@ export class ControlFrames {
     if (streamId !== 0) return this.#fail('h2_bad_stream_id');
     if (end - start !== 8) return this.#failSize();
     if ((flags & FLAG.ACK) === 0) return this.#core.sender.ping(bytes, start, true);
+    if (ALIVE_PING.compare(bytes, start, end) === 0) return this.#core.events.onPong?.();
     if (!this.#isShuttingDown || SHUTDOWN_PING.compare(bytes, start, end) !== 0) return;
     // A round trip has passed: what the peer opened until now is all we take.
     if (this.lastAcceptedId !== MAX_STREAM_ID) return;

@@ -1,3 +1,5 @@
+import { isForbiddenTrailer } from '../http1/body.ts';
+import { codeOfName, FIELD } from '../http1/fields.ts';
 import { FIELD_KIND, LAST_PSEUDO } from './field-kinds.ts';
 import type { HpackDecoder } from './hpack-decoder.ts';
 import type { H2Fields, H2RequestHead, H2ResponseHead, Http2Error } from './messages.ts';
@@ -51,7 +53,11 @@ export function checkTrailers(block: HpackDecoder): H2Fields | Malformed {
     const kind = block.kinds[at] as number;
     // SECURITY: what frames or routes a message must not come after it was judged.
     if (kind !== FIELD_KIND.OTHER) return fieldError(kind) ?? { error: 'h2_bad_trailers' };
-    fields.push(block.names[at] as string, block.values[at] as string);
+    const name = block.names[at] as string;
+    if (codeOfName(name) !== FIELD.OTHER || isForbiddenTrailer(name)) {
+      return { error: 'h2_bad_trailers' };
+    }
+    fields.push(name, block.values[at] as string);
   }
   return fields;
 }

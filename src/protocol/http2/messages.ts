@@ -140,6 +140,8 @@ export type H2Events = {
   ) => H2StreamSink;
   /** The peer opens and accepts no more streams; those it accepted go on. */
   readonly onGoaway?: (code: number) => void;
+  /** The answer to `ping`. */
+  readonly onPong?: () => void;
   /** A stream is over, however it ended: there may be room for another one. */
   readonly onStreamOver?: (stream: H2Stream) => void;
 };
@@ -148,8 +150,10 @@ export type H2Events = {
 export type H2Limits = {
   /** Streams the peer may have open at once. */
   readonly maxStreams: number;
-  /** Bytes a stream's peer may send before it gets credit; not less than 65,535. */
+  /** Bytes a stream's peer may send before it gets credit; a server's not less than 65,535. */
   readonly streamWindow: number;
+  /** The window of a stream from which something was used up: it moves, so it may have more. */
+  readonly grownStreamWindow: number;
   /** Bytes of all streams together that may be in flight; not less than 65,535. */
   readonly connectionWindow: number;
   /** Names and values with 32 each, as RFC 9113 section 6.5.2 counts. */
@@ -159,10 +163,11 @@ export type H2Limits = {
   readonly maxGatherBytes: number;
 };
 
-/** 100 streams, windows of 64 KiB and 1 MiB, 64 KiB of 128 fields, output in pieces of 128 KiB. */
+/** 100 streams, windows of 64 KiB (256 once used) and 1 MiB, 64 KiB of 128 fields, output in pieces of 128 KiB. */
 export const DEFAULT_H2_LIMITS: H2Limits = {
   maxStreams: 100,
   streamWindow: 65_535,
+  grownStreamWindow: 256 * 1024,
   connectionWindow: 1024 * 1024,
   maxFieldBytes: 64 * 1024,
   maxFields: 128,

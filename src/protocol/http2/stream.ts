@@ -15,6 +15,8 @@ export class H2Stream {
   remoteClosed = false;
   /** Reset by either side, or its connection is gone. */
   isReset = false;
+  /** Once our side has ended, the peer is told to stop (RFC 9113 section 8.1). */
+  isAnsweredEarly = false;
   /** Client side: the final response head has come. */
   hasHead = false;
   /** Client side: no body follows whatever Content-Length says (RFC 9110 section 6.4.1). */
@@ -26,6 +28,8 @@ export class H2Stream {
   sendWindow: number;
   /** Bytes that were consumed and not yet credited. */
   uncredited = 0;
+  /** Its window has been grown. */
+  isGrown = false;
   /** Content-Length, or -1; and what came of it. */
   expectedBytes = -1;
   receivedBytes = 0;

@@ -1,0 +1,439 @@
+import {
+  codeOfName,
+  FIELD,
+  fieldSet,
+  H2_CODE,
+  type H2Connection,
+  type H2Request,
+  type H2RequestHead,
+  type H2Reset,
+  type H2Stream,
+  type H2StreamSink,
+  HOP_AND_SIDECAR,
+  HOP_BY_HOP,
+  interpretRequest,
+  isSizeError,
+} from '#protocol';
+import type { Timeouts } from '#snapshot';
+import type { RecordedCall } from '#telemetry';
+import type { RetryCounter } from './attempts.ts';
+import type { Permit } from './authorize.ts';
+import type { ProxyContext } from './context.ts';
+import { isGrpc, parseGrpcTimeout } from './grpc.ts';
+import { type H2AttemptSink, H2Attempts } from './h2-attempts.ts';
+import { Http1Leg, type Http1LegSink } from './h2-http1-leg.ts';
+import type { Leg, LegSink, OutgoingRequest } from './h2-leg.ts';
+import type { H2Upstream } from './h2-upstream.ts';
+import type { ForwardOptions, HttpCall, HttpDirection } from './http-call.ts';
+import type { Live } from './live.ts';
+import { type CallFacts, CallRecorder } from './record.ts';
+import {
+  countRefusal,
+  type Failure,
+  type FailureKind,
+  grpcFailure,
+  h2Failure,
+  isFailureKind,
+  statusOf,
+} from './respond.ts';
+
+/** What a call works with. */
+export type H2CallOptions = {
+  readonly connection: H2Connection;
+  readonly stream: H2Stream;
+  readonly context: ProxyContext;
+  readonly direction: HttpDirection;
+  readonly facts: CallFacts;
+};
+
+const DROPPED = HOP_AND_SIDECAR | fieldSet(FIELD.TRACEPARENT);
+/** Of answers: what the own application may not say, and what a peer's sidecar may not. */
+const DROPPED_INBOUND = HOP_AND_SIDECAR;
+const DROPPED_OUTBOUND = HOP_BY_HOP | fieldSet(FIELD.CLIENT_CERT);
+const JSON_NAMED = /\bjson\b/;
+/** Body bytes that are kept in case their server has not processed them. */
+const MAX_KEPT = 4096;
+
+/**
+ * One HTTP/2 request and its answer: hands the request to its direction and carries body and answer
+ * both ways, with the windows as back-pressure. Failures of gRPC calls become gRPC statuses.
+ */
+export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptSink, H2StreamSink {
+  deadlineAt = 0;
+  cutAt = 0;
+  readonly calls: CallRecorder;
+  timeouts: Timeouts;
+  /** The request; undefined before it is understood and once it is over. */
+  head: H2Request | undefined;
+  upstream: Leg | undefined;
+  consented?: ReadonlySet<string> | undefined;
+  readonly #connection: H2Connection;
+  readonly #stream: H2Stream;
+  readonly #context: ProxyContext;
+  readonly #direction: HttpDirection;
+  #isGrpc = false;
+  /** When the caller stops waiting, on the coarse clock; 0 if it did not say. */
+  #grpcDeadline = 0;
+  #json = false;
+  #requestComplete = false;
+  #isAnswering = false;
+  #isOver = false;
+  #options: ForwardOptions | undefined;
+  #attempts: H2Attempts | undefined;
+  /** A way to a server over HTTP/1.1 on which none has been reached yet. */
+  #unreached: Leg | undefined;
+  // Body bytes sent so far while they are few, and those that came before there was a server.
+  #kept: Buffer[] | undefined = [];
+  #keptBytes = 0;
+  #unsent = 0;
+  #requestTrailers: readonly string[] | undefined;
+  /** Bytes to credit to either side when the other one has taken them. */
+  #owedToCaller = 0;
+  #owedToServer = 0;
+
+  constructor(options: H2CallOptions) {
+    const { context } = options;
+    this.#connection = options.connection;
+    this.#stream = options.stream;
+    this.#context = context;
+    this.#direction = options.direction;
+    this.calls = new CallRecorder(context.options, options.facts);
+    this.timeouts = context.timeouts();
+  }
+
+  /** Takes the request, which is judged before this returns. */
+  begin(head: H2RequestHead | 'tooLarge', isEnd: boolean): void {
+    this.#requestComplete = isEnd;
+    this.#context.live.add(this);
+    if (head === 'tooLarge') {
+      this.calls.begin();
+      return this.respond({ kind: 'too_large', detail: 'h2_headers_too_large' });
+    }
+    this.#isGrpc = isGrpc(head.fields);
+    const request = interpretRequest(head, (host) => this.#direction.pathNormalization(host));
+    if (!request.ok) {
+      this.calls.begin();
+      const kind = isSizeError(request.error) ? 'too_large' : 'bad_request';
+      return this.respond({ kind, detail: request.error });
+    }
+    const { fields } = request.value;
+    this.calls.begin(request.value);
+    this.head = request.value;
+    this.#json = JSON_NAMED.test(fields.valueOf(FIELD.ACCEPT) ?? '');
+    const timeoutMs = this.#isGrpc ? parseGrpcTimeout(fields.value('grpc-timeout')) : undefined;
+    if (timeoutMs !== undefined) this.#grpcDeadline = this.#context.live.now + timeoutMs;
+    this.#expectMore();
+    this.#direction.serve(this, request.value);
+  }
+
+  get record(): RecordedCall {
+    return this.calls.record;
+  }
+
+  // A gRPC call may go on for ever, so waiting for its end would be letting it be.
+  get manner(): 'request' | 'stream' {
+    return this.#isGrpc ? 'stream' : 'request';
+  }
+
+  forward(permit: Permit, options: ForwardOptions): void {
+    const { head } = this;
+    if (!permit.granted || head === undefined) return;
+    this.#options = options;
+    const { connector } = options;
+    if (connector.http2 === undefined) {
+      const count: RetryCounter = (outcome) => this.#context.options.metrics.retry(outcome).value++;
+      const leg = new Http1Leg(this.#outgoing(head, options), this, count);
+      this.#unreached = leg;
+      return leg.begin(connector);
+    }
+    this.#attempts = new H2Attempts(connector, this);
+    this.#attempts.next();
+  }
+
+  respond(failure: Failure): void {
+    if (this.#isOver) return;
+    countRefusal(this.#context.options.metrics, failure);
+    this.record.reason = failure.kind;
+    this.record.denialId = failure.denialId ?? null;
+    if (!this.#isAnswering) this.record.status = statusOf(failure.kind);
+    this.#cancelServer();
+    if (this.#isAnswering) this.#breakOff(failure);
+    else {
+      const headOnly = this.record.method === 'HEAD';
+      const style = { json: this.#json, headOnly, grpc: this.#isGrpc };
+      const { fields, body } = h2Failure(failure, style);
+      this.#connection.respond(this.#stream, fields, body === '');
+      const bytes = Buffer.from(body);
+      if (body !== '') this.#connection.sendData(this.#stream, bytes, 0, bytes.length, true);
+    }
+    this.#finish();
+  }
+
+  onData(chunk: Buffer, start: number, end: number, isEnd: boolean): void {
+    if (this.#isOver) return;
+    this.#requestComplete = isEnd;
+    this.record.bytesIn += end - start;
+    this.#expectMore();
+    if (this.upstream === undefined) return this.#hold(chunk, start, end);
+    this.#keep(chunk, start, end);
+    this.#sendOn(chunk, start, end);
+  }
+
+  onTrailers(fields: readonly string[]): void {
+    if (this.#isOver) return;
+    this.#requestComplete = true;
+    this.#requestTrailers = fields;
+    this.#expectMore();
+    this.upstream?.sendTrailers(fields);
+  }
+
+  onReset(reset: H2Reset): void {
+    if (this.#isOver) return;
+    this.record.reason ??= reset.error === 'h2_stalled_stream' ? 'upstream_timeout' : 'caller_gone';
+    this.#cancelServer();
+    this.#finish();
+  }
+
+  onDrain(): void {
+    const owed = this.#owedToServer;
+    this.#owedToServer = 0;
+    if (owed > 0) this.upstream?.credit(owed);
+  }
+
+  onAnswer(status: number, fields: readonly string[], isEnd: boolean): void {
+    if (this.#isOver) return;
+    const isInbound = this.#direction.side === 'inbound';
+    const answer = answerFields(status, fields, isInbound ? DROPPED_INBOUND : DROPPED_OUTBOUND);
+    this.#connection.respond(this.#stream, answer, isEnd);
+    if (status < 200) return;
+    this.#isAnswering = true;
+    this.#kept = undefined;
+    this.record.status = status;
+    this.#attempts?.report(status >= 502 && status <= 504 ? 'gateway_error' : 'ok');
+    if (!isInbound && (status >= 400 || this.#isGrpc)) this.#copyReason(fields);
+    this.#expectAnswer();
+    if (isEnd) this.#finish();
+  }
+
+  onAnswerData(chunk: Buffer, start: number, end: number, isEnd: boolean): void {
+    if (this.#isOver) return;
+    this.record.bytesOut += end - start;
+    const isFlowing = this.#connection.sendData(this.#stream, chunk, start, end, isEnd);
+    if (isEnd) return this.#finish();
+    if (isFlowing) this.upstream?.credit(end - start);
+    else this.#owedToServer += end - start;
+    this.#expectAnswer();
+  }
+
+  onAnswerTrailers(fields: readonly string[]): void {
+    if (this.#isOver) return;
+    const isInbound = this.#direction.side === 'inbound';
+    const kept = keptFields(fields, isInbound ? DROPPED_INBOUND : DROPPED_OUTBOUND);
+    if (!isInbound && this.#isGrpc) this.#copyReason(fields);
+    this.#connection.sendTrailers(this.#stream, kept);
+    this.#finish();
+  }
+
+  onLegDrain(): void {
+    const owed = this.#owedToCaller;
+    this.#owedToCaller = 0;
+    if (owed > 0) this.#connection.credit(this.#stream, owed);
+  }
+
+  onLegFailure(detail: string, unprocessed: boolean): void {
+    if (this.#isOver) return;
+    this.upstream = undefined;
+    const mayRepeat = unprocessed && !this.#isAnswering && this.#kept !== undefined;
+    if (mayRepeat && this.#attempts?.hasMore === true) return this.#attempts.next();
+    this.#attempts?.report('gateway_error');
+    this.respond({ kind: 'upstream_failed', detail: `upstream_${detail}` });
+  }
+
+  expire(): void {
+    const isLate = this.#grpcDeadline !== 0 && this.#grpcDeadline <= this.#context.live.now;
+    if (this.#isAnswering || this.#requestComplete || isLate) {
+      return this.respond({ kind: 'upstream_timeout' });
+    }
+    this.respond({ kind: 'request_timeout', detail: 'body_timeout' });
+  }
+
+  judge(): FailureKind | undefined {
+    return this.head === undefined ? undefined : this.#direction.judge(this);
+  }
+
+  cut(reason: FailureKind): void {
+    this.record.verdict = 'deny';
+    this.respond({ kind: reason });
+  }
+
+  drain(): void {
+    // Its connection takes no further requests; this one goes on.
+  }
+
+  destroy(): void {
+    if (this.#isOver) return;
+    this.record.reason ??= 'caller_gone';
+    this.#cancelServer();
+    this.#connection.reset(this.#stream, H2_CODE.CANCEL);
+    this.#finish();
+  }
+
+  onReached(connection: H2Upstream): void {
+    const { head } = this;
+    const options = this.#options;
+    if (head === undefined || options === undefined) return;
+    const leg = connection.open(this.#outgoing(head, options), this);
+    if (leg === undefined) return this.onLegFailure('full', true);
+    this.onLegReached(leg);
+  }
+
+  onTry(): void {
+    this.#expectMore();
+  }
+
+  onLegReached(leg: Leg): void {
+    this.upstream = leg;
+    this.#unreached = undefined;
+    if (leg.facts !== undefined) this.calls.facts = leg.facts;
+    this.#expectMore();
+    this.#sendHeld(leg);
+  }
+
+  #outgoing(head: H2Request, options: ForwardOptions): OutgoingRequest {
+    const fields: string[] = [];
+    head.fields.copyTo(fields, DROPPED);
+    if (options.clientCert !== undefined)
+      fields.push('x-forwarded-client-cert', options.clientCert);
+    fields.push('traceparent', options.traceparent);
+    const hasBody = this.#keptBytes > 0 || this.#requestTrailers !== undefined;
+    return {
+      method: head.method,
+      target: head.target,
+      host: options.host ?? head.host,
+      fields,
+      contentLength: head.contentLength,
+      isEnd: this.#requestComplete && !hasBody,
+    };
+  }
+
+  // Body bytes that came before there was a server, or that another one has not processed.
+  #hold(chunk: Buffer, start: number, end: number): void {
+    this.#unsent += end - start;
+    this.#kept ??= [];
+    this.#kept.push(Buffer.from(chunk.subarray(start, end)));
+    this.#keptBytes += end - start;
+  }
+
+  #keep(chunk: Buffer, start: number, end: number): void {
+    if (this.#kept === undefined) return;
+    this.#keptBytes += end - start;
+    if (this.#keptBytes > MAX_KEPT) this.#kept = undefined;
+    else this.#kept.push(Buffer.from(chunk.subarray(start, end)));
+  }
+
+  #sendHeld(leg: Leg): void {
+    const held = this.#kept ?? [];
+    const isEnd = this.#requestComplete && this.#requestTrailers === undefined;
+    let isFlowing = true;
+    for (const [index, part] of held.entries()) {
+      isFlowing = leg.sendData(part, 0, part.length, isEnd && index === held.length - 1);
+    }
+    if (this.#requestTrailers !== undefined) leg.sendTrailers(this.#requestTrailers);
+    const unsent = this.#unsent;
+    this.#unsent = 0;
+    if (this.#keptBytes > MAX_KEPT) this.#kept = undefined;
+    if (isFlowing) this.#connection.credit(this.#stream, unsent);
+    else this.#owedToCaller += unsent;
+  }
+
+  #sendOn(chunk: Buffer, start: number, end: number): void {
+    const isFlowing = this.upstream?.sendData(chunk, start, end, this.#requestComplete) === true;
+    if (isFlowing) this.#connection.credit(this.#stream, end - start);
+    else this.#owedToCaller += end - start;
+  }
+
+  #cancelServer(): void {
+    const leg = this.upstream ?? this.#unreached;
+    this.upstream = undefined;
+    this.#unreached = undefined;
+    leg?.cancel();
+  }
+
+  // INVARIANT: what broke off never looks complete; gRPC has a way to say so at the end.
+  #breakOff(failure: Failure): void {
+    if (this.#isGrpc) this.#connection.sendTrailers(this.#stream, grpcFailure(failure));
+    else this.#connection.reset(this.#stream, H2_CODE.INTERNAL_ERROR);
+  }
+
+  // The peer's sidecar has stripped what its application said, so what remains is its own word.
+  #copyReason(fields: readonly string[]): void {
+    const reason = fieldOf(fields, 'x-palisade-reason');
+    if (reason === undefined) return;
+    this.record.reason = reason;
+    this.record.denialId = fieldOf(fields, 'x-palisade-denial') ?? null;
+    // gRPC answers every failure with 200; records tell which one it was.
+    if (this.#isGrpc && isFailureKind(reason)) this.record.status = statusOf(reason);
+  }
+
+  #finish(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#cancelIfUnread();
+    this.#attempts?.finish();
+    this.#context.live.remove(this);
+    this.calls.finish();
+    this.head = undefined;
+    this.#kept = undefined;
+  }
+
+  // The answer is complete before the request: nobody will read the rest.
+  #cancelIfUnread(): void {
+    if (this.#requestComplete) {
+      this.upstream = undefined;
+      return;
+    }
+    this.#cancelServer();
+    this.#connection.endEarly(this.#stream);
+  }
+
+  /** The rest of the request, or the answer to all of it, has to come in time. */
+  #expectMore(): void {
+    const { idleMs, responseMs } = this.timeouts;
+    this.#expectIn(this.#requestComplete ? responseMs : idleMs);
+  }
+
+  #expectAnswer(): void {
+    this.#expectIn(this.timeouts.idleMs);
+  }
+
+  // A gRPC call has the time that its caller gives it, and without a word all of it: streams idle.
+  #expectIn(ms: number): void {
+    this.deadlineAt = this.#isGrpc ? this.#grpcDeadline : this.#context.live.now + ms;
+  }
+}
+
+function answerFields(status: number, fields: readonly string[], dropped: number): string[] {
+  const answer = [':status', `${status}`];
+  copyKept(fields, dropped, answer);
+  return answer;
+}
+
+function keptFields(fields: readonly string[], dropped: number): string[] {
+  const kept: string[] = [];
+  copyKept(fields, dropped, kept);
+  return kept;
+}
+
+function copyKept(fields: readonly string[], dropped: number, into: string[]): void {
+  for (let at = 0; at < fields.length; at += 2) {
+    const name = fields[at] as string;
+    const code = codeOfName(name);
+    if (typeof code === 'number' && ((dropped >> code) & 1) !== 0) continue;
+    into.push(name, fields[at + 1] as string);
+  }
+}
+
+function fieldOf(fields: readonly string[], name: string): string | undefined {
+  const at = fields.indexOf(name);
+  return at >= 0 && at % 2 === 0 ? fields[at + 1] : undefined;
+}

@@ -1,0 +1,207 @@
+import {
+  BodyReader,
+  ChunkDecoder,
+  createRequestReader,
+  FIELD,
+  fieldSet,
+  HOP_BY_HOP,
+  type RequestHead,
+} from '#protocol';
+import type { Leg, LegSink, OutgoingRequest } from './h2-leg.ts';
+import type { H2Upstream } from './h2-upstream.ts';
+import type { BytePipe, PipeEvents } from './pipe.ts';
+
+/** What HTTP/2 says otherwise: the authority, and where the body ends. */
+const DROPPED = HOP_BY_HOP | fieldSet(FIELD.HOST, FIELD.TRANSFER_ENCODING);
+const LAST_CHUNK: Buffer = Buffer.from('0\r\n\r\n');
+const CRLF: Buffer = Buffer.from('\r\n');
+
+/** What looks like an HTTP/1.1 connection, good for one exchange, to a server that speaks HTTP/2. */
+export function translated(server: H2Upstream): BytePipe {
+  return new TranslatedPipe(server);
+}
+
+/** Speaks HTTP/1.1 to whoever writes to it, and is a stream of an HTTP/2 connection. */
+class TranslatedPipe implements BytePipe, LegSink {
+  closed = false;
+  isBehind = false;
+  readonly unsentBytes = 0;
+  readonly halfCloses = true;
+  readonly drainsByPeer = false;
+  readonly #server: H2Upstream;
+  readonly #reader = createRequestReader({ pathNormalization: () => 'NONE' });
+  readonly #body = new BodyReader();
+  #events: PipeEvents | undefined;
+  #head: RequestHead | undefined;
+  #method = '';
+  #chunks: ChunkDecoder | undefined;
+  #leg: Leg | undefined;
+  #isPaused = false;
+  #owed = 0;
+  #isChunkedAnswer = false;
+
+  constructor(server: H2Upstream) {
+    this.#server = server;
+  }
+
+  get writable(): boolean {
+    return !this.closed;
+  }
+
+  attach(events: PipeEvents): void {
+    this.#events = events;
+  }
+
+  write(bytes: Buffer, onWritten?: (bytes: Buffer) => void): boolean {
+    const isFlowing = this.writeLent(bytes, 0, bytes.length);
+    onWritten?.(bytes);
+    return isFlowing;
+  }
+
+  writeLent(chunk: Buffer, start: number, end: number): boolean {
+    let at = start;
+    const bytes = chunk.subarray(0, end);
+    if (this.#head === undefined) {
+      const head = this.#reader.read(bytes, at);
+      if (head.kind === 'more') return true;
+      // It was read by the same rules before it was written to us.
+      if (head.kind === 'refuse') return this.#failLater();
+      at += head.consumed;
+      if (!this.#begin(head)) return this.#failLater();
+    }
+    if (at === end || this.#body.complete) return true;
+    return this.#sendBody(bytes, at);
+  }
+
+  end(): void {
+    // One exchange ends by itself; there is nothing more to say.
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    const owed = this.#owed;
+    this.#owed = 0;
+    if (owed > 0) this.#leg?.credit(owed);
+  }
+
+  destroy(): void {
+    if (this.closed) return;
+    this.#leg?.cancel();
+    this.#close();
+  }
+
+  reset(): void {
+    this.destroy();
+  }
+
+  onAnswer(status: number, fields: readonly string[], isEnd: boolean): void {
+    // A final answer is the last one: the next exchange gets a stream of its own.
+    const lines = [`HTTP/1.1 ${status} `, ...(status < 200 ? [] : ['connection: close'])];
+    let hasLength = false;
+    for (let at = 0; at < fields.length; at += 2) {
+      hasLength ||= fields[at] === 'content-length';
+      lines.push(`${fields[at]}: ${fields[at + 1]}`);
+    }
+    const isBodyless = status < 200 || status === 204 || status === 304 || this.#method === 'HEAD';
+    if (!isBodyless && !hasLength) {
+      this.#isChunkedAnswer = !isEnd;
+      lines.push(isEnd ? 'content-length: 0' : 'transfer-encoding: chunked');
+    }
+    this.#tell(Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'));
+  }
+
+  onAnswerData(chunk: Buffer, start: number, end: number, isEnd: boolean): void {
+    const length = end - start;
+    if (this.#isPaused) this.#owed += length;
+    else this.#leg?.credit(length);
+    const data = chunk.subarray(start, end);
+    if (!this.#isChunkedAnswer) this.#tell(data);
+    else if (length > 0) {
+      const size = Buffer.from(`${length.toString(16)}\r\n`);
+      this.#tell(Buffer.concat([size, data, isEnd ? Buffer.concat([CRLF, LAST_CHUNK]) : CRLF]));
+    } else if (isEnd) this.#tell(LAST_CHUNK);
+  }
+
+  onAnswerTrailers(fields: readonly string[]): void {
+    if (!this.#isChunkedAnswer) return;
+    let text = '0\r\n';
+    for (let at = 0; at < fields.length; at += 2) text += `${fields[at]}: ${fields[at + 1]}\r\n`;
+    this.#tell(Buffer.from(`${text}\r\n`, 'latin1'));
+  }
+
+  onLegDrain(): void {
+    this.isBehind = false;
+    this.#events?.onDrain();
+  }
+
+  onLegFailure(): void {
+    this.#leg = undefined;
+    this.#close();
+  }
+
+  #begin(head: RequestHead): boolean {
+    this.#head = head;
+    this.#method = head.method;
+    this.#body.start(head.framing);
+    if (head.framing.kind === 'chunked') this.#chunks = new ChunkDecoder();
+    else if (head.framing.kind === 'none') this.#body.read(Buffer.alloc(0), 0);
+    this.#leg = this.#server.open(outgoingOf(head), this);
+    return this.#leg !== undefined;
+  }
+
+  #sendBody(bytes: Buffer, start: number): boolean {
+    const end = this.#body.read(bytes, start);
+    if (this.#body.error !== undefined) return this.#failLater();
+    const isEnd = this.#body.complete;
+    const leg = this.#leg;
+    if (leg === undefined) return true;
+    let isFlowing = true;
+    if (this.#chunks === undefined) isFlowing = leg.sendData(bytes, start, end, isEnd);
+    else {
+      this.#chunks.read(bytes, { start, end }, (from, to) => {
+        isFlowing = leg.sendData(bytes, from, to, false);
+      });
+      if (isEnd && this.#chunks.trailers.length > 0) leg.sendTrailers(this.#chunks.trailers);
+      else if (isEnd) isFlowing = leg.sendData(bytes, end, end, true);
+    }
+    this.isBehind = !isFlowing && !isEnd;
+    return !this.isBehind;
+  }
+
+  #tell(bytes: Buffer): void {
+    if (!this.closed && bytes.length > 0) this.#events?.onData(bytes);
+  }
+
+  // Not from within a method of the pipe: its user expects an event.
+  #failLater(): boolean {
+    setImmediate(() => this.destroy());
+    return true;
+  }
+
+  #close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.#events?.onClose();
+  }
+}
+
+function outgoingOf(head: RequestHead): OutgoingRequest {
+  const { fields, framing } = head;
+  const kept: string[] = [];
+  for (let index = 0; index < fields.count; index++) {
+    if (((DROPPED >> fields.code(index)) & 1) !== 0) continue;
+    kept.push(fields.nameAt(index), fields.valueAt(index));
+  }
+  return {
+    method: head.method,
+    target: head.target,
+    host: head.host,
+    fields: kept,
+    contentLength: framing.kind === 'length' ? framing.length : -1,
+    isEnd: framing.kind === 'none',
+  };
+}

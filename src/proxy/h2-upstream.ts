@@ -1,0 +1,170 @@
+import { H2_CODE, type H2Reset, type H2Stream, type H2StreamSink } from '#protocol';
+import type { Leg, LegSink, OutgoingRequest } from './h2-leg.ts';
+import { H2Transport } from './h2-transport.ts';
+import type { BytePipe } from './pipe.ts';
+import type { CallFacts } from './record.ts';
+import type { TlsPeer } from './tls-peer.ts';
+
+/** What an HTTP/2 connection to a server tells its pool. */
+export type H2UpstreamEvents = {
+  readonly onGone: (connection: H2Upstream) => void;
+  /** Something that the server sent was refused. */
+  readonly onRefused: (error: string) => void;
+};
+
+// SECURITY: what a stalled caller costs is what its server may send before it is stopped.
+const WINDOWS = { streamWindow: 16 * 1024, grownStreamWindow: 256 * 1024 } as const;
+
+/** An HTTP/2 connection to a server, with prior knowledge: our application, or a peer's sidecar. */
+export class H2Upstream {
+  /** Who answers, and records' constant part, where it was reached over TLS. */
+  readonly peer: { readonly secure: TlsPeer; readonly facts: CallFacts } | undefined;
+  /** When the last stream ended, on the pool's clock. */
+  idleSince = performance.now();
+  readonly #transport: H2Transport;
+  #isRetired = false;
+  #isGone = false;
+
+  constructor(
+    pipe: BytePipe,
+    events: H2UpstreamEvents,
+    peer?: { readonly secure: TlsPeer; readonly facts: CallFacts },
+  ) {
+    this.peer = peer;
+    this.#transport = new H2Transport(pipe, {
+      role: 'client',
+      limits: WINDOWS,
+      events: {
+        onRefused: (error) => events.onRefused(error),
+        onGoaway: () => this.#endIfUnused(),
+        onStreamOver: () => {
+          this.idleSince = performance.now();
+          if (this.#isRetired) this.#endIfUnused();
+        },
+      },
+      onClose: () => {
+        this.#isGone = true;
+        events.onGone(this);
+      },
+    });
+    this.#transport.start();
+  }
+
+  /** Whether another stream can be opened now. */
+  get canOpen(): boolean {
+    return !this.#isRetired && !this.#isGone && this.#transport.connection.canOpen;
+  }
+
+  get streamCount(): number {
+    return this.#transport.connection.streamCount;
+  }
+
+  /** Sends a request on a stream of its own; undefined if there is room for none after all. */
+  open(request: OutgoingRequest, sink: LegSink): Leg | undefined {
+    const { connection } = this.#transport;
+    const fields = [
+      ':method',
+      request.method,
+      ':scheme',
+      'http',
+      ':authority',
+      request.host,
+      ':path',
+      request.target,
+      ...request.fields,
+    ];
+    const leg = new StreamLeg(this, sink);
+    const stream = this.canOpen ? connection.open(fields, request.isEnd, leg) : undefined;
+    if (stream === undefined) return undefined;
+    leg.begin(connection, stream);
+    return leg;
+  }
+
+  /** No stream will be opened any more; those under way go on, then the connection ends. */
+  retire(): void {
+    this.#isRetired = true;
+    this.#endIfUnused();
+  }
+
+  destroy(): void {
+    this.#isRetired = true;
+    this.#transport.destroy();
+  }
+
+  #endIfUnused(): void {
+    if (this.#transport.connection.streamCount === 0) {
+      this.#isRetired = true;
+      this.#transport.connection.shutdown();
+      this.#transport.finish();
+    }
+  }
+}
+
+/** A stream of an `H2Upstream` as the server's side of a call. */
+class StreamLeg implements Leg, H2StreamSink {
+  readonly #upstream: H2Upstream;
+  readonly #sink: LegSink;
+  #connection: H2Transport['connection'] | undefined;
+  #stream: H2Stream | undefined;
+
+  constructor(upstream: H2Upstream, sink: LegSink) {
+    this.#upstream = upstream;
+    this.#sink = sink;
+  }
+
+  begin(connection: H2Transport['connection'], stream: H2Stream): void {
+    this.#connection = connection;
+    this.#stream = stream;
+  }
+
+  get secure(): TlsPeer | undefined {
+    return this.#upstream.peer?.secure;
+  }
+
+  get facts(): CallFacts | undefined {
+    return this.#upstream.peer?.facts;
+  }
+
+  sendData(chunk: Buffer, start: number, end: number, isEnd: boolean): boolean {
+    if (this.#connection === undefined || this.#stream === undefined) return true;
+    return this.#connection.sendData(this.#stream, chunk, start, end, isEnd);
+  }
+
+  sendTrailers(fields: readonly string[]): void {
+    if (this.#stream !== undefined) this.#connection?.sendTrailers(this.#stream, fields);
+  }
+
+  credit(bytes: number): void {
+    if (this.#stream !== undefined) this.#connection?.credit(this.#stream, bytes);
+  }
+
+  cancel(): void {
+    if (this.#stream !== undefined) this.#connection?.reset(this.#stream, H2_CODE.CANCEL);
+  }
+
+  onResponse(
+    head: { readonly status: number; readonly fields: readonly string[] },
+    isEnd: boolean,
+  ): void {
+    this.#sink.onAnswer(head.status, head.fields, isEnd);
+  }
+
+  onData(chunk: Buffer, start: number, end: number, isEnd: boolean): void {
+    this.#sink.onAnswerData(chunk, start, end, isEnd);
+  }
+
+  onTrailers(fields: readonly string[]): void {
+    this.#sink.onAnswerTrailers(fields);
+  }
+
+  onDrain(): void {
+    this.#sink.onLegDrain();
+  }
+
+  onReset(reset: H2Reset): void {
+    this.#sink.onLegFailure(
+      reset.error ?? (reset.origin === 'peer' ? 'reset' : 'closed'),
+      reset.unprocessed,
+    );
+  }
+}
