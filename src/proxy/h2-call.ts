@@ -301,7 +301,8 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
 
   #outgoing(head: H2Request, options: ForwardOptions): OutgoingRequest {
     const fields: string[] = [];
-    head.fields.copyTo(fields, DROPPED);
+    head.fields.copyTo(fields, DROPPED, options.headers?.remove);
+    for (const [name, value] of options.headers?.add ?? []) fields.push(name, value);
     if (options.clientCert !== undefined)
       fields.push('x-forwarded-client-cert', options.clientCert);
     fields.push('traceparent', options.traceparent);

@@ -62,7 +62,7 @@ export type HttpCall = {
 };
 
 /** What a call is judged again by; an idle connection is one without a head. */
-export type JudgedCall = Pick<HttpCall, 'head' | 'upstream' | 'consented'>;
+export type JudgedCall = Pick<HttpCall, 'head' | 'upstream' | 'consented' | 'user'>;
 
 /** What differs between the two directions. */
 export type HttpDirection = {

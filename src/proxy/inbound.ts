@@ -244,13 +244,8 @@ class InboundCalls implements HttpDirection {
   }
 
   serveHttp(): void {
-    serveHttp({
-      pipe: this.#arrival.pipe,
-      context: this.#context,
-      direction: this,
-      facts: this.#facts,
-      alpn: this.#arrival.alpn,
-    });
+    const { pipe, alpn } = this.#arrival;
+    serveHttp({ pipe, context: this.#context, direction: this, facts: this.#facts, alpn });
   }
 
   pathNormalization(): PathNormalization {

@@ -98,14 +98,16 @@ export class H2FieldLookup implements FieldLookup {
   }
 
   /**
-   * Appends the fields to `into` less those of the codes in `dropped`. `te` stays: in HTTP/2 it says
-   * `trailers` and is for the server.
+   * Appends the fields to `into` less those of the codes in `dropped` and those named in `removed`,
+   * also where they are written with underscores. `te` stays: in HTTP/2 it says `trailers` and is for
+   * the server.
    */
-  copyTo(into: string[], dropped: number): void {
+  copyTo(into: string[], dropped: number, removed: readonly string[] = []): void {
     for (let at = 0; at < this.pairs.length; at += 2) {
       const name = this.pairs[at] as string;
       const code = codeOfName(name);
       if (typeof code === 'number' && ((dropped >> code) & 1) !== 0 && name !== 'te') continue;
+      if (removed.length > 0 && removed.includes(name.replaceAll('_', '-'))) continue;
       into.push(name, this.pairs[at + 1] as string);
     }
   }
