@@ -107,18 +107,19 @@ test('API: the reference has each route, and no other', () => {
   assert.deepEqual(documented.toSorted(), routes.toSorted());
 });
 
-test('what a caller sees: the reference has each reason with its status, and no other', () => {
+test('what a caller sees: the reference has each reason with its two statuses, and no other', () => {
   const rows = textOf('src/proxy/respond.ts').matchAll(
-    /^ {2}(\w+): (?:never\((\d+)|\{ status: (\d+))/gm,
+    /^ {2}(\w+): (?:never|again)\(\s*(\d+),\s*GRPC\.(\w+)/gm,
   );
-  const outcomes = Object.fromEntries([...rows].map(([, kind = '', a, b]) => [kind, a ?? b]));
+  const outcomes = Object.fromEntries(
+    [...rows].map(([, kind = '', status, grpc]) => [kind, `${status} ${grpc}`]),
+  );
   assert.ok(Object.keys(outcomes).length > 10, 'the table of respond.ts was not found');
   const section = sectionOf('docs/reference/errors.md', 'What a caller sees');
   const documented = Object.fromEntries(
-    [...section.matchAll(/^\| `(\w+)` \| (\d+) \|/gm)].map(([, kind = '', status]) => [
-      kind,
-      status,
-    ]),
+    [...section.matchAll(/^\| `(\w+)` \| (\d+) \| \d+ (\w+) \|/gm)].map(
+      ([, kind = '', status, grpc]) => [kind, `${status} ${grpc}`],
+    ),
   );
   assert.deepEqual(documented, outcomes);
 });
