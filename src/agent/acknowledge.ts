@@ -23,6 +23,8 @@ export function acknowledgement(of: {
   readonly revocations: Pick<RevocationStore, 'summary'>;
   /** Endpoints that the proxy leaves alone. */
   readonly troubled?: readonly TroubledEndpoint[];
+  /** Addresses besides loopback where the application listens. */
+  readonly exposed?: readonly string[];
 }): MessageInitShape<typeof AckSchema> {
   const { swap, identity, readiness } = of;
   const { count, digest } = of.revocations.summary();
@@ -31,6 +33,7 @@ export function acknowledgement(of: {
     revocationsDigest: digest,
     // Where a whole service is down a few of its endpoints say as much as all.
     troubled: (of.troubled ?? []).slice(0, MAX_TROUBLED).map((endpoint) => ({ ...endpoint })),
+    exposed: [...(of.exposed ?? [])],
     enforced: [...swap.enforced()],
     refused: swap.refused().map((refusal) => ({ ...refusal, number: BigInt(refusal.number) })),
     ready: readiness.ready,

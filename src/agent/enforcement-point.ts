@@ -83,6 +83,8 @@ export type EnforcementPoint = {
   readonly reportReady: (read: () => Readiness) => void;
   /** Sets what acknowledgements say of endpoints that are left alone. */
   readonly reportTroubled: (read: () => readonly TroubledEndpoint[]) => void;
+  /** Sets what acknowledgements say of ways around the sidecar. */
+  readonly reportExposed: (read: () => readonly string[]) => void;
   /** Announces these addresses instead of those before. */
   readonly announce: (announcements: readonly Announcement[], metricsUrl?: string) => void;
   /** Sends an acknowledgement now, e.g. since readiness changed. */
@@ -157,7 +159,8 @@ async function connect(options: EnforcementPointOptions, parts: Parts): Promise<
     log,
   });
   const configuration = subscribe({ options, parts, identity, node, random, scheduler });
-  const { announced, endpoints, lookups, readiness, troubled, subscription } = configuration;
+  const { announced, endpoints, lookups, readiness, troubled, exposed, subscription } =
+    configuration;
   // A new certificate shows in `status` at once.
   const stops = [identity, revocations.check].map((source) =>
     source.onChange(() => subscription.acknowledge()),
@@ -182,12 +185,13 @@ async function connect(options: EnforcementPointOptions, parts: Parts): Promise<
     },
     reportReady: readiness.set,
     reportTroubled: troubled.set,
+    reportExposed: exposed.set,
     announce(announcements, metricsUrl) {
       announced.set({ announcements, metricsUrl: metricsUrl ?? announced.current().metricsUrl });
       subscription.restart();
     },
-    acknowledge: subscription.acknowledge,
-    isConnected: subscription.isConnected,
+    acknowledge: () => subscription.acknowledge(),
+    isConnected: () => subscription.isConnected(),
     stalenessMs() {
       const at = subscription.lastContactAt();
       return at === undefined ? undefined : Math.max(0, clock() - at);
@@ -221,6 +225,7 @@ function subscribe(of: {
   const announced = createCell({ announcements, metricsUrl });
   const readiness = createCell((): Readiness => ({ ready: false, reason: 'starting' }));
   const troubled = createCell((): readonly TroubledEndpoint[] => []);
+  const exposed = createCell((): readonly string[] => []);
   const agent = createGrpcClient(Distribution, { kind: 'unix', path: options.agentSocket });
   const lookups: Lookups = createLookups({
     workload,
@@ -252,6 +257,7 @@ function subscribe(of: {
         readiness: read(),
         revocations,
         troubled: troubled.current()(),
+        exposed: exposed.current()(),
       });
     },
     lookups: lookups.wanted,
@@ -273,7 +279,16 @@ function subscribe(of: {
     scheduler,
     log,
   });
-  return { announced, endpoints, lookups, readiness, troubled, subscription, close: agent.close };
+  return {
+    announced,
+    endpoints,
+    lookups,
+    readiness,
+    troubled,
+    exposed,
+    subscription,
+    close: agent.close,
+  };
 }
 
 function workloadOf(

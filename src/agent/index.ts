@@ -9,6 +9,7 @@ export {
   type EnforcementPoint,
   type EnforcementPointOptions,
 } from './enforcement-point.ts';
+export { type ExposureWatch, readSocketTables, watchExposure } from './exposure.ts';
 export {
   createRecordShipper,
   type RecordShipper,

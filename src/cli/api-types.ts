@@ -53,6 +53,8 @@ export type EnforcementPoint = {
     readonly health: string;
   }[];
   readonly revocationsCurrent: boolean;
+  /** Addresses besides loopback where its application listens: ways around its sidecar. */
+  readonly exposed: readonly string[];
 };
 
 export type Identity = {

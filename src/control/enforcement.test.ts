@@ -109,6 +109,12 @@ test('attack: a proxy that reports endless troubled endpoints is cut short', () 
   assert.deepEqual(point()?.troubled[0], one);
   assert.equal(point()?.troubled.length, 32);
   assert.equal(point()?.troubled[1]?.service.length, 300);
+  const exposed = Array.from({ length: 1_000 }, () => '9'.repeat(10_000));
+  enforcement.acknowledged(
+    'default/a/1',
+    createMessage(AckSchema, { enforced: [VERSION], exposed }),
+  );
+  assert.equal(point()?.exposed.join('').length, 16 * 60);
   enforcement.acknowledged('default/a/1', ack);
   assert.deepEqual(point()?.troubled, []);
 });

@@ -53,6 +53,8 @@ type PointFacts = {
   readonly softwareVersion: string | null;
   /** Endpoints of services it calls that it leaves alone. */
   readonly troubled: readonly TroubledEndpoint[];
+  /** Addresses besides loopback where its application listens: ways around its sidecar. */
+  readonly exposed: readonly string[];
 };
 
 /** What one proxy thinks of an endpoint: `ejected` or `unhealthy`. */
@@ -81,6 +83,8 @@ export type Enforcement = {
   readonly stored: (node: string) => StoredPoint | undefined;
 };
 
+const MAX_EXPOSED = 16;
+const MAX_ADDRESS = 60;
 const MAX_TROUBLED = 32;
 const MAX_TROUBLED_TEXT = 300;
 
@@ -190,6 +194,7 @@ function factsOfHello(hello: Hello, via: string, now: string): PointFacts {
     metricsUrl: hello.metricsUrl === '' ? null : hello.metricsUrl,
     softwareVersion: hello.softwareVersion === '' ? null : hello.softwareVersion,
     troubled: [],
+    exposed: [],
   };
 }
 
@@ -210,6 +215,7 @@ function factsOfAck(ack: Ack): Partial<PointFacts> {
     certificateSerial: ack.certificateSerial === '' ? null : ack.certificateSerial,
     // SECURITY: bounded here too, whatever a proxy sends.
     troubled: ack.troubled.slice(0, MAX_TROUBLED).map(troubledOf),
+    exposed: ack.exposed.slice(0, MAX_EXPOSED).map((address) => address.slice(0, MAX_ADDRESS)),
   };
 }
 
@@ -308,9 +314,12 @@ function staleReason(facts: PointFacts, late: readonly PointSet[]): string {
     .join('; ');
 }
 
+type Stored = Omit<PointFacts, 'troubled' | 'exposed'> & Partial<PointFacts>;
+
 function parseFacts(state: string): PointFacts | undefined {
   try {
-    return JSON.parse(state) as PointFacts;
+    // What an earlier version stored lacks what it did not know.
+    return { troubled: [], exposed: [], ...(JSON.parse(state) as Stored) };
   } catch {
     // A row that nobody can read is forgotten; the point will say hello again.
     return undefined;

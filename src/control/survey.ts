@@ -155,6 +155,9 @@ function pointProblems(point: PointStatus, nowMs: number): readonly SurveyProble
   for (const { namespace, service, address, health } of point.troubled) {
     add('ticket', `finds ${namespace}/${service} at ${address} ${health}`);
   }
+  if (point.exposed.length > 0) {
+    add('ticket', `is gone around by who reaches its application at ${point.exposed.join(', ')}`);
+  }
   const expiresAt = Date.parse(point.certificateExpiresAt ?? '');
   if (point.connected && expiresAt - nowMs < CERTIFICATE_NOTICE_MS) {
     add('page', `has a certificate until ${point.certificateExpiresAt} that was not renewed`);

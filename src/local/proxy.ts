@@ -3,9 +3,12 @@ import {
   createEnforcementPoint,
   createRecordShipper,
   type EnforcementPoint,
+  type ExposureWatch,
   type RecordShipper,
   readShippedSeq,
+  readSocketTables,
   type TroubledEndpoint,
+  watchExposure,
 } from '#agent';
 import { layoutOf, readMeshSettings } from '#client';
 import { createConsult } from '#ext-authz';
@@ -140,6 +143,7 @@ async function serve(request: ProxyRequest, parts: Parts): Promise<RunningProxy>
   announce(request, parts, ports);
   point.reportReady(() => readinessOf(proxy, point));
   point.reportTroubled(() => troubledOf(proxy.endpoints()));
+  const exposure = watchApplication(request, point);
   return {
     ...ports,
     ready: () => readinessOf(proxy, point),
@@ -148,6 +152,7 @@ async function serve(request: ProxyRequest, parts: Parts): Promise<RunningProxy>
       point.identity.onChange(listener);
     },
     async close(drainMs) {
+      exposure.stop();
       await proxy.drain(drainMs);
       consulting.close();
       await shipper.close();
@@ -212,6 +217,21 @@ function observe({ metrics, point, accessLog }: Parts, shipper: RecordShipper, p
       records: { ...accessLog.counts(), unacked: shipper.counts().unacked },
     };
   });
+}
+
+/** Tells the mesh where the application can be reached without asking its sidecar. */
+function watchApplication(request: ProxyRequest, point: EnforcementPoint): ExposureWatch {
+  const watch = watchExposure({
+    ports: () => {
+      const inbound = point.snapshots.current()?.inbound ?? [];
+      const ports = inbound.map(({ targetPort }) => targetPort ?? request.appPort);
+      return new Set([...ports, request.appPort].filter((port) => port !== undefined));
+    },
+    tables: readSocketTables,
+    onChange: point.acknowledge,
+  });
+  point.reportExposed(watch.current);
+  return watch;
 }
 
 function troubledOf(all: readonly EndpointSummary[]): readonly TroubledEndpoint[] {

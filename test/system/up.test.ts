@@ -223,3 +223,36 @@ function cookieOf(answer: Response): string {
   assert.match(cookie, /SameSite=Strict/);
   return cookie.split(';')[0] ?? '';
 }
+
+test('an application that listens everywhere is shown as a way around its sidecar', async () => {
+  const mesh = await startTestMesh();
+  try {
+    const serve = (host: string) =>
+      `require('http').createServer((q, s) => s.end()).listen(process.env.PORT, '${host}')`;
+    await mesh.run('open', [process.execPath, '-e', serve('0.0.0.0')]);
+    await mesh.run('shut', [process.execPath, '-e', serve('127.0.0.1')]);
+    const deadline = Date.now() + 30_000;
+    let text = '';
+    while (!/around its sidecar/.test(text)) {
+      assert.ok(Date.now() < deadline, text);
+      await delay(500);
+      text = (await mesh.cli('status')).stdout;
+    }
+    assert.match(
+      text,
+      /default\/open can be reached around its sidecar at 0\.0\.0\.0:\d+\n +help: /,
+    );
+    assert.doesNotMatch(text, /default\/shut can be reached/);
+    const { stdout } = await mesh.cli('status', '-o', 'json');
+    const { enforcementPoints } = JSON.parse(stdout) as {
+      enforcementPoints: { service: string; exposed: string[] }[];
+    };
+    const exposed = enforcementPoints.filter((point) => point.exposed.length > 0);
+    assert.deepEqual(
+      exposed.map(({ service }) => service),
+      ['open'],
+    );
+  } finally {
+    await mesh.close();
+  }
+});

@@ -37,6 +37,8 @@ export type EnforcementPoint = {
   readonly certificateSerial: string | null;
   readonly metricsUrl: string | null;
   readonly softwareVersion: string | null;
+  /** Addresses besides loopback where its application listens: ways around its sidecar. */
+  readonly exposed: readonly string[];
   readonly endpoints: readonly {
     readonly namespace: string;
     readonly service: string;

@@ -42,6 +42,7 @@ const EnforcementPoint = z
         health: z.string(),
       }),
     ),
+    exposed: z.array(z.string()),
     endpoints: z.array(
       z.object({
         namespace: z.string(),
@@ -70,6 +71,7 @@ export function addEnforcementRoute(api: Api, context: ApiContext): void {
       sets: [...point.sets],
       refused: [...point.refused],
       troubled: [...point.troubled],
+      exposed: [...point.exposed],
       endpoints: context.endpoints
         .ofNode(point.node)
         .map(({ namespace, service, host, port, hbonePort }) => ({

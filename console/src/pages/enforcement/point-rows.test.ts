@@ -23,6 +23,7 @@ function point(part: Partial<EnforcementPoint>): EnforcementPoint {
     certificateSerial: null,
     metricsUrl: null,
     softwareVersion: null,
+    exposed: [],
     endpoints: [],
     ...part,
   };
@@ -41,6 +42,12 @@ const cases: { name: string; part: Partial<EnforcementPoint>; expected: string }
     name: 'not ready',
     part: { ready: false, readyReason: 'certificate expired' },
     expected: 'failing not ready certificate expired',
+  },
+  {
+    name: 'gone around',
+    part: { exposed: ['0.0.0.0:80'] },
+    expected:
+      'failing can be gone around its application can be reached around it at 0.0.0.0:80: let it listen on 127.0.0.1 only',
   },
   { name: 'gone', part: { connected: false }, expected: 'stale not connected ' },
   {

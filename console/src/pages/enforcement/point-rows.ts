@@ -49,6 +49,10 @@ export function pointState(point: EnforcementPoint): {
     return { tone: 'stale', word: 'not connected', reason: point.reason };
   }
   if (!point.ready) return { tone: 'failing', word: 'not ready', reason: point.readyReason };
+  if (point.exposed.length > 0) {
+    const reason = `its application can be reached around it at ${point.exposed.join(', ')}: let it listen on 127.0.0.1 only`;
+    return { tone: 'failing', word: 'can be gone around', reason };
+  }
   return { tone: 'allowed', word: 'enforces', reason: point.reason };
 }
 
@@ -58,12 +62,14 @@ export function enforcementSentence(points: readonly EnforcementPoint[]): string
   const stale = points.filter((point) => point.stale).length;
   const refusing = points.filter((point) => point.refused.length > 0).length;
   const unready = points.filter((point) => !point.ready).length;
+  const around = points.filter(({ exposed }) => exposed.length > 0).length;
   const gone = points.filter((point) => !point.connected && !point.stale).length;
   const parts = [
     stale > 0 && `${stale} stale`,
     refusing > 0 && `${formatNoun(refusing, 'point')} refusing a version`,
     unready > 0 && `${unready} not ready`,
     gone > 0 && `${gone} not connected`,
+    around > 0 && `${around} can be gone around`,
   ].filter((part) => part !== false);
   const total = formatNoun(points.length, 'enforcement point');
   if (parts.length === 0) return `All ${total} enforce the newest signed version.`;
