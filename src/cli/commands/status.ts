@@ -97,7 +97,7 @@ function textOf(points: readonly EnforcementPoint[], paint: ReturnType<typeof pa
   );
   const bypasses = points
     .filter(({ exposed }) => exposed.length > 0)
-    .map((point) => printable(bypassOf(point)));
+    .map((point) => `${printable(bypassOf(point))}\n  ${BYPASS_HELP}`);
   const trouble = [...troubled, ...bypasses].map((line) => `\n${paint('yellow', line)}`).join('');
   return `${table([['NODE', 'KIND', 'ENFORCED/WANTED', 'STATE', 'SEEN', 'CERT', 'METRICS'], ...rows])}\n\n${summary}${trouble}`;
 }
@@ -105,8 +105,11 @@ function textOf(points: readonly EnforcementPoint[], paint: ReturnType<typeof pa
 // `palisade run` tells the application its port and address; one that listens everywhere was told otherwise.
 function bypassOf({ namespace, service, exposed }: EnforcementPoint): string {
   const who = `${namespace}/${service}`;
-  return `${who} can be reached around its sidecar at ${exposed.join(', ')}\n  help: let the application listen on 127.0.0.1 only, or close the port to others`;
+  return `${who} can be reached around its sidecar at ${exposed.join(', ')}`;
 }
+
+const BYPASS_HELP =
+  'help: let the application listen on 127.0.0.1 only, or close the port to others';
 
 function versionOf(set: EnforcementPoint['sets'][number]): string {
   return `${set.namespace}@${set.enforced?.number ?? '-'}/${set.wanted?.number ?? '-'}`;
