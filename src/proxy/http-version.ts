@@ -1,3 +1,4 @@
+import type { PortProtocol } from '#lib';
 import { H2_PREFACE } from '#protocol';
 import { ALPN_H2, ALPN_HTTP1 } from './authenticate.ts';
 import type { ProxyContext } from './context.ts';
@@ -17,10 +18,14 @@ export type HttpArrival = {
   readonly facts: CallFacts;
   /** What was agreed on in the TLS handshake; undefined if nothing was. */
   readonly alpn: string | undefined;
+  /** What the port's application speaks; what is neither version is answered in that one. */
+  readonly protocol: PortProtocol;
 };
 
 /** So much of the preface tells HTTP/2 from any method of HTTP/1.1: `PRI * HTTP/2`. */
 const TELLING_BYTES = 12;
+/** A first line that is longer than this is none of HTTP/1.1. */
+const MAX_LINE_BYTES = 20 * 1024;
 
 /**
  * Serves a connection in the version of HTTP that its caller speaks: as agreed on by ALPN, else as
@@ -84,13 +89,25 @@ class VersionDetector implements Live {
     const count = Math.min(seen.length, TELLING_BYTES);
     const isPreface = H2_PREFACE.compare(seen, 0, count, 0, count) === 0;
     const { pipe, context, direction, facts } = this.#arrival;
-    if (isPreface && count < TELLING_BYTES) {
+    const isHttp2 = isPreface && count < TELLING_BYTES ? undefined : isPreface || this.#isOther(seen);
+    if (isHttp2 === undefined) {
       this.#seen = Buffer.from(seen);
       this.deadlineAt = context.live.now + context.timeouts().headerMs;
       return;
     }
     context.live.remove(this);
-    if (isPreface) new H2Caller(pipe, context, direction, facts).start(seen);
+    if (isHttp2) new H2Caller(pipe, context, direction, facts).start(seen);
     else new HttpConnection(pipe, context, direction, facts).start(seen);
   }
+
+  // At a port of HTTP/2, only what is a request line of HTTP/1.1 is that. Undefined: nobody can say yet.
+  #isOther(seen: Buffer): boolean | undefined {
+    const { protocol } = this.#arrival;
+    if (protocol !== 'http2' && protocol !== 'grpc') return false;
+    const end = seen.indexOf(LF);
+    if (end < 0) return seen.length > MAX_LINE_BYTES ? true : undefined;
+    return !/ HTTP\/1\.[01]\r?$/.test(seen.toString('latin1', 0, end));
+  }
 }
+
+const LF = 0x0a;

@@ -245,7 +245,9 @@ class InboundCalls implements HttpDirection {
 
   serveHttp(): void {
     const { pipe, alpn } = this.#arrival;
-    serveHttp({ pipe, context: this.#context, direction: this, facts: this.#facts, alpn });
+    const protocol = this.#port?.protocol ?? 'http';
+    const facts = this.#facts;
+    serveHttp({ pipe, context: this.#context, direction: this, facts, alpn, protocol });
   }
 
   pathNormalization(): PathNormalization {

@@ -55,7 +55,7 @@ export class OutboundCalls implements HttpDirection {
     const fixed = this.#fixed;
     if (fixed === undefined) {
       return openTunnel(socket, this.#context, {
-        onOther: () => this.#serveHttp(socket),
+        onOther: () => this.#serveHttp(socket, 'http'),
         onTls: () => this.#serveBySni(socket),
         // A tunnel is a port that stands for one service, opened by the caller: judged as such.
         onTunnel: (service, port) =>
@@ -75,7 +75,7 @@ export class OutboundCalls implements HttpDirection {
           ? undefined
           : choosePort(service, fixed.port ?? service.ports[0]?.port);
       if (service === undefined || port === undefined || trafficOf(port.protocol) === 'http') {
-        this.#serveHttp(socket);
+        this.#serveHttp(socket, port?.protocol ?? 'http');
       } else if (port.protocol === 'tls') {
         const pipe = new SocketPipe(socket);
         readClientHello(pipe, this.#context, (hello) =>
@@ -146,13 +146,14 @@ export class OutboundCalls implements HttpDirection {
     });
   }
 
-  #serveHttp(socket: Socket): void {
+  #serveHttp(socket: Socket, protocol: PortProtocol): void {
     serveHttp({
       pipe: new SocketPipe(socket),
       context: this.#context,
       direction: this,
       facts: this.#unrouted(),
       alpn: undefined,
+      protocol,
     });
   }
 
