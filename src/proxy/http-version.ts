@@ -89,7 +89,8 @@ class VersionDetector implements Live {
     const count = Math.min(seen.length, TELLING_BYTES);
     const isPreface = H2_PREFACE.compare(seen, 0, count, 0, count) === 0;
     const { pipe, context, direction, facts } = this.#arrival;
-    const isHttp2 = isPreface && count < TELLING_BYTES ? undefined : isPreface || this.#isOther(seen);
+    const isHttp2 =
+      isPreface && count < TELLING_BYTES ? undefined : isPreface || this.#isOther(seen);
     if (isHttp2 === undefined) {
       this.#seen = Buffer.from(seen);
       this.deadlineAt = context.live.now + context.timeouts().headerMs;
