@@ -1,7 +1,6 @@
 import { status } from '@grpc/grpc-js';
-import { parseSpiffeId, type SpiffeBundle } from '#identity';
-import { createCell, fail, ok, type Result } from '#lib';
-import type { RegistrationResource } from '#resource';
+import { parseSpiffeId } from '#identity';
+import { fail, ok, type Result } from '#lib';
 import { createRevocationService, type RevocationStore } from '#revocation';
 import { EVENT, type Log, type Readiness } from '#telemetry';
 import { createGrpcServer, Distribution } from '#wire';
@@ -19,12 +18,7 @@ import { createKubernetesAttestor } from './attestors/kubernetes.ts';
 import { createSystemdAttestor } from './attestors/systemd.ts';
 import { createUnixAttestor } from './attestors/unix.ts';
 import type { WorkloadAttestor } from './attestors/workload-attestor.ts';
-import { createBundles } from './bundles.ts';
-import {
-  type CertificateAuthority,
-  createCertificateAuthority,
-  noted,
-} from './certificate-authority.ts';
+import { createCertificateAuthority, noted } from './certificate-authority.ts';
 import { type ControlChannel, createControlChannel } from './control-channel.ts';
 import { type CredentialSource, createKernelCredentials } from './credentials.ts';
 import { createEvidenceSource, type EvidenceConfig } from './evidence/evidence-config.ts';
@@ -32,8 +26,6 @@ import type { EvidenceSource } from './evidence/evidence-source.ts';
 import { compileHostPolicy, type HostPolicy } from './host-policy.ts';
 import { createHostService } from './host-service.ts';
 import { createIntroductions, type Introductions } from './introductions.ts';
-import { createJwtKeySource } from './jwt-keys.ts';
-import { createJwtSource } from './jwt-source.ts';
 import { createLogWatch, type LogWatch } from './log-watch.ts';
 import { openPolicyFiles } from './policy-files.ts';
 import { createProcessTable, type ProcessTable } from './process-table.ts';
@@ -41,9 +33,9 @@ import { createRefusals } from './refusals.ts';
 import { createRelay, type RelayOptions } from './relay.ts';
 import { followNeighbours, openRevocations } from './revocation-neighbours.ts';
 import { createSecretDiscovery } from './secret-discovery.ts';
+import { createServing, type Serving } from './serving.ts';
 import { type StateFolder, tryStateFolder } from './state-folder.ts';
 import { createSubscription, type Subscription } from './subscribe.ts';
-import { createSvidSource } from './svid-source.ts';
 import { createSwap, type Swap } from './swap.ts';
 import { createScheduler, type Scheduler } from './timer.ts';
 import { x509TrustOf } from './trusted-root.ts';
@@ -122,10 +114,7 @@ type Core = {
   readonly swap: Swap<HostPolicy>;
   readonly subscription: Subscription;
   readonly control: ControlChannel;
-  readonly serving: Pick<
-    WorkloadApiOptions,
-    'svids' | 'tokens' | 'jwtKeys' | 'bundles' | 'revocations'
-  >;
+  readonly serving: Serving;
   readonly close: () => Promise<void>;
 };
 
@@ -193,7 +182,7 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
     ...parts,
     subscription,
     async close() {
-      for (const each of [serving.svids, serving.jwtKeys, serving.bundles]) each.close();
+      serving.close();
       identity.close();
       logWatch.close();
       neighbours.close();
@@ -204,26 +193,6 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
       revocations.close();
     },
   });
-}
-
-/** What the Workload API serves. */
-function createServing(
-  options: Omit<Parameters<typeof createSvidSource>[0], 'registrations'> &
-    Omit<Parameters<typeof createJwtKeySource>[0], 'trustRoot'> & {
-      readonly swap: Swap<HostPolicy>;
-      readonly authority: CertificateAuthority;
-    },
-) {
-  const { swap } = options;
-  const svids = createSvidSource({ ...options, registrations: registrationsOf(swap) });
-  const jwtKeys = createJwtKeySource({
-    ...options,
-    trustRoot: () => swap.current().trustRoot,
-  });
-  const tokens = createJwtSource({ ...options, keys: jwtKeys });
-  const foreign = createCell<readonly SpiffeBundle[]>([]);
-  const bundles = createBundles({ trust: swap.trusts, jwtKeys, foreign });
-  return { svids, tokens, jwtKeys, bundles, revocations: options.revocations };
 }
 
 async function agentName(
@@ -262,14 +231,6 @@ async function openPolicy(
       log,
     }),
   );
-}
-
-function registrationsOf(swap: Swap<HostPolicy>) {
-  const cell = createCell<readonly RegistrationResource[] | undefined>(
-    swap.snapshots.current()?.registrations,
-  );
-  swap.snapshots.onChange((policy) => cell.set(policy?.registrations));
-  return cell;
 }
 
 function subscribe(of: {
@@ -342,7 +303,7 @@ function createServer(options: AgentOptions, core: Core, credentials: Credential
     if (swap.snapshots.current() === undefined) {
       return fail({ code: status.UNAVAILABLE, details: 'the agent knows no registrations yet' });
     }
-    const ids = serving.svids.idsFor(selectors.value);
+    const ids = serving.parts.svids.idsFor(selectors.value);
     if (ids.length > 0) return ok({ ids });
     const details = 'no identity is registered for this process';
     return fail({ code: status.PERMISSION_DENIED, details });
@@ -351,7 +312,7 @@ function createServer(options: AgentOptions, core: Core, credentials: Credential
   const ownUid = process.getuid?.() ?? 0;
   const workloads: WorkloadApiOptions = {
     attest: (call) => attestor.attest(peer(call)),
-    ...serving,
+    ...serving.parts,
     scheduler,
     clock: options.clock,
     log,

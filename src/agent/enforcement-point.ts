@@ -152,6 +152,7 @@ async function connect(options: EnforcementPointOptions, parts: Parts): Promise<
     agentSocket: options.agentSocket,
     preferredId: workload.id.text,
     bundle: () => swap.trust().bundle,
+    federated: () => swap.snapshots.current()?.federated ?? [],
     folder,
     clock,
     random,
@@ -164,6 +165,15 @@ async function connect(options: EnforcementPointOptions, parts: Parts): Promise<
   // A new certificate shows in `status` at once.
   const stops = [identity, revocations.check].map((source) =>
     source.onChange(() => subscription.acknowledge()),
+  );
+  let federated = swap.snapshots.current()?.federated;
+  stops.push(
+    swap.trusts.onChange(identity.reconsider),
+    swap.snapshots.onChange((snapshot) => {
+      if (snapshot?.federated.join() === federated?.join()) return;
+      federated = snapshot?.federated;
+      identity.reconsider();
+    }),
   );
   const follower = followAgent(options.agentSocket, revocations, log);
   return {

@@ -1,5 +1,10 @@
 import { fail, ok, type Result } from '#lib';
-import type { RegistrationResource, ServiceResource } from '#resource';
+import {
+  type RegistrationResource,
+  ROOT_NAMESPACE,
+  type ServiceResource,
+  type TrustDomainFederationSpec,
+} from '#resource';
 import { type CompileProblem, parseSet } from './compile.ts';
 import type { Compiled } from './swap.ts';
 import type { VerifiedPolicy } from './verify.ts';
@@ -9,25 +14,31 @@ export type HostPolicy = Compiled & {
   readonly registrations: readonly RegistrationResource[];
   /** By `NAMESPACE/NAME`. */
   readonly services: ReadonlyMap<string, ServiceResource>;
+  readonly federations: readonly TrustDomainFederationSpec[];
 };
 
 /** Compiles the sets of all namespaces for an agent. */
 export function compileHostPolicy(policy: VerifiedPolicy): Result<HostPolicy, CompileProblem> {
   const registrations: RegistrationResource[] = [];
   const services = new Map<string, ServiceResource>();
+  const federations: TrustDomainFederationSpec[] = [];
   const versions: Record<string, { number: number; hash: string }> = {};
   for (const [namespace, set] of policy.sets) {
     const resources = parseSet(set);
     if (!resources.ok) return fail(resources.error);
     for (const resource of resources.value) {
       if (resource.kind === 'Registration') registrations.push(resource);
+      // SECURITY: whom the mesh believes is for the mesh's own authors; a namespace cannot bring in its friends.
+      if (resource.kind === 'TrustDomainFederation' && namespace === ROOT_NAMESPACE) {
+        federations.push(resource.spec);
+      }
       if (resource.kind === 'Service')
         services.set(`${namespace}/${resource.metadata.name}`, resource);
     }
     const { number, hash } = set.head;
     versions[namespace] = { number, hash };
   }
-  return ok({ registrations, services, versions });
+  return ok({ registrations, services, federations, versions });
 }
 
 /** Whether an identity (`ns/NAMESPACE/sa/ACCOUNT`) may announce itself as an instance of a service. */

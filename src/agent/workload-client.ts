@@ -2,13 +2,22 @@ import { Metadata } from '@grpc/grpc-js';
 import type { Bundle, WorkloadIdentity } from '#identity';
 import { createBackoff, createCell, fail, type Result, type Source } from '#lib';
 import { EVENT, type Log } from '#telemetry';
-import { createGrpcClient, SpiffeWorkloadAPI, type X509SVID, type X509SVIDResponse } from '#wire';
+import { createGrpcClient, SpiffeWorkloadAPI, type X509SVIDResponse } from '#wire';
+import {
+  federatedBundles,
+  readStoredBundles,
+  type SentBundles,
+  splitCertificates,
+  storedBundles,
+} from './federated-bundles.ts';
 import { acceptSvid, readPrivateKey, readStoredIdentity, storedIdentity } from './issued-svid.ts';
 import type { StateFolder } from './state-folder.ts';
 import type { Scheduler } from './timer.ts';
 
 /** A workload's identity as the agent keeps it fresh; undefined before the first and after it expired. */
 export type WorkloadClient = Source<WorkloadIdentity | undefined> & {
+  /** Puts the bundles together anew, since the roots or the trust domains that policy names have changed. */
+  readonly reconsider: () => void;
   /** Why there is no identity, in words; undefined if there is one. */
   readonly problem: () => string | undefined;
   readonly close: () => void;
@@ -21,6 +30,8 @@ export type WorkloadClientOptions = {
   readonly preferredId: string;
   /** The pinned roots, which alone say whether an SVID is good. */
   readonly bundle: () => Bundle;
+  /** Foreign trust domains that verified policy names. */
+  readonly federated: () => readonly string[];
   /** Keeps the identity over a restart without an agent. */
   readonly folder: StateFolder;
   readonly clock: () => number;
@@ -34,31 +45,82 @@ const RETRY = { minMs: 50, maxMs: 2_000 };
 
 /** Keeps a FetchX509SVID stream to the agent open and takes over every SVID that verifies. */
 export function createWorkloadClient(options: WorkloadClientOptions): WorkloadClient {
-  const { clock, folder, log, scheduler } = options;
-  const stored = readStoredIdentity(folder.readJson(FILE), options.bundle(), clock());
-  const cell = createCell(stored.ok ? stored.value : undefined);
-  const client = createGrpcClient(SpiffeWorkloadAPI, { kind: 'unix', path: options.agentSocket });
-  const backoff = createBackoff(RETRY, options.random);
+  const { clock, folder, log } = options;
+  const file = folder.readJson(FILE);
+  const stored = readStoredIdentity(file, options.bundle(), clock());
+  const kept = (file as { readonly federated?: unknown } | undefined)?.federated;
+  let sent: SentBundles | undefined;
+  const cell = createCell(stored.ok ? withBundles(stored.value) : undefined);
   let problem = 'no identity from the agent yet';
-  let isClosed = false;
-  let cancel = () => {};
-  let stream: { cancel: () => void } | undefined;
 
-  function received(response: X509SVIDResponse): void {
-    const accepted = acceptResponse(response, options);
-    if (!accepted.ok) {
-      problem = `the agent's answer is no identity: ${accepted.error}`;
-      log.error(EVENT.identityLost, { reason: problem });
-      return;
-    }
-    backoff.reset();
-    const { id, serial, expiresAt } = accepted.value;
-    log.info(EVENT.identityReceived, { spiffeId: id.text, serial, expiresAt });
-    cell.set(accepted.value);
-    folder.writeJson(FILE, storedIdentity(accepted.value)).catch((error: unknown) => {
+  /** INVARIANT: our own trust domain's bundle is the pinned one, whatever the agent says. */
+  function withBundles(identity: WorkloadIdentity): WorkloadIdentity {
+    const own = options.bundle();
+    const allowed = options.federated();
+    const foreign =
+      sent === undefined
+        ? readStoredBundles(kept, allowed, own.trustDomain)
+        : federatedBundles(sent, allowed, own.trustDomain);
+    return { ...identity, bundles: [own, ...foreign] };
+  }
+
+  function hold(identity: WorkloadIdentity): void {
+    const held = withBundles(identity);
+    cell.set(held);
+    const federated = storedBundles(held.bundles.slice(1));
+    folder.writeJson(FILE, { ...storedIdentity(held), federated }).catch((error: unknown) => {
       log.error(EVENT.stateWriteFailed, { file: FILE, error });
     });
   }
+
+  const close = followAgentStream(options, {
+    received(response) {
+      const accepted = acceptResponse(response, options);
+      if (!accepted.ok) {
+        problem = `the agent's answer is no identity: ${accepted.error}`;
+        log.error(EVENT.identityLost, { reason: problem });
+        return false;
+      }
+      const { id, serial, expiresAt } = accepted.value;
+      log.info(EVENT.identityReceived, { spiffeId: id.text, serial, expiresAt });
+      sent = response.federatedBundles;
+      hold(accepted.value);
+      return true;
+    },
+    lost(reason) {
+      problem = `the agent gives no identity: ${reason}`;
+    },
+  });
+  const unexpired = () => {
+    const current = cell.current();
+    return current !== undefined && current.expiresAt > clock() ? current : undefined;
+  };
+  return {
+    current: unexpired,
+    onChange: cell.onChange,
+    reconsider() {
+      const identity = cell.current();
+      if (identity !== undefined) hold(identity);
+    },
+    problem: () => (unexpired() === undefined ? problem : undefined),
+    close,
+  };
+}
+
+/** The stream itself, opened again whenever it ends; `received` says whether an answer was good. */
+function followAgentStream(
+  options: WorkloadClientOptions,
+  on: {
+    readonly received: (response: X509SVIDResponse) => boolean;
+    readonly lost: (reason: string) => void;
+  },
+): () => void {
+  const { agentSocket, log, random, scheduler } = options;
+  const client = createGrpcClient(SpiffeWorkloadAPI, { kind: 'unix', path: agentSocket });
+  const backoff = createBackoff(RETRY, random);
+  let isClosed = false;
+  let cancel = () => {};
+  let stream: { cancel: () => void } | undefined;
 
   function connect(): void {
     const metadata = new Metadata();
@@ -70,30 +132,23 @@ export function createWorkloadClient(options: WorkloadClientOptions): WorkloadCl
     const again = (reason: string) => {
       if (isOver || isClosed) return;
       isOver = true;
-      problem = `the agent gives no identity: ${reason}`;
+      on.lost(reason);
       log.debug(EVENT.identityLost, { reason });
       cancel = scheduler.after(backoff.nextMs(), connect);
     };
-    call.on('data', received);
+    call.on('data', (response: X509SVIDResponse) => {
+      if (on.received(response)) backoff.reset();
+    });
     call.on('error', (error) => again(error.message));
     call.on('end', () => again('the stream ended'));
   }
 
-  const unexpired = () => {
-    const current = cell.current();
-    return current !== undefined && current.expiresAt > clock() ? current : undefined;
-  };
   connect();
-  return {
-    current: unexpired,
-    onChange: cell.onChange,
-    problem: () => (unexpired() === undefined ? problem : undefined),
-    close() {
-      isClosed = true;
-      cancel();
-      stream?.cancel();
-      client.close();
-    },
+  return () => {
+    isClosed = true;
+    cancel();
+    stream?.cancel();
+    client.close();
   };
 }
 
@@ -111,30 +166,7 @@ function acceptResponse(
     type: 'pkcs8',
   });
   if (privateKey === undefined) return fail('its key is no PKCS#8 key');
-  const chainDer = splitCertificates(svid);
+  const chainDer = splitCertificates(svid.x509Svid);
   if (chainDer === undefined) return fail('its chain is malformed');
   return acceptSvid({ chainDer, privateKey, bundle: bundle(), nowMs: clock() });
-}
-
-/** Splits concatenated DER certificates by their outer lengths (SPIFFE Workload API 5.2.1). */
-function splitCertificates(svid: X509SVID): readonly Uint8Array[] | undefined {
-  const bytes = svid.x509Svid;
-  const certificates: Uint8Array[] = [];
-  for (let at = 0; at < bytes.length; ) {
-    const length = derLength(bytes.subarray(at));
-    if (length === undefined || at + length > bytes.length) return undefined;
-    certificates.push(bytes.subarray(at, at + length));
-    at += length;
-  }
-  return certificates;
-}
-
-/** The whole length of the SEQUENCE that `bytes` begins with; certificates take two or three length bytes. */
-function derLength(bytes: Uint8Array): number | undefined {
-  const [tag, first = 0, second = 0, third = 0] = bytes;
-  if (tag !== 0x30) return undefined;
-  if (first < 0x80) return 2 + first;
-  if (first === 0x81) return 3 + second;
-  if (first === 0x82) return 4 + second * 256 + third;
-  return undefined;
 }

@@ -91,6 +91,7 @@ function compileParts(input: SnapshotInput): Result<Snapshot, readonly string[]>
     ...versionOf(sets),
     workload: { ...workload, labels },
     trustDomain,
+    federated: federatedDomains(sets, trustDomain),
     program: compileProgram(policies, { defaultAction }),
     policies,
     defaultAction,
@@ -106,6 +107,14 @@ function compileParts(input: SnapshotInput): Result<Snapshot, readonly string[]>
     staleness,
     reauthorization,
   });
+}
+
+// SECURITY: of the root namespace alone; another namespace's authors cannot bring in whom they believe.
+function federatedDomains(sets: ResourceSets, own: TrustDomain): readonly string[] {
+  const named = resourcesOf(sets, ROOT_NAMESPACE, 'TrustDomainFederation').map(
+    ({ spec }) => spec.trustDomain,
+  );
+  return [...new Set(named)].filter((name) => name !== own).sort();
 }
 
 function compileInbound(

@@ -164,6 +164,7 @@ export function fakeSnapshot(mesh: FakeMesh, options: FakeSnapshot): Snapshot {
       id: workloadSpiffeId(mesh.trustDomain, 'default', service),
     },
     trustDomain: mesh.trustDomain,
+    federated: [],
     program: compileProgram(policies, { defaultAction: 'deny' }),
     policies,
     defaultAction: 'deny',

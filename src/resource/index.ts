@@ -63,3 +63,8 @@ export {
 export { type StarterFile, starterResources } from './starter.ts';
 export type { TargetRef } from './target-ref.ts';
 export { resourceToYaml } from './to-yaml.ts';
+export type {
+  BundleEndpointProfile,
+  TrustDomainFederationResource,
+  TrustDomainFederationSpec,
+} from './trust-domain-federation.ts';

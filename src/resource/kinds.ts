@@ -9,6 +9,7 @@ import { readRequestAuthenticationSpec } from './request-authentication.ts';
 import type { Kind, Resource } from './resource.ts';
 import type { Context, Reader } from './schema.ts';
 import { readServiceSpec } from './service.ts';
+import { readTrustDomainFederationSpec } from './trust-domain-federation.ts';
 
 /** How a kind is read; the first of `apiVersions` is the one it is stored with. */
 export type KindSchema = {
@@ -39,6 +40,11 @@ export const KIND_SCHEMAS: Readonly<Record<Kind, KindSchema>> = {
     apiVersions: OWN,
     metadata: { nameIsHost: false, only: { namespace: ROOT_NAMESPACE } },
     readSpec: readNodeAttestorSpec,
+  },
+  TrustDomainFederation: {
+    apiVersions: OWN,
+    metadata: { nameIsHost: false, only: { namespace: ROOT_NAMESPACE } },
+    readSpec: readTrustDomainFederationSpec,
   },
   AuthorizationPolicy: {
     apiVersions: ISTIO,

@@ -5,6 +5,7 @@ import type { PeerAuthenticationResource } from './peer-authentication.ts';
 import type { RegistrationResource } from './registration.ts';
 import type { RequestAuthenticationResource } from './request-authentication.ts';
 import type { ServiceResource } from './service.ts';
+import type { TrustDomainFederationResource } from './trust-domain-federation.ts';
 
 /** Anything operators write. */
 export type Resource =
@@ -12,6 +13,7 @@ export type Resource =
   | ServiceResource
   | RegistrationResource
   | NodeAttestorResource
+  | TrustDomainFederationResource
   | AuthorizationPolicyResource
   | PeerAuthenticationResource
   | RequestAuthenticationResource;
@@ -25,6 +27,7 @@ export const KINDS: readonly Kind[] = [
   'Service',
   'Registration',
   'NodeAttestor',
+  'TrustDomainFederation',
   'AuthorizationPolicy',
   'PeerAuthentication',
   'RequestAuthentication',

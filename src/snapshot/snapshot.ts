@@ -92,6 +92,8 @@ export type Snapshot = {
     readonly id: SpiffeId;
   };
   readonly trustDomain: TrustDomain;
+  /** Foreign trust domains whose workloads can be authenticated, sorted; policy says what they may. */
+  readonly federated: readonly string[];
   readonly program: Program;
   /** What the program was compiled from, for `explain`. */
   readonly policies: readonly PolicyIr[];

@@ -88,6 +88,8 @@ export const EVENT = {
   workloadDenied: 'workload has no registration',
   svidIssued: 'identity issued to a workload',
   svidIssueFailed: 'identity could not be issued and will be asked for again',
+  federationFailed: 'bundle endpoint gave nothing to use, the last good bundle stays',
+  federationRefreshed: 'bundle of a federated trust domain changed',
   secretsRefused: 'secrets were refused by their reader',
   jwtSvidRefused: 'JWT-SVID could not be had from the authority',
   jwtKeysRefused: 'keys of JWT-SVIDs refused, the last good ones stay',
