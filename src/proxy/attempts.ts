@@ -49,6 +49,8 @@ export class Attempts {
   #endpoint: EndpointState | undefined;
   readonly #tried: EndpointState[] = [];
   #retries = 0;
+  /** Has a room in the retry budget. */
+  #isBudgeted = false;
   #redialled = false;
   /** Changes with every try, so that a late outcome of an earlier one is told. */
   #turn = 0;
@@ -206,10 +208,14 @@ export class Attempts {
       this.#count('attempts_spent');
       return false;
     }
-    // One room in the budget for a call that is in its retries, however many.
-    if (this.#retries === 0 && !group.retries.tryBegin(budget, group.calls)) {
-      this.#count('budget_spent');
-      return false;
+    // Going on to another endpoint repeats nothing; only what was sent before is load that the budget
+    // bounds. One room in it for a call that is in its retries, however many.
+    if (!nothingSent && !this.#isBudgeted) {
+      this.#isBudgeted = group.retries.tryBegin(budget, group.calls);
+      if (!this.#isBudgeted) {
+        this.#count('budget_spent');
+        return false;
+      }
     }
     this.#retries++;
     return true;
@@ -246,7 +252,8 @@ export class Attempts {
     const { group } = dispatch.connector;
     group.calls--;
     group.slots.cancel(this.#wake);
-    if (this.#retries > 0) group.retries.end();
+    if (this.#isBudgeted) group.retries.end();
+    this.#isBudgeted = false;
     this.#retries = 0;
   }
 }

@@ -29,9 +29,7 @@ export function reachForSession(
   const refused = admitSession(group);
   if (refused !== undefined) return done({ kind: 'failed', failure: refused });
   const tried: EndpointState[] = [];
-  let isRetry = false;
   const fail = (failure: Failure): void => {
-    if (isRetry) group.retries.end();
     group.slots.release();
     done({ kind: 'failed', failure });
   };
@@ -41,7 +39,6 @@ export function reachForSession(
     connector.reach(endpoint.endpoint, (dialed) => {
       if (dialed.kind === 'connected') {
         group.report(endpoint, 'ok');
-        if (isRetry) group.retries.end();
         const release = (): void => {
           endpoint.active--;
           group.slots.release();
@@ -57,10 +54,8 @@ export function reachForSession(
     });
   };
   const mayRetry = (): boolean => {
-    const { attempts, on, budget } = group.traffic.retries;
-    if (tried.length > attempts || !on.has('connect-failure')) return false;
-    isRetry ||= group.retries.tryBegin(budget, group.slots.open);
-    return isRetry;
+    const { attempts, on } = group.traffic.retries;
+    return tried.length <= attempts && on.has('connect-failure');
   };
   const first = connector.choose(tried);
   if (first === undefined) return fail({ kind: 'no_healthy_endpoint' });
