@@ -26,37 +26,59 @@ export type FaultProcess = {
   readonly kill: () => void;
 };
 
-/** Starts sidecars of one mesh. */
-export function createSidecars(): {
+/** A process that sidecars of one mesh run in. */
+export type SidecarHost = {
   readonly start: (
     account: string,
     config: Omit<FaultSidecar, 'identity'>,
+    authority?: 'own' | 'foreign',
   ) => Promise<FaultProcess>;
+};
+
+/** Starts sidecars: those of one host share a process, by default each has its own. */
+export function createSidecars(): SidecarHost & {
+  readonly host: () => SidecarHost;
   readonly close: () => void;
 } {
-  const mesh = createFakeMesh();
+  const meshes = { own: createFakeMesh(), foreign: createFakeMesh() };
   const all: ChildProcess[] = [];
   const file = fileURLToPath(new URL('fault-sidecar.ts', import.meta.url));
-  return {
-    async start(account, config) {
-      const whole: FaultSidecar = { ...config, identity: portable(mesh, account) };
-      const child = spawn(process.execPath, [file, JSON.stringify(whole)], {
-        stdio: ['pipe', 'pipe', 'inherit'],
+  const host = (): SidecarHost => {
+    const child = spawn(process.execPath, [file], { stdio: ['pipe', 'pipe', 'inherit'] });
+    all.push(child);
+    const lines = createInterface({ input: child.stdout });
+    child.on('exit', (code, signal) => {
+      if (signal !== 'SIGKILL') lines.emit('line', `{"ended":"${code ?? signal}"}`);
+    });
+    let last: Promise<unknown> = Promise.resolve();
+    let count = 0;
+    // One question at a time, so that each gets its own answer.
+    const ask = (line: string): Promise<unknown> => {
+      const answer = last.then(async () => {
+        child.stdin.write(`${line}\n`);
+        const answer = JSON.parse(await nextLine(lines));
+        if ('ended' in answer) throw new Error(`a sidecar's process ended: ${answer.ended}`);
+        return answer;
       });
-      all.push(child);
-      const lines = createInterface({ input: child.stdout });
-      const ports = JSON.parse(await nextLine(lines));
-      return {
-        pid: child.pid ?? 0,
-        ports,
-        async look() {
-          const line = nextLine(lines);
-          child.stdin.write('look\n');
-          return JSON.parse(await line);
-        },
-        kill: () => child.kill('SIGKILL'),
-      };
-    },
+      last = answer;
+      return answer;
+    };
+    return {
+      async start(account, config, authority = 'own') {
+        const whole: FaultSidecar = { ...config, identity: portable(meshes[authority], account) };
+        const at = count++;
+        return {
+          pid: child.pid ?? 0,
+          ports: (await ask(JSON.stringify(whole))) as FaultProcess['ports'],
+          look: () => ask(`look ${at}`) as ReturnType<FaultProcess['look']>,
+          kill: () => child.kill('SIGKILL'),
+        };
+      },
+    };
+  };
+  return {
+    host,
+    start: (...args) => host().start(...args),
     close() {
       for (const child of all) child.kill('SIGKILL');
     },

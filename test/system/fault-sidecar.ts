@@ -1,14 +1,15 @@
-// A sidecar in a process of its own without a control plane, so that a test decides where its endpoints are and can break
-// what lies between. `node fault-sidecar.ts CONFIG`: prints its ports as one line of JSON, then answers each line on its
-// input with its metrics.
+// Sidecars in a process of their own without a control plane, so that a test decides where their endpoints are and can
+// break what lies between. `node fault-sidecar.ts`: each line on its input is a sidecar to start, answered by its ports,
+// or `look N`, answered by what the N-th says of itself; all in lines of JSON.
 import { X509Certificate } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { parseTrustDomain, type WorkloadIdentity, workloadSpiffeId } from '#identity';
-import { createProxy } from '#proxy';
+import { createProxy, type Proxy } from '#proxy';
 import {
   createFakeMesh,
   type FakeMesh,
   type FakeTraffic,
+  type FakeWorkload,
   fakePolicy,
   fakeService,
   fakeSnapshot,
@@ -41,6 +42,10 @@ export type FaultSidecar = {
   }[];
   readonly retries?: FakeTraffic['outlierDetection'] & { readonly attempts?: number };
   readonly timeouts?: Readonly<Record<string, number>>;
+  /** What a server lacks: policies that allow, or all policy. */
+  readonly without?: 'permission' | 'snapshot';
+  /** Requests and connections at once that a caller's sidecar bears. */
+  readonly limits?: { readonly maxRequests?: number; readonly maxConnections?: number };
 };
 
 /** Takes an identity apart for another process. */
@@ -58,32 +63,50 @@ export function portable(mesh: FakeMesh, account: string): PortableIdentity {
   };
 }
 
-if (import.meta.main) await serve(JSON.parse(process.argv[2] ?? '{}') as FaultSidecar);
+if (import.meta.main) {
+  const started: Started[] = [];
+  const lines = createInterface({ input: process.stdin });
+  lines.on('close', () => process.exit(0));
+  lines.on('line', (line) => void answer(line, started).then((said) => console.log(said)));
+}
 
-async function serve(config: FaultSidecar): Promise<void> {
+type Started = { readonly proxy: Proxy; readonly workload: FakeWorkload };
+
+async function answer(line: string, started: Started[]): Promise<string> {
+  const looked = /^look (\d+)$/.exec(line);
+  if (looked === null) {
+    const sidecar = await startSidecar(JSON.parse(line));
+    started.push(sidecar);
+    const { inboundPort, hbonePort, outboundPort, upstreamPorts } = sidecar.proxy;
+    return JSON.stringify({ inboundPort, hbonePort, outboundPort, upstreamPorts });
+  }
+  const { proxy, workload } = started[Number(looked[1])] as Started;
+  const { body } = await workload.metrics.exposition(false);
+  const rss = process.memoryUsage.rss();
+  return JSON.stringify({ metrics: body, rss, endpoints: proxy.endpoints() });
+}
+
+async function startSidecar(config: FaultSidecar): Promise<Started> {
   const mesh = createFakeMesh();
-  const ports = [
-    {
-      port: config.protocol === 'tcp' ? 6379 : 80,
-      name: config.protocol,
-      protocol: config.protocol,
-    },
-  ];
-  const { attempts, ...outlierDetection } = config.retries ?? {};
-  const traffic = {
-    outlierDetection,
-    ...(attempts === undefined ? {} : { retries: { attempts } }),
-  };
-  const service = fakeService(mesh, 'orders', { ports, traffic });
+  const port = config.protocol === 'tcp' ? 6379 : 80;
+  const ports = [{ port, name: config.protocol, protocol: config.protocol }];
+  const { limits = {}, retries: { attempts, ...outlierDetection } = {} } = config;
+  const retries = attempts === undefined ? {} : { attempts };
+  const service = fakeService(mesh, 'orders', {
+    ports,
+    traffic: { outlierDetection, retries, limits },
+  });
   const isServer = config.appPort !== undefined;
+  const allowed = fakePolicy('ALLOW', 'web', { principal: ['cluster.local/ns/default/sa/web'] });
+  const snapshot = fakeSnapshot(mesh, {
+    service: config.identity.account,
+    inbound: isServer ? ports : [],
+    policies: config.without === 'permission' ? [] : [allowed],
+    upstreams: [{ ...service, timeouts: { ...service.timeouts, ...config.timeouts } }],
+    timeouts: config.timeouts ?? {},
+  });
   const workload = fakeWorkload(
-    fakeSnapshot(mesh, {
-      service: config.identity.account,
-      inbound: isServer ? ports : [],
-      policies: [fakePolicy('ALLOW', 'web', { principal: ['cluster.local/ns/default/sa/web'] })],
-      upstreams: [{ ...service, timeouts: { ...service.timeouts, ...config.timeouts } }],
-      timeouts: config.timeouts ?? {},
-    }),
+    config.without === 'snapshot' ? undefined : snapshot,
     revive(config.identity),
   );
   const any = { host: '127.0.0.1', port: 0 };
@@ -102,16 +125,7 @@ async function serve(config: FaultSidecar): Promise<void> {
       },
     }),
   );
-  const { inboundPort, hbonePort, outboundPort, upstreamPorts } = proxy;
-  console.log(JSON.stringify({ inboundPort, hbonePort, outboundPort, upstreamPorts }));
-  const lines = createInterface({ input: process.stdin });
-  lines.on('close', () => process.exit(0));
-  lines.on('line', () => {
-    void workload.metrics.exposition(false).then(({ body }) => {
-      const rss = process.memoryUsage.rss();
-      console.log(JSON.stringify({ metrics: body, rss, endpoints: proxy.endpoints() }));
-    });
-  });
+  return { proxy, workload };
 }
 
 function revive(identity: PortableIdentity): WorkloadIdentity {
