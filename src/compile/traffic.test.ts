@@ -32,7 +32,7 @@ test('a Service that says nothing gets the defaults of the reference', () => {
       attempts: 2,
       perTryMs: undefined,
       on: new Set(['connect-failure', 'reset']),
-      budget: { percent: 20, minConcurrency: 3 },
+      budget: { percent: 20, minPerSecond: 10 },
     },
     outlierDetection: {
       consecutiveGatewayErrors: 5,

@@ -49,7 +49,7 @@ function compileRetries(
     attempts,
     perTryMs: perTryTimeout === undefined ? undefined : ms('retries.perTryTimeout', perTryTimeout),
     on: new Set(retryOn),
-    budget: { percent: budget.percent, minConcurrency: budget.minRetryConcurrency },
+    budget: { percent: budget.percent, minPerSecond: budget.minRetriesPerSecond },
   };
 }
 

@@ -38,7 +38,7 @@ const OURS = new Set<FailureKind>(['peer_unauthenticated', 'cannot_decide']);
  * more. One object serves all calls of a caller's connection, one at a time.
  * INVARIANT: a request that is not repeatable is written to at most one connection, and no body byte
  * is ever written twice.
- * INVARIANT: what a call took of its group (a call, a try, a retry, a place in the queue) it gives back
+ * INVARIANT: what a call took of its group (a call, a try, a place in the queue) it gives back
  * exactly once, in `#release`.
  */
 export class Attempts {
@@ -49,8 +49,6 @@ export class Attempts {
   #endpoint: EndpointState | undefined;
   readonly #tried: EndpointState[] = [];
   #retries = 0;
-  /** Has a room in the retry budget. */
-  #isBudgeted = false;
   #redialled = false;
   /** Changes with every try, so that a late outcome of an earlier one is told. */
   #turn = 0;
@@ -74,7 +72,9 @@ export class Attempts {
     this.#dispatch = dispatch;
     this.#retries = 0;
     this.#redialled = false;
-    dispatch.connector.group.calls++;
+    const { group } = dispatch.connector;
+    group.calls++;
+    group.retries.noteCall();
     this.#try(dispatch);
   }
 
@@ -209,13 +209,10 @@ export class Attempts {
       return false;
     }
     // Going on to another endpoint repeats nothing; only what was sent before is load that the budget
-    // bounds. One room in it for a call that is in its retries, however many.
-    if (!nothingSent && !this.#isBudgeted) {
-      this.#isBudgeted = group.retries.tryBegin(budget, group.calls);
-      if (!this.#isBudgeted) {
-        this.#count('budget_spent');
-        return false;
-      }
+    // bounds.
+    if (!nothingSent && !group.retries.tryTake(budget)) {
+      this.#count('budget_spent');
+      return false;
     }
     this.#retries++;
     return true;
@@ -252,8 +249,6 @@ export class Attempts {
     const { group } = dispatch.connector;
     group.calls--;
     group.slots.cancel(this.#wake);
-    if (this.#isBudgeted) group.retries.end();
-    this.#isBudgeted = false;
     this.#retries = 0;
   }
 }

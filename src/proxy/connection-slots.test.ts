@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NO_LIMITS } from '#snapshot';
 import { ConnectionSlots } from './connection-slots.ts';
-import { RetryBudget } from './retry-budget.ts';
 
 test('connections up to the limit, then so many wait, then no more', () => {
   const slots = new ConnectionSlots();
@@ -47,17 +46,4 @@ test('without limits everything is granted and nothing waits', () => {
       'granted',
     );
   assert.equal(slots.waiting, 0);
-});
-
-test('retries: a share of what is under way, but always a few', () => {
-  const budget = new RetryBudget();
-  const settings = { percent: 20, minConcurrency: 3 };
-  const begin = (calls: number): boolean => budget.tryBegin(settings, calls);
-  assert.deepEqual([begin(1), begin(1), begin(1), begin(1)], [true, true, true, false]);
-  assert.deepEqual([begin(20), begin(20)], [true, false]);
-  budget.end();
-  assert.equal(begin(20), true);
-  assert.equal(budget.active, 4);
-  const none = new RetryBudget();
-  assert.equal(none.tryBegin({ percent: 0, minConcurrency: 0 }, 1_000), false);
 });

@@ -45,7 +45,7 @@ export type EndpointGroupOptions = {
  */
 export class EndpointGroup {
   readonly slots = new ConnectionSlots();
-  readonly retries = new RetryBudget();
+  readonly retries: RetryBudget;
   /** Calls under way. */
   calls = 0;
   traffic: TrafficPolicy;
@@ -58,6 +58,7 @@ export class EndpointGroup {
   constructor(traffic: TrafficPolicy, options: EndpointGroupOptions) {
     this.traffic = traffic;
     this.#options = options;
+    this.retries = new RetryBudget(options.now);
   }
 
   get states(): readonly EndpointState[] {

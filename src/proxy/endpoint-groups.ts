@@ -33,7 +33,7 @@ const APPLICATION: TrafficPolicy = {
     attempts: 0,
     perTryMs: undefined,
     on: new Set(),
-    budget: { percent: 0, minConcurrency: 0 },
+    budget: { percent: 0, minPerSecond: 0 },
   },
   limits: NO_LIMITS,
   outlierDetection: {

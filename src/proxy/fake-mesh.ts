@@ -208,7 +208,7 @@ export function fakeTraffic(options: FakeTraffic = {}): TrafficPolicy {
       attempts: 2,
       perTryMs: undefined,
       on: new Set(['connect-failure', 'reset']),
-      budget: { percent: 20, minConcurrency: 3 },
+      budget: { percent: 20, minPerSecond: 10 },
       ...options.retries,
     },
     limits: { ...NO_LIMITS, ...options.limits },

@@ -26,8 +26,8 @@ export type ServiceRetries = {
 /** Why a try may be followed by another one, in Envoy's words. */
 export type RetryCause = 'connect-failure' | 'reset' | 'gateway-error';
 
-/** Retries under way at once: `percent` of the calls under way, but always `minRetryConcurrency`. */
-export type ServiceRetryBudget = { readonly percent: number; readonly minRetryConcurrency: number };
+/** Retries of the last ten seconds: `percent` of the calls of the same time, and so many a second. */
+export type ServiceRetryBudget = { readonly percent: number; readonly minRetriesPerSecond: number };
 
 /** What one sidecar bears of the service at once; Istio's ConnectionPoolSettings. Absent: no limit. */
 export type ServiceLimits = {
@@ -77,7 +77,7 @@ export type ServiceLoadBalancing = { readonly simple: 'LEAST_REQUEST' | 'ROUND_R
 export const DEFAULT_RETRIES: ServiceRetries = {
   attempts: 2,
   retryOn: ['connect-failure', 'reset'],
-  budget: { percent: 20, minRetryConcurrency: 3 },
+  budget: { percent: 20, minRetriesPerSecond: 10 },
 };
 
 /** What holds where a Service says nothing. */
@@ -107,9 +107,9 @@ const count = integer(1, MANY);
 
 const budget = object('budget', {
   percent: defaulted(percent, () => DEFAULT_RETRIES.budget.percent),
-  minRetryConcurrency: defaulted(
+  minRetriesPerSecond: defaulted(
     integer(0, 10_000),
-    () => DEFAULT_RETRIES.budget.minRetryConcurrency,
+    () => DEFAULT_RETRIES.budget.minRetriesPerSecond,
   ),
 });
 

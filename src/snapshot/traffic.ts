@@ -16,8 +16,8 @@ export type Retries = {
   readonly attempts: number;
   readonly perTryMs: number | undefined;
   readonly on: ReadonlySet<RetryCause>;
-  /** Retries under way at once: this share of the calls under way, but always `minConcurrency`. */
-  readonly budget: { readonly percent: number; readonly minConcurrency: number };
+  /** Retries over the last ten seconds: this share of the calls, and `minPerSecond` on top. */
+  readonly budget: { readonly percent: number; readonly minPerSecond: number };
 };
 
 /** What one sidecar bears at once; `Infinity` for no limit. */
