@@ -10,8 +10,8 @@ const WINDOW_S = 10;
  */
 export class RetryBudget {
   readonly #now: () => number;
-  readonly #calls = new Array<number>(WINDOW_S).fill(0);
-  readonly #retries = new Array<number>(WINDOW_S).fill(0);
+  readonly #calls = Array.from({ length: WINDOW_S }, () => 0);
+  readonly #retries = Array.from({ length: WINDOW_S }, () => 0);
   #callSum = 0;
   #retrySum = 0;
   #second: number;

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
-import { Agent, createServer, request, type Server } from 'node:http';
+import { type Agent, createServer, request, type Server } from 'node:http';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { createFakeMesh } from '../../src/proxy/fake-mesh.ts';
