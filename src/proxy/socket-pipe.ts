@@ -27,6 +27,34 @@ export function createChunkSink(): ChunkSink {
   return { onChunk: () => undefined };
 }
 
+/** What an accepted socket has inside when Node.js is as we know it. */
+type Inside = Socket & {
+  readonly _handle?: { readonly useUserBuffer?: (buffer: Buffer) => void } | null;
+} & Record<symbol, unknown>;
+
+/**
+ * Makes a connection that was accepted read into the lent buffer too; false if this Node.js does not
+ * let it, and it reads into its stream. Node.js offers `onread` to dialled sockets only, though the
+ * same inside serves both: for accepted ones it saves the stream's part and 64 KiB of memory a read.
+ */
+function lendReads(socket: Socket, sink: ChunkSink): boolean {
+  const inside = socket as Inside;
+  const handle = inside._handle;
+  let buffer: symbol | undefined;
+  let callback: symbol | undefined;
+  for (const symbol of Object.getOwnPropertySymbols(socket)) {
+    if (symbol.description === 'kBuffer') buffer = symbol;
+    else if (symbol.description === 'kBufferCb') callback = symbol;
+  }
+  if (typeof handle?.useUserBuffer !== 'function') return false;
+  if (buffer === undefined || callback === undefined || inside[buffer] !== null) return false;
+  const reads = lentRead(sink);
+  inside[buffer] = reads.buffer;
+  inside[callback] = reads.callback;
+  handle.useUserBuffer(reads.buffer);
+  return true;
+}
+
 const NOBODY: PipeEvents = {
   onData: () => undefined,
   onEnd: () => undefined,
@@ -40,13 +68,16 @@ export class SocketPipe implements BytePipe {
   readonly halfCloses: boolean;
   readonly drainsByPeer = false;
   readonly #socket: Socket;
-  readonly #reads: ChunkSink | undefined;
+  readonly #reads: ChunkSink;
+  readonly #isLent: boolean;
   #events = NOBODY;
+  #early: Buffer | undefined;
 
   /** `reads` is what the socket was opened with, if it reads into lent memory. */
   constructor(socket: Socket, reads?: ChunkSink) {
     this.#socket = socket;
-    this.#reads = reads;
+    this.#reads = reads ?? createChunkSink();
+    this.#isLent = reads !== undefined || lendReads(socket, this.#reads);
     this.closed = socket.closed;
     this.halfCloses = !('encrypted' in socket);
     socket.on('end', () => this.#events.onEnd());
@@ -75,8 +106,9 @@ export class SocketPipe implements BytePipe {
   attach(events: PipeEvents): void {
     const isFirst = this.#events === NOBODY;
     this.#events = events;
+    this.#reads.onChunk = events.onData;
     if (this.closed) process.nextTick(() => events.onClose());
-    else if (this.#reads !== undefined) this.#reads.onChunk = events.onData;
+    else if (isFirst && this.#isLent) this.#takeEarly();
     else if (isFirst) this.#socket.on('data', (chunk: Buffer) => this.#events.onData(chunk));
   }
 
@@ -98,7 +130,8 @@ export class SocketPipe implements BytePipe {
   }
 
   resume(): void {
-    this.#socket.resume();
+    if (this.#early !== undefined) process.nextTick(() => this.#deliverEarly());
+    else this.#socket.resume();
   }
 
   destroy(): void {
@@ -109,5 +142,21 @@ export class SocketPipe implements BytePipe {
     // A TLS connection ends with its alert; only a plain one can be reset through Node.js.
     if (this.halfCloses) this.#socket.resetAndDestroy();
     else this.#socket.destroy();
+  }
+
+  // What was looked at and put back lies in the stream, before what comes into lent memory.
+  #takeEarly(): void {
+    if (this.#socket.readableLength === 0) return;
+    this.#early = (this.#socket.read() as Buffer | null) ?? undefined;
+    const { isPaused } = this.#socket as { isPaused: () => boolean };
+    if (!isPaused.call(this.#socket)) process.nextTick(() => this.#deliverEarly());
+  }
+
+  #deliverEarly(): void {
+    const early = this.#early;
+    if (early === undefined || this.closed) return;
+    this.#early = undefined;
+    this.#socket.resume();
+    this.#events.onData(early);
   }
 }
