@@ -5,6 +5,7 @@ import './styles/parts.css';
 import './styles/table.css';
 import './styles/map.css';
 import './styles/pages.css';
+import './styles/views.css';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { App } from './app.tsx';

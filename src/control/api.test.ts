@@ -322,3 +322,30 @@ test('the overview says in a sentence how things are', async () => {
     /palisade_control_commits_total\{outcome="admitted"\}/,
   );
 });
+test('policy tests are held against what is stored, and a caller may be named as people do', async () => {
+  const text = `apiVersion: palisade.dev/v1
+kind: PolicyTest
+metadata: { name: t }
+spec:
+  cases:
+    - { name: nobody gets in, from: web, to: nothing-there, expect: deny }
+    - { name: somebody does, from: web, to: nothing-there, expect: allow }
+`;
+  const { status, json } = await mesh.call('POST', '/api/v1/test', { body: { text } });
+  assert.equal(status, 200);
+  assert.equal(json.passed, false);
+  assert.deepEqual(
+    json.cases.map((one: { passed: boolean; problems: string[] }) => [one.passed, one.problems]),
+    [
+      [true, []],
+      [false, ['verdict: expected `allow`, got `deny`']],
+    ],
+  );
+  const broken = await mesh.call('POST', '/api/v1/test', { body: { text: 'kind: PolicyTest' } });
+  assert.equal(broken.status, 400);
+  assert.match(broken.json.detail, /^line 1, column 1: /);
+  const asked = await mesh.call('POST', '/api/v1/check', {
+    body: { from: 'web', to: 'nothing-there' },
+  });
+  assert.equal(asked.json.decision.verdict, 'deny');
+});

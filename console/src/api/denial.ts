@@ -31,6 +31,15 @@ export type DenialGroup = {
   readonly smallestChange?: SmallestChange | null;
 };
 
+/** One condition of a rule: where it stands, and whether it holds. */
+export type TracedCondition = {
+  readonly at: 'from' | 'to' | 'when';
+  readonly alternative: number;
+  readonly index: number;
+  readonly holds: boolean;
+  readonly sentence: string;
+};
+
 /** A decision with every policy that was considered, rule by rule. */
 export type Explanation = {
   readonly decision: {
@@ -48,6 +57,8 @@ export type Explanation = {
       readonly rule: number;
       readonly matched: boolean;
       readonly failed: readonly string[];
+      /** All conditions; absent in what a control plane of before 0.2 explained. */
+      readonly conditions?: readonly TracedCondition[];
     }[];
   }[];
   readonly smallestChange?: SmallestChange | null;

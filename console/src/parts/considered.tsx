@@ -1,5 +1,6 @@
 import type { ReactNode } from 'react';
 import type { Explanation } from '../api/denial.ts';
+import { RuleTrace } from './rule-trace.tsx';
 import { StateWord } from './state-word.tsx';
 import { Words } from './words.tsx';
 
@@ -32,7 +33,16 @@ export function Considered({ explanation }: { explanation: Explanation }): React
             {policy.rules.map((rule) => (
               <li key={rule.rule}>
                 <span className="quiet">rule {rule.rule}</span>
-                <Words text={rule.matched ? 'matched' : rule.failed.join('; ')} />
+                {rule.conditions === undefined ? (
+                  <Words text={rule.matched ? 'matched' : rule.failed.join('; ')} />
+                ) : (
+                  <details>
+                    <summary>
+                      <Words text={rule.matched ? 'matched' : rule.failed.join('; ')} />
+                    </summary>
+                    <RuleTrace conditions={rule.conditions} />
+                  </details>
+                )}
               </li>
             ))}
           </ul>

@@ -21,13 +21,14 @@ import { addRecordRoutes } from './records.ts';
 import { addResourceRoutes } from './resources.ts';
 import { addRevocationRoutes } from './revocations.ts';
 import type { SseStreams } from './sse.ts';
+import { addTestRoute } from './test.ts';
 
 /** Says who sent a request; undefined: nobody who may know anything. */
 export type Authenticate = (c: Context<ApiEnv>) => Session | undefined;
 
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
 // Asks a question and changes nothing, so a session that only reads may.
-const READING_POSTS: ReadonlySet<string> = new Set(['/api/v1/check']);
+const READING_POSTS: ReadonlySet<string> = new Set(['/api/v1/check', '/api/v1/test']);
 
 /** The application of one listener: health for everybody, all else for whom `authenticate` knows. */
 export function createApi(
@@ -100,6 +101,7 @@ function createRoutes(context: ApiContext, streams: SseStreams): Api {
   addDenialRoutes(api, context);
   addDryRunRoute(api, context);
   addCheckRoute(api, context);
+  addTestRoute(api, context);
   addOverviewRoute(api, context);
   addEventRoute(api, context, streams);
   addLinkRoute(api, context);

@@ -1,6 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { checkCall } from '#compile';
-import { parseSpiffeId, type SpiffeId } from '#identity';
+import { checkCall, parseCaller } from '#compile';
 import { ApiProblem } from '../errors.ts';
 import type { Api, ApiContext } from './context.ts';
 import { AnyObject, asObject, problemAnswers } from './schemas.ts';
@@ -13,9 +12,13 @@ const Question = z
     method: z.string().max(64).optional(),
     path: z.string().max(16_384).optional(),
     host: z.string().max(512).optional(),
-    headers: z.record(z.string(), z.string()).optional(),
+    headers: z.record(z.string(), z.union([z.string(), z.array(z.string()).max(64)])).optional(),
+    claims: z.record(z.string(), z.unknown()).optional(),
     port: z.int().min(1).max(65_535).optional(),
     sourceIp: z.union([z.ipv4(), z.ipv6()]).optional(),
+    remoteIp: z.union([z.ipv4(), z.ipv6()]).optional(),
+    destinationIp: z.union([z.ipv4(), z.ipv6()]).optional(),
+    attestation: z.string().max(64).optional(),
     sni: z.string().max(255).optional(),
     labels: z.record(z.string(), z.string()).optional(),
     at: z.iso.datetime({ offset: true }).optional(),
@@ -39,24 +42,23 @@ const check = createRoute({
 /** POST /check. */
 export function addCheckRoute(api: Api, context: ApiContext): void {
   api.openapi(check, (c) => {
-    const {
-      from,
-      to,
-      namespace = 'default',
-      at,
-      headers: _headers,
-      ...question
-    } = c.req.valid('json');
+    const { from, to, namespace = 'default', at, ...question } = c.req.valid('json');
     const sets = context.resources.now();
+    const { trustDomain } = context;
+    const caller = parseCaller(from === '' ? undefined : from, namespace, trustDomain);
+    if (!caller.ok) throw new ApiProblem('bad_request', `\`from\`: ${caller.error}`);
     const answer = checkCall({
       sets,
-      trustDomain: context.trustDomain,
-      from: callerOf(from),
+      trustDomain,
+      from: caller.value,
       to,
       namespace,
       request: requestOf(question),
       port: question.port,
       sourceIp: question.sourceIp,
+      remoteIp: question.remoteIp,
+      destinationIp: question.destinationIp,
+      attestation: question.attestation,
       sni: question.sni,
       labels: question.labels,
       nowMs: at === undefined ? context.clock() : Date.parse(at),
@@ -69,15 +71,10 @@ export function addCheckRoute(api: Api, context: ApiContext): void {
   });
 }
 
-function callerOf(text: string | undefined): SpiffeId | undefined {
-  if (text === undefined || text === '') return undefined;
-  const id = parseSpiffeId(text);
-  if (id.ok) return id.value;
-  throw new ApiProblem('bad_request', `\`from\`: ${id.error}`);
-}
-
 function requestOf(question: z.infer<typeof Question> | Omit<z.infer<typeof Question>, 'to'>) {
-  const { method, path, host } = question;
-  if (method === undefined && path === undefined && host === undefined) return undefined;
-  return { method: method ?? 'GET', path: path ?? '/', host };
+  const { method, path, host, headers, claims } = question;
+  const isRequest = [method, path, host, headers, claims].some((part) => part !== undefined);
+  return isRequest
+    ? { method: method ?? 'GET', path: path ?? '/', host, headers, claims }
+    : undefined;
 }

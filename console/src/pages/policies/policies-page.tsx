@@ -1,6 +1,7 @@
 import { type ReactNode, useMemo } from 'react';
 import type { Page } from '../../api/page.ts';
 import type { PolicyHit, PolicySetSummary, ResourceEntry } from '../../api/policy-set.ts';
+import type { Answer } from '../../live/answer-cache.ts';
 import { useAnswer } from '../../live/use-live.ts';
 import { AnswerNote, Empty } from '../../parts/answer-states.tsx';
 import { PageHead } from '../../parts/page-head.tsx';
@@ -9,10 +10,13 @@ import { useQuery } from '../../route/use-place.ts';
 import { commandLine } from '../../words/command.ts';
 import type { ExportColumn } from '../../words/export.ts';
 import { formatNoun } from '../../words/format.ts';
+import { AskView } from './ask-view.tsx';
 import { CommitHistory } from './commit-history.tsx';
+import { DryRunView } from './dry-run-view.tsx';
 import { ResourceList } from './resource-list.tsx';
 import { ResourceSource } from './resource-source.tsx';
 import { SetSummary } from './set-summary.tsx';
+import { TestsView } from './tests-view.tsx';
 
 const COLUMNS: readonly ExportColumn<ResourceEntry>[] = [
   { head: 'namespace', value: (entry) => entry.namespace },
@@ -23,14 +27,21 @@ const COLUMNS: readonly ExportColumn<ResourceEntry>[] = [
   { head: 'time', value: (entry) => entry.time },
 ];
 
-/** What is in force, who says so? */
+const VIEWS = [
+  { view: '', title: 'In force' },
+  { view: 'ask', title: 'Ask' },
+  { view: 'dry-run', title: 'Dry-run' },
+  { view: 'tests', title: 'Tests' },
+] as const;
+
+/** What is in force, who says so, and what it would do? */
 export function PoliciesPage(): ReactNode {
   const [query, setQuery] = useQuery();
+  const view = query.get('view') ?? '';
   const sets = useAnswer<Page<PolicySetSummary>>('/policy-sets?limit=200', {
     topics: ['policy', 'enforcement'],
   });
   const resources = useAnswer<Page<ResourceEntry>>('/resources?limit=1000', { topics: ['policy'] });
-  const hits = useAnswer<Page<PolicyHit>>('/hits?since=24h&limit=1000', { topics: ['denials'] });
   const search = query.get('q') ?? '';
   const entries = useMemo(
     () => matchEntries(resources.data?.items ?? [], search),
@@ -48,6 +59,40 @@ export function PoliciesPage(): ReactNode {
         command={commandOf(chosen)}
         exported={{ name: 'palisade-policies', columns: COLUMNS, rows: entries }}
       />
+      <nav className="views" aria-label="Views of policy">
+        {VIEWS.map((one) => (
+          <button
+            key={one.view}
+            type="button"
+            className="button"
+            aria-current={one.view === view ? 'page' : undefined}
+            onClick={() => setQuery({ view: one.view })}
+          >
+            {one.title}
+          </button>
+        ))}
+      </nav>
+      {view === 'ask' && <AskView />}
+      {view === 'dry-run' && <DryRunView />}
+      {view === 'tests' && <TestsView />}
+      {view === '' && <InForce resources={resources} entries={entries} chosen={chosen} set={set} />}
+    </div>
+  );
+}
+
+/** The resources of a mesh with their sources, hits and history. */
+function InForce(props: {
+  resources: Answer<Page<ResourceEntry>>;
+  entries: readonly ResourceEntry[];
+  chosen: ResourceEntry | undefined;
+  set: PolicySetSummary | undefined;
+}): ReactNode {
+  const { resources, entries, chosen, set } = props;
+  const [query, setQuery] = useQuery();
+  const hits = useAnswer<Page<PolicyHit>>('/hits?since=24h&limit=1000', { topics: ['denials'] });
+  const search = query.get('q') ?? '';
+  return (
+    <>
       <div className="toolbar">
         <SearchBox
           label="Search resources"
@@ -79,7 +124,7 @@ export function PoliciesPage(): ReactNode {
           </div>
         </div>
       )}
-    </div>
+    </>
   );
 }
 
