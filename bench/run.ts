@@ -3,6 +3,7 @@ type Benchmark = () => Promise<void>;
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<{ readonly default: Benchmark }>>> = {
   decide: () => import('./decide.ts'),
+  policy: () => import('./policy.ts'),
   sidecar: () => import('./sidecar.ts'),
   propagate: () => import('./propagate.ts'),
   revoke: () => import('./revoke.ts'),

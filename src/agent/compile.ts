@@ -26,10 +26,11 @@ export type CompileProblem = {
 // Sets share the resources that did not change, so each is parsed once.
 const parsed = new WeakMap<object, Result<Resource, string>>();
 
-/** Compiles what `workload` enforces under `policy`; all or nothing. */
+/** Compiles what `workload` enforces under `policy`, in place of `previous`; all or nothing. */
 export function compilePolicy(
   policy: VerifiedPolicy,
   workload: CompiledWorkload,
+  previous?: Snapshot,
 ): Result<Snapshot, CompileProblem> {
   const sets = new Map<string, ResourceSet>();
   for (const [namespace, set] of policy.sets) {
@@ -52,6 +53,7 @@ export function compilePolicy(
     sets,
     lookups,
     appPort,
+    previous,
   });
   if (snapshot.ok) return snapshot;
   return fail({ code: 'compile_failed', message: snapshot.error.join('; ') });

@@ -25,6 +25,7 @@ import { createSubscription, type Subscription } from './subscribe.ts';
 import { createSwap, type Swap } from './swap.ts';
 import { createScheduler, type Scheduler } from './timer.ts';
 import { x509TrustOf } from './trusted-root.ts';
+import type { VerifiedPolicy } from './verify.ts';
 import { lookupKey } from './verify.ts';
 import { createWorkloadClient, type WorkloadClient } from './workload-client.ts';
 
@@ -117,12 +118,18 @@ export async function createEnforcementPoint(
   if (!workload.ok) return workload;
   const trust = x509TrustOf(policy.trustRoot);
   if (!trust.ok) return trust;
+  let compiled: Snapshot | undefined;
+  const compile = (candidate: VerifiedPolicy) => {
+    const result = compilePolicy(candidate, workload.value, compiled);
+    if (result.ok) compiled = result.value;
+    return result;
+  };
   const swap = createSwap({
     policy,
     trust: trust.value,
     files: files.value,
     refusals: createRefusals(),
-    compile: (candidate) => compilePolicy(candidate, workload.value),
+    compile,
     required: namespacesOf(options),
     isWanted: (namespace) => namespacesOf(options).includes(namespace),
     onRefused: options.onRefused,

@@ -54,13 +54,24 @@ export function compilePolicies(
 ): Result<readonly PolicyIr[], readonly string[]> {
   const problems: string[] = [];
   const compiled: PolicyIr[] = [];
-  for (const policy of input.policies.toSorted(compareOrder)) {
+  const policies = isInOrder(input.policies)
+    ? input.policies
+    : input.policies.toSorted(compareOrder);
+  const domains = [input.trustDomain, ...(input.mesh?.spec.trustDomainAliases ?? [])].join(' ');
+  for (const policy of policies) {
     if (!selects(policy, input.workload)) continue;
-    const found = compilePolicy(policy, input);
+    const found = compiledOnce(policy, input, domains);
     if (found.ok) compiled.push(found.value);
     else problems.push(...found.error);
   }
   return problems.length > 0 ? fail(problems) : ok(compiled);
+}
+
+function isInOrder(policies: readonly AuthorizationPolicyResource[]): boolean {
+  return policies.every((policy, i) => {
+    const before = policies[i - 1];
+    return before === undefined || compareOrder(before, policy) <= 0;
+  });
 }
 
 function compareOrder(a: AuthorizationPolicyResource, b: AuthorizationPolicyResource): number {
@@ -81,6 +92,25 @@ function selects(policy: AuthorizationPolicyResource, workload: SelectedWorkload
       target.name === workload.service &&
       namespace === workload.namespace,
   );
+}
+
+// Sets share the resources that did not change, so each is compiled once: what else it depends on is
+// the trust domain with its names.
+const COMPILED = new WeakMap<
+  AuthorizationPolicyResource,
+  { readonly domains: string; readonly result: Result<PolicyIr, readonly string[]> }
+>();
+
+function compiledOnce(
+  policy: AuthorizationPolicyResource,
+  scope: Pick<PolicyInput, 'trustDomain' | 'mesh'>,
+  domains: string,
+): Result<PolicyIr, readonly string[]> {
+  const known = COMPILED.get(policy);
+  if (known?.domains === domains) return known.result;
+  const result = compilePolicy(policy, scope);
+  COMPILED.set(policy, { domains, result });
+  return result;
 }
 
 function compilePolicy(

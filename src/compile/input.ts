@@ -16,10 +16,40 @@ export function resourcesOf<K extends Resource['kind']>(
   namespace: string,
   kind: K,
 ): readonly Extract<Resource, { kind: K }>[] {
-  const found = (sets.get(namespace)?.resources ?? []).filter(
-    (resource): resource is Extract<Resource, { kind: K }> => resource.kind === kind,
-  );
-  return found.sort((a, b) => compareText(a.metadata.name, b.metadata.name));
+  const resources = sets.get(namespace)?.resources ?? NONE;
+  let kinds = GROUPED.get(resources);
+  if (kinds === undefined) {
+    kinds = groupByKind(resources);
+    GROUPED.set(resources, kinds);
+  }
+  return (kinds.get(kind) ?? NONE) as readonly Extract<Resource, { kind: K }>[];
+}
+
+const NONE: readonly Resource[] = [];
+
+// A set is asked for many kinds and many times, and its list never changes.
+const GROUPED = new WeakMap<readonly Resource[], ReadonlyMap<string, readonly Resource[]>>();
+
+function groupByKind(resources: readonly Resource[]): ReadonlyMap<string, readonly Resource[]> {
+  const kinds = new Map<string, Resource[]>();
+  for (const resource of resources) {
+    const known = kinds.get(resource.kind);
+    if (known === undefined) kinds.set(resource.kind, [resource]);
+    else known.push(resource);
+  }
+  for (const group of kinds.values()) {
+    // Stored sets come sorted, and then nothing has to be moved.
+    if (!isSorted(group)) group.sort((a, b) => compareText(a.metadata.name, b.metadata.name));
+  }
+  return kinds;
+}
+
+function isSorted(group: readonly Resource[]): boolean {
+  for (let i = 1; i < group.length; i++) {
+    if (compareText(group[i - 1]?.metadata.name ?? '', group[i]?.metadata.name ?? '') > 0)
+      return false;
+  }
+  return true;
 }
 
 /** Orders texts by code unit, independent of locale. */

@@ -33,6 +33,8 @@ export type SnapshotInput = {
   readonly lookups: readonly ServiceResource[];
   /** Where the application listens, for ports that name no `targetPort`. */
   readonly appPort: number | undefined;
+  /** The snapshot that this one replaces: what it shares with it is taken over, not compiled again. */
+  readonly previous?: Snapshot | undefined;
 };
 
 /**
@@ -92,7 +94,7 @@ function compileParts(input: SnapshotInput): Result<Snapshot, readonly string[]>
     workload: { ...workload, labels },
     trustDomain,
     federated: federatedDomains(sets, trustDomain),
-    program: compileProgram(policies, { defaultAction }),
+    program: compileProgram(policies, { defaultAction }, input.previous?.program),
     policies,
     defaultAction,
     tokens,
@@ -148,9 +150,16 @@ function compileUpstreams(
   const held = [...sets.keys()].flatMap((namespace) => resourcesOf(sets, namespace, 'Service'));
   const mesh = resourcesOf(sets, ROOT_NAMESPACE, 'Mesh')[0];
   const paths = mesh?.spec.pathNormalization ?? 'STRICT';
+  const services = [...held, ...foreign];
+  const made: UpstreamsMade = { services, paths, trustDomain, namespace: workload.namespace };
+  const before = input.previous && UPSTREAMS.get(input.previous.upstreams);
+  if (before !== undefined && input.previous !== undefined && isSameMade(before, made)) {
+    return ok(input.previous.upstreams);
+  }
   const problems: string[] = [];
   const upstreams = new Map<string, UpstreamService>();
-  for (const service of [...held, ...foreign]) {
+  UPSTREAMS.set(upstreams, made);
+  for (const service of made.services) {
     const compiled = compileUpstream(service, trustDomain, paths);
     if (!compiled.ok) {
       problems.push(...compiled.error);
@@ -161,6 +170,24 @@ function compileUpstreams(
     }
   }
   return problems.length > 0 ? fail(problems) : ok(upstreams);
+}
+
+/** What a table of upstreams was made of. */
+type UpstreamsMade = {
+  readonly services: readonly ServiceResource[];
+  readonly paths: string;
+  readonly trustDomain: TrustDomain;
+  /** The caller's: a bare name is a service of its own namespace. */
+  readonly namespace: string;
+};
+
+const UPSTREAMS = new WeakMap<ReadonlyMap<string, UpstreamService>, UpstreamsMade>();
+
+function isSameMade(a: UpstreamsMade, b: UpstreamsMade): boolean {
+  if (a.paths !== b.paths || a.trustDomain !== b.trustDomain) return false;
+  if (a.namespace !== b.namespace) return false;
+  if (a.services.length !== b.services.length) return false;
+  return a.services.every((service, i) => service === b.services[i]);
 }
 
 function compileStaleness(

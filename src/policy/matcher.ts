@@ -12,7 +12,7 @@ import type { Question } from './question.ts';
  */
 export class Matcher {
   readonly #facts = createFacts();
-  readonly #numbers = new Map<string, number>();
+  #numbers = new Map<string, number>();
   readonly #fields: FieldMatches[] = [];
   #stamps = new Int32Array(64);
   #stamp = 0;
@@ -31,6 +31,11 @@ export class Matcher {
     at?.index.at(pattern, () => number);
     if (this.#count > this.#stamps.length) this.#stamps = new Int32Array(this.#count * 2);
     return number;
+  }
+
+  /** No more patterns come: what only numbering them needs is let go. */
+  seal(): void {
+    this.#numbers = new Map();
   }
 
   /** The place of a field in `matched`. */

@@ -1,10 +1,8 @@
-import type { PolicyAction, PolicyIr, PolicyOptions } from './ir.ts';
-import { Matcher } from './matcher.ts';
-import type { Consultation, Decision, Question } from './question.ts';
-import { compileRuleset, type Ruleset, type Traffic, type Write } from './ruleset.ts';
-import { type Clause, writeTree } from './tree.ts';
-import { NO_MATCH, type TreeCode } from './tree-code.ts';
-import { CodeWriter } from './tree-writer.ts';
+import type { Needs } from './facts.ts';
+import type { PolicyIr, PolicyOptions } from './ir.ts';
+import { evaluateOverlay, type Overlay, overlayOf } from './overlay.ts';
+import type { Decision, Question } from './question.ts';
+import { CANNOT_DECIDE, compileParts, evaluateSide, type Parts } from './side.ts';
 
 /** Compiled policies of one workload; opaque, made by `compileProgram`, asked through `decide`. */
 export type Program = {
@@ -40,178 +38,85 @@ export function decide(program: Program | undefined, question: Question): Decisi
   }
 }
 
-/** Compiles the policies that apply to a workload, in the order in which they shall be reported. */
-export function compileProgram(policies: readonly PolicyIr[], options: PolicyOptions): Program {
-  const matcher = new Matcher();
-  const writer = new CodeWriter(matcher);
-  const write = (clauses: readonly Clause[]) => writeTree(clauses, matcher, writer);
-  const http = compileSide(policies, 'http', { options, write });
-  const tcp = compileSide(policies, 'tcp', { options, write });
-  const code = writer.finish();
-  const { needs } = matcher;
-  return {
-    ruleCount: policies.reduce((sum, policy) => sum + policy.rules.length, 0),
-    reads: {
-      headers: needs.headers,
-      claims: needs.claims,
-      remoteIp: needs.remoteAddress,
-      destinationIp: needs.destinationAddress,
-      time: needs.time,
-    },
+/**
+ * Compiles the policies that apply to a workload, in the order in which they shall be reported. Where
+ * `previous` was compiled of nearly the same ones, which are recognised by identity, only those that
+ * changed are compiled.
+ */
+export function compileProgram(
+  policies: readonly PolicyIr[],
+  options: PolicyOptions,
+  previous?: Program,
+): Program {
+  const before = previous && MADE_OF.get(previous);
+  if (previous !== undefined && before !== undefined && isMadeOf(before, policies, options)) {
+    return previous;
+  }
+  const overlay = before && overlayOf(before, policies, options);
+  return overlay === undefined
+    ? wholeProgram(policies, options)
+    : overlaidProgram(policies, options, overlay);
+}
+
+/** What a program was made of: `base` compiled as one to `parts`, and the policies that count. */
+export type Made = {
+  readonly base: readonly PolicyIr[];
+  readonly parts: Parts;
+  readonly policies: readonly PolicyIr[];
+  readonly options: PolicyOptions;
+};
+
+const MADE_OF = new WeakMap<Program, Made>();
+
+function wholeProgram(policies: readonly PolicyIr[], options: PolicyOptions): Program {
+  const parts = compileParts(policies, options);
+  const { matcher, code, http, tcp } = parts;
+  const program: Program = {
+    ruleCount: countRules(policies),
+    reads: readsOf([matcher.needs]),
     evaluate(question) {
       matcher.match(question);
       return evaluateSide(question.request === undefined ? tcp : http, code);
     },
   };
+  MADE_OF.set(program, { base: policies, parts, policies, options });
+  return program;
 }
 
-const NONE: readonly never[] = Object.freeze([]);
-
-/** The answer where there is nothing to answer with. */
-export const CANNOT_DECIDE: Decision = decision('deny', 'cannot_decide');
-
-/** The policies of one kind of traffic, compiled. The decisions are by ordinal, made here once. */
-type Side = {
-  readonly deny: Ruleset;
-  readonly denials: readonly Decision[];
-  readonly allow: Ruleset;
-  readonly allowances: readonly Decision[];
-  readonly otherwise: Decision;
-  readonly audit: Ruleset | undefined;
-  readonly customs: readonly { readonly provider: string; readonly rules: Ruleset }[];
-  readonly trials: readonly Trial[];
-  /** There is more to a decision than its verdict. */
-  readonly hasMore: boolean;
-};
-
-type Trial = {
-  readonly policy: string;
-  readonly action: PolicyAction;
-  readonly rules: Ruleset;
-};
-
-function compileSide(
+function overlaidProgram(
   policies: readonly PolicyIr[],
-  traffic: Traffic,
-  { options, write }: { readonly options: PolicyOptions; readonly write: Write },
-): Side {
-  const enforced = policies.filter((policy) => !policy.dryRun);
-  const rulesOf = (action: PolicyAction) =>
-    compileRuleset(
-      enforced.filter((policy) => policy.action === action),
-      traffic,
-      write,
-    );
-  const deny = rulesOf('DENY');
-  const allow = rulesOf('ALLOW');
-  const providers = new Set(enforced.flatMap(({ provider }) => provider ?? []));
-  const customs = [...providers].map((provider) => {
-    const own = enforced.filter((policy) => policy.provider === provider);
-    return { provider, rules: compileRuleset(own, traffic, write) };
-  });
-  const trials = policies
-    .filter((policy) => policy.dryRun)
-    .map((policy) => ({
-      policy: policy.id,
-      action: policy.action,
-      rules: compileRuleset([policy], traffic, write),
-    }));
-  const isAudited = enforced.some((policy) => policy.action === 'AUDIT');
+  options: PolicyOptions,
+  overlay: Overlay,
+): Program {
+  const { base, added } = overlay;
+  const program: Program = {
+    ruleCount: countRules(policies),
+    reads: readsOf([base.matcher.needs, added.matcher.needs]),
+    evaluate: (question) => evaluateOverlay(overlay, question),
+  };
+  MADE_OF.set(program, { base: overlay.basePolicies, parts: base, policies, options });
+  return program;
+}
+
+function countRules(policies: readonly PolicyIr[]): number {
+  return policies.reduce((sum, policy) => sum + policy.rules.length, 0);
+}
+
+function readsOf(needs: readonly Needs[]): ProgramReads {
+  const any = (need: keyof Needs) => needs.some((one) => one[need]);
   return {
-    deny,
-    denials: deny.places.map((at) => decision('deny', 'policy_denied', at.policy, at.rule)),
-    allow,
-    allowances: allow.places.map((at) =>
-      decision('allow', 'allowed_by_policy', at.policy, at.rule),
-    ),
-    otherwise: otherwise(enforced, options),
-    audit: isAudited ? rulesOf('AUDIT') : undefined,
-    customs,
-    trials,
-    hasMore: isAudited || customs.length > 0 || trials.length > 0 || deny.excepted.length > 0,
+    headers: any('headers'),
+    claims: any('claims'),
+    remoteIp: any('remoteAddress'),
+    destinationIp: any('destinationAddress'),
+    time: any('time'),
   };
 }
 
-function otherwise(enforced: readonly PolicyIr[], options: PolicyOptions): Decision {
-  if (enforced.some((policy) => policy.action === 'ALLOW')) {
-    return decision('deny', 'no_policy_allows');
-  }
-  return options.defaultAction === 'allow'
-    ? decision('allow', 'allowed_by_default')
-    : decision('deny', 'default_deny');
-}
-
-function evaluateSide(side: Side, code: TreeCode): Decision {
-  if (side.hasMore) return evaluateMore(side, code);
-  const denied = code.search(side.deny.tree);
-  if (denied !== NO_MATCH) return side.denials[denied] ?? CANNOT_DECIDE;
-  return allowed(side, code);
-}
-
-function allowed(side: Side, code: TreeCode): Decision {
-  const found = code.search(side.allow.tree);
-  return found === NO_MATCH ? side.otherwise : (side.allowances[found] ?? CANNOT_DECIDE);
-}
-
-/** With audits, providers, exceptions and trials: rarer than verdicts, and made anew each time. */
-function evaluateMore(side: Side, code: TreeCode): Decision {
-  const denied = searchDeny(side.deny, code);
-  const decided =
-    denied.ordinal === NO_MATCH
-      ? allowed(side, code)
-      : (side.denials[denied.ordinal] ?? CANNOT_DECIDE);
-  const audit = side.audit && side.audit.places[code.search(side.audit.tree)]?.policy;
-  const consult = side.customs.length === 0 ? NONE : consultations(side, code);
-  const dryRun = side.trials.map((trial) => {
-    const matched = searchDeny(trial.rules, code).ordinal !== NO_MATCH;
-    return { policy: trial.policy, verdict: trialVerdict(trial.action, matched, decided) };
-  });
-  return { ...decided, audit, exception: denied.exception, consult, dryRun };
-}
-
-/** The first rule that matches and that no exception waives, and the first exception that did waive one. */
-function searchDeny(
-  rules: Ruleset,
-  code: TreeCode,
-): { readonly ordinal: number; readonly exception: string | undefined } {
-  let ordinal = code.search(rules.tree);
-  let exception: string | undefined;
-  for (const policy of rules.excepted) {
-    const found = code.search(policy.tree);
-    if (found >= ordinal) continue;
-    const waived = code.search(policy.exceptions);
-    if (waived === NO_MATCH) ordinal = found;
-    else exception ??= policy.ids[waived];
-  }
-  return { ordinal, exception };
-}
-
-function consultations(side: Side, code: TreeCode): readonly Consultation[] {
-  const found: Consultation[] = [];
-  for (const { provider, rules } of side.customs) {
-    const at = code.search(rules.tree);
-    // SECURITY: a place that is not there could only be a fault of ours; it must not skip the provider.
-    if (at !== NO_MATCH) found.push({ provider, ...(rules.places[at] ?? UNKNOWN_PLACE) });
-  }
-  return found;
-}
-
-/** The verdict were this policy enforced too, given the verdict without it. */
-function trialVerdict(action: PolicyAction, matched: boolean, without: Decision): 'allow' | 'deny' {
-  if (without.reason === 'policy_denied') return 'deny';
-  if (action === 'DENY') return matched ? 'deny' : without.verdict;
-  // An ALLOW policy closes the workload, so what the default allowed would no longer pass.
-  return matched || without.reason === 'allowed_by_policy' ? 'allow' : 'deny';
-}
-
-const UNKNOWN_PLACE = { policy: '', rule: -1 };
-
-function decision(
-  verdict: Decision['verdict'],
-  reason: Decision['reason'],
-  policy?: string,
-  rule?: number,
-): Decision {
-  const more = { audit: undefined, exception: undefined, consult: NONE, dryRun: NONE };
-  return Object.freeze({ verdict, reason, policy, rule, ...more });
+function isMadeOf(made: Made, policies: readonly PolicyIr[], options: PolicyOptions): boolean {
+  return (
+    made.options.defaultAction === options.defaultAction &&
+    made.policies.length === policies.length &&
+    made.policies.every((policy, i) => policy === policies[i])
+  );
 }

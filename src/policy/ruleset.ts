@@ -9,14 +9,19 @@ export type Traffic = 'http' | 'tcp';
 /** Writes clauses as a tree of the program under way. */
 export type Write = (clauses: readonly Clause[]) => Node;
 
-/** A rule by where it stands. */
-export type RulePlace = { readonly policy: string; readonly rule: number };
+/** A rule by where it stands; `at` is its policy's place among all that were compiled together. */
+export type RulePlace = { readonly policy: string; readonly rule: number; readonly at: number };
+
+/** Where each policy stands among all that are compiled together. */
+export type Places = ReadonlyMap<PolicyIr, number>;
 
 /** The rules of some policies, to be searched for the first that matches. */
 export type Ruleset = {
   readonly tree: Node;
   /** The rule of each ordinal. */
   readonly places: readonly RulePlace[];
+  /** The place of the policy of each ordinal. */
+  readonly policyOf: Int32Array;
   /** Policies with exceptions, searched by themselves; their ordinals are of the same numbering. */
   readonly excepted: readonly Excepted[];
 };
@@ -32,7 +37,7 @@ export type Excepted = {
 export function compileRuleset(
   policies: readonly PolicyIr[],
   traffic: Traffic,
-  write: Write,
+  { write, standing }: { readonly write: Write; readonly standing: Places },
 ): Ruleset {
   const clauses: Clause[] = [];
   const places: RulePlace[] = [];
@@ -41,13 +46,14 @@ export function compileRuleset(
     const own: Clause[] = [];
     for (const [index, rule] of policy.rules.entries()) {
       own.push(...clausesFor(rule, policy.action, traffic, places.length));
-      places.push({ policy: policy.id, rule: index });
+      places.push({ policy: policy.id, rule: index, at: standing.get(policy) ?? -1 });
     }
     const { exceptions = [] } = policy;
     if (exceptions.length === 0) for (const clause of own) clauses.push(clause);
     else excepted.push(compileExcepted(own, exceptions, traffic, write));
   }
-  return { tree: write(clauses), places, excepted };
+  const policyOf = Int32Array.from(places, ({ at }) => at);
+  return { tree: write(clauses), places, policyOf, excepted };
 }
 
 function compileExcepted(

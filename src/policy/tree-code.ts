@@ -9,12 +9,16 @@ export const NO_MATCH = 0x3fffffff;
  */
 export type Node = { readonly least: number; readonly form: number; readonly place: number };
 
+/** By policy, 1 for those that are gone; and the policy of each ordinal. */
+export type Gone = { readonly is: Uint8Array; readonly policyOf: Int32Array };
+
 /** Written trees, searched after `matcher.match`. */
 export class TreeCode {
   readonly #matcher: Matcher;
   readonly #slots: Int32Array;
   readonly #checks: Int32Array;
   readonly #conditions: Int32Array;
+  #gone: Gone | undefined;
 
   constructor(matcher: Matcher, written: Written) {
     this.#matcher = matcher;
@@ -23,14 +27,16 @@ export class TreeCode {
     this.#conditions = written.conditions;
   }
 
-  /** The lowest ordinal in a tree whose clause holds, or `NO_MATCH`. */
-  search({ least, form, place }: Node): number {
-    return least === NO_MATCH ? NO_MATCH : this.#search(form, place, least, NO_MATCH);
+  /** The lowest ordinal in a tree whose clause holds, or `NO_MATCH`; those of policies that are gone do not count. */
+  search({ least, form, place }: Node, gone?: Gone): number {
+    if (least === NO_MATCH) return NO_MATCH;
+    this.#gone = gone;
+    return this.#search(form, place, least, NO_MATCH);
   }
 
   /** The lowest ordinal below `best` in a node that may hold one, or `best`. */
   #search(form: number, place: number, least: number, best: number): number {
-    if (form === LEAF) return this.#checksHold(place) ? least : best;
+    if (form === LEAF) return this.#isAlive(least) && this.#checksHold(place) ? least : best;
     if (form === CHAIN) return this.#searchChain(place, best);
     const slots = this.#slots;
     const bits = form & BITS;
@@ -68,9 +74,14 @@ export class TreeCode {
     for (let i = place + 1; i < end; i += 2) {
       const ordinal = at(slots, i);
       if (ordinal >= best) return best;
-      if (this.#checksHold(at(slots, i + 1))) return ordinal;
+      if (this.#isAlive(ordinal) && this.#checksHold(at(slots, i + 1))) return ordinal;
     }
     return best;
+  }
+
+  #isAlive(ordinal: number): boolean {
+    const gone = this.#gone;
+    return gone === undefined || gone.is[gone.policyOf[ordinal] ?? 0] !== 1;
   }
 
   #checksHold(place: number): boolean {
