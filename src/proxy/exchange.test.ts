@@ -117,6 +117,14 @@ test('an HTTP/1.0 caller gets its answer and then the end', async () => {
   assert.match(app.received, /GET \/ HTTP\/1\.0\r\n/);
 });
 
+test('chunks for an HTTP/1.0 caller, who cannot read them, are a failure of the server', async () => {
+  app.answer = (socket) =>
+    socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n');
+  const socket = connect(pair.caller.outboundPort ?? 0, '127.0.0.1');
+  const text = await talk(socket, 'GET / HTTP/1.0\r\nHost: orders\r\n\r\n');
+  assert.match(text, /^HTTP\/1\.1 502 [^]*x-palisade-reason: upstream_failed\r\n/);
+});
+
 test('Expect: 100-continue is answered by the application', async () => {
   app.received = '';
   app.answer = (socket, text) => {

@@ -169,6 +169,11 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall {
     if (request === undefined) return;
     if (head.interim) return this.#written(this.#answer.interim(head, part, request), false);
     if (this.#attempts.declines(head, part.last)) return;
+    // RFC 9112 section 6.1: it cannot be read by whom it is for.
+    if (request.minor === 0 && head.framing.kind === 'chunked') {
+      this.#attempts.cut();
+      return this.respond({ kind: 'upstream_failed', detail: 'upstream_chunked_for_http10' });
+    }
     if (this.#direction.side === 'outbound' && head.status >= 400) this.#copyReason(head);
     const flowing = this.#answer.head(head, part, request, this.#mayKeep(request.keepAlive));
     this.#written(flowing, part.last);
@@ -187,6 +192,8 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall {
     const onActivity = (): void => this.#expectIn(this.timeouts.sessionMs);
     const switched = new SwitchedConnection(this.#pipe, upstream, this.record, onActivity);
     this.#switched = switched;
+    // The limit for a whole call is none for a conversation.
+    this.#overAt = 0;
     onActivity();
     const early = this.#held;
     this.#held = undefined;

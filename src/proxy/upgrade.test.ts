@@ -209,6 +209,13 @@ test('a server gone without a word ends the switched connection at its caller', 
   await gone;
 });
 
+test('the time for a whole call does not bound a switched connection', async () => {
+  const { caller, app } = await switched({ timeouts: { requestMs: 300 } });
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  app().write('still there');
+  await heard(caller, 'still there');
+});
+
 test('nothing either way for the idle time-out: the switched connection ends', async () => {
   const { pair, caller } = await switched({ timeouts: { sessionMs: 300 } });
   await over(caller);
