@@ -59,7 +59,7 @@ const LEAVERS: readonly ((socket: Socket) => void)[] = [
   },
 ];
 
-test(`${PER_SECOND} connections opened and dropped a second leave nothing behind`, async () => {
+test(`${PER_SECOND} connections opened and dropped a second leave nothing behind`, async (context) => {
   // Warm: compiled code and pools are not leaks.
   await churn(3_000);
   await settled();
@@ -85,9 +85,11 @@ test(`${PER_SECOND} connections opened and dropped a second leave nothing behind
   assert.ok(slowest < 2_000, `a bystander waited ${slowest} ms`);
   for (const side of ['caller', 'server'] as const) {
     const [was, is] = [before[side], now[side]];
-    assert.ok(is.sockets <= was.sockets + 10, `${side}: ${was.sockets} → ${is.sockets} sockets`);
+    // Pools keep some connections to the application; none is kept for each of those that came and went.
+    assert.ok(is.sockets <= was.sockets + 64, `${side}: ${was.sockets} → ${is.sockets} sockets`);
     assert.equal(is.open, 0, `${side}: connections counted that are not there`);
-    assert.ok(is.rssMb <= was.rssMb + 25, `${side}: ${was.rssMb} → ${is.rssMb} MB`);
+    assert.ok(is.heldMb <= was.heldMb + 2, `${side}: ${was.heldMb} → ${is.heldMb} MB are held`);
+    context.diagnostic(`${side}: ${JSON.stringify(was)} → ${JSON.stringify(is)}`);
   }
 });
 
@@ -167,17 +169,25 @@ async function churn(forMs: number): Promise<number> {
 
 /** Waits until answers that nobody waits for have ended and idle connections were swept. */
 async function settled(): Promise<void> {
-  await delay(2_500);
+  for (let i = 0; i < 30; i++) {
+    await delay(500);
+    if ((await measured(caller)).open === 0 && i >= 4) return;
+  }
 }
 
-type Measured = { readonly sockets: number; readonly open: number; readonly rssMb: number };
+type Measured = {
+  readonly sockets: number;
+  readonly open: number;
+  readonly heldMb: number;
+  readonly rssMb: number;
+};
 
 async function measure(): Promise<{ readonly caller: Measured; readonly server: Measured }> {
   return { caller: await measured(caller), server: await measured(server) };
 }
 
 async function measured(process: FaultProcess): Promise<Measured> {
-  const { metrics, rss } = await process.look();
+  const { metrics, rss, held } = await process.look();
   const opens = [
     ...metrics.matchAll(/^palisade_connections\{side="(\w+)",protocol="http"\} (\d+)/gm),
   ];
@@ -185,7 +195,12 @@ async function measured(process: FaultProcess): Promise<Measured> {
   const open = Number(opens.find((match) => match[1] === side)?.[2] ?? 0);
   // The server's side keeps connections of the caller's pool, which are streams of one tunnel.
   const idle = process === server ? open : 0;
-  return { sockets: socketsOf(process.pid), open: open - idle, rssMb: Math.round(rss / 2 ** 20) };
+  return {
+    sockets: socketsOf(process.pid),
+    open: open - idle,
+    heldMb: Math.round((held / 2 ** 20) * 10) / 10,
+    rssMb: Math.round(rss / 2 ** 20),
+  };
 }
 
 async function listening(origin: Server): Promise<number> {

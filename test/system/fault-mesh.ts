@@ -5,6 +5,7 @@ import { readdirSync } from 'node:fs';
 import { type Agent, createServer, request, type Server } from 'node:http';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { SIDECAR_FLAGS } from '../../src/local/sidecar.ts';
 import { createFakeMesh } from '../../src/proxy/fake-mesh.ts';
 import { type FaultSidecar, portable } from './fault-sidecar.ts';
 
@@ -21,6 +22,8 @@ export type FaultProcess = {
   readonly look: () => Promise<{
     readonly metrics: string;
     readonly rss: number;
+    /** Bytes that JavaScript still holds after a collection, buffers included. */
+    readonly held: number;
     readonly endpoints: readonly { readonly health: string }[];
   }>;
   readonly kill: () => void;
@@ -44,7 +47,9 @@ export function createSidecars(): SidecarHost & {
   const all: ChildProcess[] = [];
   const file = fileURLToPath(new URL('fault-sidecar.ts', import.meta.url));
   const host = (): SidecarHost => {
-    const child = spawn(process.execPath, [file], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [...SIDECAR_FLAGS, '--expose-gc', file], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     all.push(child);
     const lines = createInterface({ input: child.stdout });
     child.on('exit', (code, signal) => {

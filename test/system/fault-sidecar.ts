@@ -82,8 +82,10 @@ async function answer(line: string, started: Started[]): Promise<string> {
   }
   const { proxy, workload } = started[Number(looked[1])] as Started;
   const { body } = await workload.metrics.exposition(false);
-  const rss = process.memoryUsage.rss();
-  return JSON.stringify({ metrics: body, rss, endpoints: proxy.endpoints() });
+  global.gc?.();
+  const { rss, heapUsed, external } = process.memoryUsage();
+  const held = heapUsed + external;
+  return JSON.stringify({ metrics: body, rss, held, endpoints: proxy.endpoints() });
 }
 
 async function startSidecar(config: FaultSidecar): Promise<Started> {

@@ -43,7 +43,7 @@ export class H2Connection {
   failed: { readonly code: number; readonly error: Http2Error } | undefined;
   readonly #isClient: boolean;
   readonly #events: H2Events;
-  readonly #guard = new Guard();
+  readonly #guard: Guard;
   readonly #reader: FrameReader;
   readonly #sender: Sender;
   readonly #streams: StreamTable;
@@ -54,6 +54,7 @@ export class H2Connection {
 
   constructor(options: H2Options) {
     const limits = { ...DEFAULT_H2_LIMITS, ...options.limits };
+    this.#guard = new Guard(limits);
     this.limits = limits;
     this.#isClient = options.role === 'client';
     this.#events = options.events;

@@ -1,6 +1,6 @@
 import { Allowance } from './allowance.ts';
 import { FRAME } from './frames.ts';
-import type { Http2Error } from './messages.ts';
+import type { H2Limits, Http2Error } from './messages.ts';
 
 /** Fragments of one header block; a block of 64 KiB needs five. */
 const MAX_CONTINUATIONS = 16;
@@ -12,7 +12,7 @@ const MAX_CONTINUATIONS = 16;
  */
 export class Guard {
   nowMs = 0;
-  readonly #resets = new Allowance({ burst: 200, perSecond: 50 });
+  readonly #resets: Allowance;
   readonly #malformed = new Allowance({ burst: 100, perSecond: 20 });
   // Before a client has read our SETTINGS it may open as many as it likes.
   readonly #refusals = new Allowance({ burst: 4_000, perSecond: 200 });
@@ -23,6 +23,10 @@ export class Guard {
   readonly #unknown = new Allowance({ burst: 200, perSecond: 20 });
   readonly #emptyData = new Allowance({ burst: 100, perSecond: 20 });
   #continuations = 0;
+
+  constructor({ resetBurst, resetsPerSecond }: Pick<H2Limits, 'resetBurst' | 'resetsPerSecond'>) {
+    this.#resets = new Allowance({ burst: resetBurst, perSecond: resetsPerSecond });
+  }
 
   /** A control frame came. */
   frame(type: number): Http2Error | undefined {

@@ -161,6 +161,9 @@ export type H2Limits = {
   readonly maxFields: number;
   /** Bytes that `takeOutput` gathers at most, but for one frame; control frames may go past it. */
   readonly maxGatherBytes: number;
+  /** Streams the peer may reset at once, and again each second, beyond those it brought to an end. */
+  readonly resetBurst: number;
+  readonly resetsPerSecond: number;
 };
 
 /** 100 streams, windows of 64 KiB (256 once used) and 1 MiB, 64 KiB of 128 fields, output in pieces of 128 KiB. */
@@ -172,4 +175,6 @@ export const DEFAULT_H2_LIMITS: H2Limits = {
   maxFieldBytes: 64 * 1024,
   maxFields: 128,
   maxGatherBytes: 128 * 1024 - 17 * 1024,
+  resetBurst: 200,
+  resetsPerSecond: 50,
 };
