@@ -17,6 +17,11 @@ import type { FailureKind } from './respond.ts';
 /** How long the other side may take to close a connection that we ended. */
 const LINGER_MS = 2_000;
 
+const REFUSED: DialedPeer = {
+  kind: 'failed',
+  failure: { kind: 'upstream_connect_failed', detail: 'tunnel_refused' },
+};
+
 type Waiter = { readonly target: ServiceTarget; readonly done: (result: DialedPeer) => void };
 
 /**
@@ -76,6 +81,8 @@ class Tunnel implements Live {
   readonly #streams = new Set<TunnelStream>();
   #waiting: Waiter[] = [];
   #reached: ReachedPeer | undefined;
+  /** The other side has answered our first words: it has accepted us, too. */
+  #isReady = false;
   #carrier: H2Carrier | undefined;
   #retired = false;
   #gone = false;
@@ -103,7 +110,7 @@ class Tunnel implements Live {
 
   /** Whether another stream may be opened, or will be allowed to once it is connected. */
   get takesStreams(): boolean {
-    return !this.#retired && (this.#reached === undefined || this.#connection.canOpen);
+    return !this.#retired && (!this.#isReady || this.#connection.canOpen);
   }
 
   connect(to: { readonly host: string; readonly port: number; readonly timeoutMs: number }): void {
@@ -111,17 +118,14 @@ class Tunnel implements Live {
     dialServer(this.#context, server, (dialed) => {
       if (dialed.kind === 'failed') {
         this.retire();
-        this.#onGone();
-        for (const { done } of this.#waiting.splice(0)) done(dialed);
-        return;
-      }
-      this.#start(dialed);
+        this.#onGone(dialed);
+      } else this.#start(dialed, to.timeoutMs);
     });
   }
 
   /** Opens a stream once it is connected. */
   open(waiter: Waiter): void {
-    if (this.#reached === undefined) this.#waiting.push(waiter);
+    if (this.#reached === undefined || !this.#isReady) this.#waiting.push(waiter);
     else waiter.done(this.#openStream(waiter.target, this.#reached));
   }
 
@@ -135,7 +139,7 @@ class Tunnel implements Live {
   }
 
   expire(): void {
-    if (this.#retired) this.destroy();
+    if (this.#retired || !this.#isReady) this.destroy();
     else if (this.#connection.streamCount === 0) this.retire();
   }
 
@@ -157,19 +161,28 @@ class Tunnel implements Live {
     this.#carrier?.destroy();
   }
 
-  #start(reached: ReachedPeer): void {
+  // In TLS 1.3 a client is done before the server has looked at its certificate, or has closed
+  // meanwhile. Nothing is sent into that: what nobody read could not be told from what was lost.
+  #start(reached: ReachedPeer, timeoutMs: number): void {
     this.#reached = reached;
+    this.deadlineAt = this.#context.live.now + timeoutMs;
     this.#count.value++;
     this.#context.live.add(this);
     const { live } = this.#context;
     this.#carrier = new H2Carrier(reached.pipe, this.#connection, () => live.now, {
+      onRead: () => this.#onRead(),
       onClosed: () => {
         this.retire();
         this.#count.value--;
-        this.#onGone();
+        this.#onGone(REFUSED);
       },
     });
     this.#carrier.start();
+  }
+
+  #onRead(): void {
+    if (this.#isReady || !this.#connection.isSettled) return;
+    this.#isReady = true;
     for (const waiter of this.#waiting.splice(0)) this.open(waiter);
     this.#endIfUnused();
   }
@@ -192,7 +205,7 @@ class Tunnel implements Live {
   }
 
   #endIfUnused(): void {
-    if (this.#connection.streamCount > 0 || this.#reached === undefined) return;
+    if (this.#connection.streamCount > 0 || !this.#isReady) return;
     if (this.#retired) {
       this.#connection.shutdown();
       this.#carrier?.end();
@@ -210,10 +223,11 @@ class Tunnel implements Live {
     return peer.ok ? undefined : peer.error.code;
   }
 
-  #onGone(): void {
+  #onGone(why: DialedPeer): void {
     if (this.#gone) return;
     this.#gone = true;
     this.#context.live.remove(this);
     this.#events.onGone();
+    for (const { done } of this.#waiting.splice(0)) done(why);
   }
 }
