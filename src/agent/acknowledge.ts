@@ -4,6 +4,7 @@ import type { RevocationStore } from '#revocation';
 import type { Readiness } from '#telemetry';
 import type { AckSchema } from '#wire';
 import type { Compiled, Swap } from './swap.ts';
+import { rootOf } from './trusted-root.ts';
 
 /** An endpoint that a proxy leaves alone, and why: `ejected` or `unhealthy`. */
 export type TroubledEndpoint = {
@@ -17,7 +18,8 @@ const MAX_TROUBLED = 32;
 
 /** What an enforcement point tells of itself: exactly what it enforces, what it refused and why, whether it works. */
 export function acknowledgement(of: {
-  readonly swap: Pick<Swap<Compiled>, 'enforced' | 'refused'>;
+  readonly swap: Pick<Swap<Compiled>, 'enforced' | 'refused' | 'current' | 'trust'>;
+  readonly nowMs: number;
   readonly identity: WorkloadIdentity | undefined;
   readonly readiness: Readiness;
   readonly revocations: Pick<RevocationStore, 'summary'>;
@@ -28,7 +30,10 @@ export function acknowledgement(of: {
 }): MessageInitShape<typeof AckSchema> {
   const { swap, identity, readiness } = of;
   const { count, digest } = of.revocations.summary();
+  const root = identity && rootOf(identity.chainDer, swap.trust(), of.nowMs);
   return {
+    trustRootVersion: BigInt(swap.current().trustRoot.version),
+    certificateRoot: root ?? '',
     revocations: BigInt(count),
     revocationsDigest: digest,
     // Where a whole service is down a few of its endpoints say as much as all.

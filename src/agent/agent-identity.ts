@@ -24,7 +24,7 @@ import {
 import { renewalTime } from './renewal.ts';
 import type { StateFolder } from './state-folder.ts';
 import { type Scheduler, whenClockSays } from './timer.ts';
-import type { X509Trust } from './trusted-root.ts';
+import { isUnderFirstRoot, rootOf, type X509Trust } from './trusted-root.ts';
 
 /** The agent's own identity, renewed for as long as it lives. */
 export type AgentIdentity = Source<WorkloadIdentity | undefined> & {
@@ -43,6 +43,8 @@ export type AgentIdentityOptions = {
   readonly authority: Pick<CertificateAuthority, 'enrol' | 'attest' | 'issue'>;
   readonly joinTokenFile: string;
   readonly revocations: Source<RevocationCheck>;
+  /** Tells when the roots are others. */
+  readonly trusts?: Pick<Source<X509Trust>, 'onChange'>;
   /** How this host proves itself; by the mesh's own join token where absent. */
   readonly evidence?: EvidenceSource | undefined;
   readonly clock: () => number;
@@ -68,13 +70,16 @@ export function createAgentIdentity(options: AgentIdentityOptions): AgentIdentit
   const renewing = new Renewing(options, { id: id.value, cell, last: readLastIdentity(onDisk) });
   renewing.schedule();
   // SECURITY: a revoked certificate renews nothing; the agent has to attest again, by its join token.
-  const stop = options.revocations.onChange(() => renewing.renewIfUnusable());
+  const stops = [
+    options.revocations.onChange(() => renewing.renewIfUnusable()),
+    options.trusts?.onChange(() => renewing.renewIfUnusable()),
+  ];
   return {
     current: () => usable(cell.current(), options),
     onChange: cell.onChange,
     hostSelectors: () => renewing.hostSelectors(),
     close: () => {
-      stop();
+      for (const stop of stops) stop?.();
       renewing.close();
       log.debug(EVENT.stopping);
     },
@@ -137,13 +142,17 @@ class Renewing {
 
   schedule(): void {
     const current = usable(this.#cell.current(), this.#options);
-    const { clock, random } = this.#options;
-    this.#at(current === undefined ? clock() : renewalTime(current, random));
+    const { clock, random, trust } = this.#options;
+    const isCurrent = current !== undefined && isUnderFirstRoot(current.chainDer, trust(), clock());
+    this.#at(isCurrent ? renewalTime(current, random) : clock());
   }
 
   renewIfUnusable(): void {
     const held = this.#cell.current();
-    if (held === undefined || usable(held, this.#options) !== undefined) return;
+    if (held === undefined) return;
+    const { clock, trust } = this.#options;
+    const isCurrent = isUnderFirstRoot(held.chainDer, trust(), clock());
+    if (isCurrent && usable(held, this.#options) !== undefined) return;
     this.#cancel();
     this.#at(this.#options.clock());
   }
@@ -228,9 +237,11 @@ class Renewing {
 
 function usable(
   identity: WorkloadIdentity | undefined,
-  { clock, revocations }: Pick<AgentIdentityOptions, 'clock' | 'revocations'>,
+  { clock, revocations, trust }: Pick<AgentIdentityOptions, 'clock' | 'revocations' | 'trust'>,
 ): WorkloadIdentity | undefined {
   if (identity === undefined || identity.expiresAt <= clock()) return undefined;
+  // Its root was retired while this agent was away: nobody takes it any more.
+  if (rootOf(identity.chainDer, trust(), clock()) === undefined) return undefined;
   return revocations.current()(identity, clock()) === undefined ? identity : undefined;
 }
 

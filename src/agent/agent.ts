@@ -146,7 +146,8 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
     createCertificateAuthority({ ...shared, address: caAddress }),
     (response) => logWatch.note(response),
   );
-  const common = { ...timing, trust, authority, revocations: revocations.check };
+  const { trusts } = swap.value;
+  const common = { ...timing, trust, trusts, authority, revocations: revocations.check };
   const identity = createAgentIdentity({ ...common, folder, spiffeId, joinTokenFile, evidence });
   const trustRoot = () => swap.value.current().trustRoot;
   const logWatch = createLogWatch({ ...timing, folder, agent: identity, authority, trustRoot });
@@ -177,7 +178,9 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
   };
   const subscription = subscribe({ options, parts, random });
   identity.onChange(() => subscription.wake());
-  revocations.check.onChange(() => subscription.acknowledge());
+  for (const source of [revocations.check, trusts, identity]) {
+    source.onChange(() => subscription.acknowledge());
+  }
   return ok({
     ...parts,
     subscription,
@@ -264,7 +267,13 @@ function subscribe(of: {
     },
     ack: () => {
       const readiness = healthOf({ ...parts, subscription });
-      return acknowledgement({ swap, identity: identity.current(), readiness, revocations });
+      return acknowledgement({
+        swap,
+        identity: identity.current(),
+        nowMs: options.clock(),
+        readiness,
+        revocations,
+      });
     },
     lookups: () => [],
     async onMessage({ message }) {

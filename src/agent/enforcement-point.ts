@@ -170,7 +170,7 @@ async function connect(options: EnforcementPointOptions, parts: Parts): Promise<
   const { announced, endpoints, lookups, readiness, troubled, exposed, subscription } =
     configuration;
   // A new certificate shows in `status` at once.
-  const stops = [identity, revocations.check].map((source) =>
+  const stops = [identity, revocations.check, swap.trusts].map((source) =>
     source.onChange(() => subscription.acknowledge()),
   );
   let federated = swap.snapshots.current()?.federated;
@@ -271,6 +271,7 @@ function subscribe(of: {
       return acknowledgement({
         swap,
         identity: identity.current(),
+        nowMs: clock(),
         readiness: read(),
         revocations,
         troubled: troubled.current()(),

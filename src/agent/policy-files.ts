@@ -8,6 +8,7 @@ import {
   openTrustRoot,
   type PolicySet,
   type PolicySetUpdate,
+  succeedTrustRoot,
   type TrustRoot,
 } from '#trust';
 import type { StateFolder } from './state-folder.ts';
@@ -61,7 +62,7 @@ async function pinTrustRoot(options: {
     const root = openTrustRoot(kept);
     // SECURITY: a pinned root that went bad is never replaced silently: that would be pinning anew.
     return root.ok
-      ? root
+      ? ok(await successorIn(trustRootFile, root.value, options))
       : fail(`\`${join(folder.path, TRUST_ROOT_FILE)}\`: ${root.error.message}`);
   }
   const envelope = readJsonFile(trustRootFile);
@@ -77,6 +78,22 @@ async function pinTrustRoot(options: {
   }
   log.info(EVENT.trustRootPinned, { version: root.value.version });
   return root;
+}
+
+/** Who slept through a rotation trusts none of the mesh's servers; an operator brings the successor as a file. */
+async function successorIn(
+  path: string,
+  pinned: TrustRoot,
+  { folder, log }: { readonly folder: StateFolder; readonly log: Log },
+): Promise<TrustRoot> {
+  const envelope = readJsonFile(path);
+  const next = envelope.ok ? succeedTrustRoot(pinned, envelope.value, Date.now()) : undefined;
+  if (!envelope.ok || next?.ok !== true || next.value.version === pinned.version) return pinned;
+  await folder.writeJson(TRUST_ROOT_FILE, envelope.value).catch((error: unknown) => {
+    log.error(EVENT.stateWriteFailed, { file: TRUST_ROOT_FILE, error });
+  });
+  log.info(EVENT.trustRootSucceeded, { version: next.value.version });
+  return next.value;
 }
 
 function loadPolicy(

@@ -14,7 +14,7 @@ import type { CertificateAuthority } from './certificate-authority.ts';
 import type { CertificateRequest } from './evidence/converse.ts';
 import { renewalTime } from './renewal.ts';
 import { type Scheduler, whenClockSays } from './timer.ts';
-import type { X509Trust } from './trusted-root.ts';
+import { isUnderFirstRoot, type X509Trust } from './trusted-root.ts';
 
 /** An identity with the word on what it is for, empty where its registration says none. */
 export type ServedSvid = { readonly identity: WorkloadIdentity; readonly hint: string };
@@ -51,6 +51,8 @@ export type SvidSourceOptions = {
   readonly registrations: Source<readonly RegistrationResource[] | undefined>;
   readonly authority: Pick<CertificateAuthority, 'issue'>;
   readonly revocations: Source<RevocationCheck>;
+  /** Tells when the roots are others. */
+  readonly trusts?: Pick<Source<X509Trust>, 'onChange'>;
   readonly trust: () => X509Trust;
   readonly clock: () => number;
   readonly random: () => number;
@@ -111,7 +113,9 @@ class CachedSvids implements SvidSource {
 
   constructor(options: SvidSourceOptions) {
     this.#options = options;
+    const stopTrusts = options.trusts?.onChange(() => this.#replaceForeign());
     this.#stop = [
+      () => stopTrusts?.(),
       options.registrations.onChange(() => this.#update()),
       options.agent.onChange(() => this.#retryAll()),
       // What was revoked is asked for anew, and no longer told where a new one would be revoked as well.
@@ -219,6 +223,16 @@ class CachedSvids implements SvidSource {
     const nowMs = this.#options.clock();
     const fresh = { id, serial: '', notBefore: nowMs - BACKDATE_MS };
     return this.#options.revocations.current()(fresh, nowMs) !== undefined;
+  }
+
+  /** Authors have rotated the authority: what stands under another root is issued anew, and served until then. */
+  #replaceForeign(): void {
+    const { clock, trust } = this.#options;
+    for (const entry of this.#entries.values()) {
+      const { identity } = entry;
+      if (identity === undefined) continue;
+      if (!isUnderFirstRoot(identity.chainDer, trust(), clock())) this.#ask(entry);
+    }
   }
 
   #retryAll(): void {

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import {
   type Bundle,
   derToPem,
@@ -19,6 +20,28 @@ export function x509TrustOf(root: TrustRoot): Result<X509Trust, string> {
   const rootsPem = root.x509Roots.map((der) => derToPem(Buffer.from(der, 'base64')));
   const bundle = parseBundle(trustDomain.value, rootsPem.join(''));
   return bundle.ok ? ok({ bundle: bundle.value, rootsPem }) : fail(bundle.error);
+}
+
+/** The root under which a certificate stands now: SHA-256 of its DER, lower-case hex; undefined if under none. */
+export function rootOf(
+  chainDer: readonly Uint8Array[],
+  { bundle }: X509Trust,
+  nowMs: number,
+): string | undefined {
+  const found = bundle.x509Roots.find(
+    (root) => verifyX509Svid(chainDer, { ...bundle, x509Roots: [root] }, nowMs).ok,
+  );
+  return found && hash('sha256', found.raw, 'hex');
+}
+
+/** Whether a certificate stands under the first root, which is the one that is issued under. */
+export function isUnderFirstRoot(
+  chainDer: readonly Uint8Array[],
+  { bundle }: X509Trust,
+  nowMs: number,
+): boolean {
+  const first = { ...bundle, x509Roots: bundle.x509Roots.slice(0, 1) };
+  return verifyX509Svid(chainDer, first, nowMs).ok;
 }
 
 /** By what a server is judged: `clock` in ms since 1970, and the revocations of now. */

@@ -3,7 +3,14 @@ import type { DatabaseSync } from 'node:sqlite';
 import { type Bundle, derToPem, parseBundle, parseTrustDomain } from '#identity';
 import { createRevocationService, followRevocations, openRevocationStore } from '#revocation';
 import { EVENT, type Log } from '#telemetry';
-import { type DsseEnvelope, decodeEnvelope, openTrustRoot, type TrustRoot } from '#trust';
+import {
+  type DsseEnvelope,
+  decodeEnvelope,
+  encodeEnvelope,
+  openTrustRoot,
+  signNextRoot,
+  type TrustRoot,
+} from '#trust';
 import { createGrpcClient, createGrpcServer, type GrpcServer, Revocations } from '#wire';
 import { type Caller, identifyCaller, requireIdentity } from './caller.ts';
 import { openDatabase } from './database.ts';
@@ -12,6 +19,7 @@ import { type CaSecrets, caFolder, loadSecrets } from './initialize.ts';
 import { createSignedHead, openIssuanceLog, signLogHead } from './issuance-log.ts';
 import { createIssue } from './issue.ts';
 import { createIssueJwt } from './issue-jwt.ts';
+import { openIssuers } from './issuers.ts';
 import { openJwtKeys } from './jwt-keys.ts';
 import { meshRole } from './mesh-identity.ts';
 import { createOwnIdentity } from './own-identity.ts';
@@ -106,6 +114,15 @@ async function start(options: CaOptions, parts: Parts): Promise<Ca> {
     );
     if (identity.renewIfRevoked(revoked)) subscription?.reconnect();
   });
+  let trustRoot = policy.trustRoot();
+  const stopRotating = policy.onChange(() => {
+    if (policy.trustRoot() === trustRoot) return;
+    const before = trustRoot;
+    trustRoot = policy.trustRoot();
+    core.issuers.settle();
+    if (before.x509Roots[0] !== trustRoot.x509Roots[0] && identity.renew())
+      subscription?.reconnect();
+  });
   const signer = parts.secrets.logSigner;
   return {
     port,
@@ -121,6 +138,7 @@ async function start(options: CaOptions, parts: Parts): Promise<Ca> {
     async close() {
       clearInterval(renewal);
       stopWatching();
+      stopRotating();
       subscription?.close();
       await server.close();
       // Requests of this turn are still to be logged; after it nothing can reach the database.
@@ -144,7 +162,13 @@ function createCore(options: CaOptions, { secrets, database, trustRoot }: Parts)
     log,
   });
   const roots = createRoots(policy);
-  const issue = createIssue({ issuer: secrets.issuer, issuanceLog, clock, log });
+  const issuers = openIssuers({
+    folder: options.folder,
+    trustRoot: policy.trustRoot,
+    clock,
+    log,
+  });
+  const issue = createIssue({ issuer: issuers.active, issuanceLog, clock, log });
   const jwtKeys = openJwtKeys({
     path: caFolder(options.folder).jwtKeys,
     trustDomain,
@@ -154,15 +178,18 @@ function createCore(options: CaOptions, { secrets, database, trustRoot }: Parts)
   });
   const issueJwt = createIssueJwt({ keys: jwtKeys, issuanceLog, clock, log });
   const identity = createOwnIdentity({ issue, trustDomain, rootsPem: roots.pem, clock, log });
-  return { issuanceLog, hosts, policy, revocations, roots, issue, issueJwt, jwtKeys, identity };
+  const made = { issuers, issue, issueJwt, jwtKeys, identity };
+  return { issuanceLog, hosts, policy, revocations, roots, ...made };
 }
 
 async function listen(
   options: CaOptions,
   { secrets }: Parts,
-  { issuanceLog, hosts, policy, revocations, roots, issue, issueJwt, jwtKeys, identity }: Core,
+  core: Core,
 ): Promise<{ readonly server: GrpcServer<Caller>; readonly port: number }> {
   const { trustDomain, clock, log, rateLimit = DEFAULT_RATE } = options;
+  const { issuanceLog, hosts, policy, revocations, roots, issue, issueJwt, jwtKeys } = core;
+  const { identity, issuers } = core;
   const service = createIssuanceService({
     trustDomain,
     joinTokens: secrets.joinTokens,
@@ -172,6 +199,11 @@ async function listen(
     jwtKeys,
     issuanceLog,
     signedHead: createSignedHead(issuanceLog, { trustDomain, clock, signer: secrets.logSigner }),
+    nextRoot() {
+      const certificate = Buffer.from(issuers.next().certificateDer).toString('base64');
+      const time = new Date(clock()).toISOString();
+      return encodeEnvelope(signNextRoot({ trustDomain, certificate, time }, secrets.logSigner));
+    },
     hosts,
     revoked: revocations.check.current,
     callers: createRateLimit({ ...rateLimit, clock }),
@@ -267,21 +299,13 @@ function bundleOf(trustDomain: string, rootsPem: readonly string[]): Bundle {
   return bundle.value;
 }
 
-function readTrustRoot(
-  path: string,
-  trustDomain: string,
-  { issuer, logSigner }: CaSecrets,
-): TrustRoot {
+function readTrustRoot(path: string, trustDomain: string, { logSigner }: CaSecrets): TrustRoot {
   const envelope = decodeEnvelope(readFileSync(path));
   const root = envelope.ok ? openTrustRoot(envelope.value) : envelope;
   if (!root.ok) throw new Error(`\`${path}\`: ${root.error.message}`);
   const { value } = root;
   if (value.trustDomain !== trustDomain) {
     throw new Error(`\`${path}\` is of trust domain \`${value.trustDomain}\``);
-  }
-  // An authority nobody believes would issue certificates that fail everywhere else.
-  if (!value.x509Roots.includes(Buffer.from(issuer.certificateDer).toString('base64'))) {
-    throw new Error(`\`${path}\` does not name this authority's certificate`);
   }
   if (value.issuanceLogKey !== logSigner.publicKey) {
     throw new Error(`\`${path}\` does not name this authority's log key`);

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createRoot, type Issuer, loadIssuer, parseTrustDomain } from '#identity';
+import { createRoot, loadIssuer, parseTrustDomain } from '#identity';
 import { createPolicyKey, loadSigner, type PolicySigner } from '#trust';
 import { makeSecretFolder, writeSecretFile } from './secret-file.ts';
 
@@ -26,7 +26,6 @@ export type CaPublicParts = {
 
 /** An authority's secrets, in memory. SECURITY: never logged. */
 export type CaSecrets = {
-  readonly issuer: Issuer;
   readonly logSigner: PolicySigner & { readonly publicKey: string };
   readonly joinTokens: { readonly agent: string; readonly control: string };
 };
@@ -55,19 +54,18 @@ export function initializeCa(folder: string, trustDomain: string, nowMs: number)
   const paths = caFolder(folder);
   makeSecretFolder(folder);
   if (!existsSync(paths.key)) createSecrets(paths, trustDomain, nowMs);
-  const { issuer, logSigner } = loadSecrets(folder);
-  return { rootPem: issuer.certificatePem, logPublicKey: logSigner.publicKey };
+  const issuer = loadIssuer(read(paths.certificate), read(paths.key));
+  if (!issuer.ok) throw new Error(`\`${paths.key}\` and \`${paths.certificate}\`: ${issuer.error}`);
+  const { logSigner } = loadSecrets(folder);
+  return { rootPem: issuer.value.certificatePem, logPublicKey: logSigner.publicKey };
 }
 
 /** Reads what `initializeCa` made; throws, naming the file, if it is missing or damaged. */
 export function loadSecrets(folder: string): CaSecrets {
   const paths = caFolder(folder);
-  const issuer = loadIssuer(read(paths.certificate), read(paths.key));
-  if (!issuer.ok) throw new Error(`\`${paths.key}\` and \`${paths.certificate}\`: ${issuer.error}`);
   const logSigner = loadSigner(read(paths.logKey));
   if (!logSigner.ok) throw new Error(`\`${paths.logKey}\`: ${logSigner.error}`);
   return {
-    issuer: issuer.value,
     logSigner: logSigner.value,
     joinTokens: { agent: token(paths.joinTokenAgent), control: token(paths.joinTokenControl) },
   };

@@ -28,7 +28,12 @@ export type Grant = {
 };
 
 /** A certificate that is in the log. */
-type IssuedSvid = { readonly der: Uint8Array; readonly entry: LogEntry };
+type IssuedSvid = {
+  readonly der: Uint8Array;
+  readonly entry: LogEntry;
+  /** Of the issuer's certificate. */
+  readonly issuerSha256: string;
+};
 
 /** Signs grants; the only place that uses the authority's key. */
 export type Issue = {
@@ -39,7 +44,8 @@ export type Issue = {
 
 /** What issuing needs. */
 export type IssueOptions = {
-  readonly issuer: Issuer;
+  /** The issuer of now. */
+  readonly issuer: () => Issuer;
   readonly issuanceLog: IssuanceLog;
   readonly clock: () => number;
   readonly log: Log;
@@ -50,21 +56,23 @@ export function createIssue(options: IssueOptions): Issue {
   const { issuer, issuanceLog, clock, log } = options;
   return {
     async issue(grant) {
-      const { der, fields } = sign(issuer, grant, clock());
+      const by = issuer();
+      const { der, fields } = sign(by, grant, clock());
       try {
         const entry = await issuanceLog.append(fields);
         log.info(EVENT.certificateIssued, logged(entry));
-        return ok({ der, entry });
+        return ok({ der, entry, issuerSha256: certificateDigest(by.certificateDer) });
       } catch (error) {
         log.error(EVENT.issuanceLogFailed, { error });
         return refuse('unavailable', 'the issuance log cannot be written, so nothing is issued');
       }
     },
     issueNow(grant) {
-      const { der, fields } = sign(issuer, grant, clock());
+      const by = issuer();
+      const { der, fields } = sign(by, grant, clock());
       const entry = issuanceLog.appendNow(fields);
       log.info(EVENT.certificateIssued, logged(entry));
-      return { der, entry };
+      return { der, entry, issuerSha256: certificateDigest(by.certificateDer) };
     },
   };
 }

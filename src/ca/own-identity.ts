@@ -9,11 +9,15 @@ import { meshId } from './mesh-identity.ts';
 export type OwnIdentity = {
   readonly material: () => TlsMaterial;
   readonly serial: () => string;
+  /** SHA-256 of the root under which it stands, lower-case hex. */
+  readonly root: () => string;
   readonly expiresAt: () => number;
   /** Issues the next certificate once half of the present one's time has passed; returns whether it did. */
   readonly renewIfDue: () => boolean;
   /** Issues the next certificate if the present one was revoked. */
   readonly renewIfRevoked: (revoked: RevocationCheck) => boolean;
+  /** Issues the next certificate whatever the present one is; whether that could be logged. */
+  readonly renew: () => boolean;
 };
 
 /** What it takes; `rootsPem` are those of the trust root now. */
@@ -25,7 +29,12 @@ export type OwnIdentityOptions = {
   readonly log: Log;
 };
 
-type Held = { readonly material: TlsMaterial; readonly serial: string; readonly expiresAt: number };
+type Held = {
+  readonly material: TlsMaterial;
+  readonly serial: string;
+  readonly expiresAt: number;
+  readonly root: string;
+};
 
 /** Issues the first certificate; throws if that cannot be logged. */
 export function createOwnIdentity(options: OwnIdentityOptions): OwnIdentity {
@@ -53,10 +62,12 @@ export function createOwnIdentity(options: OwnIdentityOptions): OwnIdentity {
       return held.material;
     },
     serial: () => held.serial,
+    root: () => held.root,
     expiresAt: () => held.expiresAt,
     renewIfDue() {
       return options.clock() < held.expiresAt - MESH_TTL_MS / 2 ? false : renewNow();
     },
+    renew: renewNow,
     renewIfRevoked(revoked) {
       const { serial, expiresAt } = held;
       const id = meshId(options.trustDomain, 'ca');
@@ -69,7 +80,7 @@ export function createOwnIdentity(options: OwnIdentityOptions): OwnIdentity {
 function renew({ issue, trustDomain, rootsPem }: OwnIdentityOptions): Held {
   const { publicKey, privateKey } = createKeyPair();
   const id = meshId(trustDomain, 'ca');
-  const { der, entry } = issue.issueNow({
+  const { der, entry, issuerSha256 } = issue.issueNow({
     id,
     publicKeyDer: publicKey.export({ type: 'spki', format: 'der' }),
     ttlMs: MESH_TTL_MS,
@@ -87,5 +98,6 @@ function renew({ issue, trustDomain, rootsPem }: OwnIdentityOptions): Held {
     },
     serial: entry.serial,
     expiresAt: entry.expiresAtMs,
+    root: issuerSha256,
   };
 }

@@ -106,6 +106,7 @@ export function openPolicy(options: PolicyOptions): Policy {
       if (!next.ok || next.value === trustRoot) return next;
       keep(() => storage.putTrustRoot(next.value.version, envelope));
       trustRoot = next.value;
+      for (const listener of Array.from(listeners)) listener();
       return next;
     },
     onChange(listener) {

@@ -22,6 +22,9 @@ import {
   type IssueX509SvidRequest,
   type JwtSvidResponse,
   JwtSvidResponseSchema,
+  type PrepareRootRequest,
+  type PrepareRootResponse,
+  PrepareRootResponseSchema,
   type ReadLogRequest,
   type ReadLogResponse,
   ReadLogResponseSchema,
@@ -53,6 +56,8 @@ export type ServiceOptions = {
   readonly issuanceLog: IssuanceLog;
   /** The log's head now, signed and encoded. */
   readonly signedHead: () => Uint8Array;
+  /** A signed statement of the next root, encoded. */
+  readonly nextRoot: () => Uint8Array;
   readonly hosts: Hosts;
   /** The revocations of now. */
   readonly revoked: () => RevocationCheck;
@@ -86,6 +91,11 @@ export function createIssuanceService(options: ServiceOptions): GrpcService {
         options,
         'IssueX509Svid',
         (request, caller) => issueSvid(options, request, caller),
+      ),
+      prepareRoot: answer<PrepareRootRequest, PrepareRootResponse>(
+        options,
+        'PrepareRoot',
+        async (_request, caller) => prepareRoot(options, caller),
       ),
       readLog: answer<ReadLogRequest, ReadLogResponse>(
         options,
@@ -306,6 +316,16 @@ async function revokedAlready(
   if (problem !== undefined) return refuse('denied', problem.message);
   await new Promise((resolve) => setTimeout(resolve, secondMs + 1000 - nowMs));
   return undefined;
+}
+
+function prepareRoot(options: ServiceOptions, from: Caller): Result<PrepareRootResponse, Refusal> {
+  const caller = requireIdentity(from, options.clock(), options.revoked());
+  if (!caller.ok) return caller;
+  // Harmless by itself: the root counts for nobody until authors sign a trust root that names it.
+  if (meshRole(caller.value) !== 'control') {
+    return refuse('denied', `\`${caller.value.text}\` may not prepare a root`);
+  }
+  return ok(createMessage(PrepareRootResponseSchema, { envelope: options.nextRoot() }));
 }
 
 function readLog(

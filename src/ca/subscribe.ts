@@ -219,6 +219,8 @@ function acknowledge({ stream, refusals }: Live, options: SubscriptionOptions): 
   const { identity, policy, revocations, trustDomain } = options;
   const { count, digest } = revocations.summary();
   const value = createMessage(AckSchema, {
+    trustRootVersion: BigInt(policy.trustRoot().version),
+    certificateRoot: identity.root(),
     revocations: BigInt(count),
     revocationsDigest: digest,
     enforced: versionsOf(policy),

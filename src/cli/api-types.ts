@@ -55,6 +55,8 @@ export type EnforcementPoint = {
   readonly revocationsCurrent: boolean;
   /** Addresses besides loopback where its application listens: ways around its sidecar. */
   readonly exposed: readonly string[];
+  readonly trustRootVersion: number | null;
+  readonly certificateRoot: string | null;
 };
 
 export type Identity = {

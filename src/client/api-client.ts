@@ -1,10 +1,11 @@
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { derToPem, parseTrustDomain, verifyX509Svid } from '#identity';
 import type { TrustRoot } from '#trust';
 import type { DataFolder } from './data-folder.ts';
+import { readTrustRoot } from './trust-root-file.ts';
 
 /** An answer of the API that is not what was asked for, or none at all. */
 export class ApiError extends Error {
@@ -52,13 +53,13 @@ export function createApiClient(options: {
   readonly folder: DataFolder;
   readonly trustRoot: TrustRoot;
 }): ApiClient {
-  const tls = tlsOptionsOf(options.folder, options.trustRoot);
+  const tls = createTlsOptions(options.folder, options.trustRoot);
   const open = (method: string, path: string, call: CallOptions) =>
     new Promise<IncomingMessage>((resolve, reject) => {
       const url = new URL(`/api/v1${path}`, options.server);
       const body = call.body === undefined ? undefined : JSON.stringify(call.body);
       const headers = { accept: 'application/json', ...contentHeaders(body), ...call.headers };
-      const request = httpsRequest(url, { ...tls, method, headers, agent: false }, resolve);
+      const request = httpsRequest(url, { ...tls(), method, headers, agent: false }, resolve);
       request.on('error', (error) => reject(unreachable(options.server, error)));
       request.setTimeout(call.timeoutMs ?? TIMEOUT_MS, () => {
         const error = new ApiError(0, 'timed_out', `\`${options.server}\` did not answer in time`);
@@ -84,6 +85,28 @@ export function createApiClient(options: {
       await readEvents(response, onEvent);
     },
   };
+}
+
+/** The options of now: a rotation of the authority writes successors of the trust root into the folder. */
+function createTlsOptions(folder: DataFolder, trustRoot: TrustRoot) {
+  let held = tlsOptionsOf(folder, trustRoot);
+  let { version } = trustRoot;
+  let writtenAt = writeTimeOf(folder.trustRoot);
+  return () => {
+    const now = writeTimeOf(folder.trustRoot);
+    if (now === writtenAt) return held;
+    writtenAt = now;
+    const newest = readTrustRoot(folder);
+    if (newest.ok && newest.value.version > version) {
+      version = newest.value.version;
+      held = tlsOptionsOf(folder, newest.value);
+    }
+    return held;
+  };
+}
+
+function writeTimeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
 function tlsOptionsOf(folder: DataFolder, trustRoot: TrustRoot) {

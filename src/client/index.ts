@@ -19,4 +19,14 @@ export {
   submitRevocations,
   submitToAgent,
 } from './revocations.ts';
-export { loadAuthor, openSession, readTrustRoot, type Session } from './session.ts';
+export {
+  certificateOf,
+  fetchNextRoot,
+  phaseOf,
+  type RotationPhase,
+  refreshTrustRoot,
+  rootDigest,
+  succeedRoots,
+} from './rotation.ts';
+export { loadAuthor, openSession, type Session } from './session.ts';
+export { readTrustRoot } from './trust-root-file.ts';

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { fail, ok, type Result } from '#lib';
-import { loadSigner, openTrustRoot, type TrustRoot } from '#trust';
+import { loadSigner, type TrustRoot } from '#trust';
 import { type ApiClient, createApiClient } from './api-client.ts';
 import { type DataFolder, layoutOf } from './data-folder.ts';
 import { type MeshSettings, readMeshSettings } from './mesh-settings.ts';
 import type { Author } from './policy-set.ts';
+import { readTrustRoot } from './trust-root-file.ts';
 
 /** Everything a command needs to talk to a mesh. */
 export type Session = {
@@ -36,18 +37,6 @@ export function openSession(options: {
     return fail(
       `cannot read the client certificate in \`${folder.admin.folder}\`: ${(error as Error).message}`,
     );
-  }
-}
-
-/** Reads and verifies the data folder's trust root. */
-export function readTrustRoot(folder: DataFolder): Result<TrustRoot, string> {
-  try {
-    const opened = openTrustRoot(JSON.parse(readFileSync(folder.trustRoot, 'utf8')));
-    return opened.ok
-      ? opened
-      : fail(`\`${folder.trustRoot}\` is not a valid trust root: ${opened.error.message}`);
-  } catch (error) {
-    return fail(`cannot read \`${folder.trustRoot}\`: ${(error as Error).message}`);
   }
 }
 

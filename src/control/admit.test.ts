@@ -35,7 +35,7 @@ function contextOf(store = createMemoryStore(), nowMs = NOW) {
     store,
     sets,
     resources,
-    trustRoot,
+    trustRoot: () => trustRoot,
     trustDomain: domain,
     clock,
   } satisfies AdmissionContext;

@@ -52,7 +52,7 @@ export type AdmissionContext = {
   readonly store: Store;
   readonly sets: PolicySets;
   readonly resources: ResourceView;
-  readonly trustRoot: TrustRoot;
+  readonly trustRoot: () => TrustRoot;
   readonly trustDomain: TrustDomain;
   readonly clock: () => number;
 };
@@ -110,7 +110,7 @@ function verify(
     full: current === undefined,
     changes: changes.map(({ key, resource }) => ({ key, resource: resource ?? undefined })),
   };
-  const applied = applyUpdate(current, update, trustRoot, clock());
+  const applied = applyUpdate(current, update, trustRoot(), clock());
   if (!applied.ok || applied.value !== current) return applied;
   const { number, hash } = applied.value.head;
   return fail({ code: 'fork', message: `commit ${number} is in force already`, number, hash });

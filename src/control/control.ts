@@ -19,7 +19,7 @@ import { type ControlIdentity, enrolControl } from './identity.ts';
 import { createIssuanceReader } from './issuance.ts';
 import { identifyPeer, type MeshPeer } from './peer.ts';
 import { createTelemetryIngest } from './telemetry-ingest.ts';
-import { type PinnedRoot, readTrustRootFile } from './trust-root-file.ts';
+import { openTrustAnchor, type TrustAnchor } from './trust-root-file.ts';
 
 /** A host and a port to listen on; port 0: any free one. */
 export type ListenAddress = { readonly host: string; readonly port: number };
@@ -96,9 +96,14 @@ export async function createControl(options: ControlOptions): Promise<Control> {
 
 async function start(options: ControlOptions, closers: Closer[]): Promise<Omit<Control, 'close'>> {
   const { clock, log } = options;
-  const pinned = readTrustRootFile(options.trustRootFile, options.trustDomain);
   const admins = openAdmins(options.adminsFile, clock, log);
   mkdirSync(options.folder, { recursive: true, mode: 0o700 });
+  const pinned = openTrustAnchor({
+    path: options.trustRootFile,
+    folder: options.folder,
+    trustDomain: options.trustDomain,
+    clock,
+  });
   const core = createCore({
     controlPath: join(options.folder, 'control.db'),
     recordsPath: join(options.folder, 'records.db'),
@@ -130,7 +135,7 @@ async function start(options: ControlOptions, closers: Closer[]): Promise<Omit<C
 
 function enrol(
   options: ControlOptions,
-  { bundle }: PinnedRoot,
+  pinned: TrustAnchor,
   revocations: Source<RevocationCheck>,
 ): Promise<ControlIdentity> {
   const { ca, joinTokenFile, trustDomain, clock, log, signal } = options;
@@ -139,7 +144,7 @@ function enrol(
     caId: meshId(trustDomain, 'ca'),
     caAddress: ca.address,
     joinTokenFile,
-    bundle,
+    trust: pinned,
     revocations,
     clock,
     log,
@@ -150,7 +155,7 @@ function enrol(
 type Served = {
   readonly core: ControlCore;
   readonly identity: ControlIdentity;
-  readonly pinned: PinnedRoot;
+  readonly pinned: TrustAnchor;
   readonly closers: Closer[];
 };
 
@@ -230,6 +235,7 @@ async function serveHttp(
     ...core,
     trustDomain: parts.pinned.trustDomain,
     trustRoot: parts.pinned,
+    authority: identity.caClient,
     issuance,
     countCommit: core.metrics.commit,
     metrics: () =>

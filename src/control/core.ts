@@ -20,7 +20,7 @@ import { createSessionFile } from './session-file.ts';
 import { isDamage } from './sqlite.ts';
 import type { Store } from './store.ts';
 import { openStore } from './store-sqlite.ts';
-import type { PinnedRoot } from './trust-root-file.ts';
+import type { TrustAnchor } from './trust-root-file.ts';
 import { createUpdateBuilder } from './updates.ts';
 
 /** Everything between the ports: what is stored, who has it, and what happens. */
@@ -56,7 +56,7 @@ export type CoreOptions = {
   readonly recordsPath: string;
   readonly sessionsPath: string;
   readonly revocationsPath: string;
-  readonly pinned: PinnedRoot;
+  readonly pinned: TrustAnchor;
   readonly clock: () => number;
   readonly log: Log;
 };
@@ -76,7 +76,8 @@ export function createCore(options: CoreOptions): ControlCore {
   const store = openStore(options.controlPath);
   const records = openRecordsOrSetAside(options.recordsPath, log);
   const { revocationsPath: path } = options;
-  const revocations = openRevocationStore({ path, trustRoot: () => pinned.root, log });
+  const trustRoot = () => pinned.root;
+  const revocations = openRevocationStore({ path, trustRoot, log });
   const onError = (error: unknown): void => log.error(EVENT.listenerFailed, { error });
   const onSessionError = (error: unknown): void => log.warn(EVENT.sessionsNotKept, { error });
   const events = createBroadcast<ControlEvent>(onError);
@@ -106,8 +107,9 @@ export function createCore(options: CoreOptions): ControlCore {
     endpoints,
     updates: createUpdateBuilder(sets, store),
     onError: (error) => log.error(EVENT.messageNotBuilt, { error }),
-    trustRoot: { version: pinned.root.version, envelope: encodeEnvelope(pinned.envelope) },
+    trustRoot: () => encodedRoot(pinned),
   });
+  pinned.onChange(distributor.trustRootChanged);
   endpoints.restore(store.endpoints());
   const map = createTrafficMap(clock);
   const arriving = createBroadcast<StoredRecord>(onError);
@@ -118,7 +120,7 @@ export function createCore(options: CoreOptions): ControlCore {
     store,
     sets,
     resources,
-    admission: { ...pinned, trustRoot: pinned.root, store, sets, resources, clock },
+    admission: { trustDomain: pinned.trustDomain, trustRoot, store, sets, resources, clock },
     policyChanged(namespace) {
       enforcement.policyChanged(namespace);
       distributor.policyChanged(namespace);
@@ -163,6 +165,10 @@ function openRecordsOrSetAside(path: string, log: Log): RecordsStore {
     log.error(EVENT.recordsSetAside, { aside, error });
     return openRecords(path, RECORD_BOUNDS);
   }
+}
+
+function encodedRoot({ root, envelope }: TrustAnchor) {
+  return { version: root.version, envelope: encodeEnvelope(envelope) };
 }
 
 type Hints = {

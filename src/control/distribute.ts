@@ -15,6 +15,8 @@ export type Subscription = {
 /** Sends signed policy and endpoints to those whom they concern, and only what changed. */
 export type Distributor = {
   readonly subscribe: (hello: Hello, stream: SubscriberStream) => Subscription;
+  /** Authors signed a successor of the trust root. */
+  readonly trustRootChanged: () => void;
   /** The head of a namespace moved. */
   readonly policyChanged: (namespace: string) => void;
   readonly endpointsChanged: (service: ServiceRef) => void;
@@ -30,6 +32,9 @@ export function createDistributor(sources: SubscriberSources): Distributor {
       subscribers.add(subscriber);
       const { acknowledged, lookedUp, drained } = subscriber;
       return { acknowledged, lookedUp, drained, close: () => subscribers.delete(subscriber) };
+    },
+    trustRootChanged() {
+      for (const subscriber of subscribers) subscriber.trustRootChanged();
     },
     policyChanged(namespace) {
       sources.updates.moved(namespace);

@@ -45,6 +45,9 @@ type PointFacts = {
   readonly refused: readonly PointRefusal[];
   /** What it says of the revocations it enforces; null while it said nothing. */
   readonly revocations: { readonly count: number; readonly digest: string } | null;
+  readonly trustRootVersion: number | null;
+  /** SHA-256 of the root under which its certificate stands. */
+  readonly certificateRoot: string | null;
   readonly ready: boolean;
   readonly readyReason: string;
   readonly certificateExpiresAt: string | null;
@@ -187,6 +190,8 @@ function factsOfHello(hello: Hello, via: string, now: string): PointFacts {
     enforced: headsOf(hello.known),
     refused: [],
     revocations: null,
+    trustRootVersion: Number(hello.trustRootVersion),
+    certificateRoot: null,
     ready: false,
     readyReason: 'not acknowledged yet',
     certificateExpiresAt: null,
@@ -206,6 +211,8 @@ function factsOfAck(ack: Ack): Partial<PointFacts> {
       ack.revocationsDigest === ''
         ? null
         : { count: Number(ack.revocations), digest: ack.revocationsDigest },
+    ...(ack.trustRootVersion > 0n ? { trustRootVersion: Number(ack.trustRootVersion) } : {}),
+    certificateRoot: ack.certificateRoot === '' ? null : ack.certificateRoot,
     ready: ack.ready,
     readyReason: ack.readyReason,
     certificateExpiresAt:

@@ -42,7 +42,7 @@ function optionsOf(authority: FakeAuthority, caAddress: string, onLine = (_line:
     caId: idOf('/palisade/ca'),
     caAddress,
     joinTokenFile,
-    bundle: bundle.value,
+    trust: { bundle: bundle.value },
     revocations: createCell<RevocationCheck>(nothingRevoked),
     clock: Date.now,
     log: createLog({ name: 'test', destination: { write } }),

@@ -17,6 +17,7 @@ import {
   type TlsMaterial,
   type X509SvidResponse,
 } from '#wire';
+import type { TrustAnchor } from './trust-root-file.ts';
 
 /** The control plane's own certificate, renewed for as long as the process lives. */
 export type ControlIdentity = {
@@ -36,7 +37,8 @@ export type IdentityOptions = {
   readonly caId: SpiffeId;
   readonly caAddress: string;
   readonly joinTokenFile: string;
-  readonly bundle: Bundle;
+  /** The pinned roots, the one to stand under first; others once authors signed a successor. */
+  readonly trust: { readonly bundle: Bundle; readonly onChange?: TrustAnchor['onChange'] };
   readonly revocations: Source<RevocationCheck>;
   readonly clock: () => number;
   readonly log: Log;
@@ -46,6 +48,7 @@ export type IdentityOptions = {
 
 type Held = {
   readonly material: TlsMaterial;
+  readonly chainDer: readonly Uint8Array[];
   readonly serial: string;
   readonly notBefore: number;
   readonly expiresAt: number;
@@ -65,13 +68,15 @@ export async function enrolControl(options: IdentityOptions): Promise<ControlIde
 
   async function keepRenewed(): Promise<void> {
     while (!ended.signal.aborted) {
-      const due = isRevoked(options, held) ? RETRY_MS : renewalDelayMs(held, options.clock());
-      const revoked = new AbortController();
-      const stop = options.revocations.onChange(() => {
-        if (isRevoked(options, held)) revoked.abort();
-      });
-      await sleep(due, AbortSignal.any([ended.signal, revoked.signal]));
-      stop();
+      const isOver = () => isRevoked(options, held) || isForeign(options, held);
+      const due = isOver() ? RETRY_MS : renewalDelayMs(held, options.clock());
+      const changed = new AbortController();
+      const look = () => {
+        if (isOver()) changed.abort();
+      };
+      const stops = [options.revocations.onChange(look), options.trust.onChange?.(look)];
+      await sleep(due, AbortSignal.any([ended.signal, changed.signal]));
+      for (const stop of stops) stop?.();
       if (ended.signal.aborted) return;
       try {
         held = await persist(loop, EVENT.controlRenewFailed, () => renew(options, held));
@@ -123,6 +128,13 @@ function isRevoked({ id, revocations, clock }: IdentityOptions, held: Held): boo
   return revocations.current()({ ...held, id }, clock()) !== undefined;
 }
 
+/** Whether it stands under another root than the first one, which is the one issued under. */
+function isForeign({ trust, clock }: IdentityOptions, { chainDer }: Held): boolean {
+  const { trustDomain, x509Roots } = trust.bundle;
+  const first = { trustDomain, x509Roots: x509Roots.slice(0, 1) };
+  return !verifyX509Svid(chainDer, first, clock()).ok;
+}
+
 // A certificate that ran out while the CA was away cannot renew itself: enrolment is the way back.
 async function renew(options: IdentityOptions, held: Held): Promise<Held> {
   if (options.clock() >= held.expiresAt || isRevoked(options, held)) return enrol(options);
@@ -142,7 +154,7 @@ async function request(
   try {
     const { chain } = await ask(client, csr);
     // SECURITY: whatever answered, only a certificate of our own name under the pinned roots is taken.
-    const svid = verifyX509Svid(chain, options.bundle, options.clock());
+    const svid = verifyX509Svid(chain, options.trust.bundle, options.clock());
     if (!svid.ok) throw new Error(`the certificate issued is not valid: ${svid.error.message}`);
     if (svid.value.id.text !== options.id.text)
       throw new Error('the certificate issued is not ours');
@@ -150,25 +162,25 @@ async function request(
     const material = {
       chainPem: chain.map((der) => derToPem(der)).join(''),
       privateKeyPem: keys.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-      rootsPem: rootsPem(options.bundle),
+      rootsPem: rootsPem(options.trust.bundle),
     };
-    return { material, serial, notBefore, expiresAt };
+    return { material, serial, notBefore, expiresAt, chainDer: chain };
   } finally {
     client.close();
   }
 }
 
 function caClient(
-  { caAddress, bundle, caId, clock, revocations }: IdentityOptions,
+  { caAddress, trust, caId, clock, revocations }: IdentityOptions,
   client: TlsMaterial | undefined,
 ): GrpcClient {
   return createGrpcClient(Issuance, {
     kind: 'tls',
     address: caAddress,
-    rootsPem: rootsPem(bundle),
+    rootsPem: rootsPem(trust.bundle),
     ...(client === undefined ? {} : { client }),
     verifyServer(leafDer) {
-      const svid = verifyX509Svid([leafDer], bundle, clock());
+      const svid = verifyX509Svid([leafDer], trust.bundle, clock());
       if (!svid.ok) return svid.error.message;
       const revoked = revocations.current()(svid.value, clock());
       if (revoked !== undefined) return revoked.message;

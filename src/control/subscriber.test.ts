@@ -60,7 +60,7 @@ function connect(
       sets,
       updates,
       endpoints,
-      trustRoot: { version: 1, envelope: new Uint8Array() },
+      trustRoot: () => ({ version: 1, envelope: new Uint8Array() }),
       onError: (error) => errors.push(error),
     },
   );

@@ -18,7 +18,7 @@ export type SubscriberSources = {
   readonly updates: UpdateBuilder;
   readonly endpoints: EndpointRegistry;
   /** The pinned trust root's envelope as JSON, sent to whoever has an older version. */
-  readonly trustRoot: { readonly version: number; readonly envelope: Uint8Array };
+  readonly trustRoot: () => { readonly version: number; readonly envelope: Uint8Array };
   /** Hears of a message that could not be built; the subscriber keeps what it has until the next change. */
   readonly onError: (error: unknown) => void;
 };
@@ -28,6 +28,7 @@ export type Subscriber = {
   readonly acknowledged: (ack: Ack) => void;
   readonly lookedUp: (lookup: Lookup) => void;
   readonly drained: () => void;
+  readonly trustRootChanged: () => void;
   readonly policyChanged: (namespace: string) => void;
   readonly endpointsChanged: (service: ServiceRef) => void;
 };
@@ -69,9 +70,15 @@ export function createSubscriber(
         lookups.has(lookupKey({ ...service, kind: 'Service', name: service.service }))
       : hello.kind === 'agent' && service.service === AGENTS;
 
-  if (hello.trustRootVersion < BigInt(sources.trustRoot.version)) {
+  let trustRootVersion = hello.trustRootVersion;
+  const queueTrustRoot = () => {
+    const { version } = sources.trustRoot();
+    if (trustRootVersion >= BigInt(version)) return;
+    trustRootVersion = BigInt(version);
     outbox.queue('trust root', () => trustRootMessage(sources));
-  }
+  };
+
+  queueTrustRoot();
   for (const { namespace } of sets.all()) if (holds(namespace)) queue.set(namespace);
   for (const service of endpoints.services()) if (needs(service)) queue.endpoints(service);
   outbox.flush();
@@ -94,6 +101,10 @@ export function createSubscriber(
       outbox.flush();
     },
     drained: outbox.drained,
+    trustRootChanged() {
+      queueTrustRoot();
+      outbox.flush();
+    },
     policyChanged(namespace) {
       if (holds(namespace)) queue.set(namespace);
       for (const lookup of lookups.values()) {
@@ -158,7 +169,7 @@ function stepBack(
 }
 
 function trustRootMessage({ trustRoot }: SubscriberSources): Message {
-  const { envelope } = trustRoot;
+  const { envelope } = trustRoot();
   return { case: 'trustRoot', value: createMessage(TrustRootUpdateSchema, { envelope }) };
 }
 

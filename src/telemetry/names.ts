@@ -115,6 +115,8 @@ export const EVENT = {
   identityReceived: 'identity received',
   identityLost: 'identity stream lost',
   stateWriteFailed: 'state could not be written to disk',
+  issuerPrepared: 'issuer prepared for the next rotation',
+  issuerRetired: 'issuer retired and its key destroyed',
   // Revocation.
   revocationEnforced: 'revocation enforced',
   revocationRefused: 'revocation refused',

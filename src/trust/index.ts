@@ -40,6 +40,7 @@ export {
   proveResource,
   verifyLookup,
 } from './lookup.ts';
+export { type NextRoot, openNextRoot, signNextRoot } from './next-root.ts';
 export { createPolicyKey, loadSigner, type PolicyKey, type PolicySigner } from './policy-key.ts';
 export {
   applyUpdate,

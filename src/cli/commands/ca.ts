@@ -1,12 +1,19 @@
+import type { Command } from 'commander';
+import type { Session } from '#client';
+import { type CaStatus, caStatus } from '../ca-status.ts';
 import type { CommandModule } from '../commands.ts';
-import { parsePort } from '../flags.ts';
-import { globalsOf } from '../globals.ts';
+import type { CliContext } from '../context.ts';
+import { EXIT, ExitError } from '../exit.ts';
+import { parseDurationFlag, parsePort } from '../flags.ts';
+import { type Globals, globalsOf, sessionOf } from '../globals.ts';
+import { age, printResult, table } from '../output.ts';
+import { abort, rehearse, rotate, type Step } from '../rotation.ts';
 
-/** `palisade ca` */
+/** `palisade ca`, `ca status` and `ca rotate` */
 export const register: CommandModule['register'] = (program, context, finish) => {
-  program
+  const ca = program
     .command('ca')
-    .description('the certificate authority, as a process of its own')
+    .description('the certificate authority as a process of its own; its status, its rotation')
     .option('--host <address>', 'address to listen on', '127.0.0.1')
     .option(
       '--port <port>',
@@ -26,4 +33,104 @@ export const register: CommandModule['register'] = (program, context, finish) =>
         }),
       );
     });
+  registerStatus(ca, context, finish);
+  registerRotate(ca, context);
 };
+
+function registerStatus(ca: Command, context: CliContext, finish: (status: number) => void): void {
+  ca.command('status')
+    .description('roots, who stands under which, and what expires when; 1 if something is about to')
+    .addHelpText('after', '\nExample:\n  $ palisade ca status\n')
+    .action(async (_options, command: Command) => {
+      const globals = globalsOf(command, context);
+      const nowMs = Date.now();
+      const status = await caStatus(sessionOf(globals), nowMs);
+      printResult(context, globals.output, status, () => statusText(status, nowMs));
+      finish(status.horizon.some(({ state }) => state !== 'ok') ? EXIT.no : EXIT.done);
+    });
+}
+
+function statusText({ trustRootVersion, phase, roots, horizon }: CaStatus, nowMs: number): string {
+  const rows = roots.map(({ sha256, role, expiresAt, points }) => [
+    sha256.slice(0, 16),
+    role,
+    age(expiresAt, nowMs),
+    String(points),
+  ]);
+  const expiries = horizon.map(({ what, expiresAt, state, fix }) => [
+    what,
+    age(expiresAt, nowMs),
+    state,
+    state === 'ok' ? '' : fix,
+  ]);
+  return [
+    `trust root ${trustRootVersion}; ${phase === 'idle' ? 'no rotation is under way' : `a rotation is ${phase}`}`,
+    table([['ROOT', 'ROLE', 'EXPIRES IN', 'POINTS'], ...rows]),
+    table([['WHAT', 'EXPIRES IN', 'STATE', 'FIX'], ...expiries]),
+  ].join('\n\n');
+}
+
+function registerRotate(ca: Command, context: CliContext): void {
+  ca.command('rotate')
+    .description('replaces the root: prepare, distribute, activate, retire, each followed by all')
+    .option('--rehearse', 'only say who would break')
+    .option('--abort', 'go back to the old root, until it is retired')
+    .option(
+      '--taint',
+      'the old key is in wrong hands: wait little, leave behind who does not follow',
+    )
+    .option('--leave-behind', 'go on without those that do not follow in time')
+    .option(
+      '--timeout <duration>',
+      'how long each step waits (default: 60s, 10s with --taint)',
+      parseDurationFlag,
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ palisade ca rotate --rehearse\n  $ palisade ca rotate\n  $ palisade ca rotate --taint\n',
+    )
+    .action(async (options: RotateFlags, command: Command) => {
+      const globals = globalsOf(command, context);
+      const session = sessionOf(globals);
+      if (options.rehearse === true) return rehearsal(context, globals, session);
+      const steps: Step[] = [];
+      const isTaint = options.taint === true;
+      const how = {
+        timeoutMs: options.timeout ?? (isTaint ? TAINT_MS : STEP_MS),
+        leaveBehind: isTaint || options.leaveBehind === true,
+        onStep(step: Step) {
+          steps.push(step);
+          if (globals.output === 'text') context.stdout.write(`${stepText(step)}\n`);
+        },
+      };
+      const trustRoot = await (options.abort === true ? abort : rotate)(session, how);
+      const result = { trustRootVersion: trustRoot.version, steps };
+      printResult(context, globals.output, result, () => 'done');
+    });
+}
+
+type RotateFlags = {
+  readonly rehearse?: boolean;
+  readonly abort?: boolean;
+  readonly taint?: boolean;
+  readonly leaveBehind?: boolean;
+  readonly timeout?: number;
+};
+
+const STEP_MS = 60_000;
+const TAINT_MS = 10_000;
+
+async function rehearsal(context: CliContext, globals: Globals, session: Session): Promise<void> {
+  const breaking = await rehearse(session);
+  printResult(context, globals.output, { breaking }, () =>
+    breaking.length === 0
+      ? 'nobody would break'
+      : table([['WOULD BREAK', 'WHY'], ...breaking.map(({ node, reason }) => [node, reason])]),
+  );
+  if (breaking.length > 0) throw new ExitError(EXIT.no, `${breaking.length} would break`);
+}
+
+function stepText({ step, trustRootVersion, followed, of }: Step): string {
+  if (step === 'prepare') return 'prepare: the authority has made its next root';
+  return `${step}: trust root ${trustRootVersion}, followed by ${followed} of ${of} enforcement points`;
+}

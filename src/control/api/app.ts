@@ -3,6 +3,7 @@ import type { Context, MiddlewareHandler } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { EVENT, type Log } from '#telemetry';
 import { API_ERRORS, ApiProblem } from '../errors.ts';
+import { addAuthorityRoutes } from './authority.ts';
 import { addCheckRoute } from './check.ts';
 import { addCommitRoute } from './commits.ts';
 import type { Api, ApiContext, ApiEnv, Session } from './context.ts';
@@ -95,6 +96,7 @@ function createRoutes(context: ApiContext, streams: SseStreams): Api {
   addEnforcementRoute(api, context);
   addIdentityRoute(api, context);
   addRevocationRoutes(api, context);
+  addAuthorityRoutes(api, context);
   addIssuanceLogRoute(api, context);
   addRecordRoutes(api, context, streams);
   addMapRoute(api, context);

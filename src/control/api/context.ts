@@ -3,7 +3,7 @@ import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { TrustDomain } from '#identity';
 import type { RevocationStore } from '#revocation';
 import type { Log } from '#telemetry';
-import type { DsseEnvelope, TrustRoot } from '#trust';
+import type { GrpcClient } from '#wire';
 import type { AdmissionContext } from '../admit.ts';
 import type { ConsoleSessions } from '../console-sessions.ts';
 import type { EndpointRegistry } from '../endpoints.ts';
@@ -15,6 +15,7 @@ import type { PolicySets } from '../policy-sets.ts';
 import type { RecordsStore, StoredRecord } from '../records-store.ts';
 import type { ResourceView } from '../resource-sets.ts';
 import type { Store } from '../store.ts';
+import type { TrustAnchor } from '../trust-root-file.ts';
 
 /** Who sent a request: an admin by certificate, or the console by its cookie. */
 export type Session = {
@@ -41,7 +42,9 @@ export type ControlFacts = {
 export type ApiContext = {
   readonly facts: () => ControlFacts;
   readonly trustDomain: TrustDomain;
-  readonly trustRoot: { readonly root: TrustRoot; readonly envelope: DsseEnvelope };
+  readonly trustRoot: TrustAnchor;
+  /** A client of the authority, which the caller closes. */
+  readonly authority: () => GrpcClient;
   readonly store: Store;
   readonly sets: PolicySets;
   readonly resources: ResourceView;

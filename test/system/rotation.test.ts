@@ -1,0 +1,143 @@
+// The root of the mesh is replaced while it works: under load, with somebody stuck, and over a crash.
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { Agent, request } from 'node:http';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { BIN, meshIn, start, startTestMesh, type TestMesh } from './mesh.ts';
+
+const SERVER = `require('http').createServer((q, s) => s.end('hello')).listen(process.env.PORT, '127.0.0.1')`;
+
+test('the root is rotated under load: nothing fails, all stand under the new one, and it is resumed where it was', async () => {
+  const mesh = await startTestMesh();
+  try {
+    await mesh.run('server', [process.execPath, '-e', SERVER]);
+    const client = await mesh.run('client', ['sleep', '600']);
+    await mesh.apply(`
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: server, namespace: default }
+spec: { rules: [{ from: [{ source: { principals: [cluster.local/ns/default/sa/client] } }] }] }
+`);
+    const rehearsed = await mesh.cli('ca', 'rotate', '--rehearse');
+    assert.equal(rehearsed.status, 0, rehearsed.stdout + rehearsed.stderr);
+    const before = await statusOf(mesh);
+    const load = startLoad(client.ports.outboundPort);
+    const rotated = await mesh.cli('ca', 'rotate', '-o', 'json', '--timeout', '20s');
+    assert.equal(rotated.status, 0, rotated.stderr);
+    const steps = JSON.parse(rotated.stdout).steps as {
+      step: string;
+      followed: number;
+      of: number;
+    }[];
+    assert.deepEqual(
+      steps.map(({ step }) => step),
+      ['prepare', 'distribute', 'activate', 'retire'],
+    );
+    for (const { step, followed, of } of steps) assert.equal(followed, of, step);
+    await delay(500);
+    const { failed, served } = await load.stop();
+    assert.deepEqual(failed, []);
+    assert.ok(served > 50, `${served} requests were served`);
+    const after = await statusOf(mesh);
+    assert.equal(after.phase, 'idle');
+    assert.equal(after.trustRootVersion, before.trustRootVersion + 3);
+    assert.notEqual(after.roots[0]?.sha256, before.roots[0]?.sha256);
+    assert.equal(after.roots[0]?.points, steps.at(-1)?.of);
+
+    // Everything of the old key is refused from now on, and the key is gone.
+    assert.equal(existsSync(join(mesh.dataDir, 'ca', 'ca.key')), false);
+    await mesh.up.stop('SIGKILL');
+    const again = await restart(mesh.dataDir);
+    assert.equal((await again.cli('ca', 'rotate', '--timeout', '20s')).status, 0, 'and once more');
+    await again.stop();
+  } finally {
+    await mesh.close();
+  }
+});
+
+test('a rotation waits for a stuck agent and names it, and can be taken back', async () => {
+  const mesh = await startTestMesh();
+  try {
+    const server = await mesh.run('server', [process.execPath, '-e', SERVER]);
+    const before = await statusOf(mesh);
+    process.kill(server.ports.pid, 'SIGSTOP');
+    const stuck = await mesh.cli('ca', 'rotate', '--timeout', '2s');
+    process.kill(server.ports.pid, 'SIGCONT');
+    assert.equal(stuck.status, 1, stuck.stdout);
+    assert.match(stuck.stderr, /default\/server\/.*instead of/);
+    assert.equal((await statusOf(mesh)).phase, 'distributing');
+    const aborted = await mesh.cli('ca', 'rotate', '--abort', '--timeout', '20s');
+    assert.equal(aborted.status, 0, aborted.stderr);
+    const after = await statusOf(mesh);
+    assert.equal(after.phase, 'idle');
+    assert.equal(after.roots[0]?.sha256, before.roots[0]?.sha256);
+  } finally {
+    await mesh.close();
+  }
+});
+
+type Status = {
+  readonly phase: string;
+  readonly trustRootVersion: number;
+  readonly roots: readonly { readonly sha256: string; readonly points: number }[];
+};
+
+async function statusOf(mesh: TestMesh): Promise<Status> {
+  const status = await mesh.cli('ca', 'status', '-o', 'json');
+  assert.equal(status.status, 0, status.stdout + status.stderr);
+  return JSON.parse(status.stdout) as Status;
+}
+
+/** Two callers, one after the other's answer, through the sidecar's outbound port. */
+function startLoad(proxyPort: number) {
+  const failed: string[] = [];
+  let served = 0;
+  let isOver = false;
+  const agent = new Agent({ keepAlive: true });
+  const call = async (): Promise<void> => {
+    while (!isOver) {
+      const status = await new Promise<string>((resolve) => {
+        const headers = { host: 'server' };
+        const options = { port: proxyPort, path: 'http://server/', headers, agent };
+        request(options, (response) => {
+          response.resume();
+          response.on('end', () => resolve(String(response.statusCode)));
+          response.on('error', (error) => resolve(error.message));
+        })
+          .on('error', (error) => resolve(error.message))
+          .end();
+      });
+      if (status === '200') served++;
+      else failed.push(status);
+      await delay(5);
+    }
+  };
+  const callers = [call(), call()];
+  return {
+    async stop() {
+      isOver = true;
+      await Promise.all(callers);
+      agent.destroy();
+      return { failed, served };
+    },
+  };
+}
+
+async function restart(dataDir: string) {
+  const up = start([process.execPath, BIN, 'up', '--data', dataDir, '--port', '0']);
+  await up.printed(/^ready (http\S+)/m, 30_000);
+  const mesh = meshIn(dataDir, up);
+  const services: { readonly stop: () => Promise<void> }[] = [];
+  return {
+    cli: mesh.cli,
+    async run(name: string, command: readonly string[]) {
+      services.push((await mesh.run(name, command)).run);
+    },
+    async stop() {
+      await Promise.all(services.map((service) => service.stop()));
+      await up.stop();
+    },
+  };
+}
