@@ -297,16 +297,8 @@ function subscribe(of: {
     scheduler,
     log,
   });
-  return {
-    announced,
-    endpoints,
-    lookups,
-    readiness,
-    troubled,
-    exposed,
-    subscription,
-    close: agent.close,
-  };
+  const reports = { readiness, troubled, exposed };
+  return { announced, endpoints, lookups, ...reports, subscription, close: agent.close };
 }
 
 function workloadOf(
