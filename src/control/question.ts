@@ -74,7 +74,25 @@ function ask(
   };
   const asked = checkCall({ ...question, port: record['destination.port'] || undefined });
   // The port may have left the Service since; the call is then judged on the one there is.
-  return asked.ok ? asked : checkCall(question);
+  const answer = asked.ok ? asked : checkCall(question);
+  return answer.ok && record.reason === 'token_invalid' ? ok(tokenRefused(answer.value)) : answer;
+}
+
+/** What was wrong with the token is in the sidecar's metrics; policies are shown, but none was asked. */
+function tokenRefused(explanation: Explanation): Explanation {
+  const sentence =
+    'no policy can help: the token is not valid, or not for this service; let the user sign in again, or compare the RequestAuthentication with who issued it';
+  return {
+    ...explanation,
+    decision: {
+      ...explanation.decision,
+      verdict: 'deny',
+      reason: 'token_invalid',
+      policy: undefined,
+      rule: undefined,
+    },
+    smallestChange: { kind: 'none', sentence },
+  };
 }
 
 function callerOf(record: AccessRecord): Result<SpiffeId | undefined, string> {

@@ -70,6 +70,8 @@ export type ReasonCode =
   | 'default_deny'
   /** The peer mode asks for an identity and the caller proved none; found before policy. */
   | 'peer_unauthenticated'
+  /** The request carried a token that is not valid; found before policy. */
+  | 'token_invalid'
   /** No snapshot, a stale one, an evaluator error, or an attribute that could not be read. */
   | 'cannot_decide';
 

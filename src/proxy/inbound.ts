@@ -36,7 +36,7 @@ import { applicationConnector, inboundPortOf } from './route.ts';
 import { SocketPipe } from './socket-pipe.ts';
 import { TcpSession } from './tcp-session.ts';
 import { TlsPeer } from './tls-peer.ts';
-import type { PassedUser, TokenOutcome } from './token.ts';
+import { claimsNow, NO_USER, type PassedUser, type TokenOutcome } from './token.ts';
 
 /** An accepted connection whose caller is known, or known not to be. */
 export type Arrival = {
@@ -193,7 +193,6 @@ function servePassedThrough(
   });
 }
 
-const NO_USER: PassedUser = { kind: 'pass', claims: undefined, headers: undefined };
 const NOBODY: ReadonlySet<string> = new Set();
 // Each time a policy changed meanwhile may bring another provider; that does not go on for ever.
 const MAX_ROUNDS = 3;
@@ -420,7 +419,7 @@ class InboundCalls implements HttpDirection {
         port: this.#port?.port ?? 0,
         head,
         host: head === undefined ? '' : this.#hostOf(head),
-        claims: user?.claims,
+        claims: claimsNow(user, snapshot?.tokens ?? []),
         changes: user?.headers,
         trustedHops: snapshot?.trustedHops ?? 0,
         nowMs,

@@ -13,6 +13,7 @@ import {
   type FakePair,
   type FakePairOptions,
 } from './fake-pair.ts';
+import { claimsNow } from './token.ts';
 
 const good = createFakeIssuer();
 const other = createFakeIssuer('https://other.example.com', 'k2');
@@ -131,6 +132,13 @@ suite('tokens of one issuer', () => {
     assert.deepEqual([got?.headers['x-user'], got?.headers['x-role']], [undefined, undefined]);
   });
 
+  test('attack: a token hidden from the sidecar is hidden from the application too', async () => {
+    const lines = ['Connection: authorization, close', bearer(forger.token())];
+    const raw = `GET http://orders/ HTTP/1.1\r\nHost: orders\r\n${lines.join('\r\n')}\r\n\r\n`;
+    const text = await ask(pair.caller.outboundPort, raw);
+    assert.doesNotMatch(text, /eyJ/);
+  });
+
   test('a token in the query is found, too, and one in each place has to be valid', async () => {
     const target = `/?access_token=${forger.token()}`;
     assert.equal((await call(pair, [], target)).status, 401);
@@ -193,6 +201,14 @@ test('policy judges the claims, and a spoofed header does not stand for them', a
     },
     { policies },
   );
+});
+
+test('claims count no more once policy no longer names their issuer', () => {
+  const rule = fakeTokenRule(good);
+  const user = { kind: 'pass', claims: { iss: good.issuer }, headers: undefined, rule } as const;
+  assert.ok(claimsNow(user, [fakeTokenRule(good)]) !== undefined);
+  assert.equal(claimsNow(user, [fakeTokenRule(other)]), undefined);
+  assert.equal(claimsNow(user, []), undefined);
 });
 
 suite('proof of possession', () => {

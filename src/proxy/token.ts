@@ -24,6 +24,8 @@ export type TokenOutcome =
       readonly kind: 'pass';
       readonly claims: Claims | undefined;
       readonly headers: HeaderChanges | undefined;
+      /** By which rule the claims count. */
+      readonly rule: TokenRule | undefined;
     }
   | { readonly kind: 'refuse'; readonly failure: Failure }
   | { readonly kind: 'wait'; readonly ready: Promise<void> };
@@ -39,7 +41,24 @@ export type TokenCheck = {
   readonly nowMs: number;
 };
 
-const NOTHING: TokenOutcome = { kind: 'pass', claims: undefined, headers: undefined };
+/** Nobody is behind a request. */
+export const NO_USER: PassedUser = {
+  kind: 'pass',
+  claims: undefined,
+  headers: undefined,
+  rule: undefined,
+};
+
+/** The user's claims under `rules`: none once the issuer that they are of counts no more. */
+export function claimsNow(
+  user: PassedUser | undefined,
+  rules: readonly TokenRule[],
+): Claims | undefined {
+  if (user?.rule === undefined) return undefined;
+  const { issuer, policy } = user.rule;
+  const isThere = rules.some((rule) => rule.issuer === issuer && rule.policy === policy);
+  return isThere ? user.claims : undefined;
+}
 
 /**
  * The stage between authenticate and authorize, for workloads with a RequestAuthentication: every
@@ -60,7 +79,7 @@ export class TokenStage {
   /** Checks a request under `rules`, which are the snapshot's. */
   check(rules: readonly TokenRule[], request: TokenCheck): TokenOutcome {
     if (rules !== this.#rules) this.#prepare(rules);
-    if (this.#places.length === 0) return NOTHING;
+    if (this.#places.length === 0) return NO_USER;
     let first: Verified | undefined;
     const spent: string[] = [];
     for (const place of this.#places) {
@@ -74,11 +93,11 @@ export class TokenStage {
       spent.push(place.location.name);
       if (outcome.verified.rule.dpop === 'require') spent.push('dpop');
     }
-    if (first === undefined && this.#outputs.length === 0) return NOTHING;
+    if (first === undefined && this.#outputs.length === 0) return NO_USER;
     // SECURITY: what only a token may write is taken from every request, with a token or without.
     const remove = [...this.#outputs, ...spent];
     const headers = { remove, add: first?.headers ?? [] };
-    return { kind: 'pass', claims: first?.claims, headers };
+    return { kind: 'pass', claims: first?.claims, headers, rule: first?.rule };
   }
 
   #prepare(rules: readonly TokenRule[]): void {

@@ -3,6 +3,7 @@ import { trafficOf } from '#lib';
 import { HTTP_FIELDS, type RuleOperation } from './authorization-operation.ts';
 import type { AuthorizationPolicyResource } from './authorization-policy.ts';
 import { checkSelection, type ReportAt } from './cross-check-selection.ts';
+import { checkTokens } from './cross-check-tokens.ts';
 import type { Problem } from './diagnostic.ts';
 import { splitAccount } from './names.ts';
 import { nearest } from './nearest.ts';
@@ -18,6 +19,7 @@ export function checkPolicyAgainst(
   checkSelection(world, policy, report);
   checkTargets(world, policy, report);
   checkHttpFields(world, policy, report);
+  checkTokens(world, policy, report);
   // Without any account the policies are a part of something larger, and nothing can be said.
   if (world.accounts.size > 0) checkSources(world, policy, report);
 }

@@ -23,6 +23,14 @@ function parse(documents: readonly string[]) {
   return resources;
 }
 
+function tokens(namespace: string, selector = ''): string {
+  return `apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: users, namespace: ${namespace}}
+spec: {${selector}jwtRules: [{issuer: i, jwksUri: "https://id.example.com/jwks"}]}
+`;
+}
+
 /** Documents against what is live give exactly these problems, each as `severity code`. */
 function check(
   name: string,
@@ -89,6 +97,28 @@ check(
 check(
   'a target that is no service',
   { authored: [policy('{targetRefs: [{kind: Service, name: wbe}]}'), service('web')] },
+  ['warning no_workload_selected'],
+);
+const USERS =
+  '{rules: [{from: [{source: {requestPrincipals: ["*"]}}], when: [{key: "request.auth.claims[a]", values: [b]}]}]}';
+
+check('users’ tokens that nobody validates', { authored: [policy(USERS), service('web')] }, [
+  'warning no_token_issuer',
+  'warning no_token_issuer',
+]);
+check(
+  'users’ tokens of an issuer',
+  { authored: [policy(USERS), service('web'), tokens('default')] },
+  [],
+);
+check(
+  'users’ tokens of an issuer for the whole mesh',
+  { authored: [policy(USERS), service('web'), tokens('palisade-system')] },
+  [],
+);
+check(
+  'a selector of tokens that fits nobody',
+  { authored: [service('web'), tokens('default', 'selector: {matchLabels: {app: wbe}}, ')] },
   ['warning no_workload_selected'],
 );
 check(

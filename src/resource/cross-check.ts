@@ -45,8 +45,9 @@ function checkOne(
 ): void {
   const { world, namespaceWide, report } = options;
   if (resource.kind === 'AuthorizationPolicy') checkPolicyAgainst(world, resource, report);
-  if (resource.kind !== 'PeerAuthentication') return;
+  if (resource.kind !== 'PeerAuthentication' && resource.kind !== 'RequestAuthentication') return;
   checkSelection(world, resource, report);
+  if (resource.kind === 'RequestAuthentication') return;
   if (!selectsAll(resource)) return;
   const { name, namespace } = resource.metadata;
   const rival = namespaceWide.get(namespace)?.find((other) => other !== name);

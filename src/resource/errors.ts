@@ -17,6 +17,7 @@ export const DIAGNOSTIC_CODES = {
   http_field_on_tcp: 'a rule judges HTTP fields of a workload that speaks plain TCP',
   missing_field: 'a required field is not there',
   never_matches: 'a value can never match anything',
+  no_token_issuer: "a rule judges users' tokens, and nothing says whose are valid",
   no_workload_selected: 'a selector or target matches no known workload',
   not_text: 'the file is not UTF-8 text',
   too_deep: 'mappings and lists are nested too deeply',

@@ -10,6 +10,8 @@ export type World = {
   /** Accounts that a Service or Registration speaks of, each as `NAMESPACE/ACCOUNT`. */
   readonly accounts: ReadonlySet<string>;
   readonly namespaces: ReadonlySet<string>;
+  /** Namespaces with a RequestAuthentication. */
+  readonly tokenNamespaces: ReadonlySet<string>;
   /** The names that mean the mesh's own trust domain in a policy. */
   readonly ownTrustDomains: ReadonlySet<string>;
 };
@@ -25,6 +27,7 @@ export function createWorld(resources: readonly Resource[]): World {
   const services = resources.filter((resource) => resource.kind === 'Service');
   const accounts = new Set<string>();
   const namespaces = new Set<string>();
+  const tokenNamespaces = new Set<string>();
   const ownTrustDomains = new Set<string>([DEFAULT_TRUST_DOMAIN]);
   const addIdentity = (text: string) => {
     const id = parseSpiffeId(text);
@@ -32,6 +35,7 @@ export function createWorld(resources: readonly Resource[]): World {
       accounts.add(`${id.value.namespace}/${id.value.serviceAccount}`);
   };
   for (const resource of resources) {
+    if (resource.kind === 'RequestAuthentication') tokenNamespaces.add(resource.metadata.namespace);
     if (resource.kind === 'Mesh') ownTrustDomains.add(resource.spec.trustDomain);
     if (resource.kind === 'Registration') addIdentity(resource.spec.spiffeId);
     if (resource.kind !== 'Service') continue;
@@ -40,7 +44,7 @@ export function createWorld(resources: readonly Resource[]): World {
     for (const identity of resource.spec.identities) addIdentity(identity);
   }
   for (const account of accounts) namespaces.add(account.slice(0, account.indexOf('/')));
-  return { services, accounts, namespaces, ownTrustDomains };
+  return { services, accounts, namespaces, tokenNamespaces, ownTrustDomains };
 }
 
 /** The services whose workloads a policy of `namespace` is for; the root namespace's reach all. */

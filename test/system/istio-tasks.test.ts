@@ -28,7 +28,6 @@ before(async () => {
     mesh.run('curl', ['sleep', '600'], IN_FOO),
     mesh.run('productpage', ['sleep', '600'], IN_FOO),
     mesh.run('httpbin', [process.execPath, '-e', HTTPBIN], IN_FOO),
-    mesh.run('details', [process.execPath, '-e', HTTPBIN], IN_FOO),
   ]);
   await mesh.apply(OPEN);
 });
@@ -91,19 +90,19 @@ spec: ${spec}
 const HTTPBIN_ONLY = 'selector: {matchLabels: {app: httpbin}}';
 
 test('HTTP traffic: nothing is allowed, then one method, then one caller', async () => {
-  await expectStatus(200, 'http://details/');
+  await expectStatus(200, 'http://httpbin/');
   await mesh.apply(policy('allow-nothing', '{}'));
-  await expectStatus(403, 'http://details/');
+  await expectStatus(403, 'http://httpbin/');
   await mesh.apply(
     policy(
-      'details-viewer',
-      '{selector: {matchLabels: {app: details}}, action: ALLOW, rules: [{from: [{source: {principals: ["cluster.local/ns/foo/sa/productpage"]}}], to: [{operation: {methods: [GET]}}]}]}',
+      'httpbin-viewer',
+      '{selector: {matchLabels: {app: httpbin}}, action: ALLOW, rules: [{from: [{source: {principals: ["cluster.local/ns/foo/sa/productpage"]}}], to: [{operation: {methods: [GET]}}]}]}',
     ),
   );
-  await expectStatus(200, 'http://details/', { from: productpage });
-  await expectStatus(403, 'http://details/', { from: productpage, method: 'POST' });
-  await expectStatus(403, 'http://details/');
-  await remove('authorizationpolicy/allow-nothing', 'authorizationpolicy/details-viewer');
+  await expectStatus(200, 'http://httpbin/', { from: productpage });
+  await expectStatus(403, 'http://httpbin/', { from: productpage, method: 'POST' });
+  await expectStatus(403, 'http://httpbin/');
+  await remove('authorizationpolicy/allow-nothing', 'authorizationpolicy/httpbin-viewer');
 });
 
 test('explicit deny: a method, a header, and a path that no header opens', async () => {
@@ -172,6 +171,13 @@ test('end-user authentication: no token passes, a wrong one never does', async (
   const refused = await curlFrom(curl, '-H', 'Authorization: Bearer x', 'http://httpbin/');
   assert.match(refused.headers, /www-authenticate: bearer error="invalid_token"/);
   assert.match(refused.headers, /x-palisade-reason: token_invalid/);
+  const [, id = ''] = /x-palisade-denial: (\w+)/.exec(refused.headers) ?? [];
+  let explained = await mesh.cli('explain', id);
+  for (let attempt = 0; explained.status !== 0 && attempt < 50; attempt += 1) {
+    await delay(100);
+    explained = await mesh.cli('explain', id);
+  }
+  assert.match(explained.stdout, /denied: the request carried a token that is not valid/);
 });
 
 test('authorization by JWT: a principal, a group, and one path only', async () => {
