@@ -1,7 +1,13 @@
 // agent: attests local processes and serves them their identities and configuration; and the enforcement point, which
 // verifies, compiles and swaps what the agent relays.
+
 export type { TroubledEndpoint } from './acknowledge.ts';
 export { type Agent, type AgentOptions, createAgent } from './agent.ts';
+export {
+  type BundleEndpoint,
+  type BundleEndpointOptions,
+  createBundleEndpoint,
+} from './bundle-endpoint.ts';
 export type { ServiceEndpoint } from './endpoint-table.ts';
 export {
   type Announcement,

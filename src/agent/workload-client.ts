@@ -1,8 +1,7 @@
-import { Metadata } from '@grpc/grpc-js';
 import type { Bundle, WorkloadIdentity } from '#identity';
-import { createBackoff, createCell, fail, type Result, type Source } from '#lib';
+import { createCell, fail, type Result, type Source } from '#lib';
 import { EVENT, type Log } from '#telemetry';
-import { createGrpcClient, SpiffeWorkloadAPI, type X509SVIDResponse } from '#wire';
+import { SpiffeWorkloadAPI, type X509SVIDResponse } from '#wire';
 import {
   federatedBundles,
   readStoredBundles,
@@ -13,6 +12,7 @@ import {
 import { acceptSvid, readPrivateKey, readStoredIdentity, storedIdentity } from './issued-svid.ts';
 import type { StateFolder } from './state-folder.ts';
 import type { Scheduler } from './timer.ts';
+import { followWorkloadStream } from './workload-stream.ts';
 
 /** A workload's identity as the agent keeps it fresh; undefined before the first and after it expired. */
 export type WorkloadClient = Source<WorkloadIdentity | undefined> & {
@@ -41,7 +41,6 @@ export type WorkloadClientOptions = {
 };
 
 const FILE = 'identity.json';
-const RETRY = { minMs: 50, maxMs: 2_000 };
 
 /** Keeps a FetchX509SVID stream to the agent open and takes over every SVID that verifies. */
 export function createWorkloadClient(options: WorkloadClientOptions): WorkloadClient {
@@ -73,7 +72,7 @@ export function createWorkloadClient(options: WorkloadClientOptions): WorkloadCl
     });
   }
 
-  const close = followAgentStream(options, {
+  const close = followWorkloadStream(options, SpiffeWorkloadAPI.method.fetchX509SVID, {
     received(response) {
       const accepted = acceptResponse(response, options);
       if (!accepted.ok) {
@@ -104,51 +103,6 @@ export function createWorkloadClient(options: WorkloadClientOptions): WorkloadCl
     },
     problem: () => (unexpired() === undefined ? problem : undefined),
     close,
-  };
-}
-
-/** The stream itself, opened again whenever it ends; `received` says whether an answer was good. */
-function followAgentStream(
-  options: WorkloadClientOptions,
-  on: {
-    readonly received: (response: X509SVIDResponse) => boolean;
-    readonly lost: (reason: string) => void;
-  },
-): () => void {
-  const { agentSocket, log, random, scheduler } = options;
-  const client = createGrpcClient(SpiffeWorkloadAPI, { kind: 'unix', path: agentSocket });
-  const backoff = createBackoff(RETRY, random);
-  let isClosed = false;
-  let cancel = () => {};
-  let stream: { cancel: () => void } | undefined;
-
-  function connect(): void {
-    const metadata = new Metadata();
-    // SPIFFE Workload Endpoint 6: proves that no browser was tricked into the call.
-    metadata.set('workload.spiffe.io', 'true');
-    const call = client.serverStream(SpiffeWorkloadAPI.method.fetchX509SVID, {}, metadata);
-    stream = call;
-    let isOver = false;
-    const again = (reason: string) => {
-      if (isOver || isClosed) return;
-      isOver = true;
-      on.lost(reason);
-      log.debug(EVENT.identityLost, { reason });
-      cancel = scheduler.after(backoff.nextMs(), connect);
-    };
-    call.on('data', (response: X509SVIDResponse) => {
-      if (on.received(response)) backoff.reset();
-    });
-    call.on('error', (error) => again(error.message));
-    call.on('end', () => again('the stream ended'));
-  }
-
-  connect();
-  return () => {
-    isClosed = true;
-    cancel();
-    stream?.cancel();
-    client.close();
   };
 }
 

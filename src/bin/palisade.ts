@@ -6,6 +6,7 @@ const processes: Processes = {
   control: async (options) => (await import('./control.ts')).control(options),
   ca: async (options) => (await import('./ca.ts')).ca(options),
   agent: async (options) => (await import('./agent.ts')).agent(options),
+  bundleEndpoint: async (options) => (await import('./bundle-endpoint.ts')).bundleEndpoint(options),
   proxy: async (options) => (await import('./proxy.ts')).proxy(options),
   run: async (options) => (await import('./run.ts')).run(options),
 };

@@ -16,6 +16,7 @@ export type JwtGrant = {
   readonly attestation: AttestationStrength;
   readonly requestedBy: string;
   readonly allowedBy: string;
+  readonly issuer?: string | undefined;
 };
 
 /** A JWT-SVID that is in the log. */
@@ -56,7 +57,7 @@ export function createIssueJwt(
 }
 
 function sign(keys: JwtKeys, grant: JwtGrant, nowMs: number) {
-  const { id, audience, ttlMs, selectors, requestedBy, allowedBy } = grant;
+  const { id, audience, ttlMs, selectors, requestedBy, allowedBy, issuer } = grant;
   const { key, publishedUntil } = keys.current();
   // A token that outlives its key's publication would be refused all of a sudden.
   const until = Math.min(nowMs + ttlMs, publishedUntil);
@@ -69,6 +70,7 @@ function sign(keys: JwtKeys, grant: JwtGrant, nowMs: number) {
     issuedAt: nowMs,
     expiresAt: expiresAtMs,
     jti: serial,
+    issuer,
   });
   const fields = {
     timeMs: nowMs,

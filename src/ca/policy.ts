@@ -26,6 +26,8 @@ export type Policy = {
   readonly sets: () => readonly PolicySet[];
   /** The registrations that name this SPIFFE ID. */
   readonly registrationsOf: (spiffeId: string) => readonly SignedRegistration[];
+  /** What JWT-SVIDs name as their issuer, where the Mesh says so. */
+  readonly jwtIssuer: () => string | undefined;
   /** How hosts may prove themselves, as the root namespace says. */
   readonly nodeAttestors: () => readonly NodeAttestorSpec[];
   /** Verifies and, if all is well, keeps an update. Refusals change nothing. */
@@ -53,12 +55,16 @@ export function openPolicy(options: PolicyOptions): Policy {
   const floors = new Map<string, number>();
   const registrations = new Map<string, ReadonlyMap<string, readonly SignedRegistration[]>>();
   let nodeAttestors: readonly NodeAttestorSpec[] = [];
+  let jwtIssuer: string | undefined;
   const listeners = new Set<() => void>();
 
   function hold(set: PolicySet): void {
     sets.set(set.namespace, set);
     // SECURITY: who may join the mesh is said by those who may speak for all of it.
-    if (set.namespace === ROOT_NAMESPACE) nodeAttestors = nodeAttestorsOf(set);
+    if (set.namespace === ROOT_NAMESPACE) {
+      nodeAttestors = nodeAttestorsOf(set);
+      jwtIssuer = jwtIssuerOf(set);
+    }
     const usable = usableRegistrations(set, trustRoot.trustDomain);
     registrations.set(
       set.namespace,
@@ -87,6 +93,7 @@ export function openPolicy(options: PolicyOptions): Policy {
     sets: () => [...sets.values()],
     registrationsOf: (spiffeId) =>
       [...registrations.values()].flatMap((byId) => byId.get(spiffeId) ?? []),
+    jwtIssuer: () => jwtIssuer,
     nodeAttestors: () => nodeAttestors,
     apply(update) {
       const current = sets.get(update.namespace);
@@ -128,6 +135,11 @@ function usableRegistrations(set: PolicySet, trustDomain: string): SignedRegistr
     signed.push({ registration, set: `${set.namespace}@${set.head.number}` });
   }
   return signed;
+}
+
+function jwtIssuerOf(set: PolicySet): string | undefined {
+  const mesh = parseStoredResource(set.resources.get('Mesh/mesh'));
+  return mesh.ok && mesh.value.kind === 'Mesh' ? mesh.value.spec.jwtIssuer : undefined;
 }
 
 function nodeAttestorsOf(set: PolicySet): readonly NodeAttestorSpec[] {

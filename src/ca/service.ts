@@ -214,7 +214,8 @@ async function issueJwtSvid(
   if (!grant.ok) return grant;
   const refused = await revokedAlready(options, grant.value);
   if (refused !== undefined) return refused;
-  const issued = await options.issueJwt(grant.value);
+  const issuer = options.policy.jwtIssuer();
+  const issued = await options.issueJwt({ ...grant.value, issuer });
   if (!issued.ok) return issued;
   const { token, entry, keysSequence } = issued.value;
   return ok(

@@ -36,6 +36,7 @@ export const commandLoaders: Readonly<Record<string, () => Promise<CommandModule
   ca: () => import('./commands/ca.ts'),
   agent: () => import('./commands/agent.ts'),
   proxy: () => import('./commands/proxy.ts'),
+  'bundle-endpoint': () => import('./commands/bundle-endpoint.ts'),
   completion: () => import('./commands/completion.ts'),
   version: () => import('./commands/version.ts'),
 };

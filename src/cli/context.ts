@@ -14,6 +14,7 @@ export type Processes = {
   readonly control: (options: ControlOptions) => Promise<number>;
   readonly ca: (options: CaOptions) => Promise<number>;
   readonly agent: (options: AgentOptions) => Promise<number>;
+  readonly bundleEndpoint: (options: BundleEndpointOptions) => Promise<number>;
   readonly proxy: (options: ProxyOptions) => Promise<number>;
   readonly run: (options: RunOptions) => Promise<number>;
 };
@@ -100,3 +101,14 @@ export type RunOptions = ProxyOptions & {
 };
 
 export type OutputFormat = 'text' | 'json' | 'yaml';
+
+/** What `palisade bundle-endpoint` was asked for. */
+export type BundleEndpointOptions = {
+  /** Path of the Workload API's socket. */
+  readonly socket: string;
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly webCert: string | undefined;
+  readonly webKey: string | undefined;
+  readonly issuer: string | undefined;
+  readonly verbose: boolean;
+};

@@ -16,6 +16,7 @@ export function createFakeContext(
     control: unused,
     ca: unused,
     agent: unused,
+    bundleEndpoint: unused,
     proxy: unused,
     run: unused,
   };

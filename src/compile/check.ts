@@ -130,7 +130,13 @@ function questionOf(
   const hops = mesh?.spec.numTrustedProxies ?? 0;
   const remoteIp = input.remoteIp ?? originalAddress(forwarded, hops, ip);
   const question = {
-    source: { id: input.from, ip, remoteIp, attestation: input.attestation },
+    source: {
+      id: input.from,
+      isForeign: input.from !== undefined && input.from.trustDomain !== input.trustDomain,
+      ip,
+      remoteIp,
+      attestation: input.attestation,
+    },
     connection: { tls: input.from !== undefined, sni: input.sni },
     request: undefined,
     destination: { port, ip: input.destinationIp ?? LOOPBACK },

@@ -41,6 +41,8 @@ export type JwtSvidOptions = {
   readonly expiresAt: number;
   /** Names the token in logs and revocations. */
   readonly jti: string;
+  /** For validators that know issuers by OpenID Connect. */
+  readonly issuer?: string | undefined;
 };
 
 /** Why a JWT-SVID is not accepted, as a stable code. */
@@ -76,11 +78,12 @@ const headers = new WeakMap<JwtSigningKey, string>();
 
 /** Issues a JWT-SVID. It signs what it is told: whether the subject may have it is decided before. */
 export function signJwtSvid(options: JwtSvidOptions): string {
-  const { key, id, audience, issuedAt, expiresAt, jti } = options;
+  const { key, id, audience, issuedAt, expiresAt, jti, issuer } = options;
   const claims = {
     aud: audience,
     exp: Math.floor(expiresAt / 1000),
     iat: Math.floor(issuedAt / 1000),
+    ...(issuer === undefined ? {} : { iss: issuer }),
     jti,
     sub: id.text,
   };

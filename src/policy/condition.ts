@@ -4,7 +4,7 @@ import { claimText, collectClaim } from './claims.ts';
 import { claimPathOf, type Field, headerNameOf, isAddressField, isHttpField } from './field.ts';
 import type { AlternativeIr, ConditionIr, Pattern, PolicyAction, PolicyIr, RuleIr } from './ir.ts';
 import { textMatches } from './pattern.ts';
-import type { Question } from './question.ts';
+import { localIdOf, type Question } from './question.ts';
 
 /** The texts of a question's field as conditions see them: none where absent, several of headers and claims. */
 export function fieldTexts(field: Field, question: Question): readonly string[] {
@@ -109,9 +109,10 @@ function patternHolds(pattern: Pattern, field: Field, question: Question): boole
 function plainText(field: Field, question: Question): string | undefined {
   switch (field) {
     case 'principal':
+      return question.source.id?.text;
     case 'namespace':
     case 'serviceAccount':
-      return question.source.id?.text;
+      return localIdOf(question);
     case 'method':
       return question.request?.method;
     case 'host':

@@ -2,7 +2,7 @@ import { type Address, readAddress } from './address-index.ts';
 import type { Claims } from './claims.ts';
 import type { Field } from './field.ts';
 import { PrefixHashes } from './prefix-table.ts';
-import type { Question, RequestHeaders } from './question.ts';
+import { localIdOf, type Question, type RequestHeaders } from './question.ts';
 
 /**
  * The question of the decision under way, as the compiled program reads it. One object is reused for
@@ -10,6 +10,8 @@ import type { Question, RequestHeaders } from './question.ts';
  */
 export type Facts = {
   id: string | undefined;
+  /** The same, undefined for an identity of another trust domain. */
+  localId: string | undefined;
   method: string | undefined;
   host: string | undefined;
   path: string | undefined;
@@ -32,6 +34,7 @@ export type Facts = {
 export function createFacts(): Facts {
   return {
     id: undefined,
+    localId: undefined,
     method: undefined,
     host: undefined,
     path: undefined,
@@ -90,6 +93,7 @@ export function addNeed(needs: Needs, field: Field): void {
 export function readFacts(question: Question, needs: Needs, facts: Facts): void {
   const { request } = question;
   facts.id = question.source.id?.text;
+  facts.localId = localIdOf(question);
   facts.idHashes.reset(facts.id ?? '');
   facts.method = request?.method;
   if (needs.host) {
@@ -130,9 +134,10 @@ export function factHashes(field: Field, facts: Facts): PrefixHashes {
 export function factText(field: Field, facts: Facts): string | undefined {
   switch (field) {
     case 'principal':
+      return facts.id;
     case 'namespace':
     case 'serviceAccount':
-      return facts.id;
+      return facts.localId;
     case 'method':
       return facts.method;
     case 'host':

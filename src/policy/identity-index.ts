@@ -18,7 +18,7 @@ export function namespaceIndex(): PatternIndex {
       segments.set(name, value);
       return value;
     },
-    collect({ id }, out) {
+    collect({ localId: id }, out) {
       if (id === undefined) return;
       for (let at = id.indexOf(NS); at >= 0; at = id.indexOf(NS, at + 1)) {
         const start = at + NS.length;
@@ -42,7 +42,7 @@ export function accountIndex(): PatternIndex {
       entries.set(key, entry);
       return entry.value;
     },
-    collect({ id }, out) {
+    collect({ localId: id }, out) {
       if (id === undefined) return;
       for (let at = id.indexOf(NS); at >= 0; at = id.indexOf(NS, at + 1)) {
         const namespace = segmentAt(id, at + NS.length);

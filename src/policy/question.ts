@@ -9,6 +9,11 @@ export type Question = {
   readonly source: {
     /** The caller's identity, proven by its certificate; undefined on plaintext. */
     readonly id: SpiffeId | undefined;
+    /**
+     * Whether the identity is of another trust domain than the mesh's. Its namespaces and accounts are not ours,
+     * whatever they are called: only its full principal is matched.
+     */
+    readonly isForeign?: boolean | undefined;
     /** The peer's address, IPv4 or IPv6 in text. */
     readonly ip: string;
     /**
@@ -38,6 +43,11 @@ export type Question = {
   /** Milliseconds since 1970, for time windows and the expiry of exceptions. */
   readonly nowMs: number;
 };
+
+/** The identity that namespaces and service accounts are read from: none where it is a foreign one. */
+export function localIdOf({ source }: Question): string | undefined {
+  return source.isForeign === true ? undefined : source.id?.text;
+}
 
 /** What a request says of itself. */
 export type RequestFacts = {

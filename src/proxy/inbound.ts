@@ -422,6 +422,7 @@ class InboundCalls implements HttpDirection {
         claims: claimsNow(user, snapshot?.tokens ?? []),
         changes: user?.headers,
         trustedHops: snapshot?.trustedHops ?? 0,
+        trustDomain: snapshot?.trustDomain,
         nowMs,
       },
       snapshot?.program.reads,

@@ -24,6 +24,8 @@ export type JudgedCall = {
   /** What the application gets otherwise than the caller sent it. */
   readonly changes: HeaderChanges | undefined;
   readonly trustedHops: number;
+  /** The mesh's own. */
+  readonly trustDomain: string | undefined;
   readonly nowMs: number;
 };
 
@@ -34,13 +36,16 @@ export type JudgedCall = {
 export function questionOf(call: JudgedCall, reads: ProgramReads | undefined): Question {
   const { caller, head, ip } = call;
   const verified = caller.kind === 'verified' ? caller.svid : undefined;
+  const isForeign = verified !== undefined && verified.id.trustDomain !== call.trustDomain;
   const headers = head === undefined ? undefined : new HeadHeaders(head, call.changes);
   return {
     source: {
       id: verified?.id,
+      isForeign,
       ip,
       remoteIp: reads?.remoteIp === true ? remoteIpOf(call, headers) : undefined,
-      attestation: verified?.attestation,
+      // SECURITY: what a foreign authority says of its own workloads is its word alone.
+      attestation: isForeign ? undefined : verified?.attestation,
     },
     connection: { tls: caller.kind !== 'plaintext', sni: call.sni },
     request: head && {

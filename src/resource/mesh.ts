@@ -28,6 +28,8 @@ export type MeshResource = {
 
 /** What happens where no policy says otherwise. */
 export type MeshSpec = {
+  /** What JWT-SVIDs name as their issuer, for validators that know issuers by OpenID Connect. */
+  readonly jwtIssuer?: string;
   readonly trustDomain: string;
   /** Other names of the trust domain, which principals of policies may use. */
   readonly trustDomainAliases?: readonly string[];
@@ -94,7 +96,21 @@ const tls = object('tls', {
   keyExchange: defaulted(oneOf(['prefer-hybrid', 'require-hybrid']), () => DEFAULT_TLS.keyExchange),
 });
 
+const issuer = text((value) => {
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  // OpenID Connect Discovery 1.0 section 3: https, and neither query nor fragment.
+  const isIssuer = url?.protocol === 'https:' && url.search === '' && url.hash === '';
+  return isIssuer && !value.endsWith('/')
+    ? undefined
+    : {
+        code: 'bad_value',
+        message: `${quote(value)} is not an issuer`,
+        help: 'write an `https://` URL without query and final slash',
+      };
+});
+
 const fields = {
+  jwtIssuer: optional(issuer),
   trustDomain: defaulted(
     trustDomain,
     (context: Context) => context.trustDomain ?? DEFAULT_TRUST_DOMAIN,
