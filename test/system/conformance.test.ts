@@ -71,7 +71,6 @@ const AMBIGUOUS: readonly (readonly [name: string, request: string])[] = [
     'credentials named by Connection',
     get('/p', 'Connection: authorization\r\nAuthorization: x\r\n'),
   ],
-  ['HTTP/2 by prior knowledge', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
 ];
 
 describe('HTTP through two sidecars', () => {

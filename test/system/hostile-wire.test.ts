@@ -260,6 +260,7 @@ describe('a hostile control plane on the wire', () => {
       const endpoints = message.value.endpoints.map((each) => ({
         ...each,
         port: stranger.ports.inboundPort,
+        hbonePort: stranger.ports.hbonePort,
       }));
       return [
         {

@@ -47,6 +47,7 @@ export type Service = {
   /** Ports as the sidecar's state folder tells them. */
   readonly ports: {
     readonly inboundPort: number;
+    readonly hbonePort: number;
     readonly outboundPort: number;
     readonly pid: number;
   };
