@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createProxyMetrics, createSilentLog } from '#telemetry';
 import { createFakeIssuer } from './fake-issuer.ts';
+import { createFakeMesh } from './fake-mesh.ts';
 import { fetchJwks } from './jwks-fetch.ts';
 import { type JwksStore, TokenKeys } from './token-keys.ts';
 
@@ -86,6 +88,19 @@ suite('attack: an issuer of keys that', () => {
     const fetched = await fetchJwks('http://127.0.0.1:1/jwks', 200);
     assert.ok(!fetched.ok);
   });
+});
+
+test('attack: an issuer whose certificate nobody vouches for', async () => {
+  const { privateKeyPem, chainPem } = createFakeMesh().issue('id');
+  const impostor = createTlsServer({ key: privateKeyPem, cert: chainPem }, (_request, response) =>
+    response.end(issuer.jwks),
+  );
+  await new Promise<void>((resolve) => impostor.listen(0, '127.0.0.1', resolve));
+  const { port } = impostor.address() as AddressInfo;
+  const fetched = await fetchJwks(`https://localhost:${port}/`, 2_000);
+  assert.ok(!fetched.ok);
+  assert.match(fetched.error, /certificate/);
+  impostor.close();
 });
 
 function keysOf(store?: JwksStore): TokenKeys {

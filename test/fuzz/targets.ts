@@ -9,6 +9,7 @@ import { http2ClientTarget } from './targets/http2-client.ts';
 import { http2ServerTarget } from './targets/http2-server.ts';
 import { proxyProtocolTarget } from './targets/proxy-protocol.ts';
 import { tlsHelloTarget } from './targets/tls-hello.ts';
+import { tokenTarget } from './targets/token.ts';
 
 /** Every parser of bytes from the network. */
 export const TARGETS: readonly FuzzTarget[] = [
@@ -22,4 +23,5 @@ export const TARGETS: readonly FuzzTarget[] = [
   http2ServerTarget,
   proxyProtocolTarget,
   tlsHelloTarget,
+  tokenTarget,
 ];

@@ -2,10 +2,18 @@
 // and the least policy for what was observed; each between real processes.
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { curlFrom, type Finished, type Service, startTestMesh, type TestMesh } from './mesh.ts';
+import {
+  BIN,
+  curlFrom,
+  type Finished,
+  type Service,
+  start,
+  startTestMesh,
+  type TestMesh,
+} from './mesh.ts';
 
 const ECHO = `require('http').createServer((q, s) => s.end('ok')).listen(process.env.PORT, '127.0.0.1')`;
 
@@ -96,10 +104,31 @@ test('diff says which calls change, and which of those that were recorded', asyn
   assert.equal(same.status, 0, same.stdout);
 });
 
+test('tests run again when a file changes', async () => {
+  write('watched/policy.yaml', CALLERS);
+  const cases = (expected: string) =>
+    write(
+      'watched/cases.yaml',
+      `apiVersion: palisade.dev/v1
+kind: PolicyTest
+metadata: { name: t }
+spec: { cases: [{ name: a, from: web, to: orders, request: { path: /list }, expect: ${expected} }] }
+`,
+    );
+  cases('allow');
+  const folder = join(mesh.dataDir, 'test-files', 'watched');
+  const watching = start([process.execPath, BIN, 'test', '--watch', folder]);
+  await watching.printed(/1 of 1 cases as expected[\s\S]*watching for changes/, 15_000);
+  cases('deny');
+  await watching.printed(/0 of 1 cases as expected[\s\S]*watching for changes/, 15_000);
+  cases('{');
+  await watching.printed(/errors? above/, 15_000);
+  await watching.stop('SIGINT');
+});
+
 function write(name: string, text: string): string {
-  const folder = join(mesh.dataDir, 'test-files');
-  mkdirSync(folder, { recursive: true });
-  const path = join(folder, name);
+  const path = join(mesh.dataDir, 'test-files', name);
+  mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, text);
   return path;
 }
