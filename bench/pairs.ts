@@ -43,7 +43,14 @@ spec:
   action: ALLOW
   rules:
     - from: [{ source: { principals: [cluster.local/ns/default/sa/web] } }]
-      to: [{ operation: { methods: [GET] } }]
+      to: [{ operation: { methods: [GET, POST] } }]
+`;
+
+const GRPC_SERVICE = `---
+apiVersion: palisade.dev/v1
+kind: Service
+metadata: { name: orders }
+spec: { ports: [{ name: grpc, port: 80, protocol: grpc }] }
 `;
 
 /** Debian packages that are missing here, which no benchmark of pairs can do without. */
@@ -51,8 +58,14 @@ export function missingPrograms(): string[] {
   return ['wrk', 'nginx', 'haproxy'].filter((program) => locate(program) === undefined);
 }
 
-/** Starts all pairs; Envoy is left out, and said so, where there is none. */
-export async function startPairs(): Promise<Pairs> {
+/** An application for the pairs instead of nginx: gRPC at a port, and how to start it. */
+export type GrpcApplication = (port: number) => ChildProcess;
+
+/**
+ * Starts all pairs; Envoy is left out, and said so, where there is none. With `grpc`, the pairs carry
+ * gRPC to that application, and there is no HAProxy.
+ */
+export async function startPairs(grpc?: GrpcApplication): Promise<Pairs> {
   const folder = mkdtempSync(join(tmpdir(), 'palisade-bench-'));
   const started: ChildProcess[] = [];
   let mesh: TestMesh | undefined;
@@ -63,24 +76,26 @@ export async function startPairs(): Promise<Pairs> {
   };
   try {
     const [app = 0, ...ports] = await freePorts(5);
-    started.push(startOrigin(folder, app));
+    started.push(grpc === undefined ? startOrigin(folder, app) : grpc(app));
     mesh = await startTestMesh();
-    const pairs = [await startPalisade(mesh, app)];
+    const protocol = grpc === undefined ? 'http' : 'grpc';
+    const pairs = [await startPalisade(mesh, app, protocol)];
     const identities = writeIdentities(folder);
     const peers = (at: number): PairFiles => {
       const [callerPort = 0, serverPort = 0] = ports.slice(at);
-      return { ...identities, callerPort, serverPort, appPort: app, folder };
+      return { ...identities, callerPort, serverPort, appPort: app, folder, protocol };
     };
     const add = (name: 'HAProxy' | 'Envoy', files: PairFiles, children: ChildProcess[]): void => {
       started.push(...children);
       const pids = children.map(({ pid }) => pid ?? 0);
       pairs.push({ name, port: files.callerPort, pids });
     };
-    add('HAProxy', peers(0), startPeers('haproxy', haproxyConfig, peers(0)));
+    if (protocol === 'http')
+      add('HAProxy', peers(0), startPeers('haproxy', haproxyConfig, peers(0)));
     if (envoyBinary() === undefined)
       console.log('Envoy left out: set ENVOY_BIN or have `envoy` in PATH');
     else add('Envoy', peers(2), startPeers('envoy', envoyConfig, peers(2)));
-    for (const pair of pairs) await waitForAnswer(pair);
+    for (const pair of pairs) await (protocol === 'http' ? waitForAnswer(pair) : sleep(500));
     return { pairs, close };
   } catch (error) {
     await close();
@@ -109,11 +124,15 @@ export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
-async function startPalisade(mesh: TestMesh, appPort: number): Promise<Pair> {
+async function startPalisade(
+  mesh: TestMesh,
+  appPort: number,
+  protocol: 'http' | 'grpc',
+): Promise<Pair> {
   const idle = ['sleep', '86400'];
   const orders = await mesh.run('orders', idle, ['--app-port', String(appPort)]);
   const web = await mesh.run('web', idle);
-  await mesh.apply(POLICIES);
+  await mesh.apply(protocol === 'http' ? POLICIES : `${POLICIES}${GRPC_SERVICE}`);
   const pids = [web.ports.pid, orders.ports.pid];
   return { name: 'Palisade', port: web.ports.outboundPort, pids };
 }

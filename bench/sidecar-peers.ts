@@ -10,6 +10,8 @@ export type PairFiles = {
   readonly webPem: string;
   readonly ordersPem: string;
   readonly rootPem: string;
+  /** What the caller and the application speak. */
+  readonly protocol: 'http' | 'grpc';
 };
 
 /** HAProxy with both sides of the pair as processes of their own; without access log. */
@@ -43,7 +45,7 @@ backend out
 
 /** Envoy with RBAC on the server's side and a JSON access log on both. */
 export function envoyConfig(side: 'caller' | 'server', files: PairFiles): string {
-  const { callerPort, serverPort, appPort } = files;
+  const { callerPort, serverPort, appPort, protocol } = files;
   const isServer = side === 'server';
   const rbac = {
     name: 'envoy.filters.http.rbac',
@@ -101,6 +103,7 @@ export function envoyConfig(side: 'caller' | 'server', files: PairFiles): string
               },
             ],
           },
+          ...(protocol === 'grpc' ? HTTP2_CLUSTER : {}),
           ...(isServer ? {} : { transport_socket: transport('Upstream', files) }),
         },
       ],
@@ -111,7 +114,9 @@ export function envoyConfig(side: 'caller' | 'server', files: PairFiles): string
 }
 
 const RBAC_POLICY = {
-  permissions: [{ header: { name: ':method', string_match: { exact: 'GET' } } }],
+  permissions: [
+    { header: { name: ':method', string_match: { safe_regex: { regex: 'GET|POST' } } } },
+  ],
   principals: [
     {
       authenticated: {
@@ -119,6 +124,15 @@ const RBAC_POLICY = {
       },
     },
   ],
+};
+
+const HTTP2_CLUSTER = {
+  typed_extension_protocol_options: {
+    'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+      '@type': type('extensions.upstreams.http.v3.HttpProtocolOptions'),
+      explicit_http_config: { http2_protocol_options: {} },
+    },
+  },
 };
 
 function accessLog(path: string): unknown {
@@ -157,6 +171,7 @@ function transport(direction: 'Downstream' | 'Upstream', files: PairFiles): unkn
       '@type': type(`extensions.transport_sockets.tls.v3.${direction}TlsContext`),
       ...(direction === 'Downstream' ? { require_client_certificate: true } : {}),
       common_tls_context: {
+        ...(files.protocol === 'grpc' ? { alpn_protocols: ['h2'] } : {}),
         tls_params: {
           tls_minimum_protocol_version: 'TLSv1_3',
           tls_maximum_protocol_version: 'TLSv1_3',

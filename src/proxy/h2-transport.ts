@@ -10,12 +10,9 @@ export type H2TransportOptions = {
   readonly onClose: () => void;
 };
 
-/** With so few streams there is nothing to gather: output leaves with the event that made it. */
-const FEW_STREAMS = 2;
-
 /**
  * An HTTP/2 connection on a pipe: bytes in, and its output written with as few system calls as may
- * be. What arrives together is answered together.
+ * be: what one event brings leaves together when it has been handled.
  */
 export class H2Transport {
   readonly connection: H2Connection;
@@ -82,8 +79,7 @@ export class H2Transport {
   #schedule(): void {
     if (this.#isReading || this.#isScheduled) return;
     this.#isScheduled = true;
-    if (this.connection.streamCount <= FEW_STREAMS) process.nextTick(this.#flushLater);
-    else setImmediate(this.#flushLater);
+    process.nextTick(this.#flushLater);
   }
 
   #flush(): void {
