@@ -1,9 +1,11 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { InvalidArgumentError } from 'commander';
 import {
   type AuthoredResource,
   type AuthoredTest,
   crossCheck,
+  DANGEROUS_CODES,
   type Diagnostic,
   parseResources,
   type Resource,
@@ -34,6 +36,8 @@ export async function readAuthored(
     readonly live?: readonly Resource[];
     /** What a Mesh without one means, and Registrations are held against; default cluster.local. */
     readonly trustDomain?: string;
+    /** Codes of dangerous things that are meant; undefined where nothing is put in force. */
+    readonly accept?: readonly string[];
   },
 ): Promise<AuthoredFiles> {
   const files = await readTexts(paths, options.context);
@@ -45,9 +49,28 @@ export async function readAuthored(
   return {
     resources: parsed.resources,
     tests: parsed.tests,
-    diagnostics: [...parsed.diagnostics, ...cross],
+    diagnostics: [...parsed.diagnostics, ...cross].map((found) => judged(found, options.accept)),
     files: files.length,
   };
+}
+
+/** Adds one code to those accepted before, or is a usage error. */
+export function collectAccepted(text: string, before: readonly string[] = []): readonly string[] {
+  if ((DANGEROUS_CODES as readonly string[]).includes(text)) return [...before, text];
+  throw new InvalidArgumentError(`write one of ${DANGEROUS_CODES.join(', ')}.`);
+}
+
+// Not every TCP port that a namespace-wide policy meets makes it dangerous: there the warning stays one.
+const REFUSED_AS_WARNINGS = new Set<string>(['fails_open', 'wide_wildcard']);
+
+function judged(found: Diagnostic, accept: readonly string[] | undefined): Diagnostic {
+  if (accept === undefined || !(DANGEROUS_CODES as readonly string[]).includes(found.code)) {
+    return found;
+  }
+  if (accept.includes(found.code)) return { ...found, severity: 'warning' };
+  if (found.severity === 'warning' && !REFUSED_AS_WARNINGS.has(found.code)) return found;
+  const help = `${found.help}; if it is meant, --accept ${found.code}`;
+  return { ...found, severity: 'error', help };
 }
 
 /** The texts of every YAML and JSON file at or below `paths`; ends the command where there is none. */

@@ -3,6 +3,7 @@ import { fail, ok, type Result } from '#lib';
 import {
   type AlternativeIr,
   type ConditionIr,
+  type ExceptionIr,
   fieldOfList,
   type PatternScope,
   type PolicyIr,
@@ -15,6 +16,7 @@ import {
   type AuthorizationRule,
   isDryRun,
   type MeshResource,
+  type PolicyExceptionResource,
   ROOT_NAMESPACE,
   type RuleCondition,
 } from '#resource';
@@ -31,13 +33,17 @@ export function policiesFor(
   const policies = [...namespaces].flatMap((namespace) =>
     resourcesOf(sets, namespace, 'AuthorizationPolicy'),
   );
+  const exceptions = [...namespaces].flatMap((namespace) =>
+    resourcesOf(sets, namespace, 'PolicyException'),
+  );
   const mesh = resourcesOf(sets, ROOT_NAMESPACE, 'Mesh')[0];
-  return compilePolicies({ policies, workload, trustDomain, mesh });
+  return compilePolicies({ policies, exceptions, workload, trustDomain, mesh });
 }
 
 /** What `compilePolicies` reads: policies of any namespace; those of others than these two are left out. */
 export type PolicyInput = {
   readonly policies: readonly AuthorizationPolicyResource[];
+  readonly exceptions?: readonly PolicyExceptionResource[] | undefined;
   readonly workload: SelectedWorkload;
   readonly trustDomain: TrustDomain;
   /** For the trust domain's other names and the providers; undefined means there are none. */
@@ -61,8 +67,9 @@ export function compilePolicies(
   for (const policy of policies) {
     if (!selects(policy, input.workload)) continue;
     const found = compiledOnce(policy, input, domains);
-    if (found.ok) compiled.push(found.value);
-    else problems.push(...found.error);
+    const whole = found.ok ? withExceptions(found.value, input) : found;
+    if (whole.ok) compiled.push(whole.value);
+    else problems.push(...whole.error);
   }
   return problems.length > 0 ? fail(problems) : ok(compiled);
 }
@@ -111,6 +118,32 @@ function compiledOnce(
   const result = compilePolicy(policy, scope);
   COMPILED.set(policy, { domains, result });
   return result;
+}
+
+/**
+ * A DENY policy with the exceptions that name it.
+ * SECURITY: they are of its own namespace, so a namespace excepts nobody from the root's guardrails.
+ */
+function withExceptions(
+  policy: PolicyIr,
+  { exceptions = [], trustDomain, mesh }: PolicyInput,
+): Result<PolicyIr, readonly string[]> {
+  const { namespace, name, action } = policy;
+  const own = exceptions.filter(
+    ({ metadata, spec }) => metadata.namespace === namespace && spec.policy === name,
+  );
+  if (own.length === 0 || action !== 'DENY') return ok(policy);
+  const problems: string[] = [];
+  const scope = { trustDomain, trustDomainAliases: mesh?.spec.trustDomainAliases, namespace };
+  const compiled = own.map(({ metadata, spec }): ExceptionIr => {
+    const id = `${namespace}/${metadata.name}`;
+    const report = (problem: string) => problems.push(`PolicyException ${id}: ${problem}`);
+    const expiresAt = Date.parse(spec.expiresAt);
+    if (Number.isNaN(expiresAt)) report(`expiresAt: \`${spec.expiresAt}\` is no instant`);
+    const rules = spec.rules.map((rule) => compileRule(rule, scope, report));
+    return { id, expiresAt, rules };
+  });
+  return problems.length > 0 ? fail(problems) : ok({ ...policy, exceptions: compiled });
 }
 
 function compilePolicy(

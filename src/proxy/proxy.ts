@@ -127,7 +127,14 @@ function watchChanges(context: ProxyContext, pool: ConnectionPool): () => void {
       pool.retireWhere((connection) => isRevoked(connection, context));
     }),
   ];
+  // A time window or an exception may have ended: rules are exact at each decision, connections that
+  // last follow within a minute.
+  const timer = setInterval(() => {
+    if (snapshots.current()?.program.reads.time === true) judgeAgain();
+  }, 60_000);
+  timer.unref();
   return () => {
+    clearInterval(timer);
     for (const stop of stops) stop?.();
   };
 }

@@ -102,6 +102,8 @@ export function resetRecord(record: RecordedCall): void {
   record.bytesIn = 0;
   record.bytesOut = 0;
   record.dryRun = undefined;
+  record.audit = undefined;
+  record.exception = undefined;
   record.status = 0;
   record.reason = null;
   record.verdict = 'deny';
@@ -119,6 +121,8 @@ export function recordDecision(
   record.policy = decision.policy ?? null;
   record.rule = decision.rule === undefined ? null : `${decision.rule}`;
   record.dryRun = decision.dryRun.length === 0 ? undefined : decision.dryRun;
+  record.audit = decision.audit;
+  record.exception = decision.exception;
 }
 
 /** The last stage: hands a finished call to the access log and the metrics. */

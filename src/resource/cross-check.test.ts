@@ -126,12 +126,119 @@ check(
   {
     authored: [
       policy(
-        '{rules: [{from: [{source: {principals: [cluster.local/ns/default/sa/web, other.org/ns/x/sa/y, "*", "*/sa/z"], namespaces: [default, "x*"]}}]}]}',
+        '{rules: [{from: [{source: {principals: [cluster.local/ns/default/sa/web, other.org/ns/x/sa/y, "*", "*/sa/z", "cluster.local/ns/default/*"], namespaces: [default, "x*"]}}]}]}',
       ),
       service('web'),
     ],
   },
+  ['warning wide_wildcard', 'warning wide_wildcard'],
+);
+
+const named = (name: string, spec: string, namespace = 'default') =>
+  policy(spec, namespace).replace('name: p', `name: ${name}`);
+const DENY_ADMIN =
+  '{action: DENY, rules: [{to: [{operation: {paths: ["/admin*"], methods: ["*"]}}]}]}';
+const ALLOW_ADMIN = '{rules: [{to: [{operation: {paths: [/admin/x], methods: [GET]}}]}]}';
+
+check(
+  'an ALLOW rule of which nothing is left',
+  { authored: [named('a', DENY_ADMIN), named('b', ALLOW_ADMIN)] },
+  ['warning allow_dead'],
+);
+check(
+  'a DENY policy of the root namespace counts everywhere',
+  { authored: [named('b', ALLOW_ADMIN)], live: [named('a', DENY_ADMIN, 'palisade-system')] },
+  ['warning allow_dead'],
+);
+check(
+  'a DENY policy of another namespace, or for other workloads, leaves it alone',
+  {
+    authored: [
+      named('a', DENY_ADMIN, 'other'),
+      named('c', DENY_ADMIN.replace('{', '{selector: {matchLabels: {app: db}}, ')),
+      named('b', ALLOW_ADMIN),
+    ],
+  },
   [],
+);
+check(
+  'a DENY rule with one condition more leaves something',
+  {
+    authored: [
+      named(
+        'a',
+        DENY_ADMIN.replace(
+          'rules: [{',
+          'rules: [{when: [{key: source.ip, values: [10.0.0.0/8]}], ',
+        ),
+      ),
+      named('b', ALLOW_ADMIN),
+    ],
+  },
+  [],
+);
+check(
+  'of two DENY policies that deny the same the second is of no use',
+  { authored: [named('a', DENY_ADMIN), named('b', DENY_ADMIN)] },
+  ['warning deny_shadowed'],
+);
+check(
+  'a policy in dry-run shadows nobody',
+  {
+    authored: [
+      named('a', DENY_ADMIN).replace('name: a', 'name: a, annotations: {istio.io/dry-run: "true"}'),
+      named('b', ALLOW_ADMIN),
+    ],
+  },
+  [],
+);
+check(
+  'a rule whose values are all excluded again',
+  {
+    authored: [
+      policy('{rules: [{to: [{operation: {methods: [GET], notMethods: ["G*"]}}]}]}'),
+      named('q', '{rules: [{from: [{source: {namespaces: [a], notNamespaces: [a]}}]}]}'),
+    ],
+  },
+  ['warning never_matches', 'warning never_matches'],
+);
+
+const mesh = (spec: string) =>
+  `{apiVersion: palisade.dev/v1, kind: Mesh, metadata: {name: mesh, namespace: palisade-system}, spec: ${spec}}`;
+const ASK_OPA = '{action: CUSTOM, provider: {name: opa}, rules: [{}]}';
+
+check(
+  'a provider that the Mesh names',
+  {
+    authored: [policy(ASK_OPA)],
+    live: [
+      mesh(
+        '{extensionProviders: [{name: opa, envoyExtAuthzGrpc: {service: opa.policy, port: 9191}}]}',
+      ),
+    ],
+  },
+  [],
+);
+check('a provider that the Mesh does not name', { authored: [policy(ASK_OPA), mesh('{}')] }, [
+  'error unknown_provider',
+]);
+check('a provider, and no Mesh at hand', { authored: [policy(ASK_OPA)] }, []);
+
+const exception = (of: string, namespace = 'default') =>
+  `{apiVersion: palisade.dev/v1, kind: PolicyException, metadata: {name: e, namespace: ${namespace}}, spec: {policy: ${of}, owner: ops, ticket: T-1, expiresAt: "2026-12-31T00:00:00Z", rules: [{to: [{operation: {paths: [/admin/x]}}]}]}}`;
+
+check(
+  'an exception from a DENY policy',
+  { authored: [exception('a')], live: [named('a', DENY_ADMIN)] },
+  [],
+);
+check(
+  'an exception from an ALLOW policy, from none, and from a guardrail of the root namespace',
+  {
+    authored: [exception('b'), exception('x', 'other'), exception('a', 'third')],
+    live: [named('b', ALLOW_ADMIN), named('a', DENY_ADMIN, 'palisade-system')],
+  },
+  ['error no_such_policy', 'error no_such_policy', 'error no_such_policy'],
 );
 check(
   'callers that nobody is',

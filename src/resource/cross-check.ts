@@ -1,4 +1,10 @@
 import { checkPolicyAgainst } from './cross-check-policy.ts';
+import {
+  checkException,
+  checkRules,
+  createRuleWorld,
+  type RuleWorld,
+} from './cross-check-rules.ts';
 import { checkSelection, type ReportAt } from './cross-check-selection.ts';
 import type { Diagnostic, Problem } from './diagnostic.ts';
 import type { AuthoredResource } from './parse.ts';
@@ -25,11 +31,12 @@ export function crossCheck(
   const others = live.filter((resource) => !byKey.has(fullKey(resource)));
   const all = [...[...byKey.values()].map(({ resource }) => resource), ...others];
   const world = createWorld(all);
+  const rules = createRuleWorld(all);
   const namespaceWide = namespaceWidePeerAuthentications(all);
   for (const authored of byKey.values()) {
     const own: Diagnostic[] = [];
     const report = reporter(authored, own);
-    checkOne(authored.resource, { world, namespaceWide, report });
+    checkOne(authored.resource, { world, rules, namespaceWide, report });
     diagnostics.push(...own.sort(bySourceOrder));
   }
   return diagnostics;
@@ -39,12 +46,17 @@ function checkOne(
   resource: Resource,
   options: {
     readonly world: World;
+    readonly rules: RuleWorld;
     readonly namespaceWide: ReadonlyMap<string, readonly string[]>;
     readonly report: ReportAt;
   },
 ): void {
-  const { world, namespaceWide, report } = options;
-  if (resource.kind === 'AuthorizationPolicy') checkPolicyAgainst(world, resource, report);
+  const { world, rules, namespaceWide, report } = options;
+  if (resource.kind === 'AuthorizationPolicy') {
+    checkPolicyAgainst(world, resource, report);
+    checkRules(rules, resource, report);
+  }
+  if (resource.kind === 'PolicyException') checkException(rules, resource, report);
   if (resource.kind !== 'PeerAuthentication' && resource.kind !== 'RequestAuthentication') return;
   checkSelection(world, resource, report);
   if (resource.kind === 'RequestAuthentication') return;

@@ -12,7 +12,7 @@ export {
 export type { RuleSource } from './authorization-source.ts';
 export { crossCheck } from './cross-check.ts';
 export type { Diagnostic, SourcePosition, SourceSpan } from './diagnostic.ts';
-export { DIAGNOSTIC_CODES, type DiagnosticCode } from './errors.ts';
+export { DANGEROUS_CODES, DIAGNOSTIC_CODES, type DiagnosticCode } from './errors.ts';
 export type { ExtensionProvider } from './extension-provider.ts';
 export {
   type ImportedResource,
@@ -35,6 +35,7 @@ export type {
   PeerAuthenticationResource,
   PeerAuthenticationSpec,
 } from './peer-authentication.ts';
+export type { PolicyExceptionResource, PolicyExceptionSpec } from './policy-exception.ts';
 export {
   POLICY_TEST_KIND,
   type PolicyTest,

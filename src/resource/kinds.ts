@@ -4,6 +4,7 @@ import { type Metadata, type MetadataRules, ROOT_NAMESPACE } from './metadata.ts
 import type { Node } from './node.ts';
 import { readNodeAttestorSpec } from './node-attestor.ts';
 import { readPeerAuthenticationSpec } from './peer-authentication.ts';
+import { readPolicyExceptionSpec } from './policy-exception.ts';
 import { readRegistrationSpec } from './registration.ts';
 import { readRequestAuthenticationSpec } from './request-authentication.ts';
 import type { Kind, Resource } from './resource.ts';
@@ -51,6 +52,11 @@ export const KIND_SCHEMAS: Readonly<Record<Kind, KindSchema>> = {
     metadata: { nameIsHost: false },
     readSpec: readAuthorizationPolicySpec,
     checkMetadata: checkDryRun,
+  },
+  PolicyException: {
+    apiVersions: OWN,
+    metadata: { nameIsHost: false },
+    readSpec: readPolicyExceptionSpec,
   },
   PeerAuthentication: {
     apiVersions: ISTIO,

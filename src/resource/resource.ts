@@ -2,6 +2,7 @@ import type { AuthorizationPolicyResource } from './authorization-policy.ts';
 import type { MeshResource } from './mesh.ts';
 import type { NodeAttestorResource } from './node-attestor.ts';
 import type { PeerAuthenticationResource } from './peer-authentication.ts';
+import type { PolicyExceptionResource } from './policy-exception.ts';
 import type { RegistrationResource } from './registration.ts';
 import type { RequestAuthenticationResource } from './request-authentication.ts';
 import type { ServiceResource } from './service.ts';
@@ -16,6 +17,7 @@ export type Resource =
   | TrustDomainFederationResource
   | AuthorizationPolicyResource
   | PeerAuthenticationResource
+  | PolicyExceptionResource
   | RequestAuthenticationResource;
 
 /** The kind of a resource. */
@@ -30,6 +32,7 @@ export const KINDS: readonly Kind[] = [
   'TrustDomainFederation',
   'AuthorizationPolicy',
   'PeerAuthentication',
+  'PolicyException',
   'RequestAuthentication',
 ];
 

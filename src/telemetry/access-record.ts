@@ -34,6 +34,10 @@ export type AccessRecord = {
   readonly bytes_out: number;
   /** Verdicts of policies in dry-run; absent where there are none. */
   readonly dry_run?: readonly DryRunRecord[];
+  /** The first AUDIT policy that matched; absent where none did. */
+  readonly audit?: string;
+  /** The exception that kept a DENY policy from deciding; absent where none did. */
+  readonly exception?: string;
   /** HTTP status sent to the caller; null for TCP. */
   readonly status: number | null;
   /** The code of surface.md's "What a caller sees", or the decision's; null when the call just went through. */
@@ -88,6 +92,8 @@ export type RecordedCall = {
   bytesIn: number;
   bytesOut: number;
   dryRun: readonly DryRunRecord[] | undefined;
+  audit: string | undefined;
+  exception: string | undefined;
   /** 0 stands for none (TCP). */
   status: number;
   reason: string | null;
@@ -112,6 +118,8 @@ export function createRecordedCall(connection: RecordedConnection): RecordedCall
     bytesIn: 0,
     bytesOut: 0,
     dryRun: undefined,
+    audit: undefined,
+    exception: undefined,
     status: 0,
     reason: null,
     verdict: 'deny',

@@ -43,6 +43,8 @@ test('every field of the reference is there, in its own type', () => {
     bytesIn: 10,
     bytesOut: 20,
     dryRun: [{ policy: 'default/next', verdict: 'allow' }],
+    audit: 'default/watch',
+    exception: 'default/until-june',
     status: 403,
     reason: 'policy_denied',
     verdict: 'deny',
@@ -76,6 +78,8 @@ test('every field of the reference is there, in its own type', () => {
     bytes_in: 10,
     bytes_out: 20,
     dry_run: [{ policy: 'default/next', verdict: 'allow' }],
+    audit: 'default/watch',
+    exception: 'default/until-june',
     status: 403,
     reason: 'policy_denied',
     verdict: 'deny',
@@ -138,6 +142,8 @@ test('the worst of everything fits into the room a record is promised', () => {
     spanId: long,
     reason: long,
     dryRun: Array.from({ length: 100 }, () => ({ policy: long, verdict: 'deny' as const })),
+    audit: long,
+    exception: long,
   };
   const buffer = Buffer.alloc(MAX_RECORD_BYTES);
   const end = formatRecord(buffer, 0, call, Number.MAX_SAFE_INTEGER);

@@ -69,6 +69,8 @@ export function formatRecord(
   at = writeNumber(buffer, at, ',"bytes_in":', call.bytesIn);
   at = writeNumber(buffer, at, ',"bytes_out":', call.bytesOut);
   if (call.dryRun !== undefined) at = writeDryRun(buffer, at, call.dryRun);
+  if (call.audit !== undefined) at = writeField(buffer, at, ',"audit":', call.audit);
+  if (call.exception !== undefined) at = writeField(buffer, at, ',"exception":', call.exception);
   // INVARIANT: these four come last and in this order; the spool's reader finds them from the line's end.
   if (call.status === 0) at += buffer.latin1Write(',"status":null', at);
   else at = writeNumber(buffer, at, ',"status":', call.status);

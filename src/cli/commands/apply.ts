@@ -1,6 +1,6 @@
 import type { Session, StoredCommit } from '#client';
 import type { AuthoredResource } from '#resource';
-import { readAuthored, refuseErrors } from '../authored-files.ts';
+import { collectAccepted, readAuthored, refuseErrors } from '../authored-files.ts';
 import {
   commitPlan,
   liveSet,
@@ -27,6 +27,7 @@ export const register: CommandModule['register'] = (program, context) => {
     )
     .option('--dry-run', 'say what would change, and change nothing')
     .option('--prune', "delete what the files' namespaces hold and the files do not")
+    .option('--accept <code>', 'take a dangerous finding as meant (repeatable)', collectAccepted)
     .addHelpText(
       'after',
       '\nExamples:\n  $ palisade apply -f policies\n  $ palisade apply -f policies --dry-run\n  $ palisade apply -f policies && palisade status --wait\n',
@@ -34,7 +35,10 @@ export const register: CommandModule['register'] = (program, context) => {
     .action(async (options, command) => {
       const globals = globalsOf(command, context);
       const session = sessionOf(globals);
-      const authored = await readChecked(session, options.file, context, globals.namespace);
+      const authored = await readChecked(session, options.file, context, {
+        namespace: globals.namespace,
+        accept: options.accept ?? [],
+      });
       const request = { prune: options.prune === true, dryRun: options.dryRun === true };
       const applied = await applyAll(session, authored, request);
       printResult(context, globals.output, resultOf(applied, request.dryRun), () =>
@@ -52,10 +56,10 @@ async function readChecked(
   session: Session,
   paths: readonly string[],
   context: CliContext,
-  namespace: string,
+  { namespace, accept }: { readonly namespace: string; readonly accept: readonly string[] },
 ): Promise<readonly AuthoredResource[]> {
   const { trustDomain } = session.trustRoot;
-  const first = await readAuthored(paths, { context, namespace, trustDomain });
+  const first = await readAuthored(paths, { context, namespace, trustDomain, accept });
   const live = await Promise.all(
     namespacesOf(first.resources).map((name) => liveSet(session, name)),
   );
@@ -66,6 +70,7 @@ async function readChecked(
           context,
           namespace,
           trustDomain,
+          accept,
           live: live.flatMap((set) => resourcesOf(set)),
         });
   refuseErrors(authored, context);

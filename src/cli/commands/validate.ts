@@ -1,5 +1,5 @@
 import { renderDiagnostics } from '#resource';
-import { readAuthored } from '../authored-files.ts';
+import { collectAccepted, readAuthored } from '../authored-files.ts';
 import type { CommandModule } from '../commands.ts';
 import { EXIT } from '../exit.ts';
 import { globalsOf } from '../globals.ts';
@@ -13,13 +13,18 @@ export const register: CommandModule['register'] = (program, context, finish) =>
       'every problem of resource files at once, with file, line, column and help; needs no server',
     )
     .argument('<path...>', 'files or folders; - for standard input')
+    .option('--accept <code>', 'take a dangerous finding as meant (repeatable)', collectAccepted)
     .addHelpText(
       'after',
       '\nExamples:\n  $ palisade validate policies\n  $ palisade validate -o json policies/web.yaml\n',
     )
-    .action(async (paths: string[], _options, command) => {
+    .action(async (paths: string[], options, command) => {
       const { namespace, output } = globalsOf(command, context);
-      const authored = await readAuthored(paths, { context, namespace });
+      const authored = await readAuthored(paths, {
+        context,
+        namespace,
+        accept: options.accept ?? [],
+      });
       const errors = authored.diagnostics.filter(
         (diagnostic) => diagnostic.severity === 'error',
       ).length;
