@@ -8,6 +8,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ readonly default: Benc
   grpc: () => import('./grpc.ts'),
   http2: () => import('./http2.ts'),
   propagate: () => import('./propagate.ts'),
+  issue: () => import('./issue.ts'),
   revoke: () => import('./revoke.ts'),
   start: () => import('./start.ts'),
 };

@@ -207,7 +207,7 @@ async function listen(
     hosts,
     revoked: revocations.check.current,
     callers: createRateLimit({ ...rateLimit, clock }),
-    identities: createRateLimit({ ...IDENTITY_RATE, clock }),
+    identities: createRateLimit({ ...(options.rateLimit ?? IDENTITY_RATE), clock }),
     enrolments: createRateLimit({ ...rateLimit, clock }),
     callerOf: (call) => server.peer(call),
     rootsDer: roots.der,
