@@ -32,6 +32,8 @@ import { controlTarget, type PolicySubscription, subscribeToPolicy } from './sub
 export type CaOptions = {
   /** Made by `initializeCa`. */
   readonly folder: string;
+  /** Opens the keys where they are sealed, and seals them where they are not. */
+  readonly passphrase?: string | undefined;
   /** DSSE envelope of the trust root. */
   readonly trustRootFile: string;
   readonly trustDomain: string;
@@ -80,7 +82,7 @@ const RENEWAL_CHECK_MS = 30_000;
 
 /** Starts an authority; rejects, naming what is wrong, when its folder, trust root or port is not fit. */
 export async function createCa(options: CaOptions): Promise<Ca> {
-  const secrets = loadSecrets(options.folder);
+  const secrets = loadSecrets(options.folder, options.passphrase);
   const trustRoot = readTrustRoot(options.trustRootFile, options.trustDomain, secrets);
   const database = openDatabase(caFolder(options.folder).database);
   try {
@@ -164,6 +166,7 @@ function createCore(options: CaOptions, { secrets, database, trustRoot }: Parts)
   const roots = createRoots(policy);
   const issuers = openIssuers({
     folder: options.folder,
+    passphrase: options.passphrase,
     trustRoot: policy.trustRoot,
     clock,
     log,

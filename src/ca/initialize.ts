@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createRoot, loadIssuer, parseTrustDomain } from '#identity';
 import { createPolicyKey, loadSigner, type PolicySigner } from '#trust';
+import { type Passphrase, readSealed, writeSealed } from './sealed-file.ts';
 import { makeSecretFolder, writeSecretFile } from './secret-file.ts';
 
 /** Where an authority keeps what it owns; all of mode 0600. */
@@ -50,20 +51,25 @@ export function caFolder(folder: string): CaFolder {
  * Makes the authority's keys and join tokens on first run; later runs, also after a crash half-way, keep what is there.
  * Throws when the folder cannot be written or holds something else.
  */
-export function initializeCa(folder: string, trustDomain: string, nowMs: number): CaPublicParts {
+export function initializeCa(
+  folder: string,
+  trustDomain: string,
+  nowMs: number,
+  passphrase?: Passphrase,
+): CaPublicParts {
   const paths = caFolder(folder);
   makeSecretFolder(folder);
-  if (!existsSync(paths.key)) createSecrets(paths, trustDomain, nowMs);
-  const issuer = loadIssuer(read(paths.certificate), read(paths.key));
+  if (!existsSync(paths.key)) createSecrets(paths, { trustDomain, nowMs, passphrase });
+  const issuer = loadIssuer(read(paths.certificate), readSealed(paths.key, passphrase));
   if (!issuer.ok) throw new Error(`\`${paths.key}\` and \`${paths.certificate}\`: ${issuer.error}`);
-  const { logSigner } = loadSecrets(folder);
+  const { logSigner } = loadSecrets(folder, passphrase);
   return { rootPem: issuer.value.certificatePem, logPublicKey: logSigner.publicKey };
 }
 
 /** Reads what `initializeCa` made; throws, naming the file, if it is missing or damaged. */
-export function loadSecrets(folder: string): CaSecrets {
+export function loadSecrets(folder: string, passphrase?: Passphrase): CaSecrets {
   const paths = caFolder(folder);
-  const logSigner = loadSigner(read(paths.logKey));
+  const logSigner = loadSigner(readSealed(paths.logKey, passphrase));
   if (!logSigner.ok) throw new Error(`\`${paths.logKey}\`: ${logSigner.error}`);
   return {
     logSigner: logSigner.value,
@@ -71,17 +77,25 @@ export function loadSecrets(folder: string): CaSecrets {
   };
 }
 
-function createSecrets(paths: CaFolder, trustDomain: string, nowMs: number): void {
+function createSecrets(
+  paths: CaFolder,
+  options: {
+    readonly trustDomain: string;
+    readonly nowMs: number;
+    readonly passphrase: Passphrase;
+  },
+): void {
+  const { trustDomain, nowMs, passphrase } = options;
   const parsed = parseTrustDomain(trustDomain);
   if (!parsed.ok) throw new Error(parsed.error);
   const root = createRoot({ trustDomain: parsed.value, nowMs, ttlMs: ROOT_TTL_MS });
-  writeSecretFile(paths.logKey, createPolicyKey().privateKeyPem);
+  writeSealed(paths.logKey, createPolicyKey().privateKeyPem, passphrase);
   writeSecretFile(paths.joinTokenAgent, `${randomBytes(32).toString('base64url')}\n`);
   writeSecretFile(paths.joinTokenControl, `${randomBytes(32).toString('base64url')}\n`);
   writeSecretFile(paths.certificate, root.certificatePem);
   // Last, for its presence says that all the others are there.
   const pem = root.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-  writeSecretFile(paths.key, pem);
+  writeSealed(paths.key, pem, passphrase);
 }
 
 function token(path: string): string {

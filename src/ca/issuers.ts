@@ -5,6 +5,7 @@ import { createRoot, type Issuer, loadIssuer, parseTrustDomain } from '#identity
 import { EVENT, type Log } from '#telemetry';
 import type { TrustRoot } from '#trust';
 import { caFolder } from './initialize.ts';
+import { type Passphrase, readSealed, writeSealed } from './sealed-file.ts';
 import { makeSecretFolder, writeSecretFile } from './secret-file.ts';
 
 /**
@@ -23,6 +24,7 @@ export type Issuers = {
 /** What opening takes; `trustRoot` is the newest one. */
 export type IssuersOptions = {
   readonly folder: string;
+  readonly passphrase?: Passphrase;
   readonly trustRoot: () => TrustRoot;
   readonly clock: () => number;
   readonly log: Log;
@@ -34,8 +36,8 @@ const ROOT_TTL_MS = 10 * 365 * 24 * 3_600_000;
 
 /** Reads all keys there are; throws, naming the file, if one is damaged, or none is of a trusted root. */
 export function openIssuers(options: IssuersOptions): Issuers {
-  const { folder, trustRoot, clock, log } = options;
-  let held = readAll(folder);
+  const { folder, passphrase, trustRoot, clock, log } = options;
+  let held = readAll(folder, passphrase);
 
   function active(): Issuer {
     for (const root of trustRoot().x509Roots) {
@@ -68,7 +70,7 @@ export function openIssuers(options: IssuersOptions): Issuers {
       const trusted = trustRoot().x509Roots;
       const waiting = held.find(({ root }) => !trusted.includes(root));
       if (waiting !== undefined) return waiting.issuer;
-      const made = make(folder, trustRoot().trustDomain, clock());
+      const made = make(options, trustRoot().trustDomain, clock());
       held = [...held, made];
       log.info(EVENT.issuerPrepared, { issuer: nameOf(made.issuer) });
       return made.issuer;
@@ -82,23 +84,24 @@ export function nameOf({ certificateDer }: Pick<Issuer, 'certificateDer'>): stri
   return hash('sha256', certificateDer, 'hex').slice(0, 32);
 }
 
-function readAll(folder: string): readonly Held[] {
+function readAll(folder: string, passphrase: Passphrase): readonly Held[] {
   const first = caFolder(folder);
   const held: Held[] = [];
   // The first key is where version 0.1 put it, until it is retired.
-  if (existsSync(first.key)) held.push(read(first.certificate, first.key));
+  if (existsSync(first.key)) held.push(read(first.certificate, first.key, passphrase));
   const more = join(folder, 'issuers');
   for (const file of existsSync(more) ? readdirSync(more) : []) {
     const name = /^([0-9a-f]{32})\.key$/.exec(file)?.[1];
     // The certificate is written first; a crash in between leaves one that nobody names.
-    if (name !== undefined) held.push(read(join(more, `${name}.crt`), join(more, `${name}.key`)));
+    if (name === undefined) continue;
+    held.push(read(join(more, `${name}.crt`), join(more, `${name}.key`), passphrase));
   }
   if (held.length === 0) throw new Error(`\`${first.key}\` cannot be read`);
   return held;
 }
 
-function read(certificate: string, key: string): Held {
-  const issuer = loadIssuer(readFileSync(certificate, 'utf8'), readFileSync(key, 'utf8'));
+function read(certificate: string, key: string, passphrase: Passphrase): Held {
+  const issuer = loadIssuer(readFileSync(certificate, 'utf8'), readSealed(key, passphrase));
   if (!issuer.ok) throw new Error(`\`${key}\` and \`${certificate}\`: ${issuer.error}`);
   return asHeld(issuer.value, [key, certificate]);
 }
@@ -116,7 +119,7 @@ function writeUsed(folder: string, names: readonly string[]): void {
   writeSecretFile(join(folder, 'issuers', USED), JSON.stringify(names));
 }
 
-function make(folder: string, trustDomain: string, nowMs: number): Held {
+function make({ folder, passphrase }: IssuersOptions, trustDomain: string, nowMs: number): Held {
   const parsed = parseTrustDomain(trustDomain);
   if (!parsed.ok) throw new Error(parsed.error);
   const day = new Date(nowMs).toISOString().slice(0, 10);
@@ -128,7 +131,7 @@ function make(folder: string, trustDomain: string, nowMs: number): Held {
   if (key === undefined || certificate === undefined) throw new Error('no name for an issuer');
   writeSecretFile(certificate, issuer.certificatePem);
   const pem = issuer.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-  writeSecretFile(key, pem);
+  writeSealed(key, pem, passphrase);
   return asHeld(issuer, [key, certificate]);
 }
 

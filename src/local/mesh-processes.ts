@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { AgentOptions } from '#agent';
 import type { DataFolder } from '#client';
 import type { Log } from '#telemetry';
+import { readPassphrase } from './passphrase.ts';
 import { StartError } from './start-error.ts';
 
 export { openMeshFolder } from './mesh-folder.ts';
@@ -25,6 +26,7 @@ export async function startCa(
   const { createCa } = await import('#ca');
   return createCa({
     folder: folder.ca.folder,
+    passphrase: readPassphrase(process.env),
     trustRootFile: folder.trustRoot,
     trustDomain,
     listen,

@@ -6,11 +6,21 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { connect } from 'node:tls';
 import { type ServiceError, status } from '@grpc/grpc-js';
+import { layoutOf, readTrustRoot } from '#client';
 import { verifyX509Svid } from '#identity';
+import {
+  createPolicyKey,
+  loadSigner,
+  openNextRoot,
+  type RevocationAct,
+  signNextRoot,
+  signRevocation,
+} from '#trust';
 import {
   createGrpcClient,
   Distribution,
   Issuance,
+  Revocations,
   type SubscribeResponse,
   type TlsMaterial,
 } from '#wire';
@@ -79,6 +89,41 @@ describe('an attacker with everything the control plane has', () => {
     const error = await refusalOf(client.unary(Issuance.method.issueX509Svid, asked));
     client.close();
     assert.equal(error.code, status.PERMISSION_DENIED, error.details);
+  });
+
+  test('revokes, or lifts, without an author: refused', async () => {
+    const { revocations } = forgeries(mesh.dataDir);
+    const client = createGrpcClient(
+      Revocations,
+      targetOf(addresses.ca, ID('palisade/ca'), trust, control),
+    );
+    for (const envelope of revocations) {
+      const entries = [Buffer.from(JSON.stringify(envelope))];
+      const error = await refusalOf(client.unary(Revocations.method.submit, { entries }));
+      assert.equal(error.code, status.INVALID_ARGUMENT, error.details);
+    }
+    client.close();
+    const listed = await mesh.cli('identity', 'list', '--revoked', '-o', 'json');
+    assert.deepEqual(JSON.parse(listed.stdout), []);
+  });
+
+  test('passes a root of its own off as the next one of the CA: no author signs it', () => {
+    const { nextRoot, trustRoot } = forgeries(mesh.dataDir);
+    assert.equal(openNextRoot(nextRoot, trustRoot).ok, false);
+  });
+
+  test('makes the CA prepare roots without end: there is one, and nobody trusts it', async () => {
+    const client = caClient(addresses.ca, trust, control);
+    const first = await client.unary(Issuance.method.prepareRoot, {});
+    const second = await client.unary(Issuance.method.prepareRoot, {});
+    client.close();
+    const payloadOf = ({ envelope }: { envelope: Uint8Array }) =>
+      JSON.parse(
+        Buffer.from(JSON.parse(Buffer.from(envelope).toString()).payload, 'base64').toString(),
+      );
+    assert.equal(payloadOf(first).certificate, payloadOf(second).certificate);
+    const root = readTrustRoot(layoutOf(mesh.dataDir));
+    assert.ok(root.ok && !root.value.x509Roots.includes(payloadOf(first).certificate));
   });
 
   test('its own renewal works, so that the refusals above are about who asks', async () => {
@@ -190,4 +235,39 @@ function ask(port: number, { chainPem, privateKeyPem }: TlsMaterial): Promise<st
     });
     socket.write('GET / HTTP/1.1\r\nhost: server\r\nconnection: close\r\n\r\n');
   });
+}
+
+/** What somebody signs who has no key of an author, nor the log's. */
+function forgeries(dataDir: string) {
+  const root = readTrustRoot(layoutOf(dataDir));
+  assert.ok(root.ok);
+  const trustRoot = root.value;
+  const key = createPolicyKey();
+  const signer = loadSigner(key.privateKeyPem);
+  assert.ok(signer.ok);
+  const { trustDomain } = trustRoot;
+  const entry = (issuer: string, act: RevocationAct) =>
+    signRevocation(
+      {
+        trustDomain,
+        issuer,
+        number: 1,
+        parent: null,
+        author: 'somebody',
+        time: new Date().toISOString(),
+        target: { kind: 'identity', id: ID('ns/default/sa/server'), issuedBefore: null },
+        act,
+      },
+      [signer.value],
+    );
+  const revoke = { kind: 'revoke', reason: '', until: null } as const;
+  const lift = { kind: 'lift', reason: '', revocation: '0'.repeat(64) } as const;
+  const author = trustRoot.policyKeys[0]?.keyId ?? '';
+  const certificate = trustRoot.x509Roots[0] ?? '';
+  const time = new Date().toISOString();
+  return {
+    trustRoot,
+    revocations: [entry(key.keyId, revoke), entry(author, revoke), entry(key.keyId, lift)],
+    nextRoot: signNextRoot({ trustDomain, certificate, time }, signer.value),
+  };
 }
