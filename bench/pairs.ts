@@ -1,7 +1,7 @@
 // The pairs of sidecars that the data plane's benchmarks compare: Palisade's as `palisade run` starts them, HAProxy's and
 // Envoy's with mutual TLS and the same nginx behind each.
 import { type ChildProcess, execFileSync, type StdioOptions, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,7 +21,12 @@ export type Pair = {
 };
 
 /** What is running, and how to end all of it. */
-export type Pairs = { readonly pairs: readonly Pair[]; readonly close: () => Promise<void> };
+export type Pairs = {
+  readonly pairs: readonly Pair[];
+  /** Where the nginx answers that is behind all of them: 1 kB, `/large` 1 MiB, `/huge` 1 GiB. */
+  readonly appPort: number;
+  readonly close: () => Promise<void>;
+};
 
 /** Clock ticks a second in /proc/PID/stat, on every Linux that Node.js runs on. */
 const TICKS = 100;
@@ -96,7 +101,7 @@ export async function startPairs(grpc?: GrpcApplication): Promise<Pairs> {
       console.log('Envoy left out: set ENVOY_BIN or have `envoy` in PATH');
     else add('Envoy', peers(2), startPeers('envoy', envoyConfig, peers(2)));
     for (const pair of pairs) await (protocol === 'http' ? waitForAnswer(pair) : sleep(500));
-    return { pairs, close };
+    return { pairs, appPort: app, close };
   } catch (error) {
     await close();
     throw error;
@@ -180,6 +185,9 @@ function startOrigin(folder: string, port: number): ChildProcess {
   const root = join(folder, 'www');
   mkdirSync(root);
   writeFileSync(join(root, 'index.html'), 'x'.repeat(1024));
+  writeFileSync(join(root, 'large'), 'x'.repeat(1024 * 1024));
+  writeFileSync(join(root, 'huge'), '');
+  truncateSync(join(root, 'huge'), 1024 ** 3);
   const config = join(folder, 'nginx.conf');
   writeFileSync(
     config,
