@@ -233,7 +233,7 @@ async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-function envoyBinary(): string | undefined {
+export function envoyBinary(): string | undefined {
   const named = process.env['ENVOY_BIN'] ?? locate('envoy');
   if (named !== undefined) return named;
   try {

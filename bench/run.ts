@@ -13,6 +13,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ readonly default: Benc
   propagate: () => import('./propagate.ts'),
   issue: () => import('./issue.ts'),
   revoke: () => import('./revoke.ts'),
+  memory: () => import('./memory.ts'),
   start: () => import('./start.ts'),
 };
 

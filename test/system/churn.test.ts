@@ -1,5 +1,5 @@
-// A thousand connections opened and dropped a second, readers that do not read, and a sidecar killed under load: no
-// socket, permit or memory is kept, and nobody else feels it.
+// A thousand connections opened and dropped a second, and readers that do not read: no socket, permit or memory is kept,
+// and nobody else feels it.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { Agent } from 'node:http';
