@@ -89,6 +89,10 @@ export class TokenStage {
       const outcome = this.#verify(place, found.token, request);
       if (outcome.kind !== 'verified') return outcome.kind === 'wait' ? outcome : outcome.answer;
       first ??= outcome.verified;
+      // SECURITY: of two users policy would judge one, and the application might believe the other.
+      if (first.rule.issuer !== outcome.verified.rule.issuer) {
+        return refused('repeated_token', undefined);
+      }
       if (place.location.kind !== 'header' || outcome.verified.rule.forwardOriginalToken) continue;
       spent.push(place.location.name);
       if (outcome.verified.rule.dpop === 'require') spent.push('dpop');
