@@ -30,6 +30,6 @@ export {
   parseCaller,
   runPolicyTest,
 } from './policy-test.ts';
-export type { SelectedWorkload } from './selection.ts';
+export { type SelectedWorkload, workloadLabels } from './selection.ts';
 export { compileSnapshot, type SnapshotInput } from './snapshot.ts';
 export { type ObservedCall, type SuggestedFor, type Suggestion, suggestPolicy } from './suggest.ts';

@@ -93,3 +93,17 @@ check(
   'PERMISSIVE',
   'PeerAuthentication default/a',
 );
+check(
+  'no namespace goes below the minimum of the Mesh',
+  meshYaml('{peerAuthentication: {mode: STRICT, minimum: PERMISSIVE}}') +
+    peerYaml('default', 'w', `{${SELECT}, mtls: {mode: DISABLE}}`),
+  'PERMISSIVE',
+  'the minimum of Mesh mesh',
+);
+check(
+  'what is stricter than the minimum stays as it is',
+  meshYaml('{peerAuthentication: {mode: PERMISSIVE, minimum: PERMISSIVE}}') +
+    peerYaml('default', 'ns', '{mtls: {mode: STRICT}}'),
+  'STRICT',
+  'PeerAuthentication default/ns',
+);

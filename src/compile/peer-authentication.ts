@@ -23,13 +23,25 @@ export function resolvePeerMode(
   );
   const wide = own.find(isWide);
   const root = resourcesOf(sets, ROOT_NAMESPACE, 'PeerAuthentication').find(isWide);
-  return (
+  const resolved =
     set(specific, specific?.spec.portLevelMtls?.[String(port)]?.mode) ??
     set(specific, specific?.spec.mtls?.mode) ??
     set(wide, wide?.spec.mtls?.mode) ??
     set(root, root?.spec.mtls?.mode) ??
-    meshMode(sets)
-  );
+    meshMode(sets);
+  return atLeast(resolved, sets);
+}
+
+const STRENGTH: readonly PeerMode[] = ['DISABLE', 'PERMISSIVE', 'STRICT'];
+
+/** SECURITY: a namespace cannot open what the mesh closes. */
+function atLeast(resolved: ResolvedPeerMode, sets: ResourceSets): ResolvedPeerMode {
+  const mesh = resourcesOf(sets, ROOT_NAMESPACE, 'Mesh')[0];
+  const minimum = mesh?.spec.peerAuthentication.minimum;
+  if (minimum === undefined || STRENGTH.indexOf(resolved.mode) >= STRENGTH.indexOf(minimum)) {
+    return resolved;
+  }
+  return { mode: minimum, from: `the minimum of Mesh ${mesh?.metadata.name}` };
 }
 
 function isWide(resource: PeerAuthenticationResource): boolean {

@@ -43,6 +43,18 @@ export type TrialTally = {
   readonly sampleId: number;
 };
 
+/** Calls without mutual TLS from one address to one port of a service. Times in ms since 1970. */
+export type PlaintextTally = {
+  readonly sourceIp: string | null;
+  readonly namespace: string;
+  readonly service: string;
+  readonly port: number;
+  readonly verdict: 'allow' | 'deny';
+  readonly count: number;
+  readonly firstMs: number;
+  readonly lastMs: number;
+};
+
 /** Counts of records that are alike, exact but for the first five minutes of a question. */
 export type RecordTallies = {
   /** Counts records by their new ids; to be called in the transaction that stores them. */
@@ -51,11 +63,13 @@ export type RecordTallies = {
   readonly denials: (sinceMs: number, limit: number) => readonly DenialTally[];
   readonly hits: (sinceMs: number) => readonly RuleTally[];
   readonly trials: (sinceMs: number, limit: number) => readonly TrialTally[];
+  /** The latest first, since about `sinceMs`. */
+  readonly plaintext: (sinceMs: number, limit: number) => readonly PlaintextTally[];
   readonly countDenied: (sinceMs: number) => number;
   readonly forgetBefore: (ms: number) => void;
 };
 
-type Kind = 'denial' | 'hit' | 'trial';
+type Kind = 'denial' | 'hit' | 'trial' | 'plaintext';
 
 type Tally = {
   readonly kind: Kind;
@@ -98,6 +112,7 @@ export function openTallies(db: DatabaseSync): RecordTallies {
     denials: (sinceMs, limit) => read('denial', sinceMs, limit).map(denialTally),
     hits: (sinceMs) => read('hit', sinceMs, -1).map(ruleTally).sort(byRule),
     trials: (sinceMs, limit) => read('trial', sinceMs, limit).map(trialTally),
+    plaintext: (sinceMs, limit) => read('plaintext', sinceMs, limit).map(plaintextTally),
     countDenied: (sinceMs) => (total.get('denial', slotOf(sinceMs)) as { count: number }).count,
     forgetBefore: (ms) => forget.run(slotOf(ms)),
   };
@@ -143,6 +158,10 @@ function keysOf(record: AccessRecord): readonly (readonly [Kind, string])[] {
       JSON.stringify([...caller, ...called, trial.policy, verdict, trial.verdict]),
     ]);
   }
+  if (record['tls.version'] === null) {
+    const port = record['destination.port'];
+    keys.push(['plaintext', JSON.stringify([record['source.ip'], ...called, port, verdict])]);
+  }
   if (verdict === 'deny') {
     keys.push(['denial', JSON.stringify([...caller, ...called, policy, rule, reason])]);
   }
@@ -169,6 +188,21 @@ function trialTally({ key, ...numbers }: Row): TrialTally {
     policy: policy ?? '',
     verdict: verdict === 'allow' ? 'allow' : 'deny',
     would: would === 'allow' ? 'allow' : 'deny',
+  };
+}
+
+function plaintextTally({ key, count, firstMs, lastMs }: Row): PlaintextTally {
+  const parts = JSON.parse(key) as (string | number | null)[];
+  const [sourceIp, namespace, service, port, verdict] = parts;
+  return {
+    sourceIp: typeof sourceIp === 'string' ? sourceIp : null,
+    namespace: String(namespace ?? ''),
+    service: String(service ?? ''),
+    port: Number(port),
+    verdict: verdict === 'allow' ? 'allow' : 'deny',
+    count,
+    firstMs,
+    lastMs,
   };
 }
 

@@ -132,6 +132,27 @@ test('what policies in dry-run would have said is counted by policy, caller and 
   records.close();
 });
 
+test('calls without TLS are counted by address, service and port', () => {
+  const records = open({ maxRecords: 100, maxAgeMs: HOUR_MS });
+  const plain = { 'tls.version': null, 'source.ip': '10.0.0.7', verdict: 'allow' as const };
+  records.add(
+    [
+      incoming(1, plain),
+      incoming(2, plain),
+      incoming(3, { ...plain, verdict: 'deny' }),
+      incoming(4, { ...plain, 'source.ip': '10.0.0.8' }),
+      incoming(5, { ...plain, reporter: 'source' }),
+      incoming(6, { 'tls.version': 'TLSv1.3' }),
+    ],
+    NOW,
+  );
+  const seen = records
+    .plaintext(0, 10)
+    .map(({ sourceIp, verdict, count }) => [sourceIp, verdict, count].join(' '));
+  assert.deepEqual(seen.toSorted(), ['10.0.0.7 allow 2', '10.0.0.7 deny 1', '10.0.0.8 allow 1']);
+  records.close();
+});
+
 test('attack: a filter that would be SQL is a value like any other', () => {
   const records = open({ maxRecords: 100, maxAgeMs: HOUR_MS });
   records.add([incoming(1)], NOW);

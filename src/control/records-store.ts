@@ -77,6 +77,7 @@ export function openRecords(path: string, bounds: RecordBounds): RecordsStore {
     denials: tallies.denials,
     hits: tallies.hits,
     trials: tallies.trials,
+    plaintext: tallies.plaintext,
     countDenied: tallies.countDenied,
     prune: pruner(db, tallies, bounds),
     close: () => db.close(),

@@ -120,6 +120,13 @@ test('what a policy in dry-run would have changed is answered by policy and call
   });
 });
 
+test('ports that take plaintext are answered with who sends it', async () => {
+  const { status, json } = await mesh.call('GET', '/api/v1/plaintext?since=1h');
+  assert.equal(status, 200);
+  // Every service of this mesh asks for mutual TLS.
+  assert.deepEqual(json.ports, []);
+});
+
 test('what is no record is refused, counted, and does not hold up the others', async () => {
   const bad = [
     '{',

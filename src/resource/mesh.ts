@@ -40,7 +40,11 @@ export type MeshSpec = {
   /** The verdict for a workload that no ALLOW policy applies to. */
   readonly defaultAction: 'deny' | 'allow';
   readonly staleness: MeshStaleness;
-  readonly peerAuthentication: { readonly mode: 'STRICT' | 'PERMISSIVE' | 'DISABLE' };
+  readonly peerAuthentication: {
+    readonly mode: 'STRICT' | 'PERMISSIVE' | 'DISABLE';
+    /** The least that a PeerAuthentication of a namespace can ask for. */
+    readonly minimum?: 'STRICT' | 'PERMISSIVE' | 'DISABLE';
+  };
   readonly reauthorization: MeshReauthorization;
   readonly tls: MeshTls;
   /** How paths are brought into one form, for Services that do not say. */
@@ -83,6 +87,7 @@ const staleness = object('staleness', {
 
 const peerAuthentication = object('peerAuthentication', {
   mode: defaulted(oneOf(['STRICT', 'PERMISSIVE', 'DISABLE']), () => 'STRICT' as const),
+  minimum: optional(oneOf(['STRICT', 'PERMISSIVE', 'DISABLE'])),
 });
 
 const reauthorization = object('reauthorization', {

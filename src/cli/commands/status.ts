@@ -9,6 +9,7 @@ import { EXIT } from '../exit.ts';
 import { parseDurationFlag } from '../flags.ts';
 import { globalsOf, sessionOf } from '../globals.ts';
 import { age, painter, printable, printResult, table } from '../output.ts';
+import { type PlaintextReport, plaintextText } from '../plaintext-report.ts';
 
 const POLL_MS = 100;
 
@@ -25,7 +26,14 @@ export const register: CommandModule['register'] = (program, context, finish) =>
       '--dry-run',
       'instead, what policies in dry-run would have changed, by policy and caller',
     )
-    .option('--since <duration>', 'with --dry-run: of the calls since then', '1h')
+    .option(
+      '--plaintext',
+      'instead, ports that take plaintext, who sends it, and which could turn STRICT today',
+    )
+    .option(
+      '--since <duration>',
+      'with --dry-run (1h) and --plaintext (1d): of the calls since then',
+    )
     .addHelpText(
       'after',
       '\nExamples:\n  $ palisade status\n  $ palisade status --dry-run --since 1d\n  $ palisade apply -f policies && palisade status --wait --timeout 10s\n',
@@ -34,7 +42,17 @@ export const register: CommandModule['register'] = (program, context, finish) =>
       const globals = globalsOf(command, context);
       const { api } = sessionOf(globals);
       if (options.dryRun === true) {
-        await reportDryRun(api, context, { since: options.since, output: globals.output });
+        const since = options.since ?? '1h';
+        await reportDryRun(api, context, { since, output: globals.output });
+        return;
+      }
+      if (options.plaintext === true) {
+        const since = options.since ?? '1d';
+        const query = `/plaintext?since=${encodeURIComponent(since)}`;
+        const report = await api.call<PlaintextReport>('GET', query);
+        printResult(context, globals.output, report, () =>
+          plaintextText(report, { since, paint: painter(context) }),
+        );
         return;
       }
       const deadline = options.wait === true ? Date.now() + options.timeout : 0;

@@ -17,6 +17,7 @@ import { addLinkRoute } from './links.ts';
 import { addMapRoute } from './map.ts';
 import { addMeshRoutes } from './mesh.ts';
 import { addOverviewRoute } from './overview.ts';
+import { addPlaintextRoute } from './plaintext.ts';
 import { addPolicySetRoutes } from './policy-sets.ts';
 import { addRecordRoutes } from './records.ts';
 import { addResourceRoutes } from './resources.ts';
@@ -102,6 +103,7 @@ function createRoutes(context: ApiContext, streams: SseStreams): Api {
   addMapRoute(api, context);
   addDenialRoutes(api, context);
   addDryRunRoute(api, context);
+  addPlaintextRoute(api, context);
   addCheckRoute(api, context);
   addTestRoute(api, context);
   addOverviewRoute(api, context);
