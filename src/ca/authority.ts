@@ -13,6 +13,7 @@ import {
 } from '#trust';
 import { createGrpcClient, createGrpcServer, type GrpcServer, Revocations } from '#wire';
 import { type Caller, identifyCaller, requireIdentity } from './caller.ts';
+import { publishCrl } from './crl.ts';
 import { openDatabase } from './database.ts';
 import { openHosts } from './hosts.ts';
 import { type CaSecrets, caFolder, loadSecrets } from './initialize.ts';
@@ -141,6 +142,7 @@ async function start(options: CaOptions, parts: Parts): Promise<Ca> {
       clearInterval(renewal);
       stopWatching();
       stopRotating();
+      core.crl.close();
       subscription?.close();
       await server.close();
       // Requests of this turn are still to be logged; after it nothing can reach the database.
@@ -181,7 +183,15 @@ function createCore(options: CaOptions, { secrets, database, trustRoot }: Parts)
   });
   const issueJwt = createIssueJwt({ keys: jwtKeys, issuanceLog, clock, log });
   const identity = createOwnIdentity({ issue, trustDomain, rootsPem: roots.pem, clock, log });
-  const made = { issuers, issue, issueJwt, jwtKeys, identity };
+  const crl = publishCrl({
+    path: caFolder(options.folder).crl,
+    issuer: issuers.active,
+    issuanceLog,
+    store: revocations,
+    clock,
+    log,
+  });
+  const made = { crl, issuers, issue, issueJwt, jwtKeys, identity };
   return { issuanceLog, hosts, policy, revocations, roots, ...made };
 }
 
@@ -207,6 +217,7 @@ async function listen(
       const time = new Date(clock()).toISOString();
       return encodeEnvelope(signNextRoot({ trustDomain, certificate, time }, secrets.logSigner));
     },
+    crl: core.crl.current,
     hosts,
     revoked: revocations.check.current,
     callers: createRateLimit({ ...rateLimit, clock }),

@@ -14,6 +14,7 @@ export type CaFolder = {
   readonly jwtKeys: string;
   readonly database: string;
   readonly revocations: string;
+  readonly crl: string;
   readonly joinTokenAgent: string;
   readonly joinTokenControl: string;
 };
@@ -42,6 +43,7 @@ export function caFolder(folder: string): CaFolder {
     jwtKeys: join(folder, 'jwt-keys.json'),
     database: join(folder, 'ca.db'),
     revocations: join(folder, 'revocations.jsonl'),
+    crl: join(folder, 'crl.pem'),
     joinTokenAgent: join(folder, 'join-token-agent'),
     joinTokenControl: join(folder, 'join-token-control'),
   };

@@ -13,6 +13,9 @@ import { encodeEnvelope, type LogEntry } from '#trust';
 import {
   createMessage,
   type EnrolRequest,
+  type FetchCrlRequest,
+  type FetchCrlResponse,
+  FetchCrlResponseSchema,
   type FetchJwtKeysRequest,
   type FetchJwtKeysResponse,
   FetchJwtKeysResponseSchema,
@@ -56,6 +59,8 @@ export type ServiceOptions = {
   readonly issuanceLog: IssuanceLog;
   /** The log's head now, signed and encoded. */
   readonly signedHead: () => Uint8Array;
+  /** The revocation list of now, DER. */
+  readonly crl: () => Uint8Array | undefined;
   /** A signed statement of the next root, encoded. */
   readonly nextRoot: () => Uint8Array;
   readonly hosts: Hosts;
@@ -91,6 +96,11 @@ export function createIssuanceService(options: ServiceOptions): GrpcService {
         options,
         'IssueX509Svid',
         (request, caller) => issueSvid(options, request, caller),
+      ),
+      fetchCrl: answer<FetchCrlRequest, FetchCrlResponse>(
+        options,
+        'FetchCrl',
+        async (_request, caller) => fetchCrl(options, caller),
       ),
       prepareRoot: answer<PrepareRootRequest, PrepareRootResponse>(
         options,
@@ -317,6 +327,14 @@ async function revokedAlready(
   if (problem !== undefined) return refuse('denied', problem.message);
   await new Promise((resolve) => setTimeout(resolve, secondMs + 1000 - nowMs));
   return undefined;
+}
+
+function fetchCrl(options: ServiceOptions, from: Caller): Result<FetchCrlResponse, Refusal> {
+  const caller = requireIdentity(from, options.clock(), options.revoked());
+  if (!caller.ok) return caller;
+  const crl = options.crl();
+  if (crl === undefined) return refuse('unavailable', 'the list is being made');
+  return ok(createMessage(FetchCrlResponseSchema, { crl }));
 }
 
 function prepareRoot(options: ServiceOptions, from: Caller): Result<PrepareRootResponse, Refusal> {

@@ -5,6 +5,7 @@ export const OID = {
   keyUsage: '551d0f',
   subjectAltName: '551d11',
   basicConstraints: '551d13',
+  crlNumber: '551d14',
   nameConstraints: '551d1e',
   authorityKeyIdentifier: '551d23',
   extendedKeyUsage: '551d25',

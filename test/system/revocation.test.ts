@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { BIN, curlFrom, type Service, start, type TestMesh } from './mesh.ts';
+import { BIN, curlFrom, finish, type Service, start, type TestMesh } from './mesh.ts';
 import { type MeshParts, prepareParts } from './mesh-parts.ts';
 
 // Answers at once, or with a line every 20 ms for as long as somebody listens.
@@ -109,6 +109,15 @@ describe('revoking an identity', () => {
     assert.equal((await mesh.cli('identity', 'revoke', serial)).status, 0);
     assert.equal((await soon(200)).body, 'hello');
     assert.notEqual(await serialOf('client'), serial);
+    // Outsiders find it in a list that the CA publishes.
+    const list = join(parts.dataDir, 'ca', 'crl.pem');
+    const openssl = ['openssl', 'crl', '-in', list, '-noout', '-text'];
+    for (let attempt = 0; ; attempt++) {
+      const { stdout } = await finish(openssl);
+      if (stdout.includes(serial.toUpperCase())) break;
+      assert.ok(attempt < 50, stdout);
+      await delay(100);
+    }
   });
 
   test('holds when the control plane is gone, over a restart of agent and sidecar', async () => {

@@ -29,7 +29,14 @@ const succeed = createRoute({
   },
 });
 
-/** POST /authority/next-root and /trust-root. */
+const crl = createRoute({
+  method: 'get',
+  path: '/crl',
+  summary: "The authority's revocation list for outsiders: base64 of its DER",
+  responses: answers(z.object({ crl: z.string() }).openapi('Crl'), ['unavailable']),
+});
+
+/** GET /crl, POST /authority/next-root and /trust-root. */
 export function addAuthorityRoutes(api: Api, context: ApiContext): void {
   const { log } = context;
   api.openapi(prepare, async (c) => {
@@ -39,6 +46,13 @@ export function addAuthorityRoutes(api: Api, context: ApiContext): void {
     });
     const { payloadType, payload, signatures } = answer;
     return c.json({ envelope: { payloadType, payload, signatures: [...signatures] } }, 200);
+  });
+  api.openapi(crl, async (c) => {
+    const list = await fetchCrl(context).catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new ApiProblem('unavailable', `the authority cannot be asked: ${reason}`);
+    });
+    return c.json({ crl: Buffer.from(list).toString('base64') }, 200);
   });
   api.openapi(succeed, async (c) => {
     const envelope = parseEnvelope(c.req.valid('json').envelope);
@@ -65,6 +79,15 @@ async function prepareRoot({ authority }: ApiContext) {
     const decoded = decodeEnvelope(envelope);
     if (!decoded.ok) throw new Error(decoded.error.message);
     return decoded.value;
+  } finally {
+    client.close();
+  }
+}
+
+async function fetchCrl({ authority }: ApiContext): Promise<Uint8Array> {
+  const client = authority();
+  try {
+    return (await client.unary(Issuance.method.fetchCrl, {})).crl;
   } finally {
     client.close();
   }

@@ -1,0 +1,55 @@
+import { decodeCertificate } from './certificate.ts';
+import {
+  encodeAuthorityKeyId,
+  encodeExtension,
+  encodeSigned,
+  keyIdOf,
+} from './certificate-fields.ts';
+import { encodeElement, encodeSequence, encodeTime, encodeUnsigned } from './der-write.ts';
+import type { Issuer } from './issue.ts';
+import { OID } from './oid.ts';
+import { createSigningKey } from './signing-key.ts';
+
+/** What a revocation list says; times in ms since 1970, cut to seconds. */
+export type CrlFields = {
+  readonly issuer: Issuer;
+  /** Growing with each list. */
+  readonly number: number;
+  readonly thisUpdate: number;
+  readonly nextUpdate: number;
+  /** Lower-case hex. */
+  readonly serials: readonly string[];
+};
+
+/** Signs a version 2 certificate revocation list (RFC 5280 section 5.1), DER. Throws on an issuer that cannot be read. */
+export function issueCrl(fields: CrlFields): Uint8Array {
+  const { issuer, number, thisUpdate, nextUpdate, serials } = fields;
+  const certificate = decodeCertificate(issuer.certificateDer);
+  const key = createSigningKey(issuer.privateKey);
+  if (!certificate.ok || key === undefined) throw new RangeError('the issuer cannot sign a list');
+  const at = encodeTime(thisUpdate);
+  const revoked = serials.map((serial) =>
+    encodeSequence(encodeUnsigned(Buffer.from(serial, 'hex')), at),
+  );
+  const extensions = [
+    encodeAuthorityKeyId(keyIdOf(certificate.value.spki)),
+    encodeExtension(OID.crlNumber, encodeUnsigned(numberBytes(number))),
+  ];
+  const tbs = encodeSequence(
+    encodeUnsigned(Buffer.from([1])),
+    key.algorithm,
+    certificate.value.subject,
+    at,
+    encodeTime(nextUpdate),
+    // RFC 5280 5.1.2.6: absent where nothing is revoked.
+    ...(revoked.length === 0 ? [] : [encodeSequence(...revoked)]),
+    encodeElement(0xa0, encodeSequence(...extensions)),
+  );
+  return encodeSigned(tbs, key.algorithm, key.sign(tbs));
+}
+
+function numberBytes(number: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(BigInt(number));
+  return bytes;
+}
