@@ -15,6 +15,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ readonly default: Benc
   revoke: () => import('./revoke.ts'),
   memory: () => import('./memory.ts'),
   start: () => import('./start.ts'),
+  'workload-api': () => import('./workload-api.ts'),
 };
 
 const names = process.argv.slice(2);

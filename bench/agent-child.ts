@@ -1,0 +1,34 @@
+// The agent of a benchmark, in a process of its own: a real one, but that its connections count in turn as those of other
+// users, so that one client process stands for many workloads. `agent-child.ts DATA-FOLDER WORKLOADS FIRST-UID`
+import { join } from 'node:path';
+import { createAgent } from '#agent';
+import { layoutOf, readMeshSettings } from '#client';
+import { ok } from '#lib';
+import { createSilentLog } from '#telemetry';
+
+const [dataDir = '', workloads = '1', firstUid = '0'] = process.argv.slice(2);
+const layout = layoutOf(dataDir);
+const settings = readMeshSettings(layout);
+if (!settings.ok) throw new Error(settings.error);
+const folder = join(dataDir, 'bench-agent');
+let connections = 0;
+const agent = await createAgent({
+  folder,
+  socketPath: join(folder, 'agent.sock'),
+  trustRootFile: layout.trustRoot,
+  caAddress: settings.value.ca,
+  controlAddress: settings.value.grpc,
+  joinTokenFile: layout.ca.joinTokenAgent,
+  hostName: 'bench',
+  clock: Date.now,
+  log: createSilentLog(),
+  credentials: {
+    credentialsOf() {
+      const uid = Number(firstUid) + (connections++ % Number(workloads));
+      return ok({ pid: process.ppid, uid, gid: 0, isAlive: () => true });
+    },
+  },
+});
+if (!agent.ok) throw new Error(agent.error);
+console.log('ready');
+process.on('SIGTERM', () => process.exit(0));
