@@ -13,6 +13,7 @@ import {
 import { type MeshResource, ROOT_NAMESPACE, type ServiceResource } from '#resource';
 import { policiesFor } from './authorization-policy.ts';
 import { canonicalHost, canonicalTarget } from './canonical-request.ts';
+import { checkToken } from './check-token.ts';
 import { type ResourceSets, resourcesOf } from './input.ts';
 import { type ResolvedPeerMode, resolvePeerMode } from './peer-authentication.ts';
 import { type SelectedWorkload, workloadLabels } from './selection.ts';
@@ -58,7 +59,10 @@ export type CheckedRequest = {
   readonly host?: string | undefined;
   /** By name in any case; several lines of one header are a list. */
   readonly headers?: Readonly<Record<string, string | readonly string[]>> | undefined;
-  /** The payload of the end user's token, taken as valid; undefined: there is none. */
+  /**
+   * The payload of the end user's token, its signature taken as valid; undefined: there is none.
+   * Where a RequestAuthentication is among the sets, it has to name the issuer, as in the sidecar.
+   */
   readonly claims?: Claims | undefined;
 };
 
@@ -76,9 +80,12 @@ export function checkCall(input: CheckInput): Result<Explanation, string> {
   );
   const workload = workloadOf(name.value, service, input.labels);
   const mesh = resourcesOf(sets, ROOT_NAMESPACE, 'Mesh')[0];
-  const question = questionOf(input, name.value, { service, mesh });
+  const { request, nowMs } = input;
+  const user = request && checkToken(request, sets, { workload, nowMs });
+  if (user?.ok === false) return ok(refused('token_invalid', user.error));
+  const question = questionOf({ ...input, request: user?.value }, name.value, { service, mesh });
   if (!question.ok) return question;
-  if (question.value.kind === 'refused') return ok(refused(question.value.why));
+  if (question.value.kind === 'refused') return ok(refused('cannot_decide', question.value.why));
   const asked = question.value.question;
   const policies = policiesFor(sets, workload, input.trustDomain);
   if (!policies.ok) return fail(policies.error.join('; '));
@@ -183,11 +190,11 @@ function pathNormalizationOf(
   return service?.spec.pathNormalization ?? mesh?.spec.pathNormalization ?? 'STRICT';
 }
 
-/** SECURITY: no policy is asked about a path that servers read in several ways, so none can allow it. */
-function refused(why: string): Explanation {
+/** SECURITY: no policy is asked about an invalid token or an ambiguous path, so none can allow it. */
+function refused(reason: Decision['reason'], why: string): Explanation {
   const decision: Decision = {
     verdict: 'deny',
-    reason: 'cannot_decide',
+    reason,
     policy: undefined,
     rule: undefined,
     audit: undefined,

@@ -3,14 +3,15 @@ import { type Claims, normalizeClaims } from '#policy';
 import {
   decodeToken,
   type KeySet,
+  outputHeaders,
   type TokenProblem,
   type TokenRule,
   verifyDpop,
   verifyToken,
+  writtenHeaders,
 } from '#token';
 import type { HeaderChanges, RequestFacts } from './http-call.ts';
 import type { Failure } from './respond.ts';
-import { outputHeaders, writtenHeaders } from './token-headers.ts';
 import type { TokenKeys } from './token-keys.ts';
 import { findToken, placesOf, type TokenPlace } from './token-places.ts';
 

@@ -42,7 +42,8 @@ function keysFor({ algorithm, kid }: DecodedToken, { keys }: KeySet): readonly T
   return open.slice(0, MOST_TRIED);
 }
 
-function checkClaims(
+/** Checks times and audience of claims whose signature holds, or is taken to hold. */
+export function checkClaims(
   claims: Readonly<Record<string, unknown>>,
   { audiences, clockSkewMs }: Pick<TokenRule, 'audiences' | 'clockSkewMs'>,
   nowMs: number,

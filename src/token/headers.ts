@@ -1,5 +1,7 @@
-import type { TokenRule } from '#token';
-import type { HeaderChanges } from './http-call.ts';
+import type { TokenRule } from './rule.ts';
+
+/** A header field as a token's claims write it. */
+export type WrittenHeader = readonly [name: string, value: string];
 
 /** Header names that only a token may write, and so nobody else. */
 export function outputHeaders(rules: readonly TokenRule[]): readonly string[] {
@@ -15,8 +17,8 @@ export function writtenHeaders(
   { payloadHeader, claimHeaders }: TokenRule,
   claims: Readonly<Record<string, unknown>>,
   payload: string,
-): HeaderChanges['add'] {
-  const written: (readonly [string, string])[] = [];
+): readonly WrittenHeader[] {
+  const written: WrittenHeader[] = [];
   if (payloadHeader !== undefined) written.push([payloadHeader, payload]);
   for (const { header, claim } of claimHeaders) {
     const value = headerValue(claimAt(claims, claim));
