@@ -1,6 +1,6 @@
 import type { InboundPort } from '#snapshot';
+import type { Arrival } from './arrival.ts';
 import type { ProxyContext } from './context.ts';
-import type { Arrival } from './inbound.ts';
 import { type CallFacts, describeConnection, ownParty } from './record.ts';
 
 /** What records and metrics say of every call that arrives on one connection. */

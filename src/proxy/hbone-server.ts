@@ -2,19 +2,13 @@ import type { Socket } from 'node:net';
 import { H2Connection, type H2RequestHead, type H2Stream, type H2StreamSink } from '#protocol';
 import type { Snapshot } from '#snapshot';
 import type { Counter } from '#telemetry';
+import { type Arrival, authenticate, callerOf, NO_OWN_IDENTITY, refuseRaw } from './arrival.ts';
 import { whyUnable } from './authorize.ts';
 import type { ProxyContext } from './context.ts';
 import { H2Carrier } from './h2-carrier.ts';
 import { STRANGER_LIMITS, TUNNEL_ALPN, TUNNEL_LIMITS } from './hbone-limits.ts';
 import { TunnelStream } from './hbone-stream.ts';
-import {
-  type Arrival,
-  authenticate,
-  callerOf,
-  NO_OWN_IDENTITY,
-  refuseRaw,
-  serveArrival,
-} from './inbound.ts';
+import { serveArrival } from './inbound.ts';
 import { watchNewcomer } from './listen.ts';
 import type { Live } from './live.ts';
 import type { ConnectionPool } from './pool.ts';

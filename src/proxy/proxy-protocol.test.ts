@@ -78,6 +78,17 @@ test('the header comes before TLS, and both are read whatever pieces they come i
   assert.match(`${pair.orders.records[0]?.about['source.id']}`, /\/sa\/web$/);
 });
 
+test('a peer’s tunnel brings no header, even from where balancers are', async () => {
+  const mesh = createFakeMesh();
+  const pair = await createFakePair({
+    mesh,
+    application: (_request, response) => response.end('in'),
+    inbound: [{ proxyProtocolFrom: [LOOPBACK] }],
+  });
+  closers.push(() => pair.close());
+  assert.equal(await ask(connect(pair.caller.outboundPort ?? 0, '127.0.0.1'), GET), '200');
+});
+
 test('spoofing: where no header was declared, none is accepted', async () => {
   const undeclared = await open({ peerMode: 'PERMISSIVE' });
   assert.equal(await ask(plain(undeclared), HEADER + GET), '400');
