@@ -1,6 +1,8 @@
 import type { H2Connection } from '#protocol';
 import type { BytePipe } from './pipe.ts';
 
+const FEW_STREAMS = 2;
+
 /** What a carrier tells its owner. */
 export type CarrierEvents = {
   /** Bytes came and were handled. */
@@ -54,7 +56,9 @@ export class H2Carrier {
     this.#isWanted = true;
     if (this.#isScheduled || this.#isWriting) return;
     this.#isScheduled = true;
-    setImmediate(this.#onImmediate);
+    // With few streams there is nothing to wait for; with many, the other events of this turn.
+    if (this.#connection.streamCount <= FEW_STREAMS) process.nextTick(this.#onImmediate);
+    else setImmediate(this.#onImmediate);
   }
 
   /** Writes what is gathered, then ends the transport. */
