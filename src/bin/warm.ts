@@ -1,9 +1,29 @@
 // Run once by `npm ci`: loads what every process is made of, so that Node.js keeps it stripped of types and compiled, and
-// the first mesh on a machine starts as fast as the second.
+// the first mesh on a machine starts as fast as the second. One file left out costs each process that loads it the
+// type stripper: 15 MB and half a second.
 import '#agent';
 import '#ca';
 import '#cli';
 import '#control';
-import { loadDemo, loadMeshProcesses, loadProxy, loadRun, loadUp } from '#local';
+import './agent.ts';
+import './bundle-endpoint.ts';
+import './ca.ts';
+import './control.ts';
+import './proxy.ts';
+import './run.ts';
+import './up.ts';
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { loadDemo, loadLaunchSidecar, loadMeshProcesses, loadProxy, loadRun, loadUp } from '#local';
 
-await Promise.all([loadDemo(), loadMeshProcesses(), loadProxy(), loadRun(), loadUp()]);
+await Promise.all([
+  loadDemo(),
+  loadLaunchSidecar(),
+  loadMeshProcesses(),
+  loadProxy(),
+  loadRun(),
+  loadUp(),
+]);
+// The main file runs what it is asked for when it is loaded, and the list of all commands loads all commands.
+const main = fileURLToPath(new URL('../../bin/palisade.js', import.meta.url));
+spawnSync(process.execPath, [main, '--help'], { stdio: 'ignore' });
