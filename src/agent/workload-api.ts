@@ -1,6 +1,5 @@
-import { createPrivateKey } from 'node:crypto';
 import { type ServerWritableStream, status } from '@grpc/grpc-js';
-import type { Bundle, WorkloadIdentity } from '#identity';
+import { type Bundle, pemToDer, type WorkloadIdentity } from '#identity';
 import { EVENT } from '#telemetry';
 import {
   createMessage,
@@ -139,15 +138,9 @@ function svidResponse(
   });
 }
 
-const keys = new WeakMap<WorkloadIdentity, Uint8Array>();
-
-function pkcs8Of(identity: WorkloadIdentity): Uint8Array {
-  let der = keys.get(identity);
-  if (der === undefined) {
-    der = createPrivateKey(identity.privateKeyPem).export({ type: 'pkcs8', format: 'der' });
-    keys.set(identity, der);
-  }
-  return der;
+/** The DER within the PEM that identities hold, without having OpenSSL read and write the key again. */
+function pkcs8Of({ privateKeyPem }: WorkloadIdentity): Uint8Array {
+  return pemToDer(privateKeyPem, 'PRIVATE KEY')[0] ?? new Uint8Array();
 }
 
 function x509Bundles(bundles: readonly Bundle[]): X509BundlesResponse {
