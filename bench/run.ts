@@ -12,6 +12,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ readonly default: Benc
   handshakes: () => import('./handshakes.ts'),
   propagate: () => import('./propagate.ts'),
   issue: () => import('./issue.ts'),
+  rotate: () => import('./rotate.ts'),
   revoke: () => import('./revoke.ts'),
   memory: () => import('./memory.ts'),
   start: () => import('./start.ts'),

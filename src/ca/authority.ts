@@ -79,6 +79,7 @@ const DEFAULT_RATE = { burst: 200, perSecond: 50 };
 // One workload on one host; a restart of its agent, or a rotation under way, asks a few times.
 const IDENTITY_RATE = { burst: 20, perSecond: 1 };
 const DEFAULT_PATIENCE_MS = 1000;
+const EXPIRY_MARGIN_MS = 60_000;
 const RENEWAL_CHECK_MS = 30_000;
 
 /** Starts an authority; rejects, naming what is wrong, when its folder, trust root or port is not fit. */
@@ -285,7 +286,8 @@ function subscribe(
 }
 
 function readiness(expiresAt: number, nowMs: number): { ready: boolean; reason: string } {
-  if (nowMs < expiresAt) return { ready: true, reason: '' };
+  // Before it runs out: there has been half a day to renew it.
+  if (nowMs < expiresAt - EXPIRY_MARGIN_MS) return { ready: true, reason: '' };
   return { ready: false, reason: 'the authority could not renew its own certificate' };
 }
 

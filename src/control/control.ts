@@ -75,6 +75,8 @@ export type ControlHealth = {
   readonly certificateExpiresAt: number;
 };
 
+const EXPIRY_MARGIN_MS = 60_000;
+
 type Closer = () => void | Promise<void>;
 
 /**
@@ -239,7 +241,16 @@ async function serveHttp(
     issuance,
     countCommit: core.metrics.commit,
     metrics: () =>
-      core.metrics.exposition({ ...core, ingest: grpc.ingest, streams: streams.count }),
+      core.metrics.exposition({
+        ...core,
+        ingest: grpc.ingest,
+        streams: streams.count,
+        expiry: {
+          nowMs: clock(),
+          roots: parts.pinned.bundle.x509Roots.map(({ validToDate }) => validToDate.getTime()),
+          control: identity.expiresAt(),
+        },
+      }),
     facts: () => ({
       version: options.softwareVersion ?? '',
       startedAt: core.startedAt,
@@ -308,8 +319,9 @@ function hostAndPort(host: string, port: number): string {
 }
 
 function readiness(identity: ControlIdentity, nowMs: number): { ready: boolean; reason: string } {
-  if (nowMs < identity.expiresAt()) return { ready: true, reason: '' };
-  return { ready: false, reason: 'the certificate ran out and the authority has not renewed it' };
+  // Before it runs out: there has been half a life to renew it.
+  if (nowMs < identity.expiresAt() - EXPIRY_MARGIN_MS) return { ready: true, reason: '' };
+  return { ready: false, reason: 'the certificate runs out and the authority has not renewed it' };
 }
 
 function meshId(trustDomain: string, role: 'ca' | 'control'): SpiffeId {

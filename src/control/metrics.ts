@@ -21,6 +21,14 @@ export type MetricSources = {
   readonly sets: PolicySets;
   readonly ingest: TelemetryIngest;
   readonly streams: () => number;
+  readonly expiry: Expiry;
+};
+
+/** When what this control plane depends on expires, in ms since 1970. */
+export type Expiry = {
+  readonly nowMs: number;
+  readonly roots: readonly number[];
+  readonly control: number;
 };
 
 /** Creates counters at zero. */
@@ -52,8 +60,20 @@ export function createControlMetrics(): ControlMetrics {
   };
 }
 
-function gauges({ distributor, enforcement, sets, streams }: MetricSources): MetricFamily[] {
+function gauges({
+  distributor,
+  enforcement,
+  expiry,
+  sets,
+  streams,
+}: MetricSources): MetricFamily[] {
   const points = enforcement.status();
+  const soonest = {
+    root: expiry.roots,
+    control: [expiry.control],
+    point: points.flatMap(({ certificateExpiresAt: at }) => (at === null ? [] : [Date.parse(at)])),
+    policy: sets.all().map(({ head }) => Date.parse(head.commit.expires)),
+  };
   const gauge = (name: string, help: string, samples: [Record<string, string>, number][]) =>
     ({
       name,
@@ -64,6 +84,13 @@ function gauges({ distributor, enforcement, sets, streams }: MetricSources): Met
   return [
     gauge(METRIC.controlSubscribers, 'Configuration streams.', [[{}, distributor.subscribers()]]),
     gauge(METRIC.controlStreams, 'Streams of server-sent events.', [[{}, streams()]]),
+    gauge(
+      METRIC.controlExpiry,
+      'Seconds until the first of its kind expires.',
+      Object.entries(soonest)
+        .filter(([, all]) => all.length > 0)
+        .map(([kind, all]) => [{ kind }, (Math.min(...all) - expiry.nowMs) / 1000]),
+    ),
     gauge(METRIC.controlPoints, 'Enforcement points by state.', [
       [{ state: 'current' }, points.filter((point) => !point.stale).length],
       [{ state: 'stale' }, points.filter((point) => point.stale).length],

@@ -159,6 +159,19 @@ function readiness(context: ProxyContext): { ready: boolean; reason: string } {
   if (unable === undefined && context.tls() === undefined) {
     return { ready: false, reason: "the workload's certificate cannot be used" };
   }
+  const identity = context.options.identity.current();
+  if (unable === undefined && identity !== undefined && isAboutToExpire(identity, context)) {
+    return { ready: false, reason: "the workload's certificate is about to expire, unrenewed" };
+  }
   if (unable === undefined) return { ready: true, reason: 'ready' };
   return { ready: false, reason: REASONS[unable] ?? unable };
+}
+
+/** Renewal begins at half life: what has a twentieth of it left, or a minute, is not being renewed. */
+function isAboutToExpire(
+  { notBefore, expiresAt }: { readonly notBefore: number; readonly expiresAt: number },
+  { options }: ProxyContext,
+): boolean {
+  const marginMs = Math.min(60_000, (expiresAt - notBefore) / 20);
+  return expiresAt - options.clock() < marginMs;
 }

@@ -35,6 +35,7 @@ export const METRIC = {
   controlConnectionsRefused: 'palisade_control_connections_refused_total',
   controlRecords: 'palisade_control_records_total',
   controlStreams: 'palisade_control_event_streams',
+  controlExpiry: 'palisade_control_expiry_seconds',
 } as const;
 
 /** Log events: constant messages; what varies goes into fields. */

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { openSession, type Session } from '#client';
 import { type EnforcementPoint, fetchAll } from '../api-types.ts';
+import { caStatus } from '../ca-status.ts';
 import type { CommandModule } from '../commands.ts';
 import { EXIT } from '../exit.ts';
 import { type Globals, globalsOf } from '../globals.ts';
@@ -54,8 +55,24 @@ async function examine(
   const control = await checkControl(session.value);
   findings.push(control);
   if (!control.good) return { findings, link: undefined };
-  findings.push(...(await checkPoints(session.value)));
+  findings.push(...(await checkPoints(session.value)), ...(await checkExpiry(session.value)));
   return { findings, link: await newLink(session.value) };
+}
+
+async function checkExpiry(session: Session): Promise<readonly Finding[]> {
+  const { horizon } = await caStatus(session, Date.now());
+  const close = horizon.filter(({ state }) => state !== 'ok');
+  const [next] = horizon;
+  if (close.length === 0) {
+    const found = next === undefined ? 'nothing' : `${next.what} first, at ${next.expiresAt}`;
+    return [{ name: 'expiry', good: true, found, help: '' }];
+  }
+  return close.map(({ what, expiresAt, fix }) => ({
+    name: 'expiry',
+    good: false,
+    found: `${what} expires at ${expiresAt}`,
+    help: fix,
+  }));
 }
 
 function checkRuntime(): Finding {

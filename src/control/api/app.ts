@@ -28,6 +28,8 @@ import { addTestRoute } from './test.ts';
 /** Says who sent a request; undefined: nobody who may know anything. */
 export type Authenticate = (c: Context<ApiEnv>) => Session | undefined;
 
+// Renewal begins at half life: what is so close is not being renewed.
+const EXPIRY_MARGIN_MS = 60_000;
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
 // Asks a question and changes nothing, so a session that only reads may.
 const READING_POSTS: ReadonlySet<string> = new Set(['/api/v1/check', '/api/v1/test']);
@@ -123,8 +125,8 @@ function addHealth(root: Api, context: ApiContext): void {
   root.get('/healthz/live', (c) => c.text('live\n'));
   root.get('/healthz/ready', (c) => {
     const { expiresAt } = context.facts().identity();
-    if (context.clock() < expiresAt) return c.text('ready\n');
-    return c.text("not ready: the control plane's certificate ran out\n", 503);
+    if (context.clock() < expiresAt - EXPIRY_MARGIN_MS) return c.text('ready\n');
+    return c.text("not ready: the control plane's certificate runs out, unrenewed\n", 503);
   });
 }
 
