@@ -124,7 +124,7 @@ export class TokenStage {
     }
     const verified = this.#verifyAnew(place, token, request);
     if (verified.kind !== 'verified') return verified;
-    if (place.cache.size >= MAX_CACHED) place.cache.clear();
+    if (place.cache.size >= MAX_CACHED) forgetOldest(place.cache);
     place.cache.set(key, verified.verified);
     return this.#bind(verified.verified, token, request);
   }
@@ -205,7 +205,8 @@ export class TokenStage {
   }
 }
 
-const MAX_CACHED = 4_096;
+// With tokens of the largest size, 32 MiB; with usual ones, two.
+const MAX_CACHED = 2_048;
 const MAX_PROOFS = 100_000;
 
 type Verified = {
@@ -222,6 +223,14 @@ type Step =
   | { readonly kind: 'verified'; readonly verified: Verified }
   | { readonly kind: 'refuse'; readonly answer: TokenOutcome }
   | { readonly kind: 'wait'; readonly ready: Promise<void> };
+
+function forgetOldest(cache: Map<string, Verified>): void {
+  // A map keeps the order in which its keys came.
+  for (const key of cache.keys()) {
+    cache.delete(key);
+    return;
+  }
+}
 
 function refuse(problem: TokenProblem, rule: TokenRule | undefined): Step {
   return { kind: 'refuse', answer: refused(problem, rule) };
