@@ -1,11 +1,12 @@
 // Unmodified SPIFFE clients of others against our Workload API.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { finish, type Service, start, startTestMesh, type TestMesh } from './mesh.ts';
-import { executableOf, goSpiffe, type Peer, pySpiffe } from './spiffe-peers.ts';
+import { executableOf, goSpiffe, type Peer, pySpiffe, spiffeHelper } from './spiffe-peers.ts';
 
 const ID = 'spiffe://cluster.local/ns/default/sa';
 
@@ -94,6 +95,35 @@ describe('SPIFFE clients of others', () => {
       source: `${ID}/python`,
       jwtSource: `${ID}/python`,
     });
+  });
+
+  test('spiffe-helper: writes the identity that its hint names, its bundle and a token to files', async (t) => {
+    const helper = spiffeHelper();
+    if (helper.kind === 'absent') return t.skip(helper.reason);
+    await mesh.apply(registrations(await executableOf(helper.command[0] ?? ''), 'helper'));
+    const config = join(folder, 'helper.conf');
+    const lines = {
+      agent_address: join(mesh.dataDir, 'agent', 'agent.sock'),
+      cert_dir: folder,
+      svid_file_name: 'svid.pem',
+      svid_key_file_name: 'svid.key',
+      svid_bundle_file_name: 'bundle.pem',
+      jwt_bundle_file_name: 'bundle.json',
+      hint: 'external',
+    };
+    const text = Object.entries(lines).map(([name, value]) => `${name} = "${value}"`);
+    const jwt = 'jwt_svids = [{ jwt_audience = "reports", jwt_svid_file_name = "jwt.token" }]';
+    writeFileSync(config, [...text, 'daemon_mode = false', jwt, ''].join('\n'));
+    await succeed(finish(['timeout', '20', ...helper.command, '-config', config]));
+    const read = (name: string) => readFileSync(join(folder, name), 'utf8');
+    const leaf = new X509Certificate(read('svid.pem'));
+    assert.equal(leaf.subjectAltName, `URI:${ID}/helper-public`);
+    assert.ok(leaf.checkPrivateKey(createPrivateKey(read('svid.key'))));
+    assert.ok(leaf.verify(new X509Certificate(read('bundle.pem')).publicKey));
+    const [, claims = ''] = read('jwt.token').split('.');
+    const { aud } = JSON.parse(Buffer.from(claims, 'base64url').toString()) as { aud: unknown };
+    assert.deepEqual(aud, ['reports']);
+    assert.deepEqual(Object.keys(JSON.parse(read('bundle.json'))), ['cluster.local']);
   });
 
   test('an application under `palisade run` finds its own identity by itself', async (t) => {

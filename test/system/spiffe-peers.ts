@@ -23,6 +23,13 @@ export async function goSpiffe(folder: string): Promise<Peer> {
   return { kind: 'absent', reason: `no go-spiffe client: ${reason}` };
 }
 
+/** spiffe-helper, where `SPIFFE_HELPER` names one: building it takes longer than a test may. */
+export function spiffeHelper(): Peer {
+  const built = process.env['SPIFFE_HELPER'];
+  if (built !== undefined) return { kind: 'found', command: [built] };
+  return { kind: 'absent', reason: 'SPIFFE_HELPER names no spiffe-helper' };
+}
+
 /** The py-spiffe client under `SPIFFE_PYTHON`, or a python3 that has the package. */
 export async function pySpiffe(): Promise<Peer> {
   const python = process.env['SPIFFE_PYTHON'] ?? 'python3';
