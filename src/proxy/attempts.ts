@@ -30,6 +30,7 @@ export type RetryCounter = (outcome: 'tried' | 'attempts_spent' | 'budget_spent'
 
 /** Failures of which a peer's sidecar says that nothing reached an application (surface: "invites a retry"). */
 const INVITING = new Set<string | undefined>(['no_healthy_endpoint', 'upstream_connect_failed']);
+const NONE_TRIED: readonly EndpointState[] = [];
 /** Failures of our own that another endpoint would not mend. */
 const OURS = new Set<FailureKind>(['peer_unauthenticated', 'cannot_decide']);
 
@@ -47,7 +48,8 @@ export class Attempts {
   readonly #count: RetryCounter;
   #dispatch: Dispatch | undefined;
   #endpoint: EndpointState | undefined;
-  readonly #tried: EndpointState[] = [];
+  /** Made by the first retry: most connections never have one. */
+  #tried: readonly EndpointState[] = NONE_TRIED;
   #retries = 0;
   #redialled = false;
   /** Changes with every try, so that a late outcome of an earlier one is told. */
@@ -224,7 +226,7 @@ export class Attempts {
     this.#count('tried');
     this.upstream = undefined;
     this.#redialled = false;
-    if (this.#endpoint !== undefined) this.#tried.push(this.#endpoint);
+    if (this.#endpoint !== undefined) this.#tried = [...this.#tried, this.#endpoint];
     this.#try(dispatch);
   }
 
@@ -245,7 +247,7 @@ export class Attempts {
     this.#dispatch = undefined;
     this.#turn++;
     this.#leave();
-    this.#tried.length = 0;
+    this.#tried = NONE_TRIED;
     const { group } = dispatch.connector;
     group.calls--;
     group.slots.cancel(this.#wake);
