@@ -46,15 +46,20 @@ export function checkResponse(block: HpackDecoder): H2ResponseHead | Malformed {
   return { status: Number(status), fields: head.fields, contentLength: head.contentLength };
 }
 
-/** The block last decoded as trailers: no pseudo-header fields (RFC 9113 section 8.1). */
-export function checkTrailers(block: HpackDecoder): H2Fields | Malformed {
+/**
+ * The block last decoded as trailers: no pseudo-header fields (RFC 9113 section 8.1). Those of a
+ * response may have what only sidecars say: it was another one's, or is stripped by its reader.
+ */
+export function checkTrailers(block: HpackDecoder, isResponse: boolean): H2Fields | Malformed {
   const fields: string[] = [];
   for (let at = 0; at < block.count; at++) {
     const kind = block.kinds[at] as number;
     // SECURITY: what frames or routes a message must not come after it was judged.
     if (kind !== FIELD_KIND.OTHER) return fieldError(kind) ?? { error: 'h2_bad_trailers' };
     const name = block.names[at] as string;
-    if (codeOfName(name) !== FIELD.OTHER || isForbiddenTrailer(name)) {
+    const code = codeOfName(name);
+    const isFine = code === FIELD.OTHER || (isResponse && code === FIELD.PALISADE);
+    if (!isFine || isForbiddenTrailer(name)) {
       return { error: 'h2_bad_trailers' };
     }
     fields.push(name, block.values[at] as string);

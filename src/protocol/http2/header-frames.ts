@@ -130,7 +130,7 @@ export class HeaderFrames {
 
   #onTrailers(stream: H2Stream, isEnd: boolean): void {
     const fields: readonly string[] | Malformed = isEnd
-      ? checkTrailers(this.#decoder)
+      ? checkTrailers(this.#decoder, this.#core.isClient)
       : { error: 'h2_bad_trailers' };
     if ('error' in fields) return this.#refuse(stream, fields.error);
     if (stream.expectedBytes >= 0 && stream.receivedBytes !== stream.expectedBytes) {
