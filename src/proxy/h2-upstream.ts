@@ -15,6 +15,14 @@ export type H2UpstreamEvents = {
 // SECURITY: what a stalled caller costs is what its server may send before it is stopped.
 const WINDOWS = { streamWindow: 16 * 1024, grownStreamWindow: 256 * 1024 } as const;
 
+/**
+ * Streams that may be cancelled on one connection, more than ended well. Servers end connections on
+ * which they see many more.
+ * SECURITY: callers share connections to their server, and one that resets all its requests would
+ * have that done to the others.
+ */
+const MAX_CANCELLED = 64;
+
 /** An HTTP/2 connection to a server, with prior knowledge: our application, or a peer's sidecar. */
 export class H2Upstream {
   /** Who answers, and records' constant part, where it was reached over TLS. */
@@ -23,6 +31,7 @@ export class H2Upstream {
   idleSince = performance.now();
   readonly #transport: H2Transport;
   #isRetired = false;
+  #cancelled = 0;
   #isGone = false;
 
   constructor(
@@ -37,8 +46,9 @@ export class H2Upstream {
       events: {
         onRefused: (error) => events.onRefused(error),
         onGoaway: () => this.#endIfUnused(),
-        onStreamOver: () => {
+        onStreamOver: (stream) => {
           this.idleSince = performance.now();
+          if (!stream.isReset) this.#cancelled = Math.max(0, this.#cancelled - 1);
           if (this.#isRetired) this.#endIfUnused();
         },
       },
@@ -91,6 +101,11 @@ export class H2Upstream {
     this.#transport.destroy();
   }
 
+  /** A stream of it is about to be cancelled by its caller. */
+  noteCancelled(): void {
+    if (++this.#cancelled > MAX_CANCELLED) this.#isRetired = true;
+  }
+
   #endIfUnused(): void {
     if (this.#transport.connection.streamCount === 0) {
       this.#isRetired = true;
@@ -139,6 +154,7 @@ class StreamLeg implements Leg, H2StreamSink {
   }
 
   cancel(): void {
+    this.#upstream.noteCancelled();
     if (this.#stream !== undefined) this.#connection?.reset(this.#stream, H2_CODE.CANCEL);
   }
 

@@ -184,3 +184,13 @@ function headingsOf(page: string): ReadonlySet<string> {
     ),
   );
 }
+
+test('refused HTTP/2: the reference has each kind, and no other', () => {
+  const [, list = ''] =
+    /HTTP2_ERRORS = \[([\s\S]*?)\] as const/.exec(textOf('src/protocol/http2/messages.ts')) ?? [];
+  const kinds = [...list.matchAll(/'(\w+)'/g)].map(([, kind]) => kind);
+  assert.ok(kinds.length > 10, 'the list was not found');
+  const section = sectionOf('docs/reference/http2.md', 'Kinds');
+  const documented = [...section.matchAll(/^\| `(h2_\w+)` \|/gm)].map(([, kind]) => kind);
+  assert.deepEqual(documented.toSorted(), kinds.toSorted());
+});

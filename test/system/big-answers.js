@@ -1,0 +1,12 @@
+// An HTTP/2 application with prior knowledge that answers everything with a megabyte.
+import { createServer } from 'node:http2';
+
+const ANSWER = Buffer.alloc(1 << 20, 'x');
+const server = createServer();
+server.on('sessionError', () => {});
+server.on('stream', (stream, headers) => {
+  stream.on('error', () => {});
+  stream.respond({ ':status': 200 });
+  stream.end(headers[':path'] === '/small' ? 'ok' : ANSWER);
+});
+server.listen(Number(process.env.PORT), '127.0.0.1');
