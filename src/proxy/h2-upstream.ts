@@ -13,7 +13,7 @@ export type H2UpstreamEvents = {
 };
 
 // SECURITY: what a stalled caller costs is what its server may send before it is stopped.
-const WINDOWS = { streamWindow: 16 * 1024, grownStreamWindow: 256 * 1024 } as const;
+const WINDOWS = { streamWindow: 8 * 1024, grownStreamWindow: 256 * 1024 } as const;
 
 /**
  * Streams that may be cancelled on one connection, more than ended well. Servers end connections on

@@ -2,7 +2,8 @@
 import { createServer } from 'node:http2';
 
 const ANSWER = Buffer.alloc(1 << 20, 'x');
-const server = createServer();
+// In megabytes: Node.js refuses streams once a session holds ten of them.
+const server = createServer({ maxSessionMemory: 1000 });
 server.on('sessionError', () => {});
 server.on('stream', (stream, headers) => {
   stream.on('error', () => {});
