@@ -62,6 +62,12 @@ const NOBODY: PipeEvents = {
   onClose: () => undefined,
 };
 
+// Lent bytes are gathered in these, and go out together at the end of the loop's turn: a TLS
+// connection reads 16 KiB at a time, and a write for each would be most of a large answer's cost.
+const GATHERS: Buffer[] = [];
+const GATHER_BYTES = 128 * 1024;
+const MAX_GATHERS = 16;
+
 /** A TCP or TLS connection as a pipe. */
 export class SocketPipe implements BytePipe {
   closed: boolean;
@@ -71,6 +77,8 @@ export class SocketPipe implements BytePipe {
   readonly #reads: ChunkSink;
   readonly #isLent: boolean;
   #events = NOBODY;
+  #gather: Buffer | undefined;
+  #gathered = 0;
   #early: Buffer | undefined;
 
   /** `reads` is what the socket was opened with, if it reads into lent memory. */
@@ -100,7 +108,7 @@ export class SocketPipe implements BytePipe {
   }
 
   get unsentBytes(): number {
-    return this.#socket.writableLength;
+    return this.#socket.writableLength + this.#gathered;
   }
 
   attach(events: PipeEvents): void {
@@ -113,15 +121,27 @@ export class SocketPipe implements BytePipe {
   }
 
   write(bytes: Buffer, onWritten?: (bytes: Buffer) => void): boolean {
+    this.#flush();
     if (onWritten === undefined) return this.#socket.write(bytes);
     return this.#socket.write(bytes, () => onWritten(bytes));
   }
 
   writeLent(chunk: Buffer, start: number, end: number): boolean {
-    return this.#socket.write(Buffer.from(chunk.subarray(start, end)));
+    if (end - start > GATHER_BYTES - this.#gathered) this.#flush();
+    if (end - start > GATHER_BYTES) {
+      return this.#socket.write(Buffer.from(chunk.subarray(start, end)));
+    }
+    if (this.#gather === undefined) {
+      this.#gather = GATHERS.pop() ?? Buffer.allocUnsafeSlow(GATHER_BYTES);
+      setImmediate(this.#flushLater);
+    }
+    this.#gathered += chunk.copy(this.#gather, this.#gathered, start, end);
+    // Behind or not after this turn's write: the next one is told, so a turn's worth is the most.
+    return !this.#socket.writableNeedDrain;
   }
 
   end(): void {
+    this.#flush();
     this.#socket.end();
   }
 
@@ -135,6 +155,8 @@ export class SocketPipe implements BytePipe {
   }
 
   destroy(): void {
+    // As far as the kernel takes it; what was written before counts as sent.
+    this.#flush();
     this.#socket.destroy();
   }
 
@@ -142,6 +164,20 @@ export class SocketPipe implements BytePipe {
     // A TLS connection ends with its alert; only a plain one can be reset through Node.js.
     if (this.halfCloses) this.#socket.resetAndDestroy();
     else this.#socket.destroy();
+  }
+
+  readonly #flushLater = (): void => this.#flush();
+
+  #flush(): void {
+    const gather = this.#gather;
+    if (gather === undefined) return;
+    const bytes = gather.subarray(0, this.#gathered);
+    this.#gather = undefined;
+    this.#gathered = 0;
+    if (!this.#socket.writable) return;
+    this.#socket.write(bytes, () => {
+      if (GATHERS.length < MAX_GATHERS) GATHERS.push(gather);
+    });
   }
 
   // What was looked at and put back lies in the stream, before what comes into lent memory.
