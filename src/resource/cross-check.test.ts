@@ -264,3 +264,17 @@ check(
   { authored: [peers('a'), peers('b', '{selector: {matchLabels: {app: web}}}')] },
   [],
 );
+
+const federation = (name: string, trustDomain: string) =>
+  `{apiVersion: palisade.dev/v1, kind: TrustDomainFederation, metadata: {name: ${name}}, spec: {trustDomain: ${trustDomain}, bundleEndpointURL: "https://${name}.example", bundleEndpointProfile: {type: https_web}}}`;
+
+check(
+  'attack: a second word on whom to believe for a trust domain',
+  { authored: [federation('a', 'td.one')], live: [federation('b', 'td.one')] },
+  ['error duplicate_resource'],
+);
+check(
+  'two trust domains',
+  { authored: [federation('a', 'td.one')], live: [federation('b', 'td.two')] },
+  [],
+);

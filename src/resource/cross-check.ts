@@ -1,3 +1,4 @@
+import { checkFederation } from './cross-check-federation.ts';
 import { checkPolicyAgainst } from './cross-check-policy.ts';
 import {
   checkException,
@@ -36,7 +37,7 @@ export function crossCheck(
   for (const authored of byKey.values()) {
     const own: Diagnostic[] = [];
     const report = reporter(authored, own);
-    checkOne(authored.resource, { world, rules, namespaceWide, report });
+    checkOne(authored.resource, { all, world, rules, namespaceWide, report });
     diagnostics.push(...own.sort(bySourceOrder));
   }
   return diagnostics;
@@ -45,6 +46,7 @@ export function crossCheck(
 function checkOne(
   resource: Resource,
   options: {
+    readonly all: readonly Resource[];
     readonly world: World;
     readonly rules: RuleWorld;
     readonly namespaceWide: ReadonlyMap<string, readonly string[]>;
@@ -56,6 +58,7 @@ function checkOne(
     checkPolicyAgainst(world, resource, report);
     checkRules(rules, resource, report);
   }
+  if (resource.kind === 'TrustDomainFederation') checkFederation(resource, options.all, report);
   if (resource.kind === 'PolicyException') checkException(rules, resource, report);
   if (resource.kind !== 'PeerAuthentication' && resource.kind !== 'RequestAuthentication') return;
   checkSelection(world, resource, report);
