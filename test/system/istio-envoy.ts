@@ -7,7 +7,7 @@ import {
   sign,
   X509Certificate,
 } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -36,6 +36,8 @@ export type OracleEnvoy = {
     connection: OracleConnection,
     asked: OracleRequest,
   ) => Promise<number>;
+  /** Processor time that it has used, in µs. */
+  readonly cpuUs: () => number;
   readonly close: () => void;
 };
 
@@ -104,8 +106,16 @@ export async function startOracleEnvoy(
   return {
     ask: (set, connection, asked) =>
       statusOf({ port, set, agent: agentOf(connection), connection, asked, signer }),
+    cpuUs: () => cpuUsOf(envoy.pid ?? 0),
     close,
   };
+}
+
+// /proc/PID/stat, fields 14 and 15 (user and system), in ticks of 10 ms; the name before them may hold anything.
+function cpuUsOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10_000;
 }
 
 type Signer = { readonly jwks: string; readonly token: (claims: object) => string };
