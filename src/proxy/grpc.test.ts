@@ -143,6 +143,22 @@ test('a stream without a deadline may be silent for longer than any time-out', a
   );
 });
 
+test('the time that a Service gives a whole call holds for streams too', async () => {
+  const handler: H2Handler = (stream) => {
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
+    stream.write(MESSAGE);
+  };
+  await withGrpc(
+    handler,
+    async ({ session }) => {
+      const answer = await requestH2(session, CALL, MESSAGE);
+      assert.equal(answer.trailers['grpc-status'], '4');
+      assert.equal(answer.trailers['x-palisade-reason'], 'upstream_timeout');
+    },
+    { timeouts: { requestMs: 250 } },
+  );
+});
+
 test('a server that breaks off in the middle ends the call with UNAVAILABLE', async () => {
   const handler: H2Handler = (stream) => {
     stream.respond({ ':status': 200, 'content-type': 'application/grpc' });

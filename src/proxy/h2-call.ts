@@ -72,6 +72,7 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
   readonly #context: ProxyContext;
   readonly #direction: HttpDirection;
   #isGrpc = false;
+  #begunAt = 0;
   /** When the caller stops waiting, on the coarse clock; 0 if it did not say. */
   #grpcDeadline = 0;
   #json = false;
@@ -104,6 +105,7 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
   /** Takes the request, which is judged before this returns. */
   begin(head: H2RequestHead | 'tooLarge', isEnd: boolean): void {
     this.#requestComplete = isEnd;
+    this.#begunAt = this.#context.live.now;
     this.#context.live.add(this);
     if (head === 'tooLarge') {
       this.calls.begin();
@@ -124,6 +126,12 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
     if (timeoutMs !== undefined) this.#grpcDeadline = this.#context.live.now + timeoutMs;
     this.#expectMore();
     this.#direction.serve(this, request.value);
+  }
+
+  /** When the whole call has to be over, on the coarse clock; 0 for never. */
+  get #overAt(): number {
+    const { requestMs } = this.timeouts;
+    return requestMs === undefined ? 0 : this.#begunAt + requestMs;
   }
 
   get record(): RecordedCall {
@@ -250,7 +258,8 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
   }
 
   expire(): void {
-    const isLate = this.#grpcDeadline !== 0 && this.#grpcDeadline <= this.#context.live.now;
+    const { now } = this.#context.live;
+    const isLate = [this.#grpcDeadline, this.#overAt].some((at) => at !== 0 && at <= now);
     if (this.#isAnswering || this.#requestComplete || isLate) {
       return this.respond({ kind: 'upstream_timeout' });
     }
@@ -409,7 +418,9 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
 
   // A gRPC call has the time that its caller gives it, and without a word all of it: streams idle.
   #expectIn(ms: number): void {
-    this.deadlineAt = this.#isGrpc ? this.#grpcDeadline : this.#context.live.now + ms;
+    const soon = this.#isGrpc ? this.#grpcDeadline : this.#context.live.now + ms;
+    const overAt = this.#overAt;
+    this.deadlineAt = soon !== 0 && (overAt === 0 || soon < overAt) ? soon : overAt;
   }
 }
 

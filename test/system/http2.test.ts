@@ -20,9 +20,13 @@ describe('h2spec', () => {
   before(async () => {
     h2spec = await goPeer('h2spec', folder);
     application = await startH2Application((stream) => {
-      stream.respond({ ':status': 200, 'content-type': 'text/plain' });
+      // Not before the request is whole: an answer would end what is wrong with the rest of it.
       stream.resume();
-      stream.end('an answer of some bytes');
+      stream.on('end', () => {
+        if (stream.destroyed) return;
+        stream.respond({ ':status': 200, 'content-type': 'text/plain' });
+        stream.end('an answer of some bytes');
+      });
     });
     const upstreams = [{ service: 'orders', localPort: 0 }];
     pair = await createProtocolPair('http2', { port: application.port }, { upstreams });
