@@ -1,7 +1,8 @@
 import { parseSpiffeId } from '#identity';
 import { trafficOf } from '#lib';
+import { isHttpKey } from './authorization-condition.ts';
 import { HTTP_FIELDS, type RuleOperation } from './authorization-operation.ts';
-import type { AuthorizationPolicyResource } from './authorization-policy.ts';
+import type { AuthorizationPolicyResource, AuthorizationRule } from './authorization-policy.ts';
 import { checkSelection, type ReportAt } from './cross-check-selection.ts';
 import { checkTokens } from './cross-check-tokens.ts';
 import type { Problem } from './diagnostic.ts';
@@ -72,7 +73,30 @@ function checkHttpFields(
         );
       }
     }
+    // Callers' tokens and headers belong to a request too. Which port is meant, only `to` says.
+    if (rule.to !== undefined) continue;
+    const tcpOnly = services.filter((service) => judgesTcpOnly(service, {}));
+    if (tcpOnly.length === 0) continue;
+    const severity = isForAll && tcpOnly.length < services.length ? 'warning' : 'error';
+    for (const path of httpPathsOf(rule)) {
+      report(severity, ['spec', 'rules', i, ...path.at], httpOnTcp(path.field, tcpOnly));
+    }
   }
+}
+
+type HttpPath = { readonly at: readonly (string | number)[]; readonly field: string };
+
+/** Where a rule asks for a token or a header. */
+function httpPathsOf(rule: AuthorizationRule): readonly HttpPath[] {
+  const tokens = (rule.from ?? []).flatMap(({ source }, j) =>
+    (['requestPrincipals', 'notRequestPrincipals'] as const)
+      .filter((field) => source[field] !== undefined)
+      .map((field) => ({ at: ['from', j, 'source', field], field })),
+  );
+  const conditions = (rule.when ?? []).flatMap(({ key }, j) =>
+    isHttpKey(key) ? [{ at: ['when', j, 'key'], field: key }] : [],
+  );
+  return [...tokens, ...conditions];
 }
 
 /** Whether all ports of a service that an operation can mean are TCP, and there is one. */

@@ -75,6 +75,18 @@ check('a whole namespace of TCP', { authored: [policy(GET), service('db', 'tcp')
   'error http_field_on_tcp',
 ]);
 check(
+  'headers and tokens on TCP',
+  {
+    authored: [
+      policy(
+        '{rules: [{from: [{source: {requestPrincipals: ["*"]}}], when: [{key: "request.headers[x]", values: [a]}, {key: source.ip, values: [10.0.0.1]}]}]}',
+      ),
+      service('db', 'tcp'),
+    ],
+  },
+  ['error http_field_on_tcp', 'warning no_token_issuer', 'error http_field_on_tcp'],
+);
+check(
   'a whole namespace, some of it TCP',
   { authored: [policy(GET), service('db', 'tcp'), service('web')] },
   ['warning http_field_on_tcp'],
