@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { Agent } from 'node:http';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { availableParallelism, loadavg } from 'node:os';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -82,7 +83,9 @@ test(`${PER_SECOND} connections opened and dropped a second leave nothing behind
   await settled();
   const now = await measure();
   assert.ok(opened >= (CHURN_MS / 1000) * PER_SECOND * 0.5, `only ${opened} were opened`);
-  assert.ok(slowest < 2_000, `a bystander waited ${slowest} ms`);
+  // A machine that many share makes everybody wait; a bystander must not wait for a time-out.
+  const limitMs = 2_000 * Math.max(1, (loadavg()[0] ?? 0) / availableParallelism());
+  assert.ok(slowest < limitMs, `a bystander waited ${slowest} ms`);
   for (const side of ['caller', 'server'] as const) {
     const [was, is] = [before[side], now[side]];
     // Pools keep some connections to the application; none is kept for each of those that came and went.
