@@ -39,7 +39,7 @@ type Setting = {
 type Want = { readonly status: number; readonly reason: string; readonly retry?: boolean };
 
 const GET = 'GET / HTTP/1.1\r\nHost: orders\r\nConnection: close\r\n\r\n';
-const SHORT = { responseMs: 300, connectMs: 500 };
+const SHORT = { responseMs: 300, connectMs: 5_000 };
 
 /** HTTP: the status, `x-palisade-reason`, and whether a retry is invited. */
 const HTTP: readonly (Setting & Want)[] = [
