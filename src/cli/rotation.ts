@@ -15,6 +15,8 @@ import { authorOf } from './globals.ts';
 export type RotateOptions = {
   /** How long each step waits for those concerned. */
   readonly timeoutMs: number;
+  /** How long calls on connections of the old root may take before it is retired. */
+  readonly settleMs: number;
   /** Goes on without those that do not follow in time, or are away: they have to be enrolled anew. */
   readonly leaveBehind: boolean;
   /** Hears of each step as it is taken. */
@@ -53,6 +55,8 @@ export async function rotate(session: Session, options: RotateOptions): Promise<
     trustRoot = await change(session, trustRoot, [next, old]);
   }
   await follow(session, trustRoot, { ...options, step: 'activate', lag: lagOfIssuer(trustRoot) });
+  // Connections that were made with certificates of the old root end with the calls that are on them.
+  await new Promise((resolve) => setTimeout(resolve, options.settleMs));
   const [active = ''] = trustRoot.x509Roots;
   trustRoot = await change(session, trustRoot, [active]);
   await follow(session, trustRoot, { ...options, step: 'retire', lag: lagOfRoot(trustRoot) });

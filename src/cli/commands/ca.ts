@@ -97,6 +97,7 @@ function registerRotate(ca: Command, context: CliContext): void {
       const isTaint = options.taint === true;
       const how = {
         timeoutMs: options.timeout ?? (isTaint ? TAINT_MS : STEP_MS),
+        settleMs: isTaint ? 0 : SETTLE_MS,
         leaveBehind: isTaint || options.leaveBehind === true,
         onStep(step: Step) {
           steps.push(step);
@@ -118,6 +119,7 @@ type RotateFlags = {
 };
 
 const STEP_MS = 60_000;
+const SETTLE_MS = 5_000;
 const TAINT_MS = 10_000;
 
 async function rehearsal(context: CliContext, globals: Globals, session: Session): Promise<void> {
