@@ -75,7 +75,8 @@ export async function startPairs(grpc?: GrpcApplication): Promise<Pairs> {
   const started: ChildProcess[] = [];
   let mesh: TestMesh | undefined;
   const close = async (): Promise<void> => {
-    for (const child of started) child.kill('SIGKILL');
+    // A master of nginx that is killed leaves its worker behind.
+    for (const child of started) child.kill(child.spawnfile === 'nginx' ? 'SIGTERM' : 'SIGKILL');
     await mesh?.close();
     rmSync(folder, { recursive: true, force: true });
   };
