@@ -79,13 +79,18 @@ export class SocketPipe implements BytePipe {
   #events = NOBODY;
   #gather: Buffer | undefined;
   #gathered = 0;
+  #isAttached = false;
+  #isPaused: boolean;
+  /** What came while nobody read; everything that comes later waits behind it. */
   #early: Buffer | undefined;
 
   /** `reads` is what the socket was opened with, if it reads into lent memory. */
   constructor(socket: Socket, reads?: ChunkSink) {
     this.#socket = socket;
     this.#reads = reads ?? createChunkSink();
+    this.#reads.onChunk = (chunk) => this.#onChunk(chunk);
     this.#isLent = reads !== undefined || lendReads(socket, this.#reads);
+    this.#isPaused = socket.isPaused();
     this.closed = socket.closed;
     this.halfCloses = !('encrypted' in socket);
     socket.on('end', () => this.#events.onEnd());
@@ -112,9 +117,9 @@ export class SocketPipe implements BytePipe {
   }
 
   attach(events: PipeEvents): void {
-    const isFirst = this.#events === NOBODY;
+    const isFirst = !this.#isAttached;
+    this.#isAttached = true;
     this.#events = events;
-    this.#reads.onChunk = events.onData;
     if (this.closed) process.nextTick(() => events.onClose());
     else if (isFirst && this.#isLent) this.#takeEarly();
     else if (isFirst) this.#socket.on('data', (chunk: Buffer) => this.#events.onData(chunk));
@@ -146,10 +151,12 @@ export class SocketPipe implements BytePipe {
   }
 
   pause(): void {
+    this.#isPaused = true;
     this.#socket.pause();
   }
 
   resume(): void {
+    this.#isPaused = false;
     if (this.#early !== undefined) process.nextTick(() => this.#deliverEarly());
     else this.#socket.resume();
   }
@@ -180,19 +187,34 @@ export class SocketPipe implements BytePipe {
     });
   }
 
+  // A TLS connection that is paused still hands over what it has decrypted of the last read; in lent memory it would be
+  // gone, so it is kept. It is no more than what one read brought.
+  #onChunk(chunk: Buffer): void {
+    if (this.#isAttached && !this.#isPaused && this.#early === undefined) {
+      this.#events.onData(chunk);
+    } else {
+      this.#early = Buffer.concat([this.#early ?? EMPTY, chunk]);
+    }
+  }
+
   // What was looked at and put back lies in the stream, before what comes into lent memory.
   #takeEarly(): void {
-    if (this.#socket.readableLength === 0) return;
-    this.#early = (this.#socket.read() as Buffer | null) ?? undefined;
-    const { isPaused } = this.#socket as { isPaused: () => boolean };
-    if (!isPaused.call(this.#socket)) process.nextTick(() => this.#deliverEarly());
+    if (this.#socket.readableLength > 0) {
+      const inStream = (this.#socket.read() as Buffer | null) ?? EMPTY;
+      this.#early = Buffer.concat([inStream, this.#early ?? EMPTY]);
+      // Reading from the stream starts the socket again.
+      if (this.#isPaused) this.#socket.pause();
+    }
+    if (!this.#isPaused && this.#early !== undefined) process.nextTick(() => this.#deliverEarly());
   }
 
   #deliverEarly(): void {
     const early = this.#early;
-    if (early === undefined || this.closed) return;
+    if (early === undefined || this.closed || this.#isPaused) return;
     this.#early = undefined;
-    this.#socket.resume();
     this.#events.onData(early);
+    if (!this.#isPaused) this.#socket.resume();
   }
 }
+
+const EMPTY = Buffer.alloc(0);
