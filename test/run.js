@@ -57,11 +57,14 @@ function runSuite(name, filters) {
 }
 
 function runnerFlags({ concurrency, timeoutMs }) {
+  // Where it is named, a second run takes only what failed in the first: .ci/run does so, and says it.
+  const state = process.env['PALISADE_TEST_STATE'];
   return [
     '--test',
     '--test-reporter=spec',
     `--test-concurrency=${concurrency}`,
     `--test-timeout=${timeoutMs}`,
+    ...(state ? [`--test-rerun-failures=${state}.${name}`] : []),
   ];
 }
 
