@@ -67,6 +67,7 @@ export type EnforcementPoint = {
   readonly snapshots: Source<Snapshot | undefined>;
   /** Namespaces whose policy has never arrived, which is why there is no snapshot. */
   readonly missing: () => readonly string[];
+  readonly onMissing: Swap<Snapshot>['onMissing'];
   /** Undefined without a valid certificate. */
   readonly identity: Source<WorkloadIdentity | undefined>;
   /** Why there is no identity, in words. */
@@ -187,6 +188,7 @@ async function connect(options: EnforcementPointOptions, parts: Parts): Promise<
     node,
     snapshots: swap.snapshots,
     missing: swap.missing,
+    onMissing: swap.onMissing,
     identity,
     identityProblem: identity.problem,
     bundle: () => swap.trust().bundle,

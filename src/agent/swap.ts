@@ -28,6 +28,8 @@ export type Swap<T extends Compiled> = {
   readonly trusts: Source<X509Trust>;
   /** Namespaces whose sets have never arrived; while there are any, nothing is enforced and everything denied. */
   readonly missing: () => readonly string[];
+  /** Calls `listener` whenever fewer are missing, until the returned function is called. */
+  readonly onMissing: Source<number>['onChange'];
   /** The versions enforced now, as messages hold them. */
   readonly enforced: () => EncodedVersion[];
   /** The versions held, from which updates continue. */
@@ -74,6 +76,7 @@ export function createSwap<T extends Compiled>(options: SwapOptions<T>): Swap<T>
 class LastGood<T extends Compiled> implements Swap<T> {
   readonly #options: SwapOptions<T>;
   readonly #snapshots = createCell<T | undefined>(undefined);
+  readonly #missingCount: Cell<number>;
   #policy: VerifiedPolicy;
   readonly #trusts: Cell<X509Trust>;
 
@@ -81,6 +84,7 @@ class LastGood<T extends Compiled> implements Swap<T> {
     this.#options = options;
     this.#policy = options.policy;
     this.#trusts = createCell(options.trust);
+    this.#missingCount = createCell(this.missing().length);
     if (options.policy.sets.size === 0 || this.missing().length > 0) return;
     const snapshot = options.compile(options.policy);
     if (snapshot.ok) this.#snapshots.set(snapshot.value);
@@ -99,6 +103,10 @@ class LastGood<T extends Compiled> implements Swap<T> {
 
   readonly trust = (): X509Trust => this.#trusts.current();
   readonly missing = (): readonly string[] => this.#missingIn(this.#policy);
+  get onMissing(): Source<number>['onChange'] {
+    return this.#missingCount.onChange;
+  }
+
   readonly refused = (): readonly Refused[] => this.#options.refusals.all();
   readonly forgetRefusals = (): void => this.#options.refusals.clearAll();
 
@@ -154,6 +162,7 @@ class LastGood<T extends Compiled> implements Swap<T> {
     };
     if (this.#missingIn(candidate).length > 0) {
       this.#policy = candidate;
+      this.#missingCount.set(this.missing().length);
       await this.#write(`set ${namespace}`, files.saveSet(set.value));
       return;
     }

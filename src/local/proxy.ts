@@ -149,6 +149,7 @@ async function serve(request: ProxyRequest, parts: Parts): Promise<RunningProxy>
     ready: () => readinessOf(proxy, point),
     onChange(listener) {
       point.snapshots.onChange(listener);
+      point.onMissing(listener);
       point.identity.onChange(listener);
     },
     async close(drainMs) {
