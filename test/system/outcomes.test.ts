@@ -6,7 +6,6 @@ import { connect, createServer, type Socket } from 'node:net';
 import { after, test } from 'node:test';
 import { createSidecars, type FaultProcess } from './fault-mesh.ts';
 import type { FaultSidecar } from './fault-sidecar.ts';
-import { freePort } from './mesh.ts';
 
 const sidecars = createSidecars();
 /** Two processes: one for all servers, one for all callers. */
@@ -176,6 +175,9 @@ for (const transport of ['mtls', 'hbone'] as const) {
   }
 }
 
+/** tcpmux: nobody listens there, and no other test is given it as a free port. */
+const NOBODY = 1;
+
 async function startPair(
   setting: Setting,
   protocol: Protocol,
@@ -202,7 +204,7 @@ async function endpointsOf(
   const host = '127.0.0.1';
   if (endpoint === 'none') return [];
   let { inboundPort, hbonePort } = server.ports;
-  if (endpoint === 'dead') inboundPort = hbonePort = await freePort();
+  if (endpoint === 'dead') inboundPort = hbonePort = NOBODY;
   if (endpoint === 'garbage') {
     const port = await listen((socket) => socket.write('220 mail.example ESMTP\r\n'));
     inboundPort = hbonePort = port;
@@ -214,7 +216,7 @@ function startApplication(
   kind: NonNullable<Setting['application']>,
   protocol: Protocol,
 ): Promise<number> {
-  if (kind === 'dead') return freePort();
+  if (kind === 'dead') return Promise.resolve(NOBODY);
   return listen((socket) => {
     if (kind === 'breaks' && protocol === 'tcp') return socket.resetAndDestroy();
     socket.on('data', (chunk: Buffer) => {
