@@ -3,10 +3,9 @@ import { derToPem, parseJsonObject, pemToDer } from '#identity';
 import { fail, ok } from '#lib';
 import type { NodeAttestor } from './node-attestor.ts';
 import { textClaim } from './platform-token.ts';
-import { bytesOf } from './proof.ts';
+import { bytesOf, MAX_SIGNATURE_BYTES } from './proof.ts';
 
 const MAX_DOCUMENT = 16 * 1024;
-const MAX_SIGNATURE = 1024;
 
 /** The instance identity document of AWS with its base64 signature (RSA, SHA-256), as its metadata service gives them. */
 export const awsIid: NodeAttestor = {
@@ -14,7 +13,7 @@ export const awsIid: NodeAttestor = {
   begin(evidence, { specs }) {
     const document = bytesOf(evidence, 'document', MAX_DOCUMENT);
     if (!document.ok) return document;
-    const signature = bytesOf(evidence, 'signature', MAX_SIGNATURE);
+    const signature = bytesOf(evidence, 'signature', MAX_SIGNATURE_BYTES);
     if (!signature.ok) return signature;
     const configured = specs.flatMap(({ awsIid: spec }) => (spec === undefined ? [] : [spec]));
     if (configured.length === 0) return fail('no NodeAttestor with `awsIid` is applied');

@@ -3,12 +3,10 @@ import { attestationProof, type PeerSvid, verifyX509Svid } from '#identity';
 import { fail, formatDuration, ok, type Result } from '#lib';
 import { meshRole } from '../mesh-identity.ts';
 import type { AttestationContext, NodeAttestor } from './node-attestor.ts';
-import { bytesOf, createNonce, listOfBytes } from './proof.ts';
+import { bytesOf, CHAIN_LIMITS, createNonce, listOfBytes, MAX_SIGNATURE_BYTES } from './proof.ts';
 
 // A laptop's holiday; after that the host has to prove itself as a new one does.
 const MAX_SLEEP_MS = 30 * 24 * 3_600_000;
-const CERTIFICATES = { maxItems: 6, maxBytes: 16 * 1024 };
-const MAX_SIGNATURE = 1024;
 
 /**
  * The lane for agents that slept past their certificate's life: the last certificate they got, and proof of its key.
@@ -17,7 +15,7 @@ const MAX_SIGNATURE = 1024;
 export const ownCertificate: NodeAttestor = {
   strength: 'none',
   begin(evidence, context) {
-    const chain = listOfBytes(evidence, 'certificates', CERTIFICATES);
+    const chain = listOfBytes(evidence, 'certificates', CHAIN_LIMITS);
     if (!chain.ok) return chain;
     const svid = verifySleeper(chain.value, context);
     if (!svid.ok) return svid;
@@ -31,7 +29,7 @@ export const ownCertificate: NodeAttestor = {
       kind: 'challenge',
       challenge: { nonce: nonce.toString('base64') },
       verify(answer) {
-        const signature = bytesOf(answer, 'signature', MAX_SIGNATURE);
+        const signature = bytesOf(answer, 'signature', MAX_SIGNATURE_BYTES);
         if (!signature.ok) return signature;
         const { publicKey } = new X509Certificate(leafDer);
         if (!verify('sha256', signed, publicKey, signature.value)) {

@@ -2,6 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { fail, ok, type Result } from '#lib';
 import type { Evidence } from './node-attestor.ts';
 
+/** How much of a certificate chain a host may show. */
+export const CHAIN_LIMITS = { maxItems: 6, maxBytes: 16 * 1024 } as const;
+/** No signature is longer: RSA of 8,192 bits. */
+export const MAX_SIGNATURE_BYTES = 1024;
+
 const NONCE_BYTES = 32;
 
 /** A fresh nonce. */

@@ -7,16 +7,13 @@ import {
 } from '#identity';
 import { fail, ok, type Result } from '#lib';
 import type { AttestationContext, AttestedHost, NodeAttestor } from './node-attestor.ts';
-import { bytesOf, createNonce, listOfBytes } from './proof.ts';
-
-const CERTIFICATES = { maxItems: 6, maxBytes: 16 * 1024 };
-const MAX_SIGNATURE = 1024;
+import { bytesOf, CHAIN_LIMITS, createNonce, listOfBytes, MAX_SIGNATURE_BYTES } from './proof.ts';
 
 /** A certificate that the host has already, from an authority the operator names, and proof of its key. */
 export const x509pop: NodeAttestor = {
   strength: 'token',
   begin(evidence, context) {
-    const chain = listOfBytes(evidence, 'certificates', CERTIFICATES);
+    const chain = listOfBytes(evidence, 'certificates', CHAIN_LIMITS);
     if (!chain.ok) return chain;
     const verified = verifyAgainstAny(chain.value, context);
     if (!verified.ok) return verified;
@@ -26,7 +23,7 @@ export const x509pop: NodeAttestor = {
       kind: 'challenge',
       challenge: { nonce: nonce.toString('base64') },
       verify(answer) {
-        const signature = bytesOf(answer, 'signature', MAX_SIGNATURE);
+        const signature = bytesOf(answer, 'signature', MAX_SIGNATURE_BYTES);
         if (!signature.ok) return signature;
         const key = verified.value.certificate.publicKey;
         const digest = key.asymmetricKeyType === 'ed25519' ? null : 'sha256';
