@@ -1,3 +1,4 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { createBackoff } from '#lib';
 import { type AccessLog, EVENT, type Log, type ProxyMetrics, type SpooledRecord } from '#telemetry';
 import {
@@ -13,7 +14,7 @@ import { createScheduler, type Scheduler } from './timer.ts';
 
 /** What a shipper works with. */
 export type RecordShipperOptions = {
-  readonly accessLog: Pick<AccessLog, 'readAfter' | 'acknowledge' | 'counts'>;
+  readonly accessLog: Pick<AccessLog, 'boot' | 'readAfter' | 'acknowledge' | 'counts'>;
   readonly metrics: Pick<ProxyMetrics, 'edges'>;
   readonly agentSocket: string;
   /** As the enforcement point's. */
@@ -38,6 +39,8 @@ export type RecordShipper = {
   /** Resolves when the acknowledged seq is on disk. */
   readonly close: () => Promise<void>;
 };
+
+type AccountInit = NonNullable<MessageInitShape<typeof ReportRequestSchema>['accounts']>[number];
 
 type Stream = {
   readonly write: (request: ReportRequest) => boolean;
@@ -141,12 +144,14 @@ class Shipper implements RecordShipper {
     const { kept, skipped } = this.#choose(read);
     const edges = metrics.edges();
     if (read.length === 0 && edges.length === 0) return false;
+    const accounts = this.#accountFor(read, skipped);
     this.#sentSeq = read.at(-1)?.seq ?? this.#sentSeq;
     const request = createMessage(ReportRequestSchema, {
       node,
       records: kept.map((record) => record.json),
       lastSeq: BigInt(this.#sentSeq),
-      skipped: BigInt(skipped),
+      accounts,
+      boot: accessLog.boot,
       edges: edges.map((edge) => ({
         ...edge,
         requests: BigInt(edge.requests),
@@ -165,6 +170,25 @@ class Shipper implements RecordShipper {
     return read.length === BATCH;
   }
 
+  /** What becomes of the numbers that a message is about. */
+  #accountFor(read: readonly SpooledRecord[], sampled: number): AccountInit[] {
+    const last = read.at(-1);
+    if (last === undefined) return [];
+    const firstSeq = BigInt(this.#sentSeq + 1);
+    const now = BigInt(this.#options.clock());
+    return [
+      {
+        boot: this.#options.accessLog.boot,
+        firstSeq,
+        lastSeq: BigInt(last.seq),
+        sinceMs: now,
+        untilMs: now,
+        records: BigInt(read.length - sampled),
+        sampled: BigInt(sampled),
+      },
+    ];
+  }
+
   /** All denials and errors, and of the rest what this second's budget still allows. */
   #choose(read: readonly SpooledRecord[]): { kept: SpooledRecord[]; skipped: number } {
     const now = this.#options.clock();
@@ -173,7 +197,7 @@ class Shipper implements RecordShipper {
     this.#budget = Math.min(perSecond, this.#budget + earned);
     this.#budgetAt = now;
     const kept = read.filter((record) => {
-      if (record.isNotable) return true;
+      if (record.class !== 'success') return true;
       if (this.#budget < 1) return false;
       this.#budget--;
       return true;

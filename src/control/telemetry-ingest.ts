@@ -88,7 +88,7 @@ export function createTelemetryIngest(options: IngestOptions): TelemetryIngest {
   function receive(call: Call, request: ReportRequest): void {
     for (const edge of request.edges) options.map.count(edge);
     if (request.edges.length > 0) options.onCounted();
-    counts.skipped += Number(request.skipped);
+    for (const { sampled } of request.accounts) counts.skipped += Number(sampled);
     const parsed = request.records.map(parseRecord);
     const good = parsed.flatMap((result, i): IncomingRecord[] => {
       const bytes = request.records[i];

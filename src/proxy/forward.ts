@@ -77,6 +77,7 @@ export function continueTrace(context: ProxyContext, call: HttpCall, head: Reque
   const spanId = ids.spanId();
   call.record.traceId = traceId;
   call.record.spanId = spanId;
+  call.record.parentSpanId = parent?.parentId ?? null;
   return `00-${traceId}-${spanId}-${parent?.isSampled === false ? '00' : '01'}`;
 }
 

@@ -99,6 +99,10 @@ export function resetRecord(record: RecordedCall): void {
   record.denialId = null;
   record.traceId = null;
   record.spanId = null;
+  record.parentSpanId = null;
+  record.decisionUs = -1;
+  record.tunnelWaitUs = -1;
+  record.upstreamUs = -1;
   record.bytesIn = 0;
   record.bytesOut = 0;
   record.dryRun = undefined;

@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import type { RecordedCall } from './access-record.ts';
-import { formatRecord, MAX_RECORD_BYTES } from './format-record.ts';
+import { classify } from './classify.ts';
+import { createRecordFormat, MAX_RECORD_BYTES } from './format-record.ts';
 import { openSpool, type Spool } from './spool.ts';
-import type { SpooledRecord } from './spooled-record.ts';
+import { classOf, type SpooledRecord } from './spooled-record.ts';
 
 /** Where finished calls go; never blocks and never throws. */
 export type RecordSink = { readonly record: (call: RecordedCall) => void };
@@ -17,6 +19,8 @@ export type RecordCounts = {
 
 /** One proxy's access records on their way to disk, and on disk until they are shipped. */
 export type AccessLog = RecordSink & {
+  /** Names this start of the process in the ids of records. */
+  readonly boot: string;
   /** Starts writing what is buffered; it is done anyhow within 100 ms. */
   readonly flush: () => void;
   /** Resolves when what was recorded so far is in the file. */
@@ -56,6 +60,8 @@ export function createAccessLog(options: AccessLogOptions): AccessLog {
 }
 
 class BufferedAccessLog implements AccessLog {
+  readonly boot = randomBytes(6).toString('base64url');
+  readonly #format = createRecordFormat(this.boot);
   readonly #spool: Spool;
   readonly #onDrop: AccessLogOptions['onDrop'];
   #filling: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
@@ -88,13 +94,15 @@ class BufferedAccessLog implements AccessLog {
       return;
     }
     const isReserved = this.#used + MAX_RECORD_BYTES > BUFFER_BYTES - DENIAL_RESERVE_BYTES;
-    const isScarce = isReserved && this.#spare === undefined && call.verdict === 'allow';
+    const isScarce =
+      isReserved && this.#spare === undefined && classOf(classify(call)) === 'success';
     if (this.#isClosed || isScarce) {
       this.#dropped++;
       return;
     }
+    call.kept = classify(call);
     if (this.#used === 0) this.#firstSeq = this.#nextSeq;
-    this.#used = formatRecord(this.#filling, this.#used, call, this.#nextSeq++);
+    this.#used = this.#format(this.#filling, this.#used, call, this.#nextSeq++);
     this.#recorded++;
     // Armed only while something waits, so that an idle proxy has no timer at all.
     this.#timer ??= setTimeout(() => this.flush(), FLUSH_AFTER_MS).unref();

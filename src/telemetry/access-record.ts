@@ -5,6 +5,8 @@ export type AccessRecord = {
   readonly kind: 'http' | 'tcp';
   /** Which sidecar of the call wrote it: the server's (`destination`) or the caller's (`source`). */
   readonly reporter: 'destination' | 'source';
+  /** Unique in the mesh and the same however often it is sent: `BOOT-SEQ`. Absent in records of before 0.2. */
+  readonly id?: string;
   readonly 'source.id': string | null;
   readonly 'source.service': string | null;
   readonly 'source.ip': string | null;
@@ -29,7 +31,15 @@ export type AccessRecord = {
   readonly denial_id: string | null;
   readonly trace_id: string | null;
   readonly span_id: string | null;
+  /** The caller's span, if it sent one that is valid. */
+  readonly parent_span_id?: string | null;
   readonly duration_us: number;
+  /** From the request's arrival to the decision: tokens, policy, and external authorizers where one was asked. */
+  readonly decision_us?: number;
+  /** From the decision until a connection or a stream of a tunnel took the request; absent if none did. */
+  readonly tunnel_wait_us?: number;
+  /** From there to the head of the answer; absent if none came. */
+  readonly upstream_us?: number;
   readonly bytes_in: number;
   readonly bytes_out: number;
   /** Verdicts of policies in dry-run; absent where there are none. */
@@ -43,8 +53,25 @@ export type AccessRecord = {
   /** The code of surface.md's "What a caller sees", or the decision's; null when the call just went through. */
   readonly reason: string | null;
   readonly verdict: 'allow' | 'deny';
+  /** Fields of which something was taken out, e.g. `["path"]`; absent if nothing was. */
+  readonly redacted?: readonly string[];
+  /** How many calls it stands for, itself included; 1 where absent. Sums multiply by it. */
+  readonly weight?: number;
+  /** Why it was kept; absent in records of before 0.2. */
+  readonly kept?: KeptReason;
   readonly seq: number;
 };
+
+/** Why a record was kept: `all` while the budget was not reached, `sampled` where it stands for others. */
+export type KeptReason =
+  | 'audit'
+  | 'denied'
+  | 'error'
+  | 'rollout'
+  | 'first_seen'
+  | 'slow'
+  | 'sampled'
+  | 'all';
 
 /** What a policy in dry-run would have said. */
 export type DryRunRecord = { readonly policy: string; readonly verdict: 'allow' | 'deny' };
@@ -87,7 +114,12 @@ export type RecordedCall = {
   denialId: string | null;
   traceId: string | null;
   spanId: string | null;
+  parentSpanId: string | null;
   durationUs: number;
+  /** Of the three, -1 stands for a stage that was not reached. */
+  decisionUs: number;
+  tunnelWaitUs: number;
+  upstreamUs: number;
   /** From the caller, and towards it; bodies only for HTTP. */
   bytesIn: number;
   bytesOut: number;
@@ -98,6 +130,9 @@ export type RecordedCall = {
   status: number;
   reason: string | null;
   verdict: 'allow' | 'deny';
+  /** What sampling decided; the access log sets both. */
+  weight: number;
+  kept: KeptReason;
 };
 
 /** A call with nothing known yet: denied, since deny is the zero value. */
@@ -114,7 +149,11 @@ export function createRecordedCall(connection: RecordedConnection): RecordedCall
     denialId: null,
     traceId: null,
     spanId: null,
+    parentSpanId: null,
     durationUs: 0,
+    decisionUs: -1,
+    tunnelWaitUs: -1,
+    upstreamUs: -1,
     bytesIn: 0,
     bytesOut: 0,
     dryRun: undefined,
@@ -123,5 +162,7 @@ export function createRecordedCall(connection: RecordedConnection): RecordedCall
     status: 0,
     reason: null,
     verdict: 'deny',
+    weight: 1,
+    kept: 'all',
   };
 }

@@ -1,4 +1,5 @@
 import type { RecordedCall } from './access-record.ts';
+import { isFailure } from './classify.ts';
 import { createHistogram, type Histogram, observe } from './histogram.ts';
 
 /** Who calls whom over what: the labels of one edge, all of them from verified identities or own policy. */
@@ -112,11 +113,6 @@ export function deltaOf(edge: EdgeCounters, before: EdgeCounters | undefined): E
     connections: edge.opened - (before?.opened ?? 0),
     reporter: key.reporter,
   };
-}
-
-// An allowed call's reason may name why it was allowed: that is no failure.
-function isFailure(reason: string | null): boolean {
-  return reason !== null && !reason.startsWith('allowed');
 }
 
 function outcomeOf(edge: EdgeCounters, status: number, reason: string | null): OutcomeCounts {

@@ -5,10 +5,13 @@ import {
   type AccessRecord,
   type ConnectionFacts,
   createRecordedCall,
+  type KeptReason,
   type RecordedCall,
 } from './access-record.ts';
-import { createRecordedConnection, formatRecord, MAX_RECORD_BYTES } from './format-record.ts';
-import { readRecordLine } from './spooled-record.ts';
+import { createRecordedConnection, createRecordFormat, MAX_RECORD_BYTES } from './format-record.ts';
+import { type RecordClass, readRecordLine } from './spooled-record.ts';
+
+const formatRecord = createRecordFormat('bootboot');
 
 const FACTS: ConnectionFacts = {
   kind: 'http',
@@ -39,7 +42,11 @@ test('every field of the reference is there, in its own type', () => {
     denialId: 'd-1',
     traceId: 'a'.repeat(32),
     spanId: 'b'.repeat(16),
+    parentSpanId: 'c'.repeat(16),
     durationUs: 1234.9,
+    decisionUs: 40.2,
+    tunnelWaitUs: 0,
+    upstreamUs: 900,
     bytesIn: 10,
     bytesOut: 20,
     dryRun: [{ policy: 'default/next', verdict: 'allow' }],
@@ -48,9 +55,12 @@ test('every field of the reference is there, in its own type', () => {
     status: 403,
     reason: 'policy_denied',
     verdict: 'deny',
+    weight: 12,
+    kept: 'denied',
   });
   assert.deepEqual(record, {
     time: '2026-05-01T12:00:00.007Z',
+    id: 'bootboot-1',
     kind: 'http',
     reporter: 'destination',
     'source.id': FACTS.sourceId,
@@ -74,7 +84,11 @@ test('every field of the reference is there, in its own type', () => {
     denial_id: 'd-1',
     trace_id: 'a'.repeat(32),
     span_id: 'b'.repeat(16),
+    parent_span_id: 'c'.repeat(16),
     duration_us: 1234,
+    decision_us: 40,
+    tunnel_wait_us: 0,
+    upstream_us: 900,
     bytes_in: 10,
     bytes_out: 20,
     dry_run: [{ policy: 'default/next', verdict: 'allow' }],
@@ -83,6 +97,8 @@ test('every field of the reference is there, in its own type', () => {
     status: 403,
     reason: 'policy_denied',
     verdict: 'deny',
+    weight: 12,
+    kept: 'denied',
     seq: 1,
   });
 });
@@ -103,13 +119,13 @@ test('the query string never gets into a record', () => {
 });
 
 test('attack: text that imitates the end of a record or another record', () => {
-  const forged = '","seq":1}\n{"verdict":"allow","seq":9';
-  const text = lineOf({ path: forged, host: '","verdict":"allow","seq":7}', verdict: 'deny' });
+  const forged = '","kept":"audit","seq":1}\n{"verdict":"allow","seq":9';
+  const text = lineOf({ path: forged, host: '","kept":"all","seq":7}', kept: 'denied' });
   assert.equal(text.indexOf('\n'), text.length - 1, 'one line');
   assert.equal((JSON.parse(text) as AccessRecord).path, forged);
   const read = readRecordLine(Buffer.from(text.slice(0, -1)));
   assert.equal(read?.seq, 1);
-  assert.equal(read?.isNotable, true);
+  assert.equal(read?.class, 'denial');
 });
 
 test('any text comes back as it was, in printable ASCII and bounded room', () => {
@@ -156,26 +172,22 @@ test('numbers that are none become zero', () => {
   assert.deepEqual([record.duration_us, record.bytes_in, record.bytes_out], [0, 0, 0]);
 });
 
-/** What a reader of the spool takes a call for. */
-function checkNotable(name: string, call: Partial<RecordedCall>, isNotable: boolean): void {
-  test(`notable: ${name}`, () => {
-    const line = Buffer.from(lineOf(call)).subarray(0, -1);
-    assert.deepEqual(readRecordLine(line), { seq: 1, json: line, isNotable });
+/** What a reader of the spool takes a record for. */
+function checkClass(kept: KeptReason, expected: RecordClass): void {
+  test(`kept as ${kept}: read as ${expected}`, () => {
+    const line = Buffer.from(lineOf({ kept })).subarray(0, -1);
+    assert.deepEqual(readRecordLine(line), { seq: 1, json: line, class: expected });
   });
 }
 
-checkNotable('a call that went through', { verdict: 'allow', status: 200 }, false);
-checkNotable('a client error of the application', { verdict: 'allow', status: 404 }, false);
-checkNotable(
-  'allowed, with the reason why',
-  { verdict: 'allow', status: 200, reason: 'allowed_by_policy' },
-  false,
-);
-checkNotable('an error of the application', { verdict: 'allow', status: 503 }, true);
-checkNotable('an error on the way', { verdict: 'allow', reason: 'upstream_timeout' }, true);
-checkNotable('a denial', { verdict: 'deny', status: 403, reason: 'policy_denied' }, true);
-checkNotable('a TCP connection that went through', { verdict: 'allow' }, false);
-checkNotable('a TCP connection that was denied', { verdict: 'deny' }, true);
+checkClass('all', 'success');
+checkClass('sampled', 'success');
+checkClass('slow', 'success');
+checkClass('first_seen', 'success');
+checkClass('rollout', 'success');
+checkClass('error', 'error');
+checkClass('denied', 'denial');
+checkClass('audit', 'audit');
 
 test('every truncation of a line is torn', () => {
   const line = Buffer.from(lineOf({ path: '/a"}{' })).subarray(0, -1);

@@ -1,4 +1,9 @@
-import type { ConnectionFacts, RecordedCall, RecordedConnection } from './access-record.ts';
+import type {
+  ConnectionFacts,
+  KeptReason,
+  RecordedCall,
+  RecordedConnection,
+} from './access-record.ts';
 
 /** No record is longer, whatever the network sent: this much room suffices for `formatRecord`. */
 export const MAX_RECORD_BYTES = 48 * 1024;
@@ -9,6 +14,18 @@ const MAX_FIELD_CHARS = 256;
 // What JSON text may hold unescaped and is one latin1 byte: printable ASCII without `"` and `\`.
 const NEEDS_ESCAPE = /[^ !#-[\]-~]/;
 const EACH_TO_ESCAPE = /[^ !#-[\]-~]/g;
+
+// Whole pieces of text: what is built anew for each record costs more than all of its writing.
+const KEPT_TEXT: Readonly<Record<KeptReason, string>> = {
+  audit: ',"kept":"audit"',
+  denied: ',"kept":"denied"',
+  error: ',"kept":"error"',
+  rollout: ',"kept":"rollout"',
+  first_seen: ',"kept":"first_seen"',
+  slow: ',"kept":"slow"',
+  sampled: ',"kept":"sampled"',
+  all: ',"kept":"all"',
+};
 
 type Latin1Buffer = Buffer & { latin1Write: (text: string, offset: number) => number };
 
@@ -42,18 +59,30 @@ export function quote(text: string): string {
 }
 
 /**
- * Writes `call` as one line of JSON into `target` at `offset` and returns the offset after its line feed.
+ * Writes a call as one line of JSON into `target` at `offset` and returns the offset after its line feed.
  * The caller makes sure of `MAX_RECORD_BYTES` of room. Writing piece by piece into a buffer that stays
  * keeps record text off the heap (a third of the proxy's memory otherwise).
  */
-export function formatRecord(
+export type RecordFormat = (
   target: Buffer,
   offset: number,
   call: RecordedCall,
   seq: number,
-): number {
-  const buffer = target as Latin1Buffer;
-  let at = offset + buffer.latin1Write(timePrefix(call.startedAt), offset);
+) => number;
+
+/** The format of the records of one start of a process, which `boot` names in their ids. */
+export function createRecordFormat(boot: string): RecordFormat {
+  const idPrefix = `,"id":"${boot}-`;
+  return (target, offset, call, seq) => {
+    const buffer = target as Latin1Buffer;
+    const at = offset + buffer.latin1Write(timePrefix(call.startedAt), offset);
+    const end = writeNumber(buffer, at, idPrefix, seq);
+    return writeCall(buffer, end + buffer.latin1Write('"', end), call, seq);
+  };
+}
+
+function writeCall(buffer: Latin1Buffer, start: number, call: RecordedCall, seq: number): number {
+  let at = start;
   at += buffer.latin1Write(call.connection.json, at);
   at = writeField(buffer, at, ',"method":', call.method);
   at = writeField(buffer, at, ',"host":', call.host);
@@ -65,13 +94,16 @@ export function formatRecord(
   at = writeField(buffer, at, ',"denial_id":', call.denialId);
   at = writeField(buffer, at, ',"trace_id":', call.traceId);
   at = writeField(buffer, at, ',"span_id":', call.spanId);
+  at = writeField(buffer, at, ',"parent_span_id":', call.parentSpanId);
   at = writeNumber(buffer, at, ',"duration_us":', call.durationUs);
+  at = writeReached(buffer, at, ',"decision_us":', call.decisionUs);
+  at = writeReached(buffer, at, ',"tunnel_wait_us":', call.tunnelWaitUs);
+  at = writeReached(buffer, at, ',"upstream_us":', call.upstreamUs);
   at = writeNumber(buffer, at, ',"bytes_in":', call.bytesIn);
   at = writeNumber(buffer, at, ',"bytes_out":', call.bytesOut);
   if (call.dryRun !== undefined) at = writeDryRun(buffer, at, call.dryRun);
   if (call.audit !== undefined) at = writeField(buffer, at, ',"audit":', call.audit);
   if (call.exception !== undefined) at = writeField(buffer, at, ',"exception":', call.exception);
-  // INVARIANT: these four come last and in this order; the spool's reader finds them from the line's end.
   if (call.status === 0) at += buffer.latin1Write(',"status":null', at);
   else at = writeNumber(buffer, at, ',"status":', call.status);
   at = writeField(buffer, at, ',"reason":', call.reason);
@@ -79,6 +111,9 @@ export function formatRecord(
     call.verdict === 'allow' ? ',"verdict":"allow"' : ',"verdict":"deny"',
     at,
   );
+  at = writeNumber(buffer, at, ',"weight":', call.weight);
+  // INVARIANT: these two come last and in this order; the spool's reader finds them from the line's end.
+  at += buffer.latin1Write(KEPT_TEXT[call.kept], at);
   at = writeNumber(buffer, at, ',"seq":', seq);
   return at + buffer.latin1Write('}\n', at);
 }
@@ -105,6 +140,10 @@ function writeNumber(buffer: Latin1Buffer, at: number, key: string, value: numbe
   const end = at + buffer.latin1Write(key, at);
   // A JSON number: NaN and fractions never reach a record.
   return end + buffer.latin1Write(`${value > 0 ? Math.floor(value) : 0}`, end);
+}
+
+function writeReached(buffer: Latin1Buffer, at: number, key: string, value: number): number {
+  return value < 0 ? at : writeNumber(buffer, at, key, value);
 }
 
 function writeDryRun(

@@ -11,6 +11,7 @@ export {
   type ConnectionFacts,
   createRecordedCall,
   type DryRunRecord,
+  type KeptReason,
   type RecordedCall,
   type RecordedConnection,
 } from './access-record.ts';

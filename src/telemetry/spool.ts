@@ -196,14 +196,14 @@ class Spool {
   /** Rewrites a segment with its denials and errors alone. */
   async #compact(segment: Segment): Promise<void> {
     const lines = linesOf(await readFile(segment.path));
-    const kept = lines.filter((line) => line.isNotable);
+    const kept = lines.filter((line) => line.class !== 'success');
     if (this.#cursor?.segment === segment) this.#cursor = undefined;
     const text = Buffer.concat(kept.flatMap((line) => [line.json, Buffer.of(LINE_FEED)]));
     await writeFile(`${segment.path}.tmp`, text, { mode: 0o600 });
     await rename(`${segment.path}.tmp`, segment.path);
     segment.bytes = text.length;
     segment.isCompacted = true;
-    this.#tellLost(lines.filter((line) => !line.isNotable));
+    this.#tellLost(lines.filter((line) => line.class === 'success'));
   }
 
   async #remove(segment: Segment): Promise<void> {

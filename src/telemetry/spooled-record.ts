@@ -1,17 +1,33 @@
+import type { KeptReason } from './access-record.ts';
+
+/** What a record is, for what goes first where there is no room: the least first. */
+export type RecordClass = 'success' | 'error' | 'denial' | 'audit';
+
 /** One record as it lies on disk. */
 export type SpooledRecord = {
   readonly seq: number;
   /** The JSON text without its line feed. */
   readonly json: Buffer;
-  /** A denial or an error: shipped whatever the budget, kept longest. */
-  readonly isNotable: boolean;
+  readonly class: RecordClass;
 };
 
+/** The classes in the order in which they are dropped. */
+export const RECORD_CLASSES: readonly RecordClass[] = ['success', 'error', 'denial', 'audit'];
+
 const SEQ = Buffer.from(',"seq":');
-const ALLOW = Buffer.from(',"verdict":"allow"');
-const NO_REASON = Buffer.from(',"reason":null');
-const ALLOWED_REASON = Buffer.from(',"reason":"allowed');
-const MAX_REASON_BYTES = 64;
+const KEPT = Buffer.from(',"kept":"');
+const MAX_KEPT_BYTES = 32;
+
+const CLASS_OF: Readonly<Record<string, RecordClass | undefined>> = {
+  audit: 'audit',
+  denied: 'denial',
+  error: 'error',
+} satisfies Partial<Record<KeptReason, RecordClass>>;
+
+/** The class of a record that was kept for this reason. */
+export function classOf(kept: string): RecordClass {
+  return CLASS_OF[kept] ?? 'success';
+}
 
 /**
  * Reads a record's line without parsing its JSON, from the fields that `formatRecord` puts last; undefined if
@@ -26,24 +42,14 @@ export function readRecordLine(line: Buffer): SpooledRecord | undefined {
   const seq = Number(line.toString('latin1', at, digitsEnd));
   at -= SEQ.length;
   if (!has(line, at, SEQ)) return undefined;
-  return { seq, json: line, isNotable: !wentThrough(line, at) };
+  const kept = keptBefore(line, at);
+  return kept === undefined ? undefined : { seq, json: line, class: classOf(kept) };
 }
 
-/** Whether the call was allowed, had no reason code and no status of the 500s. */
-function wentThrough(line: Buffer, end: number): boolean {
-  let at = end - ALLOW.length;
-  if (!has(line, at, ALLOW)) return false;
-  at = reasonStart(line, at);
-  if (at < 0) return false;
-  const isServerError = at >= 3 && line[at - 3] === 0x35 && isDigit(line[at - 1]);
-  return !isServerError;
-}
-
-/** Where `,"reason":…` begins if it is null or says why the call was allowed; else -1. */
-function reasonStart(line: Buffer, end: number): number {
-  if (has(line, end - NO_REASON.length, NO_REASON)) return end - NO_REASON.length;
-  const start = line.lastIndexOf(ALLOWED_REASON, end);
-  return start >= 0 && end - start < MAX_REASON_BYTES ? start : -1;
+function keptBefore(line: Buffer, end: number): string | undefined {
+  const start = line.lastIndexOf(KEPT, end);
+  if (start < 0 || end - start > MAX_KEPT_BYTES || line[end - 1] !== 0x22) return undefined;
+  return line.toString('latin1', start + KEPT.length, end - 1);
 }
 
 function has(line: Buffer, at: number, expected: Buffer): boolean {

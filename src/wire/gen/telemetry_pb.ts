@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file telemetry.proto.
  */
 export const file_telemetry: GenFile = /*@__PURE__*/
-  fileDesc("Cg90ZWxlbWV0cnkucHJvdG8SFXBhbGlzYWRlLnRlbGVtZXRyeS52MSKCAQoNUmVwb3J0UmVxdWVzdBIMCgRub2RlGAEgASgJEg8KB3JlY29yZHMYAiADKAwSEAoIbGFzdF9zZXEYAyABKAMSDwoHc2tpcHBlZBgEIAEoAxIvCgVlZGdlcxgFIAMoCzIgLnBhbGlzYWRlLnRlbGVtZXRyeS52MS5FZGdlQ291bnQiqQIKCUVkZ2VDb3VudBIRCglzb3VyY2VfaWQYASABKAkSFgoOc291cmNlX3NlcnZpY2UYAiABKAkSGwoTZGVzdGluYXRpb25fc2VydmljZRgDIAEoCRIdChVkZXN0aW5hdGlvbl9uYW1lc3BhY2UYBCABKAkSEAoIcmVxdWVzdHMYBSABKAMSDgoGZGVuaWVkGAYgASgDEg4KBmVycm9ycxgHIAEoAxIQCghieXRlc19pbhgIIAEoAxIRCglieXRlc19vdXQYCSABKAMSFwoPZHVyYXRpb25fdXNfc3VtGAogASgDEgwKBG10bHMYCyABKAgSEAoIcHJvdG9jb2wYDCABKAkSEwoLY29ubmVjdGlvbnMYDSABKAMSEAoIcmVwb3J0ZXIYDiABKAkiIwoOUmVwb3J0UmVzcG9uc2USEQoJYWNrZWRfc2VxGAEgASgDMmYKCVRlbGVtZXRyeRJZCgZSZXBvcnQSJC5wYWxpc2FkZS50ZWxlbWV0cnkudjEuUmVwb3J0UmVxdWVzdBolLnBhbGlzYWRlLnRlbGVtZXRyeS52MS5SZXBvcnRSZXNwb25zZSgBMAFiBnByb3RvMw");
+  fileDesc("Cg90ZWxlbWV0cnkucHJvdG8SFXBhbGlzYWRlLnRlbGVtZXRyeS52MSK3AQoNUmVwb3J0UmVxdWVzdBIMCgRub2RlGAEgASgJEg8KB3JlY29yZHMYAiADKAwSEAoIbGFzdF9zZXEYAyABKAMSLwoFZWRnZXMYBSADKAsyIC5wYWxpc2FkZS50ZWxlbWV0cnkudjEuRWRnZUNvdW50EjAKCGFjY291bnRzGAYgAygLMh4ucGFsaXNhZGUudGVsZW1ldHJ5LnYxLkFjY291bnQSDAoEYm9vdBgHIAEoCUoECAQQBSKMAgoHQWNjb3VudBIMCgRib290GAEgASgJEhEKCWZpcnN0X3NlcRgCIAEoAxIQCghsYXN0X3NlcRgDIAEoAxIQCghzaW5jZV9tcxgEIAEoAxIQCgh1bnRpbF9tcxgFIAEoAxIPCgdyZWNvcmRzGAYgASgDEg8KB3NhbXBsZWQYByABKAMSGQoRZHJvcHBlZF9zdWNjZXNzZXMYCCABKAMSFgoOZHJvcHBlZF9lcnJvcnMYCSABKAMSFwoPZHJvcHBlZF9kZW5pYWxzGAogASgDEhYKDmRyb3BwZWRfYXVkaXRzGAsgASgDEg8KB2RhbWFnZWQYDCABKAMSEwoLYWZ0ZXJfY3Jhc2gYDSABKAgiqQIKCUVkZ2VDb3VudBIRCglzb3VyY2VfaWQYASABKAkSFgoOc291cmNlX3NlcnZpY2UYAiABKAkSGwoTZGVzdGluYXRpb25fc2VydmljZRgDIAEoCRIdChVkZXN0aW5hdGlvbl9uYW1lc3BhY2UYBCABKAkSEAoIcmVxdWVzdHMYBSABKAMSDgoGZGVuaWVkGAYgASgDEg4KBmVycm9ycxgHIAEoAxIQCghieXRlc19pbhgIIAEoAxIRCglieXRlc19vdXQYCSABKAMSFwoPZHVyYXRpb25fdXNfc3VtGAogASgDEgwKBG10bHMYCyABKAgSEAoIcHJvdG9jb2wYDCABKAkSEwoLY29ubmVjdGlvbnMYDSABKAMSEAoIcmVwb3J0ZXIYDiABKAkiIwoOUmVwb3J0UmVzcG9uc2USEQoJYWNrZWRfc2VxGAEgASgDMmYKCVRlbGVtZXRyeRJZCgZSZXBvcnQSJC5wYWxpc2FkZS50ZWxlbWV0cnkudjEuUmVwb3J0UmVxdWVzdBolLnBhbGlzYWRlLnRlbGVtZXRyeS52MS5SZXBvcnRSZXNwb25zZSgBMAFiBnByb3RvMw");
 
 /**
  * @generated from message palisade.telemetry.v1.ReportRequest
@@ -33,18 +33,11 @@ export type ReportRequest = Message<"palisade.telemetry.v1.ReportRequest"> & {
   records: Uint8Array[];
 
   /**
-   * seq of the last record in this message, or of the last skipped one.
+   * The last number that `accounts` tell of.
    *
    * @generated from field: int64 last_seq = 3;
    */
   lastSeq: bigint;
-
-  /**
-   * Records left out since the last report because the budget was spent, never denials.
-   *
-   * @generated from field: int64 skipped = 4;
-   */
-  skipped: bigint;
 
   /**
    * Deltas since the last report.
@@ -52,6 +45,20 @@ export type ReportRequest = Message<"palisade.telemetry.v1.ReportRequest"> & {
    * @generated from field: repeated palisade.telemetry.v1.EdgeCount edges = 5;
    */
   edges: EdgeCount[];
+
+  /**
+   * What became of every number up to last_seq, in order and without a gap that is not a loss.
+   *
+   * @generated from field: repeated palisade.telemetry.v1.Account accounts = 6;
+   */
+  accounts: Account[];
+
+  /**
+   * Names this start of the sender: random, new with each start.
+   *
+   * @generated from field: string boot = 7;
+   */
+  boot: string;
 };
 
 /**
@@ -60,6 +67,101 @@ export type ReportRequest = Message<"palisade.telemetry.v1.ReportRequest"> & {
  */
 export const ReportRequestSchema: GenMessage<ReportRequest> = /*@__PURE__*/
   messageDesc(file_telemetry, 0);
+
+/**
+ * What became of the calls numbered first_seq to last_seq. Each call gets a number when it ends, whether its record is
+ * kept or not, so last_seq - first_seq + 1 = records + sampled + what was dropped + damaged. A number in no
+ * account was lost. An account that comes twice is the same unless records of it were dropped in between.
+ *
+ * @generated from message palisade.telemetry.v1.Account
+ */
+export type Account = Message<"palisade.telemetry.v1.Account"> & {
+  /**
+   * Start of the sender that gave the numbers; ids of records are BOOT-SEQ.
+   *
+   * @generated from field: string boot = 1;
+   */
+  boot: string;
+
+  /**
+   * @generated from field: int64 first_seq = 2;
+   */
+  firstSeq: bigint;
+
+  /**
+   * @generated from field: int64 last_seq = 3;
+   */
+  lastSeq: bigint;
+
+  /**
+   * When the first and the last of these calls were recorded, ms since 1970, by the sender's clock.
+   *
+   * @generated from field: int64 since_ms = 4;
+   */
+  sinceMs: bigint;
+
+  /**
+   * @generated from field: int64 until_ms = 5;
+   */
+  untilMs: bigint;
+
+  /**
+   * Records of them in this message.
+   *
+   * @generated from field: int64 records = 6;
+   */
+  records: bigint;
+
+  /**
+   * Left out by the rate; the weights of kept records stand for them.
+   *
+   * @generated from field: int64 sampled = 7;
+   */
+  sampled: bigint;
+
+  /**
+   * Lost for want of room at the sender, by what they were.
+   *
+   * @generated from field: int64 dropped_successes = 8;
+   */
+  droppedSuccesses: bigint;
+
+  /**
+   * @generated from field: int64 dropped_errors = 9;
+   */
+  droppedErrors: bigint;
+
+  /**
+   * @generated from field: int64 dropped_denials = 10;
+   */
+  droppedDenials: bigint;
+
+  /**
+   * @generated from field: int64 dropped_audits = 11;
+   */
+  droppedAudits: bigint;
+
+  /**
+   * Found damaged on the sender's disk.
+   *
+   * @generated from field: int64 damaged = 12;
+   */
+  damaged: bigint;
+
+  /**
+   * The start before this one ended without closing its books: what it recorded last, 100 ms at most, is not known.
+   *
+   * @generated from field: bool after_crash = 13;
+   */
+  afterCrash: boolean;
+};
+
+/**
+ * Describes the message palisade.telemetry.v1.Account.
+ * Use `create(AccountSchema)` to create a new message.
+ */
+export const AccountSchema: GenMessage<Account> = /*@__PURE__*/
+  messageDesc(file_telemetry, 1);
 
 /**
  * @generated from message palisade.telemetry.v1.EdgeCount
@@ -143,7 +245,7 @@ export type EdgeCount = Message<"palisade.telemetry.v1.EdgeCount"> & {
  * Use `create(EdgeCountSchema)` to create a new message.
  */
 export const EdgeCountSchema: GenMessage<EdgeCount> = /*@__PURE__*/
-  messageDesc(file_telemetry, 1);
+  messageDesc(file_telemetry, 2);
 
 /**
  * @generated from message palisade.telemetry.v1.ReportResponse
@@ -162,7 +264,7 @@ export type ReportResponse = Message<"palisade.telemetry.v1.ReportResponse"> & {
  * Use `create(ReportResponseSchema)` to create a new message.
  */
 export const ReportResponseSchema: GenMessage<ReportResponse> = /*@__PURE__*/
-  messageDesc(file_telemetry, 2);
+  messageDesc(file_telemetry, 3);
 
 /**
  * @generated from service palisade.telemetry.v1.Telemetry
