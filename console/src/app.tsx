@@ -1,8 +1,10 @@
 import type { ReactNode } from 'react';
 import { useLiveState } from './live/use-live.ts';
+import { AlertsPage } from './pages/alerts/alerts-page.tsx';
 import { DenialPage } from './pages/denials/denial-page.tsx';
 import { DenialsPage } from './pages/denials/denials-page.tsx';
 import { EnforcementPage } from './pages/enforcement/enforcement-page.tsx';
+import { EvidencePage } from './pages/evidence/evidence-page.tsx';
 import { IdentitiesPage } from './pages/identities/identities-page.tsx';
 import { MapPage } from './pages/map/map-page.tsx';
 import { NotFoundPage, SignedOutPage } from './pages/outside-pages.tsx';
@@ -27,6 +29,8 @@ function pageAt(path: string): ReactNode {
   switch (path) {
     case '/':
       return <OverviewPage />;
+    case '/alerts':
+      return <AlertsPage />;
     case '/map':
       return <MapPage />;
     case '/traffic':
@@ -39,6 +43,8 @@ function pageAt(path: string): ReactNode {
       return <EnforcementPage />;
     case '/identities':
       return <IdentitiesPage />;
+    case '/evidence':
+      return <EvidencePage />;
     default:
       return <NotFoundPage path={path} />;
   }

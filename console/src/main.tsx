@@ -6,6 +6,7 @@ import './styles/table.css';
 import './styles/map.css';
 import './styles/pages.css';
 import './styles/views.css';
+import './styles/evidence.css';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { App } from './app.tsx';

@@ -22,6 +22,12 @@ const EDGE = encodeURIComponent('spiffe://cluster.local/ns/shop/sa/intruder>shop
 /** What a page shows once its answers are there. */
 const PAGES: readonly { readonly name: string; readonly path: string; readonly shows: string }[] = [
   { name: 'overview', path: '/', shows: 'text=What needs a person' },
+  { name: 'alerts', path: '/alerts', shows: 'role=grid[name="Burn rates"]' },
+  {
+    name: 'alerts-runbook',
+    path: '/alerts?alert=a2&runbook=enforcement-point-stale',
+    shows: '.panel',
+  },
   { name: 'map', path: '/map', shows: '.map-node >> nth=8' },
   { name: 'map-edge', path: `/map?edge=${EDGE}`, shows: '.panel >> text=Last denials' },
   { name: 'traffic', path: '/traffic', shows: 'role=grid[name="Calls"]' },
@@ -39,6 +45,14 @@ const PAGES: readonly { readonly name: string; readonly path: string; readonly s
   { name: 'policies-tests', path: '/policies?view=tests', shows: 'textarea' },
   { name: 'enforcement', path: '/enforcement', shows: 'role=grid[name="Enforcement points"]' },
   { name: 'identities', path: '/identities', shows: '.horizon-now' },
+  { name: 'evidence', path: '/evidence', shows: 'role=grid[name="Audit events"]' },
+  { name: 'evidence-event', path: '/evidence?event=1204', shows: '.panel [data-diff=added]' },
+  {
+    name: 'evidence-completeness',
+    path: '/evidence?view=completeness',
+    shows: 'role=grid[name="Completeness by source"]',
+  },
+  { name: 'evidence-sinks', path: '/evidence?view=sinks', shows: 'role=grid[name="Sinks"]' },
   { name: 'nowhere', path: '/nowhere', shows: 'text=There is no page here' },
 ];
 const LOOKS: readonly Look[] = [

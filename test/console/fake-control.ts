@@ -93,6 +93,12 @@ function filterRecords(text: string, url: string | undefined): string {
 function recordingOf(path: string, url: string | undefined): string {
   const name = path.slice('/api/v1/'.length);
   if (name.startsWith('denials/')) return 'denial';
+  if (name.startsWith('traces/')) return 'trace';
+  if (/^sinks\/[^/]+\/test$/.test(name)) return 'sink-test';
+  if (name === 'audit/verification') return 'audit-verification';
+  if (name === 'rollups') {
+    return `rollups-${new URL(url ?? '/', 'http://fake').searchParams.get('group')}`;
+  }
   if (/^policy-sets\/[^/]+\/commits$/.test(name)) return 'commits';
   if (/^policy-sets\/[^/]+$/.test(name)) {
     return `policy-set-${new URL(url ?? '/', 'http://fake').searchParams.get('number')}`;

@@ -50,12 +50,14 @@ test('two keys go to each page, and its title says so', { skip }, async () => {
   const page = await open('/');
   await page.getByText('What needs a person').waitFor();
   const pages = [
+    ['a', '/alerts', 'Alerts'],
     ['m', '/map', 'Map'],
     ['t', '/traffic', 'Traffic'],
     ['d', '/denials', 'Denials'],
     ['p', '/policies', 'Policies'],
     ['e', '/enforcement', 'Enforcement'],
     ['i', '/identities', 'Identities'],
+    ['v', '/evidence', 'Evidence'],
     ['o', '/', 'Overview'],
   ] as const;
   for (const [key, path, title] of pages) {

@@ -1,3 +1,5 @@
+import { parsePlainJson } from '../words/plain-text.ts';
+
 /** Why the API gave no answer. `code` is the API's own, `unreachable`, or `unreadable`. */
 export type ApiFailure = {
   readonly status: number;
@@ -40,8 +42,12 @@ export async function fetchJson<T>(path: string, question?: unknown): Promise<Ap
     return failure(0, 'unreachable', 'the control plane does not answer');
   }
   try {
-    if (response.ok) return { kind: 'answer', data: (await response.json()) as T };
-    const problem = (await response.json()) as { code?: string; detail?: string; title?: string };
+    if (response.ok) return { kind: 'answer', data: parsePlainJson(await response.text()) as T };
+    const problem = parsePlainJson(await response.text()) as {
+      code?: string;
+      detail?: string;
+      title?: string;
+    };
     const sentence = problem.detail ?? problem.title ?? `the control plane said ${response.status}`;
     return failure(response.status, problem.code ?? 'unknown', sentence);
   } catch {

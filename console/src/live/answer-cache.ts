@@ -10,6 +10,11 @@ export type Answer<T> = {
   readonly failure: ApiFailure | undefined;
 };
 
+/** Whether an answer came, or will not: what stands below it can be placed. */
+export function isSettled(answer: Answer<unknown>): boolean {
+  return answer.data !== undefined || answer.failure !== undefined;
+}
+
 type Entry = {
   answer: Answer<unknown>;
   inFlight: Promise<void> | undefined;

@@ -1,5 +1,14 @@
 /** What the server announces on `/api/v1/events`; a page refetches what it shows. */
-export type Topic = 'map' | 'denials' | 'enforcement' | 'policy' | 'identities' | 'overview';
+export type Topic =
+  | 'map'
+  | 'denials'
+  | 'enforcement'
+  | 'policy'
+  | 'identities'
+  | 'overview'
+  | 'alerts'
+  | 'audit'
+  | 'sinks';
 
 /** How the live connection stands. */
 export type LiveState = {
@@ -15,6 +24,9 @@ const TOPICS: readonly Topic[] = [
   'policy',
   'identities',
   'overview',
+  'alerts',
+  'audit',
+  'sinks',
 ];
 const EVENTS_PATH = '/api/v1/events';
 /** EventSource gives up for good on an HTTP error; we open another after this long. */

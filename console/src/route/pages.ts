@@ -1,6 +1,7 @@
 /** The pages, in the order of the navigation, with the second key of their `g` shortcut. */
 export const PAGES = [
   { path: '/', title: 'Overview', key: 'o', question: 'Is everything all right?' },
+  { path: '/alerts', title: 'Alerts', key: 'a', question: 'What must I do now?' },
   { path: '/map', title: 'Map', key: 'm', question: 'Who talks to whom, and is it safe?' },
   { path: '/traffic', title: 'Traffic', key: 't', question: 'What happened?' },
   {
@@ -17,6 +18,7 @@ export const PAGES = [
     question: 'Is what was decided what happens?',
   },
   { path: '/identities', title: 'Identities', key: 'i', question: 'Who is who, and until when?' },
+  { path: '/evidence', title: 'Evidence', key: 'v', question: 'Can I prove it?' },
 ] as const;
 
 /** One entry of the navigation. */

@@ -34,6 +34,15 @@ export function formatPercent(share: number): string {
   return `${(share * 100).toFixed(0)} %`;
 }
 
+/** A share of one as the percent that objectives are written in, with as many digits as say something: `99.95 %`. */
+export function formatShare(share: number): string {
+  const percent = share * 100;
+  const digits = percent > 99 && percent < 100 ? 2 : percent % 1 === 0 ? 0 : 1;
+  // Rounded down: 99.999 % of calls is not all of them.
+  const cut = Math.floor(percent * 10 ** digits + 1e-9) / 10 ** digits;
+  return `${cut.toFixed(digits)} %`;
+}
+
 /** Microseconds as a duration: `640 µs`, `1.2 ms`, `38 ms`, `4.1 s`. */
 export function formatMicros(micros: number): string {
   if (micros < 1000) return `${micros.toFixed(0)} µs`;

@@ -10,6 +10,7 @@ import {
   formatNoun,
   formatPercent,
   formatRate,
+  formatShare,
   formatSpan,
   formatSpanWord,
 } from './format.ts';
@@ -39,6 +40,19 @@ test('a share is never rounded to nothing or to all', () => {
     [0.5, '50 %'],
     [0.9999, '>99 %'],
     [1, '100 %'],
+  ]);
+});
+
+test('an objective keeps the digits it is about', () => {
+  check(formatShare, [
+    [1, '100 %'],
+    [0.9995, '99.95 %'],
+    [0.99999, '99.99 %'],
+    [0.999, '99.90 %'],
+    [0.5, '50 %'],
+    [0.123, '12.3 %'],
+    [0, '0 %'],
+    [-0.5, '-50 %'],
   ]);
 });
 

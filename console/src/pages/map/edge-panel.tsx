@@ -2,7 +2,7 @@ import type { ReactNode } from 'react';
 import type { ListedRecord } from '../../api/access-record.ts';
 import type { Page } from '../../api/page.ts';
 import type { MapEdge } from '../../api/service-map.ts';
-import type { Answer } from '../../live/answer-cache.ts';
+import { type Answer, isSettled } from '../../live/answer-cache.ts';
 import { useAnswer } from '../../live/use-live.ts';
 import { Loading } from '../../parts/answer-states.tsx';
 import { CallNames } from '../../parts/call-names.tsx';
@@ -33,7 +33,7 @@ export function EdgePanel({ edge, names, onClose }: EdgePanelProps): ReactNode {
   const pair = { from: edge.sourceId ?? edge.source, to: edge.destination };
   const calls = useRecords(isFolded ? undefined : { ...pair, limit: '20' });
   const denials = useRecords(isFolded ? undefined : { ...pair, denied: 'true', limit: '5' });
-  const isAnswered = isFolded || (isKnown(calls) && isKnown(denials));
+  const isAnswered = isFolded || (isSettled(calls) && isSettled(denials));
   // The service's side decides; the caller's side only knows what came back.
   const records = (calls.data?.items ?? []).filter((record) => record.reporter !== 'source');
   const latest = records.find((record) => record.verdict === 'allow') ?? records[0];
@@ -109,10 +109,6 @@ function useRecords(
 ): Answer<Page<ListedRecord>> {
   const path = query === undefined ? undefined : apiPath('/records', query);
   return useAnswer<Page<ListedRecord>>(path, { topics: ['map'] });
-}
-
-function isKnown(answer: Answer<unknown>): boolean {
-  return answer.data !== undefined || answer.failure !== undefined;
 }
 
 function checkCommand(edge: MapEdge, to: string, latest: ListedRecord | undefined): string {

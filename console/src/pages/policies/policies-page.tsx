@@ -6,6 +6,7 @@ import { useAnswer } from '../../live/use-live.ts';
 import { AnswerNote, Empty } from '../../parts/answer-states.tsx';
 import { PageHead } from '../../parts/page-head.tsx';
 import { SearchBox } from '../../parts/search-box.tsx';
+import { ViewTabs } from '../../parts/view-tabs.tsx';
 import { useQuery } from '../../route/use-place.ts';
 import { commandLine } from '../../words/command.ts';
 import type { ExportColumn } from '../../words/export.ts';
@@ -36,7 +37,7 @@ const VIEWS = [
 
 /** What is in force, who says so, and what it would do? */
 export function PoliciesPage(): ReactNode {
-  const [query, setQuery] = useQuery();
+  const [query] = useQuery();
   const view = query.get('view') ?? '';
   const sets = useAnswer<Page<PolicySetSummary>>('/policy-sets?limit=200', {
     topics: ['policy', 'enforcement'],
@@ -59,19 +60,7 @@ export function PoliciesPage(): ReactNode {
         command={commandOf(chosen)}
         exported={{ name: 'palisade-policies', columns: COLUMNS, rows: entries }}
       />
-      <nav className="views" aria-label="Views of policy">
-        {VIEWS.map((one) => (
-          <button
-            key={one.view}
-            type="button"
-            className="button"
-            aria-current={one.view === view ? 'page' : undefined}
-            onClick={() => setQuery({ view: one.view })}
-          >
-            {one.title}
-          </button>
-        ))}
-      </nav>
+      <ViewTabs label="Views of policy" views={VIEWS} />
       {view === 'ask' && <AskView />}
       {view === 'dry-run' && <DryRunView />}
       {view === 'tests' && <TestsView />}

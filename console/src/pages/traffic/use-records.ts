@@ -5,6 +5,7 @@ import type { Page } from '../../api/page.ts';
 import type { Answer } from '../../live/answer-cache.ts';
 import { liveChannel, useLiveState } from '../../live/use-live.ts';
 import { useVisible } from '../../live/use-visible.ts';
+import { parsePlainJson } from '../../words/plain-text.ts';
 import { mergeRecords } from './record-rows.ts';
 import { recordsPath, type TrafficFilter, watchPath } from './traffic-filter.ts';
 
@@ -80,7 +81,7 @@ function follow(options: {
   let arrived: ListedRecord[] = [];
   const tail = new EventSource(options.tailPath);
   tail.addEventListener('record', (event: MessageEvent<string>) => {
-    arrived.push(JSON.parse(event.data) as ListedRecord);
+    arrived.push(parsePlainJson(event.data) as ListedRecord);
     liveChannel.heard();
   });
   // The list is fetched after each (re)connection: what was missed in between is in it.

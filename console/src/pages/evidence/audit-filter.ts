@@ -1,0 +1,55 @@
+import { apiPath } from '../../route/query.ts';
+import { rangeQuery, type TimeRange } from '../../route/time-range.ts';
+import { commandLine } from '../../words/command.ts';
+
+/** Which audit events are shown. Empty strings filter nothing. */
+export type AuditFilter = {
+  readonly log: 'control' | 'ca';
+  readonly action: string;
+  readonly actor: string;
+  readonly target: string;
+  readonly text: string;
+};
+
+/** The filter that an address asks for. */
+export function parseAuditFilter(query: URLSearchParams): AuditFilter {
+  const read = (key: string): string => query.get(key)?.trim() ?? '';
+  return {
+    log: query.get('log') === 'ca' ? 'ca' : 'control',
+    action: read('action'),
+    actor: read('actor'),
+    target: read('target'),
+    text: query.get('q') ?? '',
+  };
+}
+
+/** The API path that lists what the filter asks for, newest first. */
+export function auditPath(filter: AuditFilter, range: TimeRange, cursor?: string): string {
+  const { log, action, actor, target, text } = filter;
+  return apiPath('/audit', {
+    log,
+    action,
+    actor,
+    target,
+    text: text.trim(),
+    ...rangeQuery(range),
+    limit: '100',
+    cursor,
+  });
+}
+
+/** The command that lists the same. */
+export function auditCommand(filter: AuditFilter, range: TimeRange): string {
+  const { since, until } = rangeQuery(range);
+  return commandLine(
+    ['audit', 'search', ...(filter.text.trim() === '' ? [] : [filter.text.trim()])],
+    [
+      ['log', filter.log],
+      ['action', filter.action],
+      ['actor', filter.actor],
+      ['target', filter.target],
+      ['since', since],
+      ['until', until],
+    ],
+  );
+}
