@@ -9,7 +9,7 @@ const REASONS: Readonly<Record<string, string>> = {
   no_policy_allows: 'ALLOW policies apply, and none of their rules matches',
   default_deny: 'no ALLOW policy applies to this service, and the mesh denies by default',
   peer_unauthenticated: 'the caller proved no identity, and the service asks for one',
-  token_invalid: 'the request carried a token that is not valid, so policy was not asked',
+  token_invalid: 'the end user’s token is missing where policy asks for one, or not valid',
   cannot_decide: 'the decision could not be made',
 };
 

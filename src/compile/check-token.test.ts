@@ -22,6 +22,14 @@ const ANY_USER = policyYaml(
   'p',
   '{rules: [{from: [{source: {requestPrincipals: ["*"]}}]}]}',
 );
+const OTHER_USER = ANY_USER.replace('"*"', '"https://id/eve"');
+const NO_USER =
+  policyYaml('default', 'open', '{rules: [{}]}') +
+  policyYaml(
+    'default',
+    'p',
+    '{action: DENY, rules: [{from: [{source: {notRequestPrincipals: ["*"]}}]}]}',
+  );
 const BY_HEADER = policyYaml(
   'default',
   'p',
@@ -65,7 +73,31 @@ check(
   'allow allowed_by_policy',
 );
 check('a token of the issuer', USERS + ANY_USER, { claims: GOOD }, 'allow allowed_by_policy');
-check('no token', USERS + ANY_USER, {}, 'deny no_policy_allows');
+check('no token where policy asks for one', USERS + ANY_USER, {}, 'deny token_invalid');
+check('no token, and nobody whose tokens are valid', ANY_USER, {}, 'deny no_policy_allows');
+check(
+  'a token that allows too little',
+  USERS + OTHER_USER,
+  { claims: GOOD },
+  'deny no_policy_allows',
+);
+check(
+  'no token, where one would not do: the path is not allowed either',
+  USERS + ANY_USER.replace('rules: [{', 'rules: [{to: [{operation: {paths: [/x]}}], '),
+  {},
+  'deny no_policy_allows',
+);
+check('no token, and a DENY rule for those without', USERS + NO_USER, {}, 'deny token_invalid');
+check(
+  'no token, and a DENY rule that no token would open',
+  USERS +
+    NO_USER.replace(
+      'RequestPrincipals: ["*"]}}]}]',
+      'RequestPrincipals: ["*"]}}]}, {to: [{operation: {methods: [GET]}}]}]',
+    ),
+  {},
+  'deny policy_denied',
+);
 check(
   'a token of another issuer',
   USERS + ANY_USER,

@@ -1,5 +1,12 @@
 import { fail, ok, type Result } from '#lib';
-import type { Claims } from '#policy';
+import {
+  type Claims,
+  decideForSomeUser,
+  type Explanation,
+  type PolicyIr,
+  type PolicyOptions,
+  type Question,
+} from '#policy';
 import { ROOT_NAMESPACE } from '#resource';
 import { checkClaims, outputHeaders, type TokenRule, writtenHeaders } from '#token';
 import type { CheckedRequest } from './check.ts';
@@ -36,6 +43,32 @@ export function checkToken(
   const payload = Buffer.from(JSON.stringify(claims)).toString('base64url');
   const written = Object.fromEntries(writtenHeaders(rule, claims, payload));
   return ok({ ...stripped, headers: { ...stripped.headers, ...written } });
+}
+
+/** A denial that lacks nothing but a user's token says so, as the sidecar does with 401. */
+export function withMissingToken(
+  explanation: Explanation,
+  question: Question,
+  about: PolicyOptions & {
+    readonly policies: readonly PolicyIr[];
+    readonly sets: ResourceSets;
+    readonly workload: SelectedWorkload;
+  },
+): Explanation {
+  const { decision } = explanation;
+  const { policies, sets, workload } = about;
+  if (decision.verdict === 'allow' || decision.reason === 'cannot_decide') return explanation;
+  if (question.request === undefined || question.request.claims !== undefined) return explanation;
+  const rules = compileTokenRules(sets, workload);
+  if (!rules.ok || rules.value.length === 0) return explanation;
+  if (decideForSomeUser(policies, about, question).verdict === 'deny') return explanation;
+  const issuers = [...new Set(rules.value.map(({ issuer }) => `\`${issuer}\``))].join(', ');
+  const sentence = `no policy has to change: send a user's token of ${issuers}, with the claims that the rules ask for`;
+  return {
+    ...explanation,
+    decision: { ...decision, reason: 'token_invalid' },
+    smallestChange: { kind: 'none', sentence },
+  };
 }
 
 function withoutHeaders(request: CheckedRequest, names: readonly string[]): CheckedRequest {

@@ -13,7 +13,7 @@ import {
 import { type MeshResource, ROOT_NAMESPACE, type ServiceResource } from '#resource';
 import { policiesFor } from './authorization-policy.ts';
 import { canonicalHost, canonicalTarget } from './canonical-request.ts';
-import { checkToken } from './check-token.ts';
+import { checkToken, withMissingToken } from './check-token.ts';
 import { type ResourceSets, resourcesOf } from './input.ts';
 import { type ResolvedPeerMode, resolvePeerMode } from './peer-authentication.ts';
 import { type SelectedWorkload, workloadLabels } from './selection.ts';
@@ -92,8 +92,9 @@ export function checkCall(input: CheckInput): Result<Explanation, string> {
   const defaultAction = input.defaultAction ?? mesh?.spec.defaultAction ?? 'deny';
   const peer = resolvePeerMode(sets, workload, asked.destination.port);
   const seen = throughPeerMode(asked, peer);
+  const explained = explain(policies.value, { defaultAction, workload }, seen);
   const explanation = withTraffic(
-    explain(policies.value, { defaultAction, workload }, seen),
+    withMissingToken(explained, seen, { policies: policies.value, defaultAction, sets, workload }),
     asked.request === undefined && service === undefined,
   );
   if (seen.source.id !== undefined || peer.mode !== 'STRICT' || peer.from === undefined) {

@@ -1,6 +1,6 @@
 import type { SpiffeId, TrustDomain } from '#identity';
 import { type Cidr, fail, ok, parseCidr, parseDuration, type Result } from '#lib';
-import { compileProgram } from '#policy';
+import { compileForSomeUser, compileProgram } from '#policy';
 import { type MeshResource, ROOT_NAMESPACE, type ServiceResource } from '#resource';
 import {
   type InboundPort,
@@ -95,6 +95,10 @@ function compileParts(input: SnapshotInput): Result<Snapshot, readonly string[]>
     trustDomain,
     federated: federatedDomains(sets, trustDomain),
     program: compileProgram(policies, { defaultAction }, input.previous?.program),
+    userProgram:
+      tokens.length === 0
+        ? undefined
+        : compileForSomeUser(policies, { defaultAction }, input.previous?.userProgram),
     policies,
     defaultAction,
     tokens,

@@ -78,10 +78,10 @@ function ask(
   return answer.ok && record.reason === 'token_invalid' ? ok(tokenRefused(answer.value)) : answer;
 }
 
-/** What was wrong with the token is in the sidecar's metrics; policies are shown, but none was asked. */
+/** What was wrong with the token, or that none came, is in the sidecar's metrics; policies are shown. */
 function tokenRefused(explanation: Explanation): Explanation {
   const sentence =
-    'no policy can help: the token is not valid, or not for this service; let the user sign in again, or compare the RequestAuthentication with who issued it';
+    'no policy can help: the user’s token is missing, not valid, or not for this service; let the user sign in, or compare the RequestAuthentication with who issued it';
   return {
     ...explanation,
     decision: {

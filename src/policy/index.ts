@@ -45,4 +45,5 @@ export type {
   RequestFacts,
   RequestHeaders,
 } from './question.ts';
+export { compileForSomeUser, decideForSomeUser } from './some-user.ts';
 export type { TracedCondition } from './trace.ts';

@@ -80,7 +80,7 @@ export type ReasonCode =
   | 'default_deny'
   /** The peer mode asks for an identity and the caller proved none; found before policy. */
   | 'peer_unauthenticated'
-  /** The request carried a token that is not valid; found before policy. */
+  /** The user's token is not valid, found before policy; or it is missing, and is all that policy asks for. */
   | 'token_invalid'
   /** No snapshot, a stale one, an evaluator error, or an attribute that could not be read. */
   | 'cannot_decide';

@@ -90,12 +90,29 @@ export function authorize(enforcement: Enforcement, incoming: Incoming): Ruling 
   const missing = decision.consult.filter(({ provider }) => !consented.has(provider));
   if (missing.length > 0) return { kind: 'consult', missing, decision, question };
   if (decision.verdict === 'allow') return { kind: 'permit', permit: new Permit(decision) };
-  const kind = decision.reason === 'cannot_decide' ? 'cannot_decide' : 'policy_denied';
-  return {
-    kind: 'refuse',
-    decision,
-    failure: { kind, detail: decision.reason, denialId: denialId() },
-  };
+  return { kind: 'refuse', decision, failure: denied(decision, { snapshot, question, denialId }) };
+}
+
+/** What the caller is told of a denial: where a user's token is all that it lacks, that it may come again with one. */
+function denied(
+  decision: Decision,
+  about: Pick<Incoming, 'question' | 'denialId'> & { readonly snapshot: Snapshot },
+): Failure {
+  const denialId = about.denialId();
+  if (decision.reason === 'cannot_decide') {
+    return { kind: 'cannot_decide', detail: decision.reason, denialId };
+  }
+  const { userProgram, tokens } = about.snapshot;
+  const { request } = about.question;
+  const lacksToken =
+    userProgram !== undefined &&
+    request !== undefined &&
+    request.claims === undefined &&
+    decide(userProgram, about.question).verdict === 'allow';
+  if (!lacksToken) return { kind: 'policy_denied', detail: decision.reason, denialId };
+  // RFC 6750 section 3: without an error code, since no token came. RFC 9449 section 7.1.
+  const challenge = tokens.every(({ dpop }) => dpop === 'require') ? 'DPoP' : 'Bearer';
+  return { kind: 'token_invalid', detail: 'token_missing', challenge, denialId };
 }
 
 /** The ruling on a call that a provider denied, or did not judge. */

@@ -16,6 +16,7 @@ import { type Cell, createCell } from '#lib';
 import {
   type AuthoredCondition,
   type ConditionIr,
+  compileForSomeUser,
   compileProgram,
   type PolicyIr,
   parseCondition,
@@ -166,6 +167,7 @@ export function fakeSnapshot(mesh: FakeMesh, options: FakeSnapshot): Snapshot {
     trustDomain: mesh.trustDomain,
     federated: [],
     program: compileProgram(policies, { defaultAction: 'deny' }),
+    userProgram: compileForSomeUser(policies, { defaultAction: 'deny' }),
     policies,
     defaultAction: 'deny',
     tokens: options.tokens ?? [],

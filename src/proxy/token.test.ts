@@ -203,6 +203,29 @@ test('policy judges the claims, and a spoofed header does not stand for them', a
   );
 });
 
+test('without a token where policy asks for one a user is sent to get one, and nobody else is', async () => {
+  const policies = [
+    fakePolicy('ALLOW', 'users', { requestPrincipal: ['*'], path: ['/mine', '/closed'] }),
+    fakePolicy('DENY', 'closed', { path: ['/closed'] }),
+  ];
+  await withPair(
+    [fakeTokenRule(good)],
+    async (pair) => {
+      const missing = await call(pair, [], '/mine');
+      assert.equal(missing.status, 401);
+      assert.match(missing.head, /x-palisade-reason: token_invalid\r\n/);
+      assert.match(missing.head, /x-palisade-denial: \w+\r\n/);
+      // RFC 6750 section 3: no error code where no token came.
+      assert.match(missing.head, /www-authenticate: Bearer\r\n/i);
+      assert.equal((await call(pair, [bearer(good.token())], '/mine')).status, 200);
+      assert.equal((await call(pair, [], '/closed')).status, 403);
+      assert.equal((await call(pair, [], '/elsewhere')).status, 403);
+      assert.equal((await call(pair, [bearer(good.token())], '/elsewhere')).status, 403);
+    },
+    { policies },
+  );
+});
+
 test('claims count no more once policy no longer names their issuer', () => {
   const rule = fakeTokenRule(good);
   const user = { kind: 'pass', claims: { iss: good.issuer }, headers: undefined, rule } as const;

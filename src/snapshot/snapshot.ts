@@ -95,6 +95,11 @@ export type Snapshot = {
   /** Foreign trust domains whose workloads can be authenticated, sorted; policy says what they may. */
   readonly federated: readonly string[];
   readonly program: Program;
+  /**
+   * The same policies as if each request had the user's token that they ask for: what it allows lacks nothing
+   * but a token. Undefined where tokens are not looked at.
+   */
+  readonly userProgram?: Program | undefined;
   /** What the program was compiled from, for `explain`. */
   readonly policies: readonly PolicyIr[];
   readonly defaultAction: 'deny' | 'allow';
