@@ -14,6 +14,7 @@ spec:
     - issuer: https://id
       jwksUri: https://id/jwks
       audiences: [api]
+      spaceDelimitedClaims: [roles, a.b]
       outputClaimToHeaders: [{header: x-role, claim: role}]
 ---
 `;
@@ -73,6 +74,25 @@ check(
   'allow allowed_by_policy',
 );
 check('a token of the issuer', USERS + ANY_USER, { claims: GOOD }, 'allow allowed_by_policy');
+const BY_ROLE = policyYaml(
+  'default',
+  'p',
+  '{rules: [{when: [{key: "request.auth.claims[roles]", values: [admin]}, {key: "request.auth.claims[scope]", values: [read]}]}]}',
+);
+const ROLES = { ...GOOD, roles: 'user admin', scope: 'read write' };
+check('words of claims', USERS + BY_ROLE, { claims: ROLES }, 'allow allowed_by_policy');
+check(
+  'a claim whose words nobody said are a list is one text',
+  USERS.replace('roles, ', '') + BY_ROLE,
+  { claims: ROLES },
+  'deny no_policy_allows',
+);
+check(
+  'a name with a dot is one name, as in Envoy',
+  USERS + BY_ROLE.replace('claims[roles]', 'claims[a.b]'),
+  { claims: { ...ROLES, 'a.b': 'x admin' } },
+  'allow allowed_by_policy',
+);
 check('no token where policy asks for one', USERS + ANY_USER, {}, 'deny token_invalid');
 check('no token, and nobody whose tokens are valid', ANY_USER, {}, 'deny no_policy_allows');
 check(

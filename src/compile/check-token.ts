@@ -3,6 +3,7 @@ import {
   type Claims,
   decideForSomeUser,
   type Explanation,
+  normalizeClaims,
   type PolicyIr,
   type PolicyOptions,
   type Question,
@@ -42,7 +43,11 @@ export function checkToken(
   if (rule === undefined || problem !== undefined) return fail(problem ?? '');
   const payload = Buffer.from(JSON.stringify(claims)).toString('base64url');
   const written = Object.fromEntries(writtenHeaders(rule, claims, payload));
-  return ok({ ...stripped, headers: { ...stripped.headers, ...written } });
+  return ok({
+    ...stripped,
+    headers: { ...stripped.headers, ...written },
+    claims: normalizeClaims(claims, rule.spaceDelimitedClaims),
+  });
 }
 
 /** A denial that lacks nothing but a user's token says so, as the sidecar does with 401. */

@@ -67,6 +67,7 @@ function compileRule(rule: JwtRule, policy: string): Result<TokenRule, string> {
       header: header.toLowerCase(),
       claim,
     })),
+    spaceDelimitedClaims: rule.spaceDelimitedClaims ?? [],
     clockSkewMs: clockSkewMs.value,
     dpop: rule.dpop === 'REQUIRED' ? 'require' : 'off',
     certificateBound: rule.certificateBound ?? false,

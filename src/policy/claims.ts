@@ -2,12 +2,13 @@
 export type Claims = Readonly<Record<string, unknown>>;
 
 /**
- * Claims as conditions read them: `scope` and `permission` written as text become lists, split on
- * spaces, as Envoy's jwt_authn does for Istio. Done once a token, so that no decision splits.
+ * Claims as conditions read them: `scope`, `permission` and the claims named besides, written as text, become
+ * lists, split on spaces, as Envoy's jwt_authn does for Istio: by their names at the top, dots and all. Done
+ * once a token, so that no decision splits.
  */
-export function normalizeClaims(payload: Claims): Claims {
+export function normalizeClaims(payload: Claims, spaceDelimited: readonly string[] = []): Claims {
   const normal: Record<string, unknown> = { ...payload };
-  for (const name of SPACE_DELIMITED) {
+  for (const name of [...SPACE_DELIMITED, ...spaceDelimited]) {
     const value = normal[name];
     if (Object.hasOwn(payload, name) && typeof value === 'string') {
       normal[name] = value.split(' ').filter((word) => word !== '');

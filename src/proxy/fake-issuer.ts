@@ -57,6 +57,7 @@ export function fakeTokenRule(from: FakeIssuer, more: Partial<TokenRule> = {}): 
     forwardOriginalToken: false,
     payloadHeader: undefined,
     claimHeaders: [],
+    spaceDelimitedClaims: [],
     clockSkewMs: 60_000,
     dpop: 'off',
     certificateBound: false,

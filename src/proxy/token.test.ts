@@ -203,6 +203,25 @@ test('policy judges the claims, and a spoofed header does not stand for them', a
   );
 });
 
+test('a claim that is said to hold a list is judged word by word', async () => {
+  const policies = [fakePolicy('ALLOW', 'admins', { 'claim:["roles"]': ['admin'] })];
+  const statuses = async (more: object): Promise<readonly number[]> => {
+    const seen: number[] = [];
+    await withPair(
+      [fakeTokenRule(good, more)],
+      async (pair) => {
+        for (const roles of ['user admin', 'administrator', 'admin']) {
+          seen.push((await call(pair, [bearer(good.token({ roles }))])).status);
+        }
+      },
+      { policies },
+    );
+    return seen;
+  };
+  assert.deepEqual(await statuses({ spaceDelimitedClaims: ['roles'] }), [200, 403, 200]);
+  assert.deepEqual(await statuses({}), [403, 403, 200]);
+});
+
 test('without a token where policy asks for one a user is sent to get one, and nobody else is', async () => {
   const policies = [
     fakePolicy('ALLOW', 'users', { requestPrincipal: ['*'], path: ['/mine', '/closed'] }),

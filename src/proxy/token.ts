@@ -160,7 +160,13 @@ export class TokenStage {
     const headers = writtenHeaders(rule, claims, payload);
     return {
       kind: 'verified',
-      verified: { rule, keys, validUntilMs, headers, claims: normalizeClaims(claims) },
+      verified: {
+        rule,
+        keys,
+        validUntilMs,
+        headers,
+        claims: normalizeClaims(claims, rule.spaceDelimitedClaims),
+      },
     };
   }
 

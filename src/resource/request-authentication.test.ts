@@ -36,7 +36,7 @@ check('an address on this machine', '{issuer: i, jwksUri: "http://127.0.0.1:8080
 check('keys inline', `{issuer: i, ${jwks(publicKey.export({ format: 'jwk' }))}}`, []);
 check(
   'every field',
-  `{issuer: i, ${URI}, audiences: [a], fromHeaders: [{name: X-A, prefix: "T "}], fromParams: [t], fromCookies: [c], outputPayloadToHeader: x-p, outputClaimToHeaders: [{header: x-c, claim: c}], forwardOriginalToken: true, timeout: 2s, clockSkew: 5s, dpop: REQUIRED, certificateBound: true}`,
+  `{issuer: i, ${URI}, audiences: [a], fromHeaders: [{name: X-A, prefix: "T "}], fromParams: [t], fromCookies: [c], outputPayloadToHeader: x-p, outputClaimToHeaders: [{header: x-c, claim: c}], forwardOriginalToken: true, spaceDelimitedClaims: [roles, teams], timeout: 2s, clockSkew: 5s, dpop: REQUIRED, certificateBound: true}`,
   [],
 );
 check('no keys', '{issuer: i}', ['missing_field']);

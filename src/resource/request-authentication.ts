@@ -45,6 +45,7 @@ export type JwtRule = {
   readonly outputPayloadToHeader?: string;
   readonly outputClaimToHeaders?: readonly { readonly header: string; readonly claim: string }[];
   readonly forwardOriginalToken?: boolean;
+  readonly spaceDelimitedClaims?: readonly string[];
   readonly timeout?: string;
   readonly clockSkew?: string;
   readonly dpop?: 'OFF' | 'REQUIRED';
@@ -98,6 +99,7 @@ const jwtRule = object(
       ),
     ),
     forwardOriginalToken: optional(flag),
+    spaceDelimitedClaims: optional(listOf(text(), { maxItems: 64, mayBeEmpty: true })),
     timeout: optional(duration(1, 60_000)),
     clockSkew: optional(duration(0, 600_000)),
     dpop: optional(oneOf(['OFF', 'REQUIRED'])),

@@ -23,6 +23,8 @@ export type TokenRule = {
   /** Gets the payload as it stands in the token, base64url. */
   readonly payloadHeader: string | undefined;
   readonly claimHeaders: readonly { readonly header: string; readonly claim: string }[];
+  /** Claims that hold a list in one text, besides `scope` and `permission`. */
+  readonly spaceDelimitedClaims: readonly string[];
   readonly clockSkewMs: number;
   /** Proof of possession by DPoP (RFC 9449): `require` refuses bearer tokens. */
   readonly dpop: 'off' | 'require';

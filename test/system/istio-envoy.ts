@@ -20,7 +20,11 @@ import {
   parseTrustDomain,
 } from '#identity';
 import type { RbacRules } from '../../src/compile/testing/envoy-rbac.ts';
-import type { OracleConnection, OracleRequest } from '../../src/compile/testing/oracle-requests.ts';
+import {
+  ORACLE_LISTS,
+  type OracleConnection,
+  type OracleRequest,
+} from '../../src/compile/testing/oracle-requests.ts';
 
 /** The rules of one set of policies, by action. */
 export type OracleFilters = {
@@ -268,7 +272,7 @@ function connectionManager({ filters, jwks }: BootstrapOptions): object {
     issuer: 'https://id.example',
     localJwks: { inlineString: jwks },
     payloadInMetadata: 'payload',
-    normalizePayloadInMetadata: { spaceDelimitedClaims: ['scope', 'permission'] },
+    normalizePayloadInMetadata: { spaceDelimitedClaims: ['scope', 'permission', ...ORACLE_LISTS] },
     forward: true,
   };
   const jwt = {

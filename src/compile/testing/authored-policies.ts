@@ -76,6 +76,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   'request.auth.claims[groups]': ['admin', 'adm*', '*in', '*'],
   'request.auth.claims[realm][roles]': ['admin', 'user', '*'],
   'request.auth.claims[scope]': ['read', 'write', 'read write', '*'],
+  'request.auth.claims[team.role]': ['lead', 'dev', 'lead dev', '*'],
   'request.auth.claims[level]': ['7', '*'],
   'source.ip': ['127.0.0.1', '127.0.0.4'],
   'remote.ip': ['10.0.0.7', '127.0.0.0/8'],

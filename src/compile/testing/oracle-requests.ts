@@ -86,8 +86,12 @@ function oracleClaims(random: Random): Claims {
     realm: pick(random, [{ roles: ['admin'] }, { roles: 'user' }, 'roles', null]),
     scope: pick(random, ['read write', 'read', ['write']]),
     level: pick(random, [7, '7', true]),
+    'team.role': pick(random, ['lead  dev', 'dev', ['lead dev'], '']),
   };
 }
+
+/** Claims that hold a list in one text, besides those that always do. */
+export const ORACLE_LISTS: readonly string[] = ['team.role'];
 
 /** The question that a proxy would ask about a request; undefined where it refuses the path before policy. */
 export function oracleQuestion(
@@ -111,7 +115,7 @@ export function oracleQuestion(
       host: request.host.toLowerCase(),
       path: path.value,
       headers: { collect: (name, into) => into.push(...(lines[name] ?? [])) },
-      claims: request.claims && normalizeClaims(request.claims),
+      claims: request.claims && normalizeClaims(request.claims, ORACLE_LISTS),
     },
     destination: { port, ip: localIp },
     nowMs: 0,
