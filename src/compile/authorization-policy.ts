@@ -7,7 +7,6 @@ import {
   fieldOfList,
   type PatternScope,
   type PolicyIr,
-  parseCondition,
   parseConditionKey,
   type RuleIr,
 } from '#policy';
@@ -20,6 +19,7 @@ import {
   ROOT_NAMESPACE,
   type RuleCondition,
 } from '#resource';
+import { ConditionTable, type Report } from './condition-table.ts';
 import { compareText, type ResourceSets, resourcesOf } from './input.ts';
 import { labelsMatch, type SelectedWorkload } from './selection.ts';
 
@@ -63,10 +63,11 @@ export function compilePolicies(
   const policies = isInOrder(input.policies)
     ? input.policies
     : input.policies.toSorted(compareOrder);
+  const table = new ConditionTable();
   const domains = [input.trustDomain, ...(input.mesh?.spec.trustDomainAliases ?? [])].join(' ');
   for (const policy of policies) {
     if (!selects(policy, input.workload)) continue;
-    const found = compiledOnce(policy, input, domains);
+    const found = compiledOnce(policy, { ...input, table }, domains);
     const whole = found.ok ? withExceptions(found.value, input) : found;
     if (whole.ok) compiled.push(whole.value);
     else problems.push(...whole.error);
@@ -108,9 +109,11 @@ const COMPILED = new WeakMap<
   { readonly domains: string; readonly result: Result<PolicyIr, readonly string[]> }
 >();
 
+type CompileScope = Pick<PolicyInput, 'trustDomain' | 'mesh'> & { readonly table: ConditionTable };
+
 function compiledOnce(
   policy: AuthorizationPolicyResource,
-  scope: Pick<PolicyInput, 'trustDomain' | 'mesh'>,
+  scope: CompileScope,
   domains: string,
 ): Result<PolicyIr, readonly string[]> {
   const known = COMPILED.get(policy);
@@ -134,7 +137,8 @@ function withExceptions(
   );
   if (own.length === 0 || action !== 'DENY') return ok(policy);
   const problems: string[] = [];
-  const scope = { trustDomain, trustDomainAliases: mesh?.spec.trustDomainAliases, namespace };
+  const trustDomainAliases = mesh?.spec.trustDomainAliases;
+  const scope = { trustDomain, trustDomainAliases, namespace, table: new ConditionTable() };
   const compiled = own.map(({ metadata, spec }): ExceptionIr => {
     const id = `${namespace}/${metadata.name}`;
     const report = (problem: string) => problems.push(`PolicyException ${id}: ${problem}`);
@@ -148,7 +152,7 @@ function withExceptions(
 
 function compilePolicy(
   policy: AuthorizationPolicyResource,
-  { trustDomain, mesh }: Pick<PolicyInput, 'trustDomain' | 'mesh'>,
+  { trustDomain, mesh, table }: CompileScope,
 ): Result<PolicyIr, readonly string[]> {
   const { name, namespace, labels = {}, annotations = {} } = policy.metadata;
   const id = `${namespace}/${name}`;
@@ -162,7 +166,8 @@ function compilePolicy(
   const report = (rule: number) => (problem: string) => {
     problems.push(`AuthorizationPolicy ${id}: rule ${rule}: ${problem}`);
   };
-  const scope = { trustDomain, trustDomainAliases: mesh?.spec.trustDomainAliases, namespace };
+  const trustDomainAliases = mesh?.spec.trustDomainAliases;
+  const scope = { trustDomain, trustDomainAliases, namespace, table };
   const rules = policy.spec.rules.map((rule, index) => compileRule(rule, scope, report(index)));
   if (problems.length > 0) return fail(problems);
   const dryRun = isDryRun(policy.metadata);
@@ -186,30 +191,37 @@ const SOURCE_LISTS = new Set([
 ]);
 const OPERATION_LISTS = new Set(['methods', 'paths', 'hosts', 'ports']);
 
-type Report = (problem: string) => void;
+type RuleScope = PatternScope & { readonly table: ConditionTable };
 
-function compileRule(rule: AuthorizationRule, scope: PatternScope, report: Report): RuleIr {
+function compileRule(rule: AuthorizationRule, scope: RuleScope, report: Report): RuleIr {
   for (const key of Object.keys(rule)) {
     if (key !== 'from' && key !== 'to' && key !== 'when') {
       report(`\`${key}\` is not supported by this version`);
     }
   }
-  const sources = (rule.from ?? []).map(({ source }) =>
-    compileLists(source, { lists: SOURCE_LISTS, scope, report }),
+  const { from = [], to = [] } = rule;
+  const sources = scope.table.alternatives(from, scope, report, (report) =>
+    from.map(({ source }, at) => compileLists(source, { lists: SOURCE_LISTS, scope, at, report })),
   );
-  const operations = (rule.to ?? []).map(({ operation }) =>
-    compileLists(operation, { lists: OPERATION_LISTS, scope, report }),
+  const operations = scope.table.alternatives(to, scope, report, (report) =>
+    to.map(({ operation }, at) =>
+      compileLists(operation, { lists: OPERATION_LISTS, scope, at, report }),
+    ),
   );
-  const when = (rule.when ?? []).flatMap((condition) => compileWhen(condition, scope, report));
-  return { sources, operations, when };
+  const when = rule.when?.flatMap((one, at) => compileWhen(one, { scope, at, report }));
+  return { sources, operations, when: when ?? NO_CONDITIONS };
 }
+
+const NO_CONDITIONS: AlternativeIr = Object.freeze([]);
 
 /** `principals` and `notPrincipals` and so on; a list that is not among `lists` is an error. */
 function compileLists(
   authored: Readonly<Record<string, readonly string[] | undefined>>,
   options: {
     readonly lists: ReadonlySet<string>;
-    readonly scope: PatternScope;
+    readonly scope: RuleScope;
+    /** Which of the rule's alternatives it is. */
+    readonly at: number;
     readonly report: Report;
   },
 ): AlternativeIr {
@@ -223,17 +235,21 @@ function compileLists(
       options.report(`\`${key}\` is not supported by this version`);
       continue;
     }
-    const parsed = parseCondition({ ...read, values }, options.scope);
+    const parsed = options.scope.table.parse({ ...read, values }, options.scope, options.at);
     if (parsed.ok) conditions.push(parsed.value);
     else options.report(`${key}: ${parsed.error}`);
   }
-  return conditions;
+  // Lists that grew one by one have room to spare, which rules by the thousand would keep.
+  return conditions.slice();
 }
 
 function compileWhen(
   { key, values = [], notValues = [] }: RuleCondition,
-  scope: PatternScope,
-  report: Report,
+  {
+    scope,
+    at,
+    report,
+  }: { readonly scope: RuleScope; readonly at: number; readonly report: Report },
 ): AlternativeIr {
   const field = parseConditionKey(key);
   if (!field.ok) {
@@ -247,7 +263,7 @@ function compileWhen(
     [true, notValues],
   ] as const) {
     if (list.length === 0) continue;
-    const parsed = parseCondition({ field: field.value, negated, values: list }, scope);
+    const parsed = scope.table.parse({ field: field.value, negated, values: list }, scope, at);
     if (parsed.ok) conditions.push(parsed.value);
     else report(`${key}: ${parsed.error}`);
   }
