@@ -74,6 +74,35 @@ export type Identity = {
   readonly current: boolean;
 };
 
+/** A silence of alerts. */
+export type SilenceEntry = {
+  readonly id: string;
+  readonly match: {
+    readonly id?: string;
+    readonly name?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
+  readonly owner: string;
+  readonly reason: string;
+  readonly created_at: string;
+  readonly ends_at: string;
+};
+
+/** A service level objective and how it stands. */
+export type SloEntry = {
+  readonly name: string;
+  readonly namespace: string | null;
+  readonly service: string | null;
+  readonly sli: string;
+  readonly objective: string;
+  readonly window: string;
+  readonly threshold: string | null;
+  readonly budget_left_ratio: number;
+  readonly burn_1h: number;
+  readonly burn_6h: number;
+  readonly state: 'ok' | 'burning' | 'exhausted' | 'no_data';
+};
+
 /** A record as stored: keys flat and dotted. */
 export type AccessRecord = Readonly<Record<string, string | number | boolean | null>>;
 

@@ -17,6 +17,7 @@ import { type ControlCore, createCore } from './core.ts';
 import { createDistributionService } from './distribution-service.ts';
 import { type ControlIdentity, enrolControl } from './identity.ts';
 import { createIssuanceReader } from './issuance.ts';
+import type { TrafficMap } from './map.ts';
 import { identifyPeer, type MeshPeer } from './peer.ts';
 import { createTelemetryIngest } from './telemetry-ingest.ts';
 import { openTrustAnchor, type TrustAnchor } from './trust-root-file.ts';
@@ -111,6 +112,8 @@ async function start(options: ControlOptions, closers: Closer[]): Promise<Omit<C
     recordsPath: join(options.folder, 'records.db'),
     sessionsPath: join(options.folder, 'console-sessions.json'),
     revocationsPath: join(options.folder, 'revocations.jsonl'),
+    silencesPath: join(options.folder, 'silences.json'),
+    alertsPath: join(options.folder, 'alerts.json'),
     pinned,
     clock,
     log,
@@ -175,12 +178,12 @@ async function serveGrpc(
     log.warn(EVENT.connectionRefused, { port: 'grpc', reason });
   };
   const peer = (call: { readonly getPeer: () => string }) => server.peer(call);
-  const { distributor, enforcement, endpoints, records, map, revocations } = core;
+  const { distributor, enforcement, endpoints, records, revocations } = core;
   const ingest = createTelemetryIngest({
     peer,
     connectedVia: enforcement.connectedVia,
     records,
-    map,
+    map: countingMap(core),
     clock,
     log,
     onStored: core.onRecords,
@@ -232,6 +235,12 @@ async function serveHttp(
   const streams = createSseStreams();
   const issuance = createIssuanceReader({ client: identity.caClient, clock, log });
   closers.push(core.follow(issuance));
+  core.alerts.attach({
+    issuance,
+    rootsExpireAt: () => rootsExpireAt(parts.pinned),
+    controlCertificateExpiresAt: identity.expiresAt,
+    failedWrites: () => grpc.ingest.counts().failedWrites,
+  });
   const listening = { apiPort: options.api.port, consolePort: options.console?.port };
   const context: ApiContext = {
     ...core,
@@ -247,7 +256,7 @@ async function serveHttp(
         streams: streams.count,
         expiry: {
           nowMs: clock(),
-          roots: parts.pinned.bundle.x509Roots.map(({ validToDate }) => validToDate.getTime()),
+          roots: rootsExpireAt(parts.pinned),
           control: identity.expiresAt(),
         },
       }),
@@ -307,6 +316,21 @@ async function serveConsole(
   });
   log.info(EVENT.listening, { port: 'console', address: hostAndPort(address.host, listener.port) });
   return listener;
+}
+
+function rootsExpireAt({ bundle }: TrustAnchor): readonly number[] {
+  return bundle.x509Roots.map(({ validToDate }) => validToDate.getTime());
+}
+
+/** The map, which objectives and alerts count along with. */
+function countingMap({ map, alerts }: ControlCore): TrafficMap {
+  return {
+    ...map,
+    count(edge) {
+      map.count(edge);
+      alerts.countEdge(edge);
+    },
+  };
 }
 
 function consoleUrl(host: string | undefined, port: number | undefined): string | null {

@@ -4,6 +4,8 @@ import { openRevocationStore, type RevocationStore } from '#revocation';
 import { EVENT, type Log } from '#telemetry';
 import { encodeEnvelope } from '#trust';
 import type { AdmissionContext } from './admit.ts';
+import { openAlertFiles } from './alert-files.ts';
+import { type AlertOptions, type Alerts, createAlerts } from './alerts.ts';
 import { type ConsoleSessions, createConsoleSessions } from './console-sessions.ts';
 import { createDistributor, type Distributor } from './distribute.ts';
 import { createEndpointRegistry, type EndpointRegistry } from './endpoints.ts';
@@ -21,7 +23,7 @@ import { isDamage } from './sqlite.ts';
 import type { Store } from './store.ts';
 import { openStore } from './store-sqlite.ts';
 import type { TrustAnchor } from './trust-root-file.ts';
-import { createUpdateBuilder } from './updates.ts';
+import { createUpdateBuilder, type SetHead } from './updates.ts';
 
 /** Everything between the ports: what is stored, who has it, and what happens. */
 export type ControlCore = {
@@ -41,6 +43,7 @@ export type ControlCore = {
   readonly events: Broadcast<ControlEvent>;
   readonly sessions: ConsoleSessions;
   readonly metrics: ControlMetrics;
+  readonly alerts: Alerts;
   /** After records were stored. */
   readonly onRecords: (records: readonly StoredRecord[]) => void;
   /** After edges were counted. */
@@ -56,6 +59,8 @@ export type CoreOptions = {
   readonly recordsPath: string;
   readonly sessionsPath: string;
   readonly revocationsPath: string;
+  readonly silencesPath: string;
+  readonly alertsPath: string;
   readonly pinned: TrustAnchor;
   readonly clock: () => number;
   readonly log: Log;
@@ -79,7 +84,6 @@ export function createCore(options: CoreOptions): ControlCore {
   const trustRoot = () => pinned.root;
   const revocations = openRevocationStore({ path, trustRoot, log });
   const onError = (error: unknown): void => log.error(EVENT.listenerFailed, { error });
-  const onSessionError = (error: unknown): void => log.warn(EVENT.sessionsNotKept, { error });
   const events = createBroadcast<ControlEvent>(onError);
   const sets = loadPolicySets({
     store,
@@ -115,6 +119,8 @@ export function createCore(options: CoreOptions): ControlCore {
   const arriving = createBroadcast<StoredRecord>(onError);
   const clockwork = startClockwork({ store, records, enforcement, endpoints, map, clock, log });
   const hints = createHints(events, clock);
+  const sources = { sets, store, enforcement, map, records, clock, log };
+  const alerts = startAlerts(options, { ...sources, onChange: hints.alerts }, events);
   return {
     startedAt: clock(),
     store,
@@ -124,11 +130,7 @@ export function createCore(options: CoreOptions): ControlCore {
     policyChanged(namespace) {
       enforcement.policyChanged(namespace);
       distributor.policyChanged(namespace);
-      const head = sets.current(namespace)?.head;
-      if (head !== undefined) {
-        events.publish({ kind: 'policy', namespace, number: head.number, hash: head.hash });
-      }
-      hints.overview();
+      hints.policy(sets.current(namespace)?.head, namespace);
     },
     distributor,
     endpoints,
@@ -138,12 +140,14 @@ export function createCore(options: CoreOptions): ControlCore {
     revocations,
     arriving,
     events,
-    sessions: createConsoleSessions(clock, createSessionFile(options.sessionsPath, onSessionError)),
+    sessions: openSessions(options),
     metrics: createControlMetrics(),
+    alerts,
     onRecords: (stored) => takeRecords(stored, { map, arriving, hints }),
     onTraffic: hints.map,
     follow: (issuance) => followIssuance(issuance, hints.identities),
     close() {
+      alerts.close();
       clockwork();
       revocations.close();
       records.close();
@@ -167,20 +171,42 @@ function openRecordsOrSetAside(path: string, log: Log): RecordsStore {
   }
 }
 
+function startAlerts(
+  { silencesPath: silences, alertsPath: state, log }: CoreOptions,
+  sources: Omit<AlertOptions, 'files'>,
+  events: Broadcast<ControlEvent>,
+): Alerts {
+  const onError = (error: unknown): void => log.warn(EVENT.alertsNotRead, { error });
+  const files = openAlertFiles({ silences, state }, onError);
+  const alerts = createAlerts({ ...sources, files });
+  const look = throttle<void>(HINT_MS, () => void alerts.evaluate());
+  events.listen(({ kind }) => {
+    if (kind === 'enforcement') look();
+  });
+  return alerts;
+}
+
 function encodedRoot({ root, envelope }: TrustAnchor) {
   return { version: root.version, envelope: encodeEnvelope(envelope) };
 }
 
+function openSessions({ sessionsPath, clock, log }: CoreOptions): ConsoleSessions {
+  const onError = (error: unknown): void => log.warn(EVENT.sessionsNotKept, { error });
+  return createConsoleSessions(clock, createSessionFile(sessionsPath, onError));
+}
+
 type Hints = {
+  readonly policy: (head: SetHead | undefined, namespace: string) => void;
   readonly map: () => void;
   readonly overview: () => void;
   readonly identities: () => void;
+  readonly alerts: () => void;
   readonly denials: (count: number) => void;
 };
 
 function createHints(events: Broadcast<ControlEvent>, clock: () => number): Hints {
   const at = (): string => new Date(clock()).toISOString();
-  const plain = (kind: 'map' | 'overview' | 'identities'): (() => void) => {
+  const plain = (kind: 'map' | 'overview' | 'identities' | 'alerts'): (() => void) => {
     const send = throttle(HINT_MS, () => events.publish({ kind, at: at() }));
     return () => send(undefined);
   };
@@ -191,9 +217,16 @@ function createHints(events: Broadcast<ControlEvent>, clock: () => number): Hint
   });
   const overview = plain('overview');
   return {
+    policy(head, namespace) {
+      if (head !== undefined) {
+        events.publish({ kind: 'policy', namespace, number: head.number, hash: head.hash });
+      }
+      overview();
+    },
     map: plain('map'),
     overview,
     identities: plain('identities'),
+    alerts: plain('alerts'),
     denials(count) {
       denied += count;
       denials(undefined);

@@ -1,3 +1,4 @@
+import type { Condition } from '#alert';
 import type { TrustDomain } from '#identity';
 import type { Enforcement, PointStatus } from './enforcement.ts';
 import type { IssuanceReader } from './issuance.ts';
@@ -47,22 +48,19 @@ export type Surveyed = {
 };
 
 const HOUR_MS = 3_600_000;
-const EXPIRY_NOTICE_MS = 14 * 24 * HOUR_MS;
-const CERTIFICATE_NOTICE_MS = 5 * 60_000;
 const MAX_PROBLEMS = 100;
 const SEVERITIES = ['page', 'ticket', 'info'] as const;
 
-/** Looks at everything once. */
-export function survey(of: Surveyed): Survey {
+/** Looks at everything once; `conditions` is what needs a person. */
+export function survey(of: Surveyed, conditions: readonly Condition[]): Survey {
   const points = of.enforcement.status();
   const edges = of.map.edges().filter((edge) => edge.requests > 0);
   const counts = countAll(of, points, edges);
-  const problems = [
-    ...setProblems(of),
-    ...points.flatMap((point) => pointProblems(point, of.clock())),
-    ...caProblems(of),
-    ...edges.flatMap(edgeProblems),
-  ];
+  const problems = conditions.map(({ severity, summary: sentence, command }) => ({
+    severity,
+    sentence,
+    command,
+  }));
   return {
     sentence: sentenceOf(counts, problems),
     problems: problems
@@ -116,74 +114,6 @@ function sentenceOf(counts: SurveyCounts, problems: readonly SurveyProblem[]): s
   const urgent = problems.filter((problem) => problem.severity === 'page').length;
   if (urgent > 0) parts.push(`${plural(urgent, 'problem')} to look at now`);
   return parts.join(', ');
-}
-
-function setProblems({ sets, clock }: Surveyed): readonly SurveyProblem[] {
-  const broken = Array.from(
-    sets.broken(),
-    ([namespace, error]): SurveyProblem => ({
-      severity: 'page',
-      sentence: `the stored policy of ${namespace} does not verify (${error.message}); nothing of it is distributed`,
-      command: 'palisade doctor',
-    }),
-  );
-  const ending = sets.all().flatMap(({ namespace, head }): SurveyProblem[] => {
-    const leftMs = Date.parse(head.commit.expires) - clock();
-    if (leftMs > EXPIRY_NOTICE_MS) return [];
-    return [
-      {
-        severity: leftMs <= 0 ? 'page' : 'ticket',
-        sentence:
-          leftMs <= 0
-            ? `the policy of ${namespace} expired on ${head.commit.expires}; proxies that restart will not load it`
-            : `the policy of ${namespace} expires on ${head.commit.expires}`,
-        command: `palisade apply -n ${namespace} -f PATH`,
-      },
-    ];
-  });
-  return [...broken, ...ending];
-}
-
-function pointProblems(point: PointStatus, nowMs: number): readonly SurveyProblem[] {
-  const problems: SurveyProblem[] = [];
-  const add = (severity: SurveyProblem['severity'], sentence: string) =>
-    problems.push({ severity, sentence: `${point.node} ${sentence}`, command: 'palisade status' });
-  if (point.refused.length > 0) add('page', point.reason);
-  else if (!point.connected) add('ticket', `is ${point.reason}; it enforces what it has`);
-  else if (point.stale) add('ticket', point.reason);
-  if (point.connected && !point.ready) add('ticket', `is not ready: ${point.readyReason}`);
-  for (const { namespace, service, address, health } of point.troubled) {
-    add('ticket', `finds ${namespace}/${service} at ${address} ${health}`);
-  }
-  if (point.exposed.length > 0) {
-    add('ticket', `is gone around by who reaches its application at ${point.exposed.join(', ')}`);
-  }
-  const expiresAt = Date.parse(point.certificateExpiresAt ?? '');
-  if (point.connected && expiresAt - nowMs < CERTIFICATE_NOTICE_MS) {
-    add('page', `has a certificate until ${point.certificateExpiresAt} that was not renewed`);
-  }
-  return problems;
-}
-
-function caProblems({ issuance }: Surveyed): readonly SurveyProblem[] {
-  const { log, reachable, reason } = issuance.state();
-  const problems: SurveyProblem[] = [];
-  if (!reachable) {
-    const sentence = `the certificate authority's log cannot be read (${reason}); identities stay good until they expire`;
-    problems.push({ severity: 'ticket', sentence, command: 'palisade doctor' });
-  }
-  if (log?.verified === false) {
-    const sentence = `the certificate authority's log contradicts itself: ${log.reason}`;
-    problems.push({ severity: 'page', sentence, command: 'palisade identity list' });
-  }
-  return problems;
-}
-
-function edgeProblems(edge: MapEdge): readonly SurveyProblem[] {
-  if (edge.mtls || edge.requests <= edge.denied) return [];
-  const sentence = `${edge.source} → ${edge.destination} is allowed in plaintext`;
-  const [, service = ''] = edge.destination.split('/');
-  return [{ severity: 'ticket', sentence, command: `palisade log --to ${service} --since 5m` }];
 }
 
 function plural(count: number, noun: string): string {

@@ -12,6 +12,7 @@ const PURE = [
   'token',
   'snapshot',
   'compile',
+  'alert',
 ];
 
 // What each layer may import, as ARCHITECTURE.md tells it. Nothing may import bin; tests of a layer may import any layer.
@@ -25,6 +26,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   token: ['lib'],
   snapshot: ['lib', 'identity', 'policy', 'token'],
   compile: ['lib', 'identity', 'resource', 'policy', 'token', 'snapshot'],
+  alert: ['lib'],
   telemetry: ['lib', 'identity'],
   wire: ['lib'],
   revocation: ['lib', 'identity', 'trust', 'telemetry', 'wire'],
@@ -51,12 +53,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'policy',
     'snapshot',
     'compile',
+    'alert',
     'telemetry',
     'wire',
     'revocation',
   ],
   client: ['lib', 'identity', 'resource', 'trust', 'policy', 'compile', 'wire'],
-  cli: ['lib', 'identity', 'resource', 'trust', 'policy', 'compile', 'wire', 'client'],
+  cli: ['lib', 'identity', 'resource', 'trust', 'policy', 'compile', 'alert', 'wire', 'client'],
   local: [
     ...PURE,
     'telemetry',

@@ -3,6 +3,7 @@ import type { Context, MiddlewareHandler } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { EVENT, type Log } from '#telemetry';
 import { API_ERRORS, ApiProblem } from '../errors.ts';
+import { addAlertRoutes } from './alerts.ts';
 import { addAuthorityRoutes } from './authority.ts';
 import { addCheckRoute } from './check.ts';
 import { addCommitRoute } from './commits.ts';
@@ -22,6 +23,7 @@ import { addPolicySetRoutes } from './policy-sets.ts';
 import { addRecordRoutes } from './records.ts';
 import { addResourceRoutes } from './resources.ts';
 import { addRevocationRoutes } from './revocations.ts';
+import { addSloRoute } from './slos.ts';
 import type { SseStreams } from './sse.ts';
 import { addTestRoute } from './test.ts';
 
@@ -42,6 +44,7 @@ export function createApi(
 ): Api {
   const root: Api = createHono();
   root.onError((error, c) => answerError(error, c, context.log));
+  root.use(countRequests(context));
   root.use(securityHeaders);
   addHealth(root, context);
   const guard = createGuard(authenticate);
@@ -76,6 +79,15 @@ export const securityHeaders: MiddlewareHandler = async (c, next) => {
   if (!headers.has('cache-control')) headers.set('cache-control', 'no-store');
 };
 
+function countRequests({ alerts }: ApiContext): MiddlewareHandler {
+  return async (c, next) => {
+    const startedAt = performance.now();
+    await next();
+    const isStream = c.res.headers.get('content-type')?.startsWith('text/event-stream') === true;
+    alerts.countRequest(c.res.status, isStream ? undefined : performance.now() - startedAt);
+  };
+}
+
 function createHono(): Api {
   return new OpenAPIHono<ApiEnv>({
     defaultHook(result) {
@@ -109,6 +121,8 @@ function createRoutes(context: ApiContext, streams: SseStreams): Api {
   addCheckRoute(api, context);
   addTestRoute(api, context);
   addOverviewRoute(api, context);
+  addAlertRoutes(api, context);
+  addSloRoute(api, context);
   addEventRoute(api, context, streams);
   addLinkRoute(api, context);
   api.doc31('/openapi.json', documentInfo(context));

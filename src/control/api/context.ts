@@ -5,6 +5,7 @@ import type { RevocationStore } from '#revocation';
 import type { Log } from '#telemetry';
 import type { GrpcClient } from '#wire';
 import type { AdmissionContext } from '../admit.ts';
+import type { Alerts } from '../alerts.ts';
 import type { ConsoleSessions } from '../console-sessions.ts';
 import type { EndpointRegistry } from '../endpoints.ts';
 import type { Enforcement } from '../enforcement.ts';
@@ -61,6 +62,7 @@ export type ApiContext = {
   readonly arriving: Broadcast<StoredRecord>;
   readonly events: Broadcast<ControlEvent>;
   readonly issuance: IssuanceReader;
+  readonly alerts: Alerts;
   readonly sessions: ConsoleSessions;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
   readonly clock: () => number;

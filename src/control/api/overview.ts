@@ -47,8 +47,9 @@ const overview = createRoute({
 
 /** GET /overview. */
 export function addOverviewRoute(api: Api, context: ApiContext): void {
-  api.openapi(overview, (c) => {
-    const { problems, series, ...found } = survey(context);
+  api.openapi(overview, async (c) => {
+    const conditions = await context.alerts.conditions();
+    const { problems, series, ...found } = survey(context, conditions);
     const { calls, denied, errors, ...time } = series;
     const slots = { calls: [...calls], denied: [...denied], errors: [...errors] };
     return c.json({ ...found, problems: [...problems], series: { ...time, ...slots } }, 200);

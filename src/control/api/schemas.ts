@@ -107,3 +107,9 @@ export function instantOf(
     `\`${name}\` is neither a duration such as 5m nor an ISO 8601 instant`,
   );
 }
+
+/** `2h` after `nowMs`, or an instant, as ms since 1970; ends the request where it is neither. */
+export function instantAfter(text: string, name: string, nowMs: number): number {
+  const duration = parseDuration(text);
+  return duration.ok ? nowMs + duration.value : (instantOf(text, name, nowMs) ?? nowMs);
+}

@@ -1,0 +1,71 @@
+/** What is measured: each is the share of good ones among all, so that one arithmetic serves every objective. */
+export type SliName = keyof typeof SLIS;
+
+/** How one service level indicator is counted, and what it says. */
+export type Sli = {
+  /** What a good one is, in words. */
+  readonly good: string;
+  /** `count`: whoever observes says what was good; `atMost` and `atLeast`: a duration, judged by the SLO's threshold. */
+  readonly judge: 'count' | 'atMost' | 'atLeast';
+  /** Milliseconds where an SLO names none; undefined for those that are counted. */
+  readonly thresholdMs: number | undefined;
+};
+
+const MINUTE_MS = 60_000;
+
+/** The indicators there are, from the security field outwards. */
+export const SLIS = {
+  authentication_success: {
+    good: 'a finished handshake whose peer proved an identity',
+    judge: 'count',
+    thresholdMs: undefined,
+  },
+  handshake_success: {
+    good: 'a TLS handshake that came to its end',
+    judge: 'count',
+    thresholdMs: undefined,
+  },
+  decision_latency: {
+    good: 'a decision within 1 ms',
+    judge: 'count',
+    thresholdMs: undefined,
+  },
+  policy_propagation: {
+    good: 'an enforcement point that enforces a new version within the threshold',
+    judge: 'atMost',
+    thresholdMs: 5_000,
+  },
+  telemetry_completeness: {
+    good: 'a record that arrived, or that sampling left out',
+    judge: 'count',
+    thresholdMs: undefined,
+  },
+  certificate_horizon: {
+    good: 'a look at a connected workload whose certificate lasts longer than the threshold',
+    judge: 'atLeast',
+    thresholdMs: 10 * MINUTE_MS,
+  },
+  denial_rate: {
+    good: 'a call that policy did not deny',
+    judge: 'count',
+    thresholdMs: undefined,
+  },
+  control_availability: {
+    good: 'a request to the control plane that did not end in its own failure, and a second in which it ran',
+    judge: 'count',
+    thresholdMs: undefined,
+  },
+  control_latency: {
+    good: 'a request to the API answered within the threshold',
+    judge: 'atMost',
+    thresholdMs: 50,
+  },
+} as const satisfies Readonly<Record<string, Sli>>;
+
+/** Their names, in the order in which they are shown. */
+export const SLI_NAMES: readonly SliName[] = Object.keys(SLIS) as SliName[];
+
+/** Whether a measured value is a good one. */
+export function isGood(sli: SliName, valueMs: number, thresholdMs: number): boolean {
+  return SLIS[sli].judge === 'atLeast' ? valueMs > thresholdMs : valueMs <= thresholdMs;
+}
