@@ -7,7 +7,11 @@ import {
   createProxyMetrics,
   createRecordedCall,
   createRecordedConnection,
+  createSampler,
   createSilentLog,
+  type EdgeCounters,
+  type EdgeKey,
+  type RecordedCall,
 } from '#telemetry';
 import {
   createFakeDistribution,
@@ -38,23 +42,37 @@ const connection = createRecordedConnection({
   peerSerial: null,
 });
 
-test('all denials and errors are shipped, the rest within the budget, and what is left out is counted', async () => {
-  const world = await start({ budgetPerSecond: 5 });
-  for (let i = 0; i < 100; i++) recordCall(world.accessLog, i % 10 === 0);
+const EDGE: EdgeKey = {
+  reporter: 'destination',
+  sourceId: 'spiffe://example.org/ns/shop/sa/web',
+  sourceService: 'web',
+  sourceNamespace: 'shop',
+  destinationId: null,
+  destinationService: 'orders',
+  destinationNamespace: 'shop',
+  protocol: 'http',
+  mtls: true,
+};
+
+test('what is shipped accounts for every call, whether its record was kept or not', async () => {
+  const world = await start({ perSecond: 5 });
+  const edge = world.metrics.edge(EDGE);
+  for (let i = 0; i < 1_000; i++) recordCall(world.accessLog, i % 10 === 0, edge);
   await world.accessLog.flushed();
-  await world.distribution.until(() => lastSeq(world.distribution) === 100 || undefined);
+  await world.distribution.until(() => lastSeq(world.distribution) === 1_000 || undefined);
   const records = shipped(world.distribution);
   const denied = records.filter(({ verdict }) => verdict === 'deny');
-  assert.equal(denied.length, 10);
-  const skipped = world.distribution.reports.reduce((sum, each) => sum + sampledOf(each), 0);
-  assert.equal(records.length + skipped, 100);
-  // Five at once, and what a slow test's seconds earn on top.
-  assert.ok(records.length - denied.length >= 5 && records.length - denied.length < 50);
-  assert.deepEqual(
-    records.map(({ seq }) => seq),
-    records.map(({ seq }) => seq).sort((a, b) => a - b),
-  );
-  assert.equal(world.shipper.counts().skipped, skipped);
+  assert.equal(denied.length, 100);
+  const accounts = world.distribution.reports.flatMap((report) => report.accounts);
+  const sampled = accounts.reduce((sum, account) => sum + Number(account.sampled), 0);
+  assert.equal(records.length + sampled, 1_000);
+  assert.ok(records.length < 500, `${records.length}`);
+  assert.ok(accounts.every(({ boot }) => boot === world.accessLog.boot));
+  let next = 1n;
+  for (const { firstSeq, lastSeq: last } of accounts) {
+    assert.equal(firstSeq, next);
+    next = last + 1n;
+  }
   await world.end();
 });
 
@@ -97,17 +115,7 @@ test('an agent that comes back gets what was recorded meanwhile', async () => {
 
 test('counts per edge are reported as deltas, under the name of the node', async () => {
   const world = await start();
-  const edge = world.metrics.edge({
-    reporter: 'destination',
-    sourceId: 'spiffe://example.org/ns/shop/sa/web',
-    sourceService: 'web',
-    sourceNamespace: 'shop',
-    destinationId: null,
-    destinationService: 'orders',
-    destinationNamespace: 'shop',
-    protocol: 'http',
-    mtls: true,
-  });
+  const edge = world.metrics.edge(EDGE);
   const call = { ...createRecordedCall(connection), durationUs: 1.5, bytesOut: 9 };
   world.metrics.countCall(edge, call);
   const report = await world.distribution.until(() =>
@@ -120,11 +128,14 @@ test('counts per edge are reported as deltas, under the name of the node', async
   await world.end();
 });
 
-async function start(more: { folder?: string; budgetPerSecond?: number } = {}) {
+async function start(more: { folder?: string; perSecond?: number } = {}) {
   const folder = more.folder ?? join(mesh.folder, `shipper-${++folders}`);
   const distribution = createFakeDistribution();
   const agent = await startFakeAgent(mesh, distribution);
-  const accessLog = createAccessLog({ folder: join(folder, 'records') });
+  const accessLog = createAccessLog({
+    folder: join(folder, 'records'),
+    sampler: createSampler(more.perSecond),
+  });
   const metrics = createProxyMetrics({
     workload: { service: 'orders', namespace: 'shop', trustDomain: 'example.org' },
     clock: Date.now,
@@ -135,7 +146,6 @@ async function start(more: { folder?: string; budgetPerSecond?: number } = {}) {
     agentSocket: mesh.socketPath,
     node: 'shop/orders/1',
     folder,
-    budgetPerSecond: more.budgetPerSecond ?? 200,
     clock: Date.now,
     log: createSilentLog(),
   });
@@ -154,16 +164,16 @@ async function start(more: { folder?: string; budgetPerSecond?: number } = {}) {
   };
 }
 
-function recordCall(log: AccessLog, isDenial: boolean): void {
-  const call = createRecordedCall(connection);
-  log.record({
-    ...call,
+function recordCall(log: AccessLog, isDenial: boolean, edge?: EdgeCounters): void {
+  const call: RecordedCall = {
+    ...createRecordedCall(connection),
     startedAt: Date.now(),
     path: '/',
     status: isDenial ? 403 : 200,
     verdict: isDenial ? 'deny' : 'allow',
     reason: isDenial ? 'policy_denied' : null,
-  });
+  };
+  log.record(call, edge);
 }
 
 function shipped({ reports }: FakeDistribution): { seq: number; verdict: string }[] {
@@ -172,10 +182,6 @@ function shipped({ reports }: FakeDistribution): { seq: number; verdict: string 
       (bytes) => JSON.parse(Buffer.from(bytes).toString()) as { seq: number; verdict: string },
     ),
   );
-}
-
-function sampledOf({ accounts }: FakeDistribution['reports'][number]): number {
-  return accounts.reduce((sum, { sampled }) => sum + Number(sampled), 0);
 }
 
 function lastSeq({ reports }: FakeDistribution): number {

@@ -1,6 +1,14 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { createBackoff } from '#lib';
-import { type AccessLog, EVENT, type Log, type ProxyMetrics, type SpooledRecord } from '#telemetry';
+import {
+  type AccessLog,
+  type Account,
+  type EdgeDelta,
+  EVENT,
+  type Log,
+  type ProxyMetrics,
+  type SpoolBatch,
+} from '#telemetry';
 import {
   createGrpcClient,
   createMessage,
@@ -21,8 +29,6 @@ export type RecordShipperOptions = {
   readonly node: string;
   /** Keeps the acknowledged seq. */
   readonly folder: string;
-  /** Records of allowed calls shipped a second; denials and errors are shipped whatever it is. */
-  readonly budgetPerSecond?: number;
   readonly clock: () => number;
   readonly log: Log;
   readonly random?: () => number;
@@ -33,20 +39,22 @@ export type RecordShipperOptions = {
 export type RecordShipper = {
   readonly counts: () => {
     readonly shipped: number;
-    readonly skipped: number;
     readonly unacked: number;
   };
   /** Resolves when the acknowledged seq is on disk. */
   readonly close: () => Promise<void>;
 };
 
-type AccountInit = NonNullable<MessageInitShape<typeof ReportRequestSchema>['accounts']>[number];
+type ReportInit = MessageInitShape<typeof ReportRequestSchema>;
+type AccountInit = NonNullable<ReportInit['accounts']>[number];
+type EdgeInit = NonNullable<ReportInit['edges']>[number];
 
 type Stream = {
   readonly write: (request: ReportRequest) => boolean;
   readonly cancel: () => void;
 };
 
+const NOTHING: SpoolBatch = { accounts: [], records: [] };
 const FILE = 'shipped.json';
 const TICK_MS = 250;
 const BATCH = 500;
@@ -80,11 +88,8 @@ class Shipper implements RecordShipper {
   #unackedMessages = 0;
   #ackedSeq: number;
   #sentSeq: number;
-  #budget: number;
-  #budgetAt: number;
   #savedAt = 0;
   #shipped = 0;
-  #skipped = 0;
 
   constructor(options: RecordShipperOptions) {
     this.#options = options;
@@ -94,14 +99,12 @@ class Shipper implements RecordShipper {
     this.#backoff = createBackoff(RETRY, options.random ?? Math.random);
     this.#ackedSeq = readShippedSeq(options.folder);
     this.#sentSeq = this.#ackedSeq;
-    this.#budget = options.budgetPerSecond ?? 200;
-    this.#budgetAt = options.clock();
     this.#later(0);
   }
 
-  counts(): { shipped: number; skipped: number; unacked: number } {
+  counts(): { shipped: number; unacked: number } {
     const unacked = Math.max(0, this.#options.accessLog.counts().lastSeq - this.#ackedSeq);
-    return { shipped: this.#shipped, skipped: this.#skipped, unacked };
+    return { shipped: this.#shipped, unacked };
   }
 
   async close(): Promise<void> {
@@ -139,70 +142,24 @@ class Shipper implements RecordShipper {
     const { accessLog, metrics, node } = this.#options;
     if (this.#isBlocked || this.#unackedMessages >= MAX_UNACKED_MESSAGES) return false;
     const isCaughtUp = accessLog.counts().lastSeq <= this.#sentSeq;
-    const read = isCaughtUp ? [] : await accessLog.readAfter(this.#sentSeq, BATCH);
+    const read = isCaughtUp ? NOTHING : await accessLog.readAfter(this.#sentSeq, BATCH);
     if (this.#stream !== stream) return false;
-    const { kept, skipped } = this.#choose(read);
     const edges = metrics.edges();
-    if (read.length === 0 && edges.length === 0) return false;
-    const accounts = this.#accountFor(read, skipped);
-    this.#sentSeq = read.at(-1)?.seq ?? this.#sentSeq;
+    const last = read.accounts.at(-1);
+    if (last === undefined && edges.length === 0) return false;
+    this.#sentSeq = last?.lastSeq ?? this.#sentSeq;
     const request = createMessage(ReportRequestSchema, {
       node,
-      records: kept.map((record) => record.json),
-      lastSeq: BigInt(this.#sentSeq),
-      accounts,
       boot: accessLog.boot,
-      edges: edges.map((edge) => ({
-        ...edge,
-        requests: BigInt(edge.requests),
-        denied: BigInt(edge.denied),
-        errors: BigInt(edge.errors),
-        bytesIn: BigInt(edge.bytesIn),
-        bytesOut: BigInt(edge.bytesOut),
-        durationUsSum: BigInt(Math.floor(edge.durationUsSum)),
-        connections: BigInt(edge.connections),
-      })),
+      records: read.records.map((record) => record.json),
+      lastSeq: BigInt(this.#sentSeq),
+      accounts: read.accounts.map(accountMessage),
+      edges: edges.map(edgeMessage),
     });
-    this.#shipped += kept.length;
-    this.#skipped += skipped;
+    this.#shipped += read.records.length;
     this.#isBlocked = !stream.write(request);
-    if (read.length > 0) this.#unackedMessages++;
-    return read.length === BATCH;
-  }
-
-  /** What becomes of the numbers that a message is about. */
-  #accountFor(read: readonly SpooledRecord[], sampled: number): AccountInit[] {
-    const last = read.at(-1);
-    if (last === undefined) return [];
-    const firstSeq = BigInt(this.#sentSeq + 1);
-    const now = BigInt(this.#options.clock());
-    return [
-      {
-        boot: this.#options.accessLog.boot,
-        firstSeq,
-        lastSeq: BigInt(last.seq),
-        sinceMs: now,
-        untilMs: now,
-        records: BigInt(read.length - sampled),
-        sampled: BigInt(sampled),
-      },
-    ];
-  }
-
-  /** All denials and errors, and of the rest what this second's budget still allows. */
-  #choose(read: readonly SpooledRecord[]): { kept: SpooledRecord[]; skipped: number } {
-    const now = this.#options.clock();
-    const perSecond = this.#options.budgetPerSecond ?? 200;
-    const earned = (Math.max(0, now - this.#budgetAt) / 1000) * perSecond;
-    this.#budget = Math.min(perSecond, this.#budget + earned);
-    this.#budgetAt = now;
-    const kept = read.filter((record) => {
-      if (record.class !== 'success') return true;
-      if (this.#budget < 1) return false;
-      this.#budget--;
-      return true;
-    });
-    return { kept, skipped: read.length - kept.length };
+    if (last !== undefined) this.#unackedMessages++;
+    return last !== undefined && last.lastSeq < accessLog.counts().lastSeq;
   }
 
   #open(): Stream {
@@ -249,4 +206,36 @@ class Shipper implements RecordShipper {
       this.#options.log.error(EVENT.stateWriteFailed, { file: FILE, error });
     }
   }
+}
+
+function accountMessage(account: Account): AccountInit {
+  const { dropped } = account;
+  return {
+    boot: account.boot,
+    firstSeq: BigInt(account.firstSeq),
+    lastSeq: BigInt(account.lastSeq),
+    sinceMs: BigInt(account.sinceMs),
+    untilMs: BigInt(account.untilMs),
+    records: BigInt(account.records),
+    sampled: BigInt(account.sampled),
+    droppedSuccesses: BigInt(dropped.success),
+    droppedErrors: BigInt(dropped.error),
+    droppedDenials: BigInt(dropped.denial),
+    droppedAudits: BigInt(dropped.audit),
+    damaged: BigInt(account.damaged),
+    afterCrash: account.afterCrash,
+  };
+}
+
+function edgeMessage(edge: EdgeDelta): EdgeInit {
+  return {
+    ...edge,
+    requests: BigInt(edge.requests),
+    denied: BigInt(edge.denied),
+    errors: BigInt(edge.errors),
+    bytesIn: BigInt(edge.bytesIn),
+    bytesOut: BigInt(edge.bytesOut),
+    durationUsSum: BigInt(Math.floor(edge.durationUsSum)),
+    connections: BigInt(edge.connections),
+  };
 }

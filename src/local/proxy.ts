@@ -19,10 +19,12 @@ import {
   createAccessLog,
   createAdminServer,
   createProxyMetrics,
+  createSampler,
   EVENT,
   type Log,
   type ProxyGauges,
   type ProxyMetrics,
+  type RecordTrouble,
 } from '#telemetry';
 import { createJwksStore } from './jwks-store.ts';
 import { type ProxyFolder, takeProxyFolder } from './proxy-folder.ts';
@@ -77,7 +79,8 @@ export async function startProxy(request: ProxyRequest): Promise<RunningProxy> {
   const accessLog = createAccessLog({
     folder: join(folder.path, 'records'),
     afterSeq: readShippedSeq(folder.path),
-    onDrop: ({ dropped, error }) => request.log.warn(EVENT.recordsDropped, { dropped, error }),
+    sampler: createSampler(),
+    onTrouble: (trouble) => logTrouble(request.log, trouble),
   });
   const metrics = createProxyMetrics({
     workload: { service, namespace, trustDomain: settings.value.trustDomain },
@@ -123,6 +126,7 @@ async function serve(request: ProxyRequest, parts: Parts): Promise<RunningProxy>
     port: request.metricsPort,
     metrics,
     ready: () => readinessOf(proxy, point),
+    warning: () => accessLog.problem(),
   });
   const shipper = createRecordShipper({
     node: point.node,
@@ -215,7 +219,7 @@ function observe({ metrics, point, accessLog }: Parts, shipper: RecordShipper, p
       policyVersions: versions.map(([namespace, { number }]) => ({ namespace, number })),
       stalenessMs: point.stalenessMs(),
       endpoints: tallyEndpoints(proxy.endpoints()),
-      records: { ...accessLog.counts(), unacked: shipper.counts().unacked },
+      records: { ...accessLog.counts(), ...shipper.counts() },
     };
   });
 }
@@ -233,6 +237,12 @@ function watchApplication(request: ProxyRequest, point: EnforcementPoint): Expos
   });
   point.reportExposed(watch.current);
   return watch;
+}
+
+function logTrouble(log: Log, trouble: RecordTrouble): void {
+  if (trouble.kind === 'dropped') log.warn(EVENT.recordsDropped, trouble.counts);
+  else if (trouble.kind === 'damaged') log.error(EVENT.spoolDamaged, { file: trouble.file });
+  else log.error(EVENT.spoolWriteFailed, { error: trouble.error });
 }
 
 function troubledOf(all: readonly EndpointSummary[]): readonly TroubledEndpoint[] {

@@ -132,7 +132,7 @@ export function recordDecision(
 /** The last stage: hands a finished call to the access log and the metrics. */
 export function recordCall(to: RecordTargets, facts: CallFacts, record: RecordedCall): void {
   record.connection = facts.recorded;
-  to.records.record(record);
+  to.records.record(record, facts.edge);
   to.metrics.countCall(facts.edge, record);
 }
 

@@ -1,20 +1,34 @@
 import { randomBytes } from 'node:crypto';
-import type { RecordedCall } from './access-record.ts';
-import { classify } from './classify.ts';
-import { createRecordFormat, MAX_RECORD_BYTES } from './format-record.ts';
-import { openSpool, type Spool } from './spool.ts';
-import { classOf, type SpooledRecord } from './spooled-record.ts';
+import type { KeptReason, RecordedCall } from './access-record.ts';
+import type { EdgeCounters } from './edge.ts';
+import { createRecordFormat } from './format-record.ts';
+import { type ClassCounts, decodeBody, decodeHeader, HEADER_BYTES, noneDropped } from './frame.ts';
+import { RecordBuffer } from './record-buffer.ts';
+import { createSampler, type Sampler } from './sampler.ts';
+import { openSpool, type Spool, type SpoolFrame } from './spool.ts';
+import type { SpoolBatch } from './spool-reader.ts';
+import { classOf, RECORD_CLASSES, type RecordClass } from './spooled-record.ts';
 
 /** Where finished calls go; never blocks and never throws. */
-export type RecordSink = { readonly record: (call: RecordedCall) => void };
+export type RecordSink = {
+  /** `edge` is what the rate is adapted by; without it the call is always kept. */
+  readonly record: (call: RecordedCall, edge?: EdgeCounters) => void;
+};
 
-/** How many records were taken, lost, and are on disk. */
+/** What became of the calls since the process started, and what waits. */
 export type RecordCounts = {
-  readonly recorded: number;
-  /** Lost because memory or disk had no room; denials are lost last. */
-  readonly dropped: number;
+  /** Calls that got a number: all of `kept`, some of which may have been dropped since, and `sampled`. */
+  readonly issued: number;
+  readonly kept: Readonly<Record<KeptReason, number>>;
+  readonly sampled: number;
+  /** Lost because memory or disk had no room. */
+  readonly dropped: Readonly<ClassCounts>;
+  /** Places in files that were not what was written. */
+  readonly damaged: number;
   readonly failedWrites: number;
   readonly lastSeq: number;
+  readonly memoryBytes: number;
+  readonly spoolBytes: number;
 };
 
 /** One proxy's access records on their way to disk, and on disk until they are shipped. */
@@ -23,37 +37,48 @@ export type AccessLog = RecordSink & {
   readonly boot: string;
   /** Starts writing what is buffered; it is done anyhow within 100 ms. */
   readonly flush: () => void;
-  /** Resolves when what was recorded so far is in the file. */
+  /** Resolves when what was recorded so far is in the file, or cannot be written now. */
   readonly flushed: () => Promise<void>;
   /** Writes what is buffered at once, blocking; later records are dropped. */
   readonly close: () => void;
-  /** Records on disk after `seq`, at most `limit`, oldest first. */
-  readonly readAfter: (seq: number, limit: number) => Promise<readonly SpooledRecord[]>;
+  /** What became of the calls after `seq`, oldest first: whole frames until there are `limit` records. */
+  readonly readAfter: (seq: number, limit: number) => Promise<SpoolBatch>;
   /** Everything up to `seq` is kept elsewhere: segments that hold nothing newer go. */
   readonly acknowledge: (seq: number) => void;
   readonly counts: () => RecordCounts;
+  /** Why records cannot be written now, in words; undefined if they can. */
+  readonly problem: () => string | undefined;
 };
+
+/** What a log tells while it works; at most one of each a flush. */
+export type RecordTrouble =
+  | { readonly kind: 'dropped'; readonly counts: Readonly<ClassCounts> }
+  | { readonly kind: 'write_failed'; readonly error: Error }
+  | { readonly kind: 'damaged'; readonly file: string };
 
 /** Options of `createAccessLog`; times are Unix milliseconds. */
 export type AccessLogOptions = {
-  /** Holds the segments `records-N.jsonl`, N being the first seq in it; made with mode 0700. */
+  /** Holds the segments `records-N.spool`, N being the first seq in it; made with mode 0700. */
   readonly folder: string;
   readonly maxSegmentBytes?: number;
   readonly maxSegments?: number;
+  readonly maxAgeMs?: number;
   /** Seqs begin after this one even if the folder is empty: what the receiver has acknowledged. */
   readonly afterSeq?: number;
-  /** Called when records had to be dropped or a write failed, at most once a flush. */
-  readonly onDrop?: (what: { readonly dropped: number; readonly error?: Error }) => void;
+  /** Keeps all if absent. */
+  readonly sampler?: Sampler;
+  readonly onTrouble?: (trouble: RecordTrouble) => void;
 };
 
-const BUFFER_BYTES = 256 * 1024;
-// Records of allowed calls leave this much of the last buffer to denials.
-const DENIAL_RESERVE_BYTES = 64 * 1024;
 const FLUSH_AFTER_MS = 100;
+const RETRY_AFTER_MS = 1_000;
+// Records that were shipped within this time need no disk at all, so it is not asked sooner.
+const SYNC_AFTER_MS = 1_000;
+const DAY_MS = 86_400_000;
 
 /**
  * Opens the access log of one proxy. Records go into one of two fixed buffers; a full buffer, or one that
- * is 100 ms old, is written asynchronously while the other fills.
+ * is 100 ms old, is written asynchronously as one frame while the other fills.
  */
 export function createAccessLog(options: AccessLogOptions): AccessLog {
   return new BufferedAccessLog(options);
@@ -63,47 +88,71 @@ class BufferedAccessLog implements AccessLog {
   readonly boot = randomBytes(6).toString('base64url');
   readonly #format = createRecordFormat(this.boot);
   readonly #spool: Spool;
-  readonly #onDrop: AccessLogOptions['onDrop'];
-  #filling: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
-  #spare: Buffer | undefined = Buffer.allocUnsafeSlow(BUFFER_BYTES);
-  #used = 0;
-  #firstSeq = 0;
+  readonly #sampler: Sampler;
+  readonly #onTrouble: (trouble: RecordTrouble) => void;
+  #filling = new RecordBuffer();
+  #spare: RecordBuffer | undefined = new RecordBuffer();
+  /** A frame that the disk does not take: tried again, and shipped from memory meanwhile. */
+  #stuck:
+    | { readonly buffer: RecordBuffer; readonly frame: SpoolFrame; readonly error: Error }
+    | undefined;
   #nextSeq: number;
+  #ackedSeq: number;
+  #writtenSeq = 0;
   #writing: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #recorded = 0;
-  #dropped = 0;
-  #reportedDropped = 0;
+  #retryTimer: NodeJS.Timeout | undefined;
+  #syncTimer: NodeJS.Timeout | undefined;
+  #isFirstFrame = true;
+  #issued = 0;
+  #sampled = 0;
+  #damaged = 0;
   #failedWrites = 0;
+  readonly #kept = noneKept();
+  readonly #dropped = noneDropped();
+  #untold: ClassCounts | undefined;
   #isClosed = false;
 
   constructor(options: AccessLogOptions) {
+    const { maxSegmentBytes = 4 * 1024 * 1024, maxSegments = 32, afterSeq = 0 } = options;
+    this.#onTrouble = options.onTrouble ?? (() => undefined);
+    this.#sampler = options.sampler ?? createSampler(Number.POSITIVE_INFINITY);
     this.#spool = openSpool({
       folder: options.folder,
-      maxSegmentBytes: options.maxSegmentBytes ?? 16 * 1024 * 1024,
-      maxBytes: (options.maxSegmentBytes ?? 16 * 1024 * 1024) * (options.maxSegments ?? 8),
-      onLost: (count) => this.#noteDropped(count),
+      maxSegmentBytes,
+      maxBytes: maxSegmentBytes * maxSegments,
+      maxAgeMs: options.maxAgeMs ?? 3 * DAY_MS,
+      ackedSeq: afterSeq,
+      onLost: (counts) => this.#noteDropped(counts),
+      onDamaged: (file) => {
+        this.#damaged++;
+        this.#onTrouble({ kind: 'damaged', file });
+      },
     });
-    this.#onDrop = options.onDrop;
-    this.#nextSeq = Math.max(this.#spool.lastSeq(), options.afterSeq ?? 0) + 1;
+    this.#ackedSeq = afterSeq;
+    this.#nextSeq = Math.max(this.#spool.lastSeq, afterSeq) + 1;
   }
 
-  record(call: RecordedCall): void {
-    if (this.#used + MAX_RECORD_BYTES > BUFFER_BYTES && !this.#swap()) {
-      this.#dropped++;
-      return;
+  record(call: RecordedCall, edge?: EdgeCounters): void {
+    if (this.#isClosed) return;
+    const atMs = call.startedAt + call.durationUs / 1000;
+    const isKept = this.#sampler.keeps(call, edge, atMs);
+    if (isKept && !this.#filling.hasRoom && !this.#swap()) {
+      this.#noteDropped(this.#filling.evictFor(classOf(call.kept)));
     }
-    const isReserved = this.#used + MAX_RECORD_BYTES > BUFFER_BYTES - DENIAL_RESERVE_BYTES;
-    const isScarce =
-      isReserved && this.#spare === undefined && classOf(classify(call)) === 'success';
-    if (this.#isClosed || isScarce) {
-      this.#dropped++;
-      return;
+    const buffer = this.#filling;
+    const seq = this.#nextSeq++;
+    this.#issued++;
+    // INVARIANT: every number is told of in the frame of its time, whatever becomes of its record.
+    buffer.number(seq, atMs);
+    if (!isKept) {
+      buffer.sample();
+      this.#sampled++;
+    } else {
+      this.#kept[call.kept]++;
+      if (buffer.hasRoom) buffer.add(this.#format, call, seq);
+      else this.#dropOne(buffer, classOf(call.kept));
     }
-    call.kept = classify(call);
-    if (this.#used === 0) this.#firstSeq = this.#nextSeq;
-    this.#used = this.#format(this.#filling, this.#used, call, this.#nextSeq++);
-    this.#recorded++;
     // Armed only while something waits, so that an idle proxy has no timer at all.
     this.#timer ??= setTimeout(() => this.flush(), FLUSH_AFTER_MS).unref();
   }
@@ -111,84 +160,176 @@ class BufferedAccessLog implements AccessLog {
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#used > 0) this.#swap();
-    this.#reportDrops();
+    if (!this.#filling.isEmpty) this.#swap();
+    this.#tellDropped();
   }
 
   async flushed(): Promise<void> {
     do {
       this.flush();
       await this.#writing;
-    } while (this.#used > 0 && !this.#isClosed);
+    } while (!this.#filling.isEmpty && this.#stuck === undefined && !this.#isClosed);
   }
 
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    clearTimeout(this.#timer);
+    for (const timer of [this.#timer, this.#retryTimer, this.#syncTimer]) clearTimeout(timer);
+    const stuck = this.#writing === undefined ? this.#stuck : undefined;
+    if (this.#filling.isEmpty) this.#filling.clear(this.#nextSeq);
+    const last = this.#seal(this.#filling, true);
     try {
-      this.#spool.closeSync(this.#filling.subarray(0, this.#used), this.#firstSeq);
+      this.#spool.closeSync(stuck === undefined ? [last] : [stuck.frame, last]);
     } catch (error) {
-      this.#failed(error, this.#used === 0 ? 0 : this.#nextSeq - this.#firstSeq);
+      this.#noteFailed(error);
     }
-    this.#used = 0;
-    this.#reportDrops();
+    this.#tellDropped();
   }
 
-  readAfter(seq: number, limit: number): Promise<readonly SpooledRecord[]> {
-    return this.#spool.readAfter(seq, limit);
+  async readAfter(seq: number, limit: number): Promise<SpoolBatch> {
+    const batch = await this.#spool.readAfter(seq, limit);
+    const frame = this.#stuck?.frame;
+    if (batch.accounts.length > 0 || frame === undefined) return batch;
+    return readFromMemory(frame.bytes, seq) ?? batch;
   }
 
   acknowledge(seq: number): void {
+    this.#ackedSeq = Math.max(this.#ackedSeq, seq);
     this.#spool.acknowledge(seq);
+    const stuck = this.#stuck;
+    if (stuck === undefined || this.#writing !== undefined) return;
+    if (stuck.buffer.range.lastSeq <= seq) this.#recycle(stuck.buffer);
   }
 
   counts(): RecordCounts {
     return {
-      recorded: this.#recorded,
-      dropped: this.#dropped,
+      issued: this.#issued,
+      kept: { ...this.#kept },
+      sampled: this.#sampled,
+      dropped: { ...this.#dropped },
+      damaged: this.#damaged,
       failedWrites: this.#failedWrites,
       lastSeq: this.#nextSeq - 1,
+      memoryBytes: this.#filling.bytes + (this.#stuck?.frame.bytes.length ?? 0),
+      spoolBytes: this.#spool.bytes,
     };
   }
 
-  /** Gives the filled buffer to the disk and goes on with the other one; false if that is still being written. */
+  problem(): string | undefined {
+    if (this.#stuck === undefined) return undefined;
+    return `access records cannot be written to disk: ${this.#stuck.error.message}`;
+  }
+
+  /** Gives the filled buffer to the disk and goes on with the other one; false if there is none. */
   #swap(): boolean {
     const spare = this.#spare;
     if (spare === undefined) return false;
     const filled = this.#filling;
-    const records = this.#nextSeq - this.#firstSeq;
-    const write = this.#spool.append(filled.subarray(0, this.#used), this.#firstSeq);
-    this.#filling = spare;
     this.#spare = undefined;
-    this.#used = 0;
-    this.#writing = write
-      .catch((error: unknown) => this.#failed(error, records))
-      .then(() => {
-        this.#spare = filled;
-        this.#writing = undefined;
-        if (this.#used > 0 && this.#timer === undefined && !this.#isClosed) this.flush();
-      });
+    this.#filling = spare;
+    this.#write(filled, this.#seal(filled, false));
     return true;
   }
 
-  #failed(error: unknown, records: number): void {
+  #write(buffer: RecordBuffer, frame: SpoolFrame): void {
+    this.#writing = this.#append(buffer, frame).then(() => {
+      this.#writing = undefined;
+      const isWaiting = !this.#filling.isEmpty && this.#timer === undefined;
+      if (isWaiting && this.#stuck === undefined && !this.#isClosed) this.flush();
+    });
+  }
+
+  async #append(buffer: RecordBuffer, frame: SpoolFrame): Promise<void> {
+    try {
+      await this.#spool.append(frame);
+    } catch (error) {
+      if (!this.#isClosed) this.#stick(buffer, frame, error);
+      return;
+    }
+    this.#writtenSeq = buffer.range.lastSeq;
+    this.#syncTimer ??= setTimeout(() => this.#sync(), SYNC_AFTER_MS).unref();
+    this.#recycle(buffer);
+  }
+
+  #sync(): void {
+    this.#syncTimer = undefined;
+    if (this.#ackedSeq < this.#writtenSeq) void this.#spool.sync();
+  }
+
+  #stick(buffer: RecordBuffer, frame: SpoolFrame, cause: unknown): void {
+    const error = this.#noteFailed(cause);
+    // It was shipped from memory while the disk was asked once more.
+    if (buffer.range.lastSeq <= this.#ackedSeq) return this.#recycle(buffer);
+    this.#stuck = { buffer, frame, error };
+    this.#retryTimer = setTimeout(() => {
+      if (this.#stuck !== undefined) this.#write(buffer, frame);
+    }, RETRY_AFTER_MS).unref();
+  }
+
+  /** The buffer's frame is safe: it is free for the next one. */
+  #recycle(buffer: RecordBuffer): void {
+    clearTimeout(this.#retryTimer);
+    this.#stuck = undefined;
+    buffer.clear(this.#nextSeq);
+    this.#spare = buffer;
+  }
+
+  #seal(buffer: RecordBuffer, isClosing: boolean): SpoolFrame {
+    const afterCrash = this.#isFirstFrame && this.#spool.isAfterCrash;
+    this.#isFirstFrame = false;
+    const { range } = buffer;
+    const bytes = buffer.seal({ boot: this.boot, afterCrash, isClosing });
+    return { bytes, ...range };
+  }
+
+  #noteFailed(cause: unknown): Error {
     this.#failedWrites++;
-    this.#dropped += records;
-    this.#reportedDropped += records;
-    const cause = error instanceof Error ? error : new Error(String(error));
-    this.#onDrop?.({ dropped: records, error: cause });
+    const error = cause instanceof Error ? cause : new Error(String(cause));
+    this.#onTrouble({ kind: 'write_failed', error });
+    return error;
   }
 
-  #noteDropped(count: number): void {
-    this.#dropped += count;
-    this.#reportDrops();
+  #dropOne(buffer: RecordBuffer, name: RecordClass): void {
+    buffer.drop(name);
+    this.#noteDropped({ ...noneDropped(), [name]: 1 });
   }
 
-  #reportDrops(): void {
-    const dropped = this.#dropped - this.#reportedDropped;
-    if (dropped === 0) return;
-    this.#reportedDropped = this.#dropped;
-    this.#onDrop?.({ dropped });
+  #noteDropped(counts: Readonly<ClassCounts>): void {
+    this.#untold ??= noneDropped();
+    for (const name of RECORD_CLASSES) {
+      this.#dropped[name] += counts[name];
+      this.#untold[name] += counts[name];
+    }
   }
+
+  #tellDropped(): void {
+    const counts = this.#untold;
+    if (counts === undefined) return;
+    this.#untold = undefined;
+    if (RECORD_CLASSES.some((name) => counts[name] > 0))
+      this.#onTrouble({ kind: 'dropped', counts });
+  }
+}
+
+/** The frame in memory as the spool would tell of it; undefined if it has nothing after `seq`. */
+function readFromMemory(bytes: Buffer, seq: number): SpoolBatch | undefined {
+  // The buffer is used again once it is acknowledged.
+  const copy = Buffer.from(bytes);
+  const start = decodeHeader(copy);
+  if (start.kind === 'damaged' || start.header.lastSeq <= seq) return undefined;
+  const records = decodeBody(start.header, copy.subarray(HEADER_BYTES)) ?? [];
+  return { accounts: [start.header], records };
+}
+
+function noneKept(): Record<KeptReason, number> {
+  return {
+    audit: 0,
+    denied: 0,
+    error: 0,
+    rollout: 0,
+    first_seen: 0,
+    slow: 0,
+    sampled: 0,
+    all: 0,
+  };
 }

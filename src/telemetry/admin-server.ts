@@ -14,6 +14,8 @@ export type AdminServerOptions = {
   readonly port: number;
   readonly metrics: { readonly exposition: (openMetrics: boolean) => Promise<Exposition> };
   readonly ready: () => Readiness;
+  /** What is wrong although the process does its work, in words. */
+  readonly warning?: () => string | undefined;
   /** JSON at `/status`, which does not exist without. */
   readonly status?: () => unknown;
 };
@@ -62,6 +64,8 @@ async function answer(options: AdminServerOptions, request: IncomingMessage): Pr
       return text(200, 'live');
     case '/healthz/ready': {
       const { ready, reason } = options.ready();
+      const warning = ready ? options.warning?.() : undefined;
+      if (warning !== undefined) return text(200, `ready, but ${warning}`);
       return ready ? text(200, 'ready') : text(503, reason);
     }
     case '/status':

@@ -2,6 +2,8 @@ import type { RecordedCall } from './access-record.ts';
 import { isFailure } from './classify.ts';
 import { createHistogram, type Histogram, observe } from './histogram.ts';
 
+import type { EdgeRoutes } from './sampler.ts';
+
 /** Who calls whom over what: the labels of one edge, all of them from verified identities or own policy. */
 export type EdgeKey = {
   readonly reporter: 'destination' | 'source';
@@ -38,6 +40,8 @@ export type EdgeCounters = {
   durationUs: number;
   opened: number;
   closed: number;
+  /** The sampler's; made by the first call. */
+  routes: EdgeRoutes | undefined;
 };
 
 /** Changes of one edge since they were last taken; the fields of telemetry.proto's EdgeCount. */
@@ -74,6 +78,7 @@ export function createEdgeCounters(key: EdgeKey): EdgeCounters {
     durationUs: 0,
     opened: 0,
     closed: 0,
+    routes: undefined,
   };
 }
 

@@ -5,6 +5,7 @@ export {
   createAccessLog,
   type RecordCounts,
   type RecordSink,
+  type RecordTrouble,
 } from './access-log.ts';
 export {
   type AccessRecord,
@@ -24,6 +25,7 @@ export {
 export type { EdgeCounters, EdgeDelta, EdgeKey } from './edge.ts';
 export { type Exposition, expose, type MetricFamily } from './exposition.ts';
 export { createRecordedConnection } from './format-record.ts';
+export type { Account, ClassCounts } from './frame.ts';
 export {
   createLog,
   createSilentLog,
@@ -41,7 +43,9 @@ export {
   type ProxyMetricsOptions,
   type WorkloadLabels,
 } from './proxy-metrics.ts';
-export type { SpooledRecord } from './spooled-record.ts';
+export { createSampler, DEFAULT_RECORDS_PER_SECOND, type Sampler } from './sampler.ts';
+export type { SpoolBatch } from './spool-reader.ts';
+export type { RecordClass, SpooledRecord } from './spooled-record.ts';
 export {
   createTraceIds,
   formatTraceparent,

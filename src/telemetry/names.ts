@@ -24,9 +24,15 @@ export const METRIC = {
   policyStaleness: 'palisade_policy_staleness_seconds',
   jwksFetches: 'palisade_jwks_fetches_total',
   policyRefusals: 'palisade_policy_refusals_total',
-  records: 'palisade_records_total',
-  recordsDropped: 'palisade_records_dropped_total',
-  recordsUnacked: 'palisade_records_unacked',
+  telemetryIssued: 'palisade_telemetry_issued_total',
+  telemetryKept: 'palisade_telemetry_kept_total',
+  telemetrySampled: 'palisade_telemetry_sampled_total',
+  telemetryDropped: 'palisade_telemetry_dropped_total',
+  telemetryDamaged: 'palisade_telemetry_damaged_total',
+  telemetryWriteFailures: 'palisade_telemetry_write_failures_total',
+  telemetryShipped: 'palisade_telemetry_shipped_total',
+  telemetryUnacked: 'palisade_telemetry_unacked',
+  telemetryQueueBytes: 'palisade_telemetry_queue_bytes',
   edgeOverflow: 'palisade_metric_edges_overflowed_total',
   controlSubscribers: 'palisade_control_subscribers',
   controlPoints: 'palisade_control_enforcement_points',
@@ -128,6 +134,7 @@ export const EVENT = {
   // Records.
   recordsDropped: 'access records dropped',
   spoolWriteFailed: 'access records could not be written to disk',
+  spoolDamaged: 'access records on disk were damaged and are left out',
   shippingLost: 'record shipping interrupted',
 } as const;
 

@@ -1,6 +1,7 @@
 import type { MetricFamily, NumberSample } from './exposition.ts';
 import { METRIC } from './names.ts';
 import type { ProxyGauges } from './proxy-metrics.ts';
+import { recordFamilies } from './telemetry-metrics.ts';
 
 /** A counter's (or gauge's) value, incremented in place by whoever holds it. */
 export type Counter = { value: number };
@@ -140,11 +141,7 @@ function gaugeFamilies(gauges: ProxyGauges, nowMs: number): MetricFamily[] {
     one(METRIC.policyStaleness, 'Seconds since the configuration was known current.', 'gauge', [
       stalenessMs === undefined ? undefined : stalenessMs / 1000,
     ]),
-    one(METRIC.records, 'Access records taken.', 'counter', [records?.recorded]),
-    one(METRIC.recordsDropped, 'Access records lost for want of room.', 'counter', [
-      records?.dropped,
-    ]),
-    one(METRIC.recordsUnacked, 'Access records not yet acknowledged.', 'gauge', [records?.unacked]),
+    ...recordFamilies(records),
   ];
 }
 

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { createRecordedCall, type RecordedCall } from './access-record.ts';
 import type { EdgeKey } from './edge.ts';
 import { createProxyMetrics } from './proxy-metrics.ts';
+import type { RecordGauges } from './telemetry-metrics.ts';
 
 const WORKLOAD = { service: 'orders', namespace: 'default', trustDomain: 'cluster.local' };
 const HTTP: EdgeKey = {
@@ -17,6 +18,20 @@ const HTTP: EdgeKey = {
   mtls: true,
 };
 const NOW_MS = 1_000_000;
+
+const RECORDS: RecordGauges = {
+  issued: 20,
+  kept: { audit: 0, denied: 3, error: 0, rollout: 0, first_seen: 0, slow: 0, sampled: 0, all: 7 },
+  sampled: 10,
+  dropped: { success: 1, error: 0, denial: 0, audit: 0 },
+  damaged: 0,
+  failedWrites: 0,
+  lastSeq: 20,
+  memoryBytes: 0,
+  spoolBytes: 900,
+  unacked: 4,
+  shipped: 6,
+};
 
 function create(maxEdges?: number) {
   const clock = () => NOW_MS;
@@ -87,7 +102,7 @@ test('our own counters and gauges', async () => {
     certificateExpiresAt: NOW_MS + 60_000,
     policyVersions: [{ namespace: 'default', number: 12 }],
     stalenessMs: 5_000,
-    records: { recorded: 9, dropped: 1, unacked: 4 },
+    records: RECORDS,
   }));
   const { body } = await metrics.exposition(false);
   const value = (name: string, ...labels: string[]) => sampleOf(body, name, labels);
@@ -98,9 +113,15 @@ test('our own counters and gauges', async () => {
   assert.equal(value('palisade_certificate_expiry_seconds'), 60);
   assert.equal(value('palisade_policy_version', 'namespace="default"'), 12);
   assert.equal(value('palisade_policy_staleness_seconds'), 5);
-  assert.equal(value('palisade_records_total'), 9);
-  assert.equal(value('palisade_records_dropped_total'), 1);
-  assert.equal(value('palisade_records_unacked'), 4);
+  const telemetry = (name: string, ...labels: string[]) =>
+    value(`palisade_telemetry_${name}`, ...labels);
+  assert.equal(telemetry('issued_total'), 20);
+  assert.equal(telemetry('kept_total', 'reason="denied"'), 3);
+  assert.equal(telemetry('sampled_total'), 10);
+  assert.equal(telemetry('dropped_total', 'kind="success"'), 1);
+  assert.equal(telemetry('dropped_total', 'kind="denial"'), 0);
+  assert.equal(telemetry('unacked'), 4);
+  assert.equal(telemetry('queue_bytes', 'queue="disk"'), 900);
 });
 
 test('OpenMetrics: counters are named without _total in their family, and it ends with EOF', async () => {

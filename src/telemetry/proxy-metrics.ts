@@ -11,6 +11,7 @@ import { type Exposition, expose } from './exposition.ts';
 import { edgeFamilies } from './istio-metrics.ts';
 import { METRIC } from './names.ts';
 import { createOwnMetrics, type OwnMetrics } from './own-metrics.ts';
+import type { RecordGauges } from './telemetry-metrics.ts';
 
 /** The workload a proxy serves, for labels. */
 export type WorkloadLabels = {
@@ -33,9 +34,7 @@ export type ProxyGauges = {
     readonly health: string;
     readonly count: number;
   }[];
-  readonly records?:
-    | { readonly recorded: number; readonly dropped: number; readonly unacked?: number }
-    | undefined;
+  readonly records?: RecordGauges | undefined;
 };
 
 /** One proxy's counters. The hot ones are plain numbers in objects which the caller keeps. */

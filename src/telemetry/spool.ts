@@ -1,58 +1,83 @@
 import {
   closeSync,
+  fdatasync,
+  fdatasyncSync,
   ftruncateSync,
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
+  readSync,
+  renameSync,
   rmSync,
+  statSync,
   truncateSync,
   write,
   writeSync,
 } from 'node:fs';
-import { open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readRecordLine, type SpooledRecord } from './spooled-record.ts';
+import { compactSegment } from './compact-segment.ts';
+import { type ClassCounts, decodeHeader, HEADER_BYTES, sumOf } from './frame.ts';
+import { newSegment, nextMarkSync, type Segment } from './segment.ts';
+import { type SpoolBatch, SpoolReader } from './spool-reader.ts';
+import { RECORD_CLASSES } from './spooled-record.ts';
 
 /** Options of `openSpool`. */
 export type SpoolOptions = {
   readonly folder: string;
   readonly maxSegmentBytes: number;
-  /** Beyond this the oldest records go: first those of allowed calls, then denials. */
+  /** Beyond this records go, the oldest first: calls that went through, then errors, denials, and audited calls. */
   readonly maxBytes: number;
-  /** Called with the number of unacknowledged records that had to go. */
-  readonly onLost: (count: number) => void;
+  /** Segments whose last record is older than this go whole. */
+  readonly maxAgeMs: number;
+  /** Numbers up to this one are known to be stored elsewhere. */
+  readonly ackedSeq: number;
+  /** Called with the records that had to go before they were acknowledged. */
+  readonly onLost: (counts: Readonly<ClassCounts>) => void;
+  /** Called when something in a file is not what was written. */
+  readonly onDamaged: (file: string) => void;
 };
 
-/** `file` is named by the first seq it may hold. */
-type Segment = {
+/** A frame to be written; `bytes` stay the caller's and must not change before it is done. */
+export type SpoolFrame = {
+  readonly bytes: Buffer;
   readonly firstSeq: number;
-  readonly path: string;
-  bytes: number;
-  isCompacted: boolean;
+  /** One less than `firstSeq` if it tells of no call. */
+  readonly lastSeq: number;
+  readonly untilMs: number;
 };
 
-const READ_CHUNK_BYTES = 256 * 1024;
-const LINE_FEED = 0x0a;
+const NAME = /^records-(\d{1,15})\.spool$/;
+/** Of the format of before 0.2, which nothing reads any more. */
+const OLD_NAME = /^records-\d{1,15}\.jsonl$/;
+const DAMAGED_FILE = 'damaged.spool';
 
 /** Opens the records kept in `folder`; a missing or unwritable one is empty until an append succeeds. */
 export function openSpool(options: SpoolOptions): Spool {
   return new Spool(options);
 }
 
-/** Segments of record lines on disk: written in order by one process, read by the shipper. */
+/** Segments of frames on disk: written in order by one process, read by the shipper. */
 class Spool {
   readonly #options: SpoolOptions;
   readonly #segments: Segment[] = [];
+  readonly #reader: SpoolReader;
   #fd: number | undefined;
-  #inFlight: { bytes: Buffer; position: number } | undefined;
+  #inFlight: { readonly bytes: Buffer; readonly position: number } | undefined;
   #lastSeq = 0;
-  #ackedSeq = 0;
-  #cursor: { readonly seq: number; readonly segment: Segment; readonly offset: number } | undefined;
+  #floorSeq: number;
+  #ackedSeq: number;
+  #endedClosed = true;
   #isClosed = false;
 
   constructor(options: SpoolOptions) {
     this.#options = options;
+    this.#ackedSeq = options.ackedSeq;
+    this.#floorSeq = options.ackedSeq;
+    this.#reader = new SpoolReader({
+      segments: this.#segments,
+      floorSeq: () => this.#floorSeq,
+      onDamaged: (segment) => this.#noteDamaged(segment),
+    });
     try {
       this.#scan();
     } catch {
@@ -60,35 +85,56 @@ class Spool {
     }
   }
 
-  lastSeq(): number {
+  /** The last number that any frame tells of. */
+  get lastSeq(): number {
     return this.#lastSeq;
   }
 
-  /** Writes whole lines whose first seq is `firstSeq`; the caller waits for one append before the next. */
-  async append(bytes: Buffer, firstSeq: number): Promise<void> {
-    const segment = this.#segmentFor(firstSeq);
+  /** The start before this one wrote here and did not close. */
+  get isAfterCrash(): boolean {
+    return !this.#endedClosed;
+  }
+
+  get bytes(): number {
+    return this.#segments.reduce((sum, segment) => sum + segment.bytes, 0);
+  }
+
+  /** Writes a frame; the caller waits for one append before the next. */
+  async append(frame: SpoolFrame): Promise<void> {
+    const segment = this.#segmentFor(frame);
     const fd = this.#fd;
     if (fd === undefined) throw new Error('the spool is closed');
-    this.#inFlight = { bytes, position: segment.bytes };
+    this.#inFlight = { bytes: frame.bytes, position: segment.bytes };
     try {
-      await writeFully(fd, bytes, segment.bytes);
-      segment.bytes += bytes.length;
+      await writeFully(fd, frame.bytes, segment.bytes);
+      segment.bytes += frame.bytes.length;
+      segment.untilMs = frame.untilMs;
     } catch (error) {
-      this.#dropTornTail(fd, segment.bytes);
+      dropTornTail(fd, segment.bytes);
       throw error;
     } finally {
       this.#inFlight = undefined;
       if (this.#isClosed) closeSync(fd);
     }
-    if (!this.#isClosed) await this.#shrink();
+    if (!this.#isClosed) await this.#shrink(frame.untilMs);
   }
 
-  /** Writes `rest` behind whatever is still being written, blocking, and closes. */
-  closeSync(rest: Buffer, firstSeq: number): void {
+  /** Asks the disk to keep what was written; what fails shows with the next write. */
+  sync(): Promise<void> {
+    const fd = this.#fd;
+    if (fd === undefined || this.#isClosed) return Promise.resolve();
+    return new Promise((resolve) => fdatasync(fd, () => resolve()));
+  }
+
+  /** Writes frames behind whatever is still being written, blocking, and closes. */
+  closeSync(frames: readonly SpoolFrame[]): void {
     if (this.#isClosed) return;
     const inFlight = this.#inFlight;
-    const segment =
-      rest.length > 0 && inFlight === undefined ? this.#segmentFor(firstSeq) : this.#current();
+    const [first] = frames;
+    // Nothing here and nothing to say: a spool that was never used stays none.
+    const isNeeded = this.#segments.length > 0 || frames.some((one) => one.lastSeq >= one.firstSeq);
+    if (!isNeeded || first === undefined) return;
+    const segment = inFlight === undefined ? this.#segmentFor(first) : this.#segments.at(-1);
     this.#isClosed = true;
     const fd = this.#fd;
     if (fd === undefined || segment === undefined) return;
@@ -98,192 +144,157 @@ class Spool {
       position = inFlight.position + inFlight.bytes.length;
       writeFullySync(fd, inFlight.bytes, inFlight.position);
     }
-    writeFullySync(fd, rest, position);
+    for (const { bytes } of frames) {
+      writeFullySync(fd, bytes, position);
+      position += bytes.length;
+    }
+    fdatasyncSync(fd);
     // With a write in flight its completion closes: the number must not be used anew under it.
     if (inFlight === undefined) closeSync(fd);
   }
 
-  /** Complete lines after `seq`, at most `limit`, oldest first. */
-  async readAfter(seq: number, limit: number): Promise<readonly SpooledRecord[]> {
-    const found: SpooledRecord[] = [];
-    let { segment, offset } = this.#positionAfter(seq);
-    let last = seq;
-    let wasCompacted = segment?.isCompacted;
-    while (segment !== undefined && found.length < limit) {
-      // Offsets into the file as it was before a compaction mean nothing any more.
-      if (segment.isCompacted !== wasCompacted) offset = 0;
-      wasCompacted = segment.isCompacted;
-      const chunk = await readChunk(segment, offset);
-      const taken = takeLines(chunk, { after: last, limit: limit - found.length, into: found });
-      offset += taken;
-      last = found.at(-1)?.seq ?? last;
-      if (taken > 0) continue;
-      const next = this.#segments[this.#segments.indexOf(segment) + 1];
-      if (next === undefined) break;
-      segment = next;
-      wasCompacted = next.isCompacted;
-      offset = 0;
-    }
-    if (segment !== undefined && this.#segments.includes(segment)) {
-      this.#cursor = { seq: last, segment, offset };
-    }
-    return found;
+  /** Whole frames after `seq`, oldest first, until there are `limit` records. */
+  readAfter(seq: number, limit: number): Promise<SpoolBatch> {
+    return this.#reader.readAfter(seq, limit);
   }
 
-  /** Deletes segments that hold nothing after `seq`. */
+  /** Deletes segments that tell of nothing after `seq`. */
   acknowledge(seq: number): void {
     this.#ackedSeq = Math.max(this.#ackedSeq, seq);
     for (;;) {
       const [oldest, next] = this.#segments;
       if (oldest === undefined || next === undefined || next.firstSeq > this.#ackedSeq + 1) return;
-      this.#segments.shift();
-      rmSync(oldest.path, { force: true });
+      this.#remove(oldest);
     }
   }
 
-  #current(): Segment | undefined {
-    return this.#segments.at(-1);
-  }
-
-  #segmentFor(firstSeq: number): Segment {
-    const current = this.#current();
+  #segmentFor({ firstSeq, untilMs }: SpoolFrame): Segment {
+    const current = this.#segments.at(-1);
+    const isFull = current !== undefined && current.bytes >= this.#options.maxSegmentBytes;
     if (this.#fd !== undefined && current !== undefined) {
-      if (current.bytes < this.#options.maxSegmentBytes) return current;
+      if (!isFull) return current;
       closeSync(this.#fd);
       this.#fd = undefined;
     }
-    if (current !== undefined && current.bytes < this.#options.maxSegmentBytes) {
+    if (current !== undefined && !isFull) {
       this.#fd = openSync(current.path, 'r+');
       return current;
     }
     mkdirSync(this.#options.folder, { recursive: true, mode: 0o700 });
-    const path = join(this.#options.folder, `records-${firstSeq}.jsonl`);
+    const path = join(this.#options.folder, `records-${firstSeq}.spool`);
     this.#fd = openSync(path, 'w', 0o600);
-    const segment = { firstSeq, path, bytes: 0, isCompacted: false };
+    const segment = newSegment(firstSeq, path, untilMs);
     this.#segments.push(segment);
     return segment;
   }
 
-  #positionAfter(seq: number): { segment: Segment | undefined; offset: number } {
-    const cursor = this.#cursor;
-    if (cursor !== undefined && cursor.seq === seq && this.#segments.includes(cursor.segment)) {
-      return cursor;
-    }
-    const holds = this.#segments.findLast((segment) => segment.firstSeq <= seq + 1);
-    return { segment: holds ?? this.#segments[0], offset: 0 };
-  }
-
-  #dropTornTail(fd: number, bytes: number): void {
-    try {
-      ftruncateSync(fd, bytes);
-    } catch {
-      // The next append overwrites it; a reader skips a torn line.
-    }
-  }
-
-  async #shrink(): Promise<void> {
-    let total = this.#segments.reduce((sum, segment) => sum + segment.bytes, 0);
-    while (total > this.#options.maxBytes && this.#segments.length > 1) {
+  /** Keeps to the bounds of size and age; the segment that is written to is left alone. */
+  async #shrink(nowMs: number): Promise<void> {
+    const { maxBytes, maxAgeMs } = this.#options;
+    while (this.bytes > maxBytes && this.#segments.length > 1) {
       const older = this.#segments.slice(0, -1);
-      const victim = older.find((segment) => !segment.isCompacted) ?? older[0];
-      if (victim === undefined) return;
-      const before = victim.bytes;
-      await (victim.isCompacted ? this.#remove(victim) : this.#compact(victim));
-      total -= before - (this.#segments.includes(victim) ? victim.bytes : 0);
+      const level = Math.min(...older.map((segment) => segment.level));
+      const victim = RECORD_CLASSES[level];
+      const segment = older.find((one) => one.level === level);
+      if (segment === undefined) return;
+      if (victim === undefined) this.#remove(segment);
+      else this.#tellLost(await compactSegment(segment, [victim], this.#ackedSeq));
+    }
+    for (const segment of this.#segments.slice(0, -1)) {
+      if (nowMs - segment.untilMs <= maxAgeMs) return;
+      const left = RECORD_CLASSES.slice(segment.level);
+      // What is left is an account of what was there.
+      if (left.length > 0) this.#tellLost(await compactSegment(segment, left, this.#ackedSeq));
     }
   }
 
-  /** Rewrites a segment with its denials and errors alone. */
-  async #compact(segment: Segment): Promise<void> {
-    const lines = linesOf(await readFile(segment.path));
-    const kept = lines.filter((line) => line.class !== 'success');
-    if (this.#cursor?.segment === segment) this.#cursor = undefined;
-    const text = Buffer.concat(kept.flatMap((line) => [line.json, Buffer.of(LINE_FEED)]));
-    await writeFile(`${segment.path}.tmp`, text, { mode: 0o600 });
-    await rename(`${segment.path}.tmp`, segment.path);
-    segment.bytes = text.length;
-    segment.isCompacted = true;
-    this.#tellLost(lines.filter((line) => line.class === 'success'));
+  #remove(segment: Segment): void {
+    const index = this.#segments.indexOf(segment);
+    if (index < 0) return;
+    this.#segments.splice(index, 1);
+    try {
+      // What was damaged is worth a look: the last such file stays.
+      if (segment.isDamaged) renameSync(segment.path, join(this.#options.folder, DAMAGED_FILE));
+      else rmSync(segment.path, { force: true });
+    } catch {
+      // On a disk that cannot be written it stays, and is found again by the next start.
+    }
   }
 
-  async #remove(segment: Segment): Promise<void> {
-    const lines = linesOf(await readFile(segment.path));
-    this.#segments.splice(this.#segments.indexOf(segment), 1);
-    await rm(segment.path, { force: true });
-    this.#tellLost(lines);
+  #noteDamaged(segment: Segment): void {
+    if (segment.isDamaged) return;
+    segment.isDamaged = true;
+    this.#options.onDamaged(segment.path);
   }
 
-  #tellLost(lines: readonly SpooledRecord[]): void {
-    const lost = lines.filter((line) => line.seq > this.#ackedSeq).length;
-    if (lost > 0) this.#options.onLost(lost);
+  #tellLost(counts: Readonly<ClassCounts>): void {
+    if (sumOf(counts) > 0) this.#options.onLost(counts);
   }
 
   #scan(): void {
     const { folder } = this.#options;
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     for (const name of readdirSync(folder)) {
-      const firstSeq = /^records-(\d{1,15})\.jsonl$/.exec(name)?.[1];
-      if (firstSeq === undefined) continue;
       const path = join(folder, name);
-      this.#segments.push({ firstSeq: Number(firstSeq), path, bytes: 0, isCompacted: false });
+      const firstSeq = NAME.exec(name)?.[1];
+      if (firstSeq === undefined) {
+        if (OLD_NAME.test(name) || name.endsWith('.tmp')) rmSync(path, { force: true });
+        continue;
+      }
+      const { size, mtimeMs } = statSync(path);
+      this.#segments.push({ ...newSegment(Number(firstSeq), path, mtimeMs), bytes: size });
     }
     this.#segments.sort((a, b) => a.firstSeq - b.firstSeq);
-    for (const segment of this.#segments) this.#measure(segment);
+    const [first] = this.#segments;
+    const last = this.#segments.at(-1);
+    if (first !== undefined) this.#floorSeq = Math.max(this.#floorSeq, first.firstSeq - 1);
+    if (last !== undefined) this.#findEnd(last);
   }
 
-  /** Finds the end of a segment's last complete line and cuts off what a crash left behind it. */
-  #measure(segment: Segment): void {
-    const content = readFileSync(segment.path);
-    segment.bytes = content.lastIndexOf(LINE_FEED) + 1;
-    if (segment.bytes < content.length) truncateSync(segment.path, segment.bytes);
-    const lastLine = content.subarray(
-      content.lastIndexOf(LINE_FEED, Math.max(0, segment.bytes - 2)) + 1,
-      Math.max(0, segment.bytes - 1),
-    );
-    const seq = readRecordLine(lastLine)?.seq ?? segment.firstSeq - 1;
-    this.#lastSeq = Math.max(this.#lastSeq, seq);
+  /** Walks the headers of the newest segment; what a crash left behind its last whole frame does not count. */
+  #findEnd(segment: Segment): void {
+    const fd = openSync(segment.path, 'r');
+    const size = segment.bytes;
+    this.#lastSeq = segment.firstSeq - 1;
+    this.#endedClosed = false;
+    let at = 0;
+    try {
+      const header = Buffer.alloc(HEADER_BYTES);
+      while (at < size) {
+        const start = decodeHeader(header.subarray(0, readSync(fd, header, 0, HEADER_BYTES, at)));
+        // Damage in the middle is the reader's to tell; the frames behind it are worth keeping.
+        if (start.kind === 'damaged') at = nextMarkSync(fd, at + 1, size);
+        else {
+          this.#lastSeq = Math.max(this.#lastSeq, start.header.lastSeq);
+          const next = at + HEADER_BYTES + start.header.bytes;
+          this.#endedClosed = start.header.isClosing && next <= size;
+          if (next > size) break;
+          at = next;
+        }
+      }
+    } finally {
+      closeSync(fd);
+    }
+    segment.bytes = Math.min(at, size);
+    if (segment.bytes < size) cutOff(segment.path, segment.bytes);
   }
 }
 
 export type { Spool };
 
-function linesOf(content: Buffer): SpooledRecord[] {
-  const found: SpooledRecord[] = [];
-  takeLines(content, { after: -1, limit: Number.POSITIVE_INFINITY, into: found });
-  return found;
-}
-
-/** Moves complete lines with a seq beyond `after` into `into`; returns how many bytes were passed over. */
-function takeLines(
-  chunk: Buffer,
-  options: { readonly after: number; readonly limit: number; readonly into: SpooledRecord[] },
-): number {
-  let start = 0;
-  let taken = 0;
-  while (taken < options.limit) {
-    const end = chunk.indexOf(LINE_FEED, start);
-    if (end < 0) break;
-    const record = readRecordLine(chunk.subarray(start, end));
-    start = end + 1;
-    if (record === undefined || record.seq <= options.after) continue;
-    options.into.push(record);
-    taken++;
-  }
-  return start;
-}
-
-async function readChunk(segment: Segment, offset: number): Promise<Buffer> {
-  // Only what has been written for certain: the rest may still be on its way.
-  const length = Math.min(READ_CHUNK_BYTES, segment.bytes - offset);
-  if (length <= 0) return Buffer.alloc(0);
-  const file = await open(segment.path, 'r').catch(() => undefined);
-  // Gone meanwhile: the bound or an acknowledgement took it.
-  if (file === undefined) return Buffer.alloc(0);
+function cutOff(path: string, bytes: number): void {
   try {
-    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(length), 0, length, offset);
-    return buffer.subarray(0, bytesRead);
-  } finally {
-    await file.close();
+    truncateSync(path, bytes);
+  } catch {
+    // The next append overwrites it, and nobody reads beyond what was written for certain.
+  }
+}
+
+function dropTornTail(fd: number, bytes: number): void {
+  try {
+    ftruncateSync(fd, bytes);
+  } catch {
+    // The next append overwrites it; a start that finds it sees that it is torn.
   }
 }
 

@@ -1,0 +1,198 @@
+import type { KeptReason, RecordedCall } from './access-record.ts';
+import { classify } from './classify.ts';
+import type { EdgeCounters } from './edge.ts';
+
+/** Says which calls are recorded: whatever is remarkable, and of the rest as many as the budget has room for. */
+export type Sampler = {
+  /** Whether the call is kept; notes why, and for how many it stands, in the call. */
+  readonly keeps: (call: RecordedCall, edge: EdgeCounters | undefined, nowMs: number) => boolean;
+  /** Records a second that need not be kept; a change counts at once. */
+  perSecond: number;
+};
+
+/** Routes of one edge, for one kind of method. */
+export type EdgeRoutes = {
+  readonly reads: Map<string, Route>;
+  readonly writes: Map<string, Route>;
+  /** What all routes beyond the bound share. */
+  readonly others: Route;
+};
+
+/** How fast one route of an edge is, and how much of it is kept. */
+export type Route = {
+  /** An estimate of the 99th percentile of durations. */
+  slowUs: number;
+  seen: number;
+  policyVersion: string | null | undefined;
+  /** Calls still to be kept because a rollout touched them. */
+  rolloutLeft: number;
+  second: number;
+  inSecond: number;
+  /** One in so many is kept, on average. */
+  every: number;
+  readonly plain: Thinned;
+  readonly clientErrors: Thinned;
+};
+
+/** A run of calls of which one is kept for all. */
+type Thinned = { skipped: number; gap: number };
+
+/** What a proxy keeps where no TelemetryPolicy says otherwise: more than people at a laptop make. */
+export const DEFAULT_RECORDS_PER_SECOND = 500;
+
+const FIRST_CALLS = 10;
+const ROLLOUT_CALLS = 20;
+// The estimate has to have seen some before it can tell what is slow.
+const MIN_SEEN_FOR_SLOW = 100;
+// Steps of the estimate. Up and down balance where one in a hundred is above it.
+const UP = 1.099;
+const DOWN = 0.999;
+// Where all calls take the same time, none is slow for being a hair above the rest.
+const CLEARLY = 1.1;
+// SECURITY: paths are the callers' to make up; what is kept of them stays bounded, for an edge and for all.
+const MAX_ROUTES_AN_EDGE = 32;
+const MAX_ROUTES = 2048;
+const MAX_ROUTE_CHARS = 64;
+const MAX_EVERY = 1_000_000;
+const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/** Creates a sampler; `random` as `Math.random`. */
+export function createSampler(
+  perSecond: number = DEFAULT_RECORDS_PER_SECOND,
+  random: () => number = Math.random,
+): Sampler {
+  return new AdaptiveSampler(perSecond, random);
+}
+
+class AdaptiveSampler implements Sampler {
+  perSecond: number;
+  readonly #random: () => number;
+  /** How many calls a second each route may have kept; follows what that comes to in sum. */
+  #share: number;
+  #second = 0;
+  #kept = 0;
+  #isLimiting = false;
+  #routes = 0;
+
+  constructor(perSecond: number, random: () => number) {
+    this.perSecond = perSecond;
+    this.#share = perSecond;
+    this.#random = random;
+  }
+
+  keeps(call: RecordedCall, edge: EdgeCounters | undefined, nowMs: number): boolean {
+    call.weight = 1;
+    const route = edge === undefined ? undefined : this.#routeOf(edge, call);
+    const isSlow = route !== undefined && noteDuration(route, call.durationUs);
+    call.kept = classify(call);
+    if (call.kept !== 'all') return true;
+    if (route === undefined) return true;
+    const remarkable = remarkableOf(route, call, isSlow);
+    if (remarkable === undefined) return this.#keepsPlain(route, call, nowMs);
+    call.kept = remarkable;
+    return true;
+  }
+
+  #keepsPlain(route: Route, call: RecordedCall, nowMs: number): boolean {
+    const second = Math.floor(nowMs / 1000);
+    if (second !== this.#second) this.#nextSecond(second);
+    if (second !== route.second) {
+      route.every = Math.min(MAX_EVERY, Math.max(1, Math.ceil(route.inSecond / this.#share)));
+      route.second = second;
+      route.inSecond = 0;
+    }
+    route.inSecond++;
+    const thinned = call.status >= 400 ? route.clientErrors : route.plain;
+    const isKept = route.every === 1 || thinned.skipped + 1 >= thinned.gap;
+    if (!isKept) {
+      thinned.skipped++;
+      this.#isLimiting = true;
+      return false;
+    }
+    call.weight = thinned.skipped + 1;
+    call.kept = route.every === 1 && call.weight === 1 ? 'all' : 'sampled';
+    thinned.skipped = 0;
+    // A burst is more than the last second told of; routes with few calls are not to pay for it.
+    const isBurst = ++this.#kept > this.perSecond && route.inSecond > this.#share;
+    if (isBurst) route.every = Math.min(MAX_EVERY, route.every * 2);
+    // Gaps of random length: what comes in a rhythm would else be kept always, or never.
+    thinned.gap = 1 + Math.floor(this.#random() * (2 * route.every - 1));
+    return true;
+  }
+
+  #nextSecond(second: number): void {
+    const { perSecond } = this;
+    const ratio = perSecond / Math.max(1, this.#kept);
+    // Routes with few calls leave some of their share to the busy ones.
+    if (ratio < 1 || this.#isLimiting) this.#share *= Math.min(2, ratio);
+    this.#share = Math.min(perSecond, Math.max(perSecond / MAX_ROUTES, this.#share));
+    this.#second = second;
+    this.#kept = 0;
+    this.#isLimiting = false;
+  }
+
+  #routeOf(edge: EdgeCounters, call: RecordedCall): Route {
+    edge.routes ??= { reads: new Map(), writes: new Map(), others: newRoute(FIRST_CALLS) };
+    const { reads, writes, others } = edge.routes;
+    const routes = READS.has(call.method ?? '') ? reads : writes;
+    const name = firstSegment(call.path ?? '');
+    const known = routes.get(name);
+    if (known !== undefined) return known;
+    const isFull = routes.size >= MAX_ROUTES_AN_EDGE || this.#routes >= MAX_ROUTES;
+    if (isFull || name.length > MAX_ROUTE_CHARS) return others;
+    const route = newRoute(0);
+    // A part of a string keeps the whole alive, and that may be long.
+    routes.set(Buffer.from(name, 'utf8').toString('utf8'), route);
+    this.#routes++;
+    return route;
+  }
+}
+
+/** Whether the call is above its route's 99th percentile, which follows it. */
+function noteDuration(route: Route, durationUs: number): boolean {
+  if (route.seen < MIN_SEEN_FOR_SLOW) {
+    route.seen++;
+    route.slowUs = Math.max(route.slowUs, durationUs, 1);
+    return false;
+  }
+  const isAbove = durationUs > route.slowUs;
+  const isSlow = durationUs > route.slowUs * CLEARLY;
+  route.slowUs = Math.max(1, route.slowUs * (isAbove ? UP : DOWN));
+  return isSlow;
+}
+
+function remarkableOf(route: Route, call: RecordedCall, isSlow: boolean): KeptReason | undefined {
+  if (route.policyVersion !== call.policyVersion) {
+    if (route.policyVersion !== undefined) route.rolloutLeft = ROLLOUT_CALLS;
+    route.policyVersion = call.policyVersion;
+  }
+  // What a policy in dry-run would do otherwise is what its rollout is about.
+  if (call.dryRun?.some(({ verdict }) => verdict !== call.verdict) === true) return 'rollout';
+  if (route.seen <= FIRST_CALLS) return 'first_seen';
+  if (route.rolloutLeft > 0) {
+    route.rolloutLeft--;
+    return 'rollout';
+  }
+  return isSlow ? 'slow' : undefined;
+}
+
+/** `/orders` of `/orders/17`: as much of a path as tells routes apart and ids not. */
+function firstSegment(path: string): string {
+  const end = path.indexOf('/', 1);
+  return end < 0 ? path : path.slice(0, end);
+}
+
+function newRoute(seen: number): Route {
+  return {
+    slowUs: 0,
+    // The routes that share one are no news any more.
+    seen: seen + (seen > 0 ? 1 : 0),
+    policyVersion: undefined,
+    rolloutLeft: 0,
+    second: 0,
+    inSecond: 0,
+    every: 1,
+    plain: { skipped: 0, gap: 1 },
+    clientErrors: { skipped: 0, gap: 1 },
+  };
+}
