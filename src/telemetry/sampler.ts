@@ -34,8 +34,8 @@ export type Route = {
   readonly clientErrors: Thinned;
 };
 
-/** A run of calls of which one is kept for all. */
-type Thinned = { skipped: number; gap: number };
+/** A run of calls of which one is kept for all: once `skipped` comes to `stretch` times the route's `every`. */
+type Thinned = { skipped: number; stretch: number };
 
 /** What a proxy keeps where no TelemetryPolicy says otherwise: more than people at a laptop make. */
 export const DEFAULT_RECORDS_PER_SECOND = 500;
@@ -103,7 +103,7 @@ class AdaptiveSampler implements Sampler {
     }
     route.inSecond++;
     const thinned = call.status >= 400 ? route.clientErrors : route.plain;
-    const isKept = route.every === 1 || thinned.skipped + 1 >= thinned.gap;
+    const isKept = route.every === 1 || thinned.skipped + 1 >= thinned.stretch * route.every;
     if (!isKept) {
       thinned.skipped++;
       this.#isLimiting = true;
@@ -115,8 +115,8 @@ class AdaptiveSampler implements Sampler {
     // A burst is more than the last second told of; routes with few calls are not to pay for it.
     const isBurst = ++this.#kept > this.perSecond && route.inSecond > this.#share;
     if (isBurst) route.every = Math.min(MAX_EVERY, route.every * 2);
-    // Gaps of random length: what comes in a rhythm would else be kept always, or never.
-    thinned.gap = 1 + Math.floor(this.#random() * (2 * route.every - 1));
+    // Runs of random length: what comes in a rhythm would else be kept always, or never.
+    thinned.stretch = 2 * this.#random();
     return true;
   }
 
@@ -192,7 +192,7 @@ function newRoute(seen: number): Route {
     second: 0,
     inSecond: 0,
     every: 1,
-    plain: { skipped: 0, gap: 1 },
-    clientErrors: { skipped: 0, gap: 1 },
+    plain: { skipped: 0, stretch: 1 },
+    clientErrors: { skipped: 0, stretch: 1 },
   };
 }
