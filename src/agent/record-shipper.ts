@@ -7,6 +7,7 @@ import {
   EVENT,
   type Log,
   type ProxyMetrics,
+  type SecurityCount,
   type SpoolBatch,
 } from '#telemetry';
 import {
@@ -23,7 +24,7 @@ import { createScheduler, type Scheduler } from './timer.ts';
 /** What a shipper works with. */
 export type RecordShipperOptions = {
   readonly accessLog: Pick<AccessLog, 'boot' | 'readAfter' | 'acknowledge' | 'counts'>;
-  readonly metrics: Pick<ProxyMetrics, 'edges'>;
+  readonly metrics: Pick<ProxyMetrics, 'edges' | 'securityCounts'>;
   readonly agentSocket: string;
   /** As the enforcement point's. */
   readonly node: string;
@@ -145,8 +146,9 @@ class Shipper implements RecordShipper {
     const read = isCaughtUp ? NOTHING : await accessLog.readAfter(this.#sentSeq, BATCH);
     if (this.#stream !== stream) return false;
     const edges = metrics.edges();
+    const security = metrics.securityCounts();
     const last = read.accounts.at(-1);
-    if (last === undefined && edges.length === 0) return false;
+    if (last === undefined && edges.length === 0 && security.length === 0) return false;
     this.#sentSeq = last?.lastSeq ?? this.#sentSeq;
     const request = createMessage(ReportRequestSchema, {
       node,
@@ -155,6 +157,7 @@ class Shipper implements RecordShipper {
       lastSeq: BigInt(this.#sentSeq),
       accounts: read.accounts.map(accountMessage),
       edges: edges.map(edgeMessage),
+      security: security.map(securityMessage),
     });
     this.#shipped += read.records.length;
     this.#isBlocked = !stream.write(request);
@@ -238,4 +241,8 @@ function edgeMessage(edge: EdgeDelta): EdgeInit {
     durationUsSum: BigInt(Math.floor(edge.durationUsSum)),
     connections: BigInt(edge.connections),
   };
+}
+
+function securityMessage({ name, good, total }: SecurityCount) {
+  return { name, good: BigInt(good), total: BigInt(total) };
 }

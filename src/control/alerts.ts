@@ -12,12 +12,13 @@ import {
   type MeshFacts,
   type Silence,
   type SilenceRequest,
+  type SliName,
   type SloStatus,
   type SloTracker,
 } from '#alert';
 import { fail, ok, type Result } from '#lib';
 import { EVENT, type Log } from '#telemetry';
-import type { EdgeCount } from '#wire';
+import type { EdgeCount, ReportRequest } from '#wire';
 import { collectFacts, type FactSources, type LateSources } from './alert-facts.ts';
 import type { AlertFiles, AlertState } from './alert-files.ts';
 import { type Broadcast, createBroadcast } from './events.ts';
@@ -39,6 +40,8 @@ export type Alerts = {
   /** Hears each change of an alert that somebody has to be told; returns how to stop. */
   readonly onAlert: (listener: (event: AlertEvent) => void) => () => void;
   readonly countEdge: (edge: EdgeCount) => void;
+  /** Counts what a workload says of its handshakes and decisions. */
+  readonly countSecurity: (report: Pick<ReportRequest, 'node' | 'security'>) => void;
   /** Counts an answer of the API; `tookMs` undefined for a stream, which ends when its reader likes. */
   readonly countRequest: (status: number, tookMs: number | undefined) => void;
   /** Begins to look at what exists only once the ports are open. */
@@ -61,6 +64,11 @@ export type AlertOptions = Omit<FactSources, 'watch' | 'late' | 'failedWrites' |
   readonly log: Log;
 };
 
+const REPORTED: Readonly<Record<string, SliName | undefined>> = {
+  handshake: 'handshake_success',
+  authentication: 'authentication_success',
+  decision_latency: 'decision_latency',
+};
 const EVALUATE_MS = 5_000;
 const SAVE_MS = 60_000;
 const RECENT_MS = 5 * 60_000;
@@ -166,6 +174,18 @@ class AlertDesk implements Alerts {
       now,
     );
   }
+
+  // A field of the class, so that it can be handed on by itself.
+  readonly countSecurity: Alerts['countSecurity'] = ({ node, security }) => {
+    const now = this.#options.clock();
+    const [namespace, service] = node.split('/');
+    for (const { name, good, total } of security) {
+      const sli = REPORTED[name];
+      if (sli === undefined) continue;
+      const tally = { good: Number(good), total: Number(total) };
+      this.#tracker.count(sli, { namespace, service }, tally, now);
+    }
+  };
 
   countRequest(status: number, tookMs: number | undefined): void {
     const now = this.#options.clock();

@@ -188,6 +188,7 @@ async function serveGrpc(
     log,
     onStored: core.onRecords,
     onCounted: core.onTraffic,
+    onSecurity: core.alerts.countSecurity,
   });
   const distribution = createDistributionService({
     peer,

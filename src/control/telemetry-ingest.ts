@@ -38,6 +38,8 @@ export type IngestOptions = {
   readonly map: TrafficMap;
   readonly onStored: (records: readonly StoredRecord[]) => void;
   readonly onCounted: () => void;
+  /** How a workload's security did. */
+  readonly onSecurity: (request: Pick<ReportRequest, 'node' | 'security'>) => void;
   readonly clock: () => number;
   readonly log: Log;
 };
@@ -88,6 +90,7 @@ export function createTelemetryIngest(options: IngestOptions): TelemetryIngest {
   function receive(call: Call, request: ReportRequest): void {
     for (const edge of request.edges) options.map.count(edge);
     if (request.edges.length > 0) options.onCounted();
+    options.onSecurity(request);
     for (const { sampled } of request.accounts) counts.skipped += Number(sampled);
     const parsed = request.records.map(parseRecord);
     const good = parsed.flatMap((result, i): IncomingRecord[] => {

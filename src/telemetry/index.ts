@@ -44,6 +44,7 @@ export {
   type WorkloadLabels,
 } from './proxy-metrics.ts';
 export { createSampler, DEFAULT_RECORDS_PER_SECOND, type Sampler } from './sampler.ts';
+export type { SecurityCount } from './security-counts.ts';
 export type { SpoolBatch } from './spool-reader.ts';
 export type { RecordClass, SpooledRecord } from './spooled-record.ts';
 export {

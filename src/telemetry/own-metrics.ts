@@ -33,6 +33,7 @@ export type OwnMetrics = {
 };
 
 type OwnMetricsWithFamilies = OwnMetrics & {
+  readonly handshakes: () => readonly NumberSample[];
   readonly families: (at: {
     readonly gauges: ProxyGauges;
     readonly nowMs: number;
@@ -42,6 +43,7 @@ type OwnMetricsWithFamilies = OwnMetrics & {
 type Family = {
   readonly counter: (labels: Record<string, string>) => Counter;
   readonly family: () => MetricFamily;
+  readonly samples: () => readonly NumberSample[];
 };
 
 // Every label value here is one of our own codes; the bound guards against a mistake, not an attacker.
@@ -79,6 +81,7 @@ export function createOwnMetrics(): OwnMetricsWithFamilies {
     healthCheck: (outcome) => checks.counter({ outcome }),
     jwksFetched: (outcome) => jwks.counter({ outcome }),
     policyRefused: (code) => policies.counter({ code }),
+    handshakes: handshakes.samples,
     families: ({ gauges, nowMs }) => [
       decisions.family(),
       handshakes.family(),
@@ -110,6 +113,7 @@ function createFamily(name: string, help: string, kind: 'counter' | 'gauge'): Fa
   return {
     counter: find,
     family: () => ({ name, help, kind, samples: [...samples.values()] }),
+    samples: () => [...samples.values()],
   };
 }
 

@@ -11,6 +11,7 @@ import { type Exposition, expose } from './exposition.ts';
 import { edgeFamilies } from './istio-metrics.ts';
 import { METRIC } from './names.ts';
 import { createOwnMetrics, type OwnMetrics } from './own-metrics.ts';
+import { createSecurityCounts, type SecurityCount } from './security-counts.ts';
 import type { RecordGauges } from './telemetry-metrics.ts';
 
 /** The workload a proxy serves, for labels. */
@@ -44,6 +45,8 @@ export type ProxyMetrics = OwnMetrics & {
   readonly countCall: (edge: EdgeCounters, call: RecordedCall) => void;
   /** What changed since the last time, per edge; edges on which nothing happened are left out. */
   readonly edges: () => readonly EdgeDelta[];
+  /** How the workload's security did since the last time, for the objectives of the mesh. */
+  readonly securityCounts: () => readonly SecurityCount[];
   /** Sets where gauges are read from. */
   readonly observeGauges: (read: () => ProxyGauges) => void;
   readonly exposition: (openMetrics: boolean) => Promise<Exposition>;
@@ -62,18 +65,23 @@ const OVERFLOW = 'overflow';
 /** Creates the metrics of one proxy. */
 export function createProxyMetrics(options: ProxyMetricsOptions): ProxyMetrics {
   const edges = createEdgeTable(options.maxEdges ?? 1000);
-  const own = createOwnMetrics();
+  const { handshakes, families, ...own } = createOwnMetrics();
+  const security = createSecurityCounts(handshakes);
   let readGauges: () => ProxyGauges = () => ({ policyVersions: [] });
   return {
     ...own,
     edge: edges.edge,
-    countCall,
+    countCall(edge, call) {
+      countCall(edge, call);
+      security.countCall(edge, call);
+    },
     edges: edges.takeDeltas,
+    securityCounts: security.take,
     observeGauges(read) {
       readGauges = read;
     },
     exposition(openMetrics) {
-      const gauges = own.families({ gauges: readGauges(), nowMs: options.clock() });
+      const gauges = families({ gauges: readGauges(), nowMs: options.clock() });
       const overflowed = {
         name: METRIC.edgeOverflow,
         help: 'Edges that had to share one set of counters.',

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file telemetry.proto.
  */
 export const file_telemetry: GenFile = /*@__PURE__*/
-  fileDesc("Cg90ZWxlbWV0cnkucHJvdG8SFXBhbGlzYWRlLnRlbGVtZXRyeS52MSK3AQoNUmVwb3J0UmVxdWVzdBIMCgRub2RlGAEgASgJEg8KB3JlY29yZHMYAiADKAwSEAoIbGFzdF9zZXEYAyABKAMSLwoFZWRnZXMYBSADKAsyIC5wYWxpc2FkZS50ZWxlbWV0cnkudjEuRWRnZUNvdW50EjAKCGFjY291bnRzGAYgAygLMh4ucGFsaXNhZGUudGVsZW1ldHJ5LnYxLkFjY291bnQSDAoEYm9vdBgHIAEoCUoECAQQBSKMAgoHQWNjb3VudBIMCgRib290GAEgASgJEhEKCWZpcnN0X3NlcRgCIAEoAxIQCghsYXN0X3NlcRgDIAEoAxIQCghzaW5jZV9tcxgEIAEoAxIQCgh1bnRpbF9tcxgFIAEoAxIPCgdyZWNvcmRzGAYgASgDEg8KB3NhbXBsZWQYByABKAMSGQoRZHJvcHBlZF9zdWNjZXNzZXMYCCABKAMSFgoOZHJvcHBlZF9lcnJvcnMYCSABKAMSFwoPZHJvcHBlZF9kZW5pYWxzGAogASgDEhYKDmRyb3BwZWRfYXVkaXRzGAsgASgDEg8KB2RhbWFnZWQYDCABKAMSEwoLYWZ0ZXJfY3Jhc2gYDSABKAgiqQIKCUVkZ2VDb3VudBIRCglzb3VyY2VfaWQYASABKAkSFgoOc291cmNlX3NlcnZpY2UYAiABKAkSGwoTZGVzdGluYXRpb25fc2VydmljZRgDIAEoCRIdChVkZXN0aW5hdGlvbl9uYW1lc3BhY2UYBCABKAkSEAoIcmVxdWVzdHMYBSABKAMSDgoGZGVuaWVkGAYgASgDEg4KBmVycm9ycxgHIAEoAxIQCghieXRlc19pbhgIIAEoAxIRCglieXRlc19vdXQYCSABKAMSFwoPZHVyYXRpb25fdXNfc3VtGAogASgDEgwKBG10bHMYCyABKAgSEAoIcHJvdG9jb2wYDCABKAkSEwoLY29ubmVjdGlvbnMYDSABKAMSEAoIcmVwb3J0ZXIYDiABKAkiIwoOUmVwb3J0UmVzcG9uc2USEQoJYWNrZWRfc2VxGAEgASgDMmYKCVRlbGVtZXRyeRJZCgZSZXBvcnQSJC5wYWxpc2FkZS50ZWxlbWV0cnkudjEuUmVwb3J0UmVxdWVzdBolLnBhbGlzYWRlLnRlbGVtZXRyeS52MS5SZXBvcnRSZXNwb25zZSgBMAFiBnByb3RvMw");
+  fileDesc("Cg90ZWxlbWV0cnkucHJvdG8SFXBhbGlzYWRlLnRlbGVtZXRyeS52MSLvAQoNUmVwb3J0UmVxdWVzdBIMCgRub2RlGAEgASgJEg8KB3JlY29yZHMYAiADKAwSEAoIbGFzdF9zZXEYAyABKAMSLwoFZWRnZXMYBSADKAsyIC5wYWxpc2FkZS50ZWxlbWV0cnkudjEuRWRnZUNvdW50EjAKCGFjY291bnRzGAYgAygLMh4ucGFsaXNhZGUudGVsZW1ldHJ5LnYxLkFjY291bnQSDAoEYm9vdBgHIAEoCRI2CghzZWN1cml0eRgUIAMoCzIkLnBhbGlzYWRlLnRlbGVtZXRyeS52MS5TZWN1cml0eUNvdW50SgQIBBAFIjoKDVNlY3VyaXR5Q291bnQSDAoEbmFtZRgBIAEoCRIMCgRnb29kGAIgASgDEg0KBXRvdGFsGAMgASgDIowCCgdBY2NvdW50EgwKBGJvb3QYASABKAkSEQoJZmlyc3Rfc2VxGAIgASgDEhAKCGxhc3Rfc2VxGAMgASgDEhAKCHNpbmNlX21zGAQgASgDEhAKCHVudGlsX21zGAUgASgDEg8KB3JlY29yZHMYBiABKAMSDwoHc2FtcGxlZBgHIAEoAxIZChFkcm9wcGVkX3N1Y2Nlc3NlcxgIIAEoAxIWCg5kcm9wcGVkX2Vycm9ycxgJIAEoAxIXCg9kcm9wcGVkX2RlbmlhbHMYCiABKAMSFgoOZHJvcHBlZF9hdWRpdHMYCyABKAMSDwoHZGFtYWdlZBgMIAEoAxITCgthZnRlcl9jcmFzaBgNIAEoCCKpAgoJRWRnZUNvdW50EhEKCXNvdXJjZV9pZBgBIAEoCRIWCg5zb3VyY2Vfc2VydmljZRgCIAEoCRIbChNkZXN0aW5hdGlvbl9zZXJ2aWNlGAMgASgJEh0KFWRlc3RpbmF0aW9uX25hbWVzcGFjZRgEIAEoCRIQCghyZXF1ZXN0cxgFIAEoAxIOCgZkZW5pZWQYBiABKAMSDgoGZXJyb3JzGAcgASgDEhAKCGJ5dGVzX2luGAggASgDEhEKCWJ5dGVzX291dBgJIAEoAxIXCg9kdXJhdGlvbl91c19zdW0YCiABKAMSDAoEbXRscxgLIAEoCBIQCghwcm90b2NvbBgMIAEoCRITCgtjb25uZWN0aW9ucxgNIAEoAxIQCghyZXBvcnRlchgOIAEoCSIjCg5SZXBvcnRSZXNwb25zZRIRCglhY2tlZF9zZXEYASABKAMyZgoJVGVsZW1ldHJ5ElkKBlJlcG9ydBIkLnBhbGlzYWRlLnRlbGVtZXRyeS52MS5SZXBvcnRSZXF1ZXN0GiUucGFsaXNhZGUudGVsZW1ldHJ5LnYxLlJlcG9ydFJlc3BvbnNlKAEwAWIGcHJvdG8z");
 
 /**
  * @generated from message palisade.telemetry.v1.ReportRequest
@@ -59,6 +59,13 @@ export type ReportRequest = Message<"palisade.telemetry.v1.ReportRequest"> & {
    * @generated from field: string boot = 7;
    */
   boot: string;
+
+  /**
+   * Deltas since the last report.
+   *
+   * @generated from field: repeated palisade.telemetry.v1.SecurityCount security = 20;
+   */
+  security: SecurityCount[];
 };
 
 /**
@@ -67,6 +74,35 @@ export type ReportRequest = Message<"palisade.telemetry.v1.ReportRequest"> & {
  */
 export const ReportRequestSchema: GenMessage<ReportRequest> = /*@__PURE__*/
   messageDesc(file_telemetry, 0);
+
+/**
+ * How the workload's security did: good ones among all, "handshake", "authentication" or "decision_latency".
+ *
+ * @generated from message palisade.telemetry.v1.SecurityCount
+ */
+export type SecurityCount = Message<"palisade.telemetry.v1.SecurityCount"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: int64 good = 2;
+   */
+  good: bigint;
+
+  /**
+   * @generated from field: int64 total = 3;
+   */
+  total: bigint;
+};
+
+/**
+ * Describes the message palisade.telemetry.v1.SecurityCount.
+ * Use `create(SecurityCountSchema)` to create a new message.
+ */
+export const SecurityCountSchema: GenMessage<SecurityCount> = /*@__PURE__*/
+  messageDesc(file_telemetry, 1);
 
 /**
  * What became of the calls numbered first_seq to last_seq. Each call gets a number when it ends, whether its record is
@@ -161,7 +197,7 @@ export type Account = Message<"palisade.telemetry.v1.Account"> & {
  * Use `create(AccountSchema)` to create a new message.
  */
 export const AccountSchema: GenMessage<Account> = /*@__PURE__*/
-  messageDesc(file_telemetry, 1);
+  messageDesc(file_telemetry, 2);
 
 /**
  * @generated from message palisade.telemetry.v1.EdgeCount
@@ -245,7 +281,7 @@ export type EdgeCount = Message<"palisade.telemetry.v1.EdgeCount"> & {
  * Use `create(EdgeCountSchema)` to create a new message.
  */
 export const EdgeCountSchema: GenMessage<EdgeCount> = /*@__PURE__*/
-  messageDesc(file_telemetry, 2);
+  messageDesc(file_telemetry, 3);
 
 /**
  * @generated from message palisade.telemetry.v1.ReportResponse
@@ -264,7 +300,7 @@ export type ReportResponse = Message<"palisade.telemetry.v1.ReportResponse"> & {
  * Use `create(ReportResponseSchema)` to create a new message.
  */
 export const ReportResponseSchema: GenMessage<ReportResponse> = /*@__PURE__*/
-  messageDesc(file_telemetry, 3);
+  messageDesc(file_telemetry, 4);
 
 /**
  * @generated from service palisade.telemetry.v1.Telemetry
