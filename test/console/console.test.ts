@@ -25,7 +25,7 @@ const PAGES: readonly { readonly name: string; readonly path: string; readonly s
   { name: 'alerts', path: '/alerts', shows: 'role=grid[name="Burn rates"]' },
   {
     name: 'alerts-runbook',
-    path: '/alerts?alert=a2&runbook=enforcement-point-stale',
+    path: '/alerts?alert=sink-failing%3Bsink%3Dsiem&runbook=enforcement-point-stale',
     shows: '.panel',
   },
   { name: 'map', path: '/map', shows: '.map-node >> nth=8' },

@@ -6,7 +6,7 @@ export type Alert = {
   readonly id: string;
   readonly name: string;
   readonly severity: 'page' | 'ticket';
-  readonly state: 'firing' | 'resolved';
+  readonly state: 'pending' | 'firing' | 'resolved';
   readonly starts_at: string;
   readonly ends_at?: string | null;
   readonly summary: string;
@@ -23,30 +23,40 @@ export type Alert = {
   readonly inhibited_by?: string | null;
 };
 
-/** `GET /silences`: alerts that someone took responsibility for until an instant. */
+/** `GET /silences`: alerts that someone answers for until an instant. */
 export type Silence = {
   readonly id: string;
-  readonly alert?: string | null;
-  readonly matchers?: Readonly<Record<string, string>>;
+  /** One alert, all of a name, or those with all of the labels; everything named has to fit. */
+  readonly match: {
+    readonly id?: string;
+    readonly name?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
   readonly owner: string;
-  readonly reason?: string | null;
-  readonly starts_at?: string | null;
+  readonly reason: string;
+  readonly created_at: string;
   readonly ends_at: string;
 };
 
 /** `GET /slos`: an objective, and how fast its error budget is being used. */
 export type Slo = {
   readonly name: string;
-  readonly namespace?: string | null;
-  /** A share of one, e.g. 0.999. */
-  readonly objective: number;
+  /** What it is of: a namespace or one service of it; null for the mesh. */
+  readonly namespace: string | null;
+  readonly service: string | null;
+  /** What is counted as good, in words. */
+  readonly good_is: string;
+  /** As its author wrote it, e.g. `99.9%`. */
+  readonly objective: string;
   /** As the CLI writes spans, e.g. `30d`. */
   readonly window: string;
-  /** What is true now, a share of one; null where nothing was measured yet. */
-  readonly sli: number | null;
-  readonly budget_left_ratio: number | null;
+  /** For what takes time: until when it counts as good. */
+  readonly threshold: string | null;
+  readonly good: number;
+  readonly total: number;
+  readonly budget_left_ratio: number;
   /** 1 uses the whole budget in exactly the window. */
-  readonly burn_1h: number | null;
-  readonly burn_6h: number | null;
-  readonly state: string;
+  readonly burn_1h: number;
+  readonly burn_6h: number;
+  readonly state: 'ok' | 'burning' | 'exhausted' | 'no_data';
 };

@@ -1,5 +1,7 @@
 /** What stretch of time a view shows; kept in the address as `since` and `until`, as the CLI takes them. */
 
+import { apiPath } from './query.ts';
+
 /** The newest stretch, which moves on; or one between two instants (milliseconds since 1970), which stands. */
 export type TimeRange =
   | { readonly kind: 'last'; readonly span: string }
@@ -62,6 +64,13 @@ export function stepOf(range: TimeRange): string {
   const { fromMs, untilMs } = rangeMs(range, 0);
   const step = STEPS.find(([, ms]) => (untilMs - fromMs) / ms <= MAX_POINTS);
   return step?.[0] ?? '1h';
+}
+
+/** The API path of the sums over a range: calls, denials and errors, in this order. */
+export function rollupsPath(range: TimeRange, group: 'total' | 'edge'): string {
+  const { since, until } = rangeQuery(range);
+  const metric = 'requests,denied,errors';
+  return apiPath('/rollups', { group, metric, step: stepOf(range), from: since, until });
 }
 
 /** A span as the CLI writes it (`15m`), in milliseconds; undefined for other text. */

@@ -12,7 +12,7 @@ import { commandLine } from '../../words/command.ts';
 import type { ExportColumn } from '../../words/export.ts';
 import { AlertItem } from './alert-item.tsx';
 import { alertsSentence, groupAlerts, matchAlerts } from './alert-order.ts';
-import { BurnRates } from './burn-rates.tsx';
+import { OnCall } from './on-call.tsx';
 import { RunbookPanel } from './runbook-panel.tsx';
 
 const COLUMNS: readonly ExportColumn<Alert>[] = [
@@ -80,7 +80,7 @@ export function AlertsPage(): ReactNode {
               <AlertList title="Over" alerts={groups.resolved} />
             </>
           )}
-          {isSettled(answer) && <BurnRates />}
+          {isSettled(answer) && <OnCall />}
         </div>
         {runbook !== undefined && (
           <RunbookPanel name={runbook} onClose={() => setQuery({ runbook: undefined })} />

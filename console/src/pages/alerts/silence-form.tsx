@@ -3,24 +3,22 @@ import type { Alert } from '../../api/alert.ts';
 import { CopyCommand } from '../../parts/copy-command.tsx';
 import { TextField } from '../../parts/text-field.tsx';
 import { commandLine } from '../../words/command.ts';
+import { formatSpanWord } from '../../words/format.ts';
 
-const SPANS = ['30m', '2h', '8h', '24h', '7d'] as const;
+const SPANS = ['1h', '2h', '8h', '24h', '7d'] as const;
 
 /**
- * Writes the command that silences an alert. The console's session only reads (decision 0003), so that
- * a stolen cookie cannot keep an alarm from ringing: the silence is made by whoever holds a key.
+ * Writes the command that silences an alert. SECURITY: the console's session only reads (decision 0003), so
+ * that a stolen cookie cannot keep an alarm from ringing; whoever runs the command answers for it by name.
  */
 export function SilenceForm({ alert }: { alert: Alert }): ReactNode {
   const id = useId();
-  const [owner, setOwner] = useState('');
   const [reason, setReason] = useState('');
   const [span, setSpan] = useState<string>('2h');
-  const isWhole = owner.trim() !== '' && reason.trim() !== '';
   return (
     <details className="silence">
       <summary>Silence it</summary>
       <div className="silence-fields">
-        <TextField label="Owner" placeholder="who takes it" value={owner} onChange={setOwner} />
         <TextField
           label="Reason"
           placeholder="why it may wait"
@@ -32,33 +30,28 @@ export function SilenceForm({ alert }: { alert: Alert }): ReactNode {
           <select id={id} value={span} onChange={(event) => setSpan(event.target.value)}>
             {SPANS.map((one) => (
               <option key={one} value={one}>
-                {one}
+                {formatSpanWord(one)}
               </option>
             ))}
           </select>
         </label>
       </div>
-      {isWhole ? (
-        <CopyCommand command={silenceCommand(alert, { owner, reason, span })} />
-      ) : (
+      {reason.trim() === '' ? (
         <p className="quiet">
-          With an owner and a reason the command stands here; it ends by itself.
+          With a reason the command stands here. Whoever runs it owns the silence, and it ends by
+          itself.
         </p>
+      ) : (
+        <CopyCommand
+          command={commandLine(
+            ['alerts', 'silence', alert.id],
+            [
+              ['for', span],
+              ['reason', reason.trim()],
+            ],
+          )}
+        />
       )}
     </details>
-  );
-}
-
-function silenceCommand(
-  alert: Alert,
-  silence: { owner: string; reason: string; span: string },
-): string {
-  return commandLine(
-    ['alerts', 'silence', alert.name],
-    [
-      ['owner', silence.owner.trim()],
-      ['for', silence.span],
-      ['reason', silence.reason.trim()],
-    ],
   );
 }

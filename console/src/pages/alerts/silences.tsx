@@ -2,8 +2,10 @@ import type { ReactNode } from 'react';
 import type { Silence } from '../../api/alert.ts';
 import type { Page } from '../../api/page.ts';
 import { useAnswer } from '../../live/use-live.ts';
+import { CopyCommand } from '../../parts/copy-command.tsx';
 import { type Column, DataTable } from '../../parts/data-table.tsx';
 import { Moment } from '../../parts/moment.tsx';
+import { commandLine } from '../../words/command.ts';
 
 const COLUMNS: readonly Column<Silence>[] = [
   {
@@ -26,9 +28,16 @@ const COLUMNS: readonly Column<Silence>[] = [
   },
   {
     head: 'Reason',
-    width: '40%',
+    width: '26%',
     value: (silence) => silence.reason,
-    cell: (silence) => silence.reason ?? <span className="quiet">none given</span>,
+    cell: (silence) => silence.reason,
+    stacked: 'wide',
+  },
+  {
+    head: 'To end it',
+    width: '20rem',
+    value: endCommand,
+    cell: (silence) => <CopyCommand command={endCommand(silence)} />,
     stacked: 'wide',
   },
 ];
@@ -46,13 +55,17 @@ export function Silences(): ReactNode {
         columns={COLUMNS}
         rows={silences}
         keyOf={(silence) => silence.id}
-        minWidth="40rem"
+        minWidth="56rem"
       />
     </section>
   );
 }
 
-function matched(silence: Silence): string {
-  const labels = Object.entries(silence.matchers ?? {}).map(([name, value]) => `${name}=${value}`);
-  return [silence.alert, ...labels].filter(Boolean).join(' ') || silence.id;
+function matched({ match }: Silence): string {
+  const labels = Object.entries(match.labels ?? {}).map(([name, value]) => `${name}=${value}`);
+  return [match.id, match.name, ...labels].filter(Boolean).join(' ');
+}
+
+function endCommand(silence: Silence): string {
+  return commandLine(['alerts', 'unsilence', silence.id]);
 }

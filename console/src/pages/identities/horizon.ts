@@ -77,15 +77,18 @@ export function barOf(
   life: { issuedMs: number; expiresMs: number; nowMs: number },
 ): Bar {
   const { issuedMs, expiresMs, nowMs } = life;
-  // Renewal begins at half life with 10 % jitter; a tenth later it is late.
-  const lateFrom = issuedMs + (expiresMs - issuedMs) * 0.7;
   return {
     from: shareOf(axis, issuedMs),
     to: shareOf(axis, expiresMs),
-    isLate: nowMs > lateFrom,
+    isLate: nowMs > lateFromMs(issuedMs, expiresMs),
     isExpired: nowMs >= expiresMs,
     isCut: expiresMs > axis.toMs,
   };
+}
+
+/** From when on a renewal is late: it begins at half life with 10 % jitter; a tenth later it is. */
+export function lateFromMs(issuedMs: number, expiresMs: number): number {
+  return issuedMs + (expiresMs - issuedMs) * 0.7;
 }
 
 /** An instant as a share of the axis, within 0 and 1. */

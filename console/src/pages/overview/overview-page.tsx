@@ -1,15 +1,25 @@
 import type { ReactNode } from 'react';
+import type { Alert } from '../../api/alert.ts';
 import type { Overview, Problem } from '../../api/overview.ts';
+import type { Page } from '../../api/page.ts';
+import type { Posture } from '../../api/posture.ts';
+import type { Rollups } from '../../api/rollups.ts';
+import { type Answer, isSettled } from '../../live/answer-cache.ts';
 import { useAnswer } from '../../live/use-live.ts';
-import { AnswerNote } from '../../parts/answer-states.tsx';
+import { AnswerNote, Loading } from '../../parts/answer-states.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
 import { Link } from '../../parts/link.tsx';
 import { PageHead } from '../../parts/page-head.tsx';
 import { StateWord, type Tone } from '../../parts/state-word.tsx';
+import { TimeRangePicker } from '../../parts/time-range-picker.tsx';
 import { Words } from '../../parts/words.tsx';
+import { encodeTimeRange, parseTimeRange, rollupsPath } from '../../route/time-range.ts';
+import { useQuery } from '../../route/use-place.ts';
 import { commandLine } from '../../words/command.ts';
 import { formatCount } from '../../words/format.ts';
-import { Sparkline } from './sparkline.tsx';
+import { type Need, needsOf } from './needs.ts';
+import { PostureSection } from './posture-section.tsx';
+import { TrafficStrip } from './traffic-strip.tsx';
 
 const SEVERITY: Readonly<Record<Problem['severity'], { word: string; tone: Tone }>> = {
   page: { word: 'now', tone: 'denied' },
@@ -17,12 +27,26 @@ const SEVERITY: Readonly<Record<Problem['severity'], { word: string; tone: Tone 
   info: { word: 'to know', tone: 'unknown' },
 };
 
+/** How far back the strip reaches where the address does not say. */
+const DEFAULT_SPAN = '1h';
+const SPANS = ['15m', '1h', '6h', '24h', '7d'] as const;
+/** More than this at once is a list for the page that has it whole. */
+const MAX_NEEDS = 8;
+
 /** Is everything all right? */
 export function OverviewPage(): ReactNode {
+  const [query, setQuery] = useQuery();
+  const range = parseTimeRange(query, DEFAULT_SPAN);
   const answer = useAnswer<Overview>('/overview', {
     topics: ['overview', 'enforcement', 'policy', 'denials'],
   });
+  const alerts = useAnswer<Page<Alert>>('/alerts', { topics: ['alerts'] });
+  const posture = useAnswer<Posture>('/posture', { topics: ['policy', 'alerts'] });
+  const rollups = useAnswer<Rollups>(rollupsPath(range, 'total'));
   const overview = answer.data;
+  const needs = overview && needsOf(overview.problems, alerts.data?.items ?? []);
+  // Sections stand in their final places at once: what comes first must not come last.
+  const isSettledAll = [answer, alerts, posture, rollups].every(isSettled);
   return (
     <div className="page">
       <PageHead
@@ -32,24 +56,38 @@ export function OverviewPage(): ReactNode {
         exported={{
           name: 'palisade-overview',
           columns: [
-            { head: 'severity', value: (problem: Problem) => problem.severity },
-            { head: 'sentence', value: (problem: Problem) => problem.sentence },
-            { head: 'command', value: (problem: Problem) => problem.command },
+            { head: 'severity', value: (need: Need) => need.severity },
+            { head: 'sentence', value: (need: Need) => need.sentence },
+            { head: 'command', value: (need: Need) => need.command },
           ],
-          rows: overview?.problems ?? [],
+          rows: needs ?? [],
         }}
       />
-      <AnswerNote answer={answer} />
-      {overview !== undefined && (
+      {isSettledAll ? <AnswerNote answer={answer} /> : <Loading rows={12} />}
+      {isSettledAll && overview !== undefined && (
         <>
           <section aria-labelledby="needs" className="section">
             <h2 id="needs">What needs a person</h2>
-            <Problems problems={overview.problems} />
+            <Needs needs={needs ?? []} alerts={alerts} />
           </section>
           <section aria-labelledby="lately" className="section">
-            <h2 id="lately">The last 15 minutes</h2>
-            <Strip overview={overview} />
+            <div className="section-head">
+              <h2 id="lately">Traffic</h2>
+              <TimeRangePicker
+                range={range}
+                defaultSpan={DEFAULT_SPAN}
+                spans={SPANS}
+                onChange={setQuery}
+              />
+            </div>
+            <TrafficStrip
+              range={range}
+              rollups={rollups}
+              overview={overview}
+              onSelect={(chosen) => setQuery(encodeTimeRange(chosen, DEFAULT_SPAN))}
+            />
           </section>
+          <PostureSection answer={posture} />
           <section aria-labelledby="counts" className="section">
             <h2 id="counts">The mesh</h2>
             <Counts counts={overview.counts} />
@@ -60,51 +98,48 @@ export function OverviewPage(): ReactNode {
   );
 }
 
-function Problems(props: { problems: readonly Problem[] }): ReactNode {
-  if (props.problems.length === 0) return <p className="quiet">Nothing needs a person now.</p>;
+function Needs(props: { needs: readonly Need[]; alerts: Answer<unknown> }): ReactNode {
+  const { needs, alerts } = props;
   return (
-    <ul className="problems">
-      {props.problems.map((problem) => (
-        <li key={problem.sentence}>
-          <StateWord
-            tone={SEVERITY[problem.severity].tone}
-            {...(problem.severity === 'info' ? { icon: 'info' as const } : {})}
-          >
-            {SEVERITY[problem.severity].word}
-          </StateWord>
-          <p>
-            <Words text={problem.sentence} />
-          </p>
-          {problem.command !== null && <CopyCommand command={problem.command} />}
-        </li>
-      ))}
-    </ul>
+    <>
+      {alerts.failure !== undefined && (
+        <p className="quiet">
+          Alerts are not among these: the control plane answered {alerts.failure.sentence}.
+        </p>
+      )}
+      {needs.length === 0 && <p className="quiet">Nothing needs a person now.</p>}
+      <ul className="problems">
+        {needs.slice(0, MAX_NEEDS).map((need) => (
+          <NeedLine key={need.sentence} need={need} />
+        ))}
+      </ul>
+      {needs.length > MAX_NEEDS && (
+        <p>
+          <Link to="/alerts">{needs.length - MAX_NEEDS} more</Link>
+        </p>
+      )}
+    </>
   );
 }
 
-function Strip({ overview }: { overview: Overview }): ReactNode {
-  const { series } = overview;
-  const lines = [
-    { name: 'Calls', tone: 'unknown', values: series.calls, to: '/traffic' },
-    { name: 'Denied', tone: 'denied', values: series.denied, to: '/denials' },
-    { name: 'Errors', tone: 'failing', values: series.errors, to: '/traffic' },
-  ] as const;
+function NeedLine({ need }: { need: Need }): ReactNode {
+  const { word, tone } = SEVERITY[need.severity];
   return (
-    <ul className="strip">
-      {lines.map((line) => (
-        <li key={line.name}>
-          <Link to={line.to}>{line.name}</Link>
-          <strong className="number">
-            {formatCount(line.values.reduce((sum, value) => sum + value, 0))}
-          </strong>
-          <Sparkline
-            values={line.values}
-            tone={line.tone}
-            label={`${line.name} per ${series.stepSeconds} seconds, last 15 minutes`}
-          />
-        </li>
-      ))}
-    </ul>
+    <li>
+      <StateWord tone={tone} {...(need.severity === 'info' ? { icon: 'info' as const } : {})}>
+        {word}
+      </StateWord>
+      <p>
+        {need.link === null ? (
+          <Words text={need.sentence} />
+        ) : (
+          <Link to={need.link}>
+            <Words text={need.sentence} />
+          </Link>
+        )}
+      </p>
+      {need.command !== null && <CopyCommand command={need.command} />}
+    </li>
   );
 }
 

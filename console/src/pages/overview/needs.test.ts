@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Alert } from '../../api/alert.ts';
+import type { Problem } from '../../api/overview.ts';
+import { needsOf } from './needs.ts';
+
+function problem(sentence: string, severity: Problem['severity']): Problem {
+  return { sentence, severity, command: null };
+}
+
+function alert(summary: string, changes: Partial<Alert> = {}): Alert {
+  return {
+    id: summary,
+    name: summary,
+    summary,
+    severity: 'ticket',
+    state: 'firing',
+    starts_at: '2026-03-02T10:00:00.000Z',
+    ...changes,
+  };
+}
+
+const cases: { name: string; problems: Problem[]; alerts: Alert[]; expected: string[] }[] = [
+  { name: 'nothing', problems: [], alerts: [], expected: [] },
+  {
+    name: 'the worst first, and of the same severity an alert first',
+    problems: [problem('p-info', 'info'), problem('p-ticket', 'ticket'), problem('p-page', 'page')],
+    alerts: [alert('a-ticket'), alert('a-page', { severity: 'page' })],
+    expected: ['a-page', 'p-page', 'a-ticket', 'p-ticket', 'p-info'],
+  },
+  {
+    name: 'what is over, silenced or expected wants nobody',
+    problems: [problem('Silenced', 'page')],
+    alerts: [
+      alert('over', { state: 'resolved' }),
+      alert('silenced', { silenced_by: 'ann' }),
+      alert('expected', { inhibited_by: 'rollout' }),
+    ],
+    expected: [],
+  },
+  {
+    name: 'the same sentence once, with its page',
+    problems: [problem('Same', 'ticket')],
+    alerts: [alert('same')],
+    expected: ['same'],
+  },
+];
+
+for (const { name, problems, alerts, expected } of cases) {
+  test(`needs: ${name}`, () => {
+    assert.deepEqual(
+      needsOf(problems, alerts).map((need) => need.sentence),
+      expected,
+    );
+  });
+}
