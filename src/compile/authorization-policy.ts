@@ -191,9 +191,11 @@ const SOURCE_LISTS = new Set([
 ]);
 const OPERATION_LISTS = new Set(['methods', 'paths', 'hosts', 'ports']);
 
-type RuleScope = PatternScope & { readonly table: ConditionTable };
+/** What a rule is relative to, and where its conditions are kept. */
+export type RuleScope = PatternScope & { readonly table: ConditionTable };
 
-function compileRule(rule: AuthorizationRule, scope: RuleScope, report: Report): RuleIr {
+/** One rule, normalised; what of it cannot be enforced is reported. */
+export function compileRule(rule: AuthorizationRule, scope: RuleScope, report: Report): RuleIr {
   for (const key of Object.keys(rule)) {
     if (key !== 'from' && key !== 'to' && key !== 'when') {
       report(`\`${key}\` is not supported by this version`);

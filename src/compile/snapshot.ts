@@ -11,6 +11,7 @@ import {
   type UpstreamService,
 } from '#snapshot';
 import { policiesFor } from './authorization-policy.ts';
+import { compileCallerBudget } from './caller-budget.ts';
 import { compareText, type ResourceSets, resourcesOf } from './input.ts';
 import { resolvePeerMode } from './peer-authentication.ts';
 import { compileProviders } from './provider.ts';
@@ -83,6 +84,10 @@ function compileParts(input: SnapshotInput): Result<Snapshot, readonly string[]>
   const tokens = collect(compileTokenRules(sets, selected)) ?? [];
   const timeouts = service === undefined ? undefined : collect(compileTimeouts(service));
   const traffic = service === undefined ? undefined : collect(compileTraffic(service));
+  const callerBudget =
+    service === undefined
+      ? undefined
+      : collect(compileCallerBudget(service, { trustDomain, mesh }));
   const upstreams = collect(compileUpstreams(input)) ?? new Map();
   const staleness = collect(compileStaleness(mesh));
   const reauthorization = collect(compileReauthorization(mesh));
@@ -107,6 +112,7 @@ function compileParts(input: SnapshotInput): Result<Snapshot, readonly string[]>
     providers: compileProviders(mesh),
     trustedHops: mesh?.spec.numTrustedProxies ?? 0,
     timeouts: timeouts ?? DEFAULT_TIMEOUTS,
+    callerBudget,
     limits: traffic?.limits ?? NO_LIMITS,
     pathNormalization: service?.spec.pathNormalization ?? mesh?.spec.pathNormalization ?? 'STRICT',
     upstreams,

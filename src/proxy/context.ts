@@ -3,6 +3,7 @@ import type { Reauthorization, Snapshot, Timeouts } from '#snapshot';
 import { type Counter, createTraceIds, EVENT, type TraceIds } from '#telemetry';
 import { createTlsIdentity, type TlsIdentity } from './authenticate.ts';
 import type { Enforcement } from './authorize.ts';
+import { CallerAccounts } from './caller-budget.ts';
 import { EndpointGroups } from './endpoint-groups.ts';
 import { H2Pool } from './h2-pool.ts';
 import type { Tunnels } from './hbone-client.ts';
@@ -35,6 +36,8 @@ export type ProxyContext = {
   readonly tokens: TokenStage;
   readonly tokenKeys: TokenKeys;
   readonly countRuling: (verdict: 'allow' | 'deny', reason: string) => void;
+  /** What callers have spent. */
+  readonly accounts: CallerAccounts;
   /** The proxy takes no further requests on open connections. */
   draining: boolean;
 };
@@ -73,6 +76,7 @@ export function createContext(options: ProxyOptions): Omit<ProxyContext, 'tunnel
     checks: new HealthChecks({ now: () => live.now, metrics, log }),
     tokens: new TokenStage(keys),
     tokenKeys: keys,
+    accounts: new CallerAccounts(() => performance.now()),
     ids: createTraceIds(),
     tls() {
       const identity = options.identity.current();

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { type PathNormalization, trafficOf } from '#lib';
+import type { Program, Question } from '#policy';
 import type { InboundPort } from '#snapshot';
 import type { RecordedCall } from '#telemetry';
 import { admit, admitSession } from './admit.ts';
@@ -173,7 +174,7 @@ class InboundCalls implements HttpDirection {
     if (this.#connector === undefined) {
       return call.respond({ kind: 'upstream_connect_failed', detail: 'no_application_port' });
     }
-    const refused = admit(this.#connector.group);
+    const refused = admit(this.#connector.group) ?? this.#charge(head, call.user);
     if (refused !== undefined) return call.respond(refused);
     call.forward(ruling.permit, {
       connector: this.#connector,
@@ -286,7 +287,7 @@ class InboundCalls implements HttpDirection {
   #judge({ head, user, consented, isUnderWay = false }: Call): Ruling | ConsultFirst {
     const enforcement = this.#context.enforcement();
     const caller = this.#callerNow(enforcement);
-    const { ip, localIp, sni, secure, proxied } = this.#arrival;
+    const { secure } = this.#arrival;
     const { snapshot, nowMs } = enforcement;
     const demanded = snapshot?.keyExchange;
     if (secure !== undefined && !isGroupAccepted(secure.facts.group, demanded)) {
@@ -294,26 +295,53 @@ class InboundCalls implements HttpDirection {
       const failure: Failure = { kind: 'peer_unauthenticated', detail: 'key_exchange' };
       return { kind: 'refuse', failure, decision: undefined };
     }
-    const question = questionOf(
-      {
-        caller,
-        ip,
-        proxiedIp: proxied?.ip,
-        sni,
-        localIp,
-        port: this.#port?.port ?? 0,
-        head,
-        host: head === undefined ? '' : this.#hostOf(head),
-        claims: claimsNow(user, snapshot?.tokens ?? []),
-        changes: user?.headers,
-        trustedHops: snapshot?.trustedHops ?? 0,
-        trustDomain: snapshot?.trustDomain,
-        nowMs,
-      },
-      snapshot?.program.reads,
+    const question = this.#questionOf(
+      { head, user },
+      { caller, snapshot, nowMs },
+      snapshot?.program,
     );
     const denialId = this.#denialId;
     return authorize(enforcement, { caller, question, isUnderWay, consented, denialId });
+  }
+
+  /** What the call is to `program`. */
+  #questionOf(
+    { head, user }: Pick<Call, 'head' | 'user'>,
+    {
+      caller,
+      snapshot,
+      nowMs,
+    }: Pick<Enforcement, 'snapshot' | 'nowMs'> & { readonly caller: Caller },
+    program: Program | undefined,
+  ): Question {
+    const { ip, localIp, sni, proxied } = this.#arrival;
+    const facts = {
+      caller,
+      ip,
+      proxiedIp: proxied?.ip,
+      sni,
+      localIp,
+      port: this.#port?.port ?? 0,
+      head,
+      host: head === undefined ? '' : this.#hostOf(head),
+      claims: claimsNow(user, snapshot?.tokens ?? []),
+      changes: user?.headers,
+      trustedHops: snapshot?.trustedHops ?? 0,
+      trustDomain: snapshot?.trustDomain,
+      nowMs,
+    };
+    return questionOf(facts, program?.reads);
+  }
+
+  /** What the permitted request costs its caller; a failure where that is more than is left. */
+  #charge(head: RequestFacts, user: PassedUser | undefined): Failure | undefined {
+    const enforcement = this.#context.enforcement();
+    const { snapshot, nowMs } = enforcement;
+    const budget = snapshot?.callerBudget;
+    if (budget === undefined) return undefined;
+    const about = { caller: this.#callerNow(enforcement), snapshot, nowMs };
+    const question = this.#questionOf({ head, user }, about, budget.program);
+    return this.#context.accounts.charge(budget, question);
   }
 
   #note(ruling: Ruling, record: RecordedCall): void {

@@ -10,6 +10,7 @@ export {
   isDryRun,
 } from './authorization-policy.ts';
 export type { RuleSource } from './authorization-source.ts';
+export type { ServiceCallerBudget, ServiceRequestCost } from './caller-budget.ts';
 export { crossCheck } from './cross-check.ts';
 export type { Diagnostic, SourcePosition, SourceSpan } from './diagnostic.ts';
 export { DANGEROUS_CODES, DIAGNOSTIC_CODES, type DiagnosticCode } from './errors.ts';

@@ -6,6 +6,7 @@ import {
   type PortProtocol,
 } from '#lib';
 import { cidrBlock } from './authorization-source.ts';
+import { checkBudgetPorts, readCallerBudget, type ServiceCallerBudget } from './caller-budget.ts';
 import { duration } from './duration-field.ts';
 import type { Metadata } from './metadata.ts';
 import { checkLabelKey, dnsLabel, labelValue, splitAccount } from './names.ts';
@@ -59,6 +60,8 @@ export type ServiceSpec = {
   readonly timeouts: ServiceTimeouts;
   readonly retries?: ServiceRetries;
   readonly limits?: ServiceLimits;
+  /** What one caller may spend on requests. */
+  readonly callerBudget?: ServiceCallerBudget;
   readonly outlierDetection?: ServiceOutlierDetection;
   readonly healthCheck?: ServiceHealthCheck;
   readonly loadBalancing?: ServiceLoadBalancing;
@@ -186,6 +189,7 @@ const fields = {
   timeouts: defaulted(timeouts, () => DEFAULT_TIMEOUTS),
   retries: optional(readRetries),
   limits: optional(readLimits),
+  callerBudget: optional(readCallerBudget),
   outlierDetection: optional(readOutlierDetection),
   healthCheck: optional(readHealthCheck),
   loadBalancing: optional(readLoadBalancing),
@@ -205,10 +209,11 @@ export const readServiceSpec: Reader<ServiceSpec> = (node, context) => {
 };
 
 function checkPorts(
-  _value: Partial<ObjectOf<typeof fields>>,
+  value: Partial<ObjectOf<typeof fields>>,
   node: MapNode,
   context: Context,
 ): void {
+  checkBudgetPorts(value.ports ?? [], node, context);
   const ports = items(child(node, 'ports'));
   const names = new Set<unknown>();
   const numbers = new Set<unknown>();

@@ -1,6 +1,7 @@
 // snapshot: what one proxy enforces, immutable and versioned; built by #compile, read by the proxy.
 export {
   type AuthorizationProvider,
+  type CallerBudget,
   findUpstream,
   type InboundPort,
   type PeerMode,

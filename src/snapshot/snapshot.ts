@@ -71,6 +71,18 @@ export type AuthorizationProvider = {
   readonly addedHeaders: Readonly<Record<string, string>>;
 };
 
+/** What one caller may spend on the workload's requests; each of its sidecars keeps its own accounts. */
+export type CallerBudget = {
+  /** At most so many at once; they come back evenly within `perMs`. */
+  readonly units: number;
+  readonly perMs: number;
+  /** Of a request that no rule names. */
+  readonly defaultCost: number;
+  /** By the policy of `program` that allows the request. */
+  readonly costs: ReadonlyMap<string, number>;
+  readonly program: Program;
+};
+
 /** The signed set of a namespace that a snapshot was compiled from. */
 export type SetVersion = { readonly number: number; readonly hash: string };
 
@@ -113,6 +125,8 @@ export type Snapshot = {
   /** How many last entries of `x-forwarded-for` trusted proxies added. */
   readonly trustedHops: number;
   readonly timeouts: Timeouts;
+  /** Undefined: callers may spend what they like. */
+  readonly callerBudget?: CallerBudget | undefined;
   /** What the workload's own sidecar bears towards the application. */
   readonly limits: Limits;
   /** Of requests to the workload itself. */

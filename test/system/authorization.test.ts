@@ -13,12 +13,13 @@ import {
   createMessage,
   grpcDefinition,
 } from '#wire';
-import { curlFrom, type Service, startTestMesh, type TestMesh } from './mesh.ts';
+import { curlFrom, finish, type Service, startTestMesh, type TestMesh } from './mesh.ts';
 
 const ECHO = `require('http').createServer((q, s) => s.end(q.url)).listen(process.env.PORT, '127.0.0.1')`;
 
 let mesh: TestMesh;
 let sleep: Service;
+let httpbin: Service;
 let grpc: { readonly server: Server; readonly port: number };
 let http: { readonly server: HttpServer; readonly port: number };
 
@@ -27,7 +28,7 @@ before(async () => {
   http = await startHttpProvider();
   mesh = await startTestMesh();
   sleep = await mesh.run('sleep', ['sleep', '600']);
-  await mesh.run('httpbin', [process.execPath, '-e', ECHO]);
+  httpbin = await mesh.run('httpbin', [process.execPath, '-e', ECHO]);
 });
 after(async () => {
   await mesh.close();
@@ -107,15 +108,91 @@ test('plaintext is counted where it is taken, and who could turn STRICT is told'
   await mesh.apply(`
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
-metadata: {name: httpbin}
-spec: {selector: {matchLabels: {app: httpbin}}, mtls: {mode: PERMISSIVE}}
+metadata: {name: default}
+spec: {mtls: {mode: PERMISSIVE}}
 `);
+  assert.deepEqual(await plaintextPorts(), [
+    ['default/httpbin', 'PERMISSIVE', 0, true, []],
+    ['default/sleep', 'PERMISSIVE', 0, true, []],
+  ]);
+  // A caller without a sidecar, as an application that nobody has brought into the mesh yet.
+  const plain = ['curl', '-sS', '-H', 'Host: httpbin'];
+  const url = `http://127.0.0.1:${httpbin.ports.inboundPort}/plain`;
+  let taken = await finish([...plain, url]);
+  for (let tries = 0; taken.stdout !== '/plain' && tries < 50; tries++) {
+    await delay(100);
+    taken = await finish([...plain, url]);
+  }
+  assert.equal(taken.stdout, '/plain', taken.stderr);
+  let seen = await plaintextPorts();
+  for (let tries = 0; seen[0]?.[2] === 0 && tries < 100; tries++) {
+    await delay(100);
+    seen = await plaintextPorts();
+  }
+  assert.deepEqual(seen, [
+    ['default/httpbin', 'PERMISSIVE', 1, false, ['127.0.0.1 allow']],
+    ['default/sleep', 'PERMISSIVE', 0, true, []],
+  ]);
+  const words = await mesh.cli('status', '--plaintext');
+  assert.match(words.stdout, /default\/sleep/);
+  // STRICT again: the same call is no call any more, and calls of the mesh pass as before.
+  const gone = await mesh.cli('delete', 'peerauthentication', 'default');
+  assert.equal(gone.status, 0, gone.stderr);
+  for (let tries = 0; (await finish([...plain, url])).stdout !== '' && tries < 50; tries++) {
+    await delay(100);
+  }
+  assert.equal((await finish([...plain, url])).stdout, '');
+  await soon('/mesh', 200);
+});
+
+type Port = readonly [string, string, number, boolean, readonly string[]];
+
+async function plaintextPorts(): Promise<readonly Port[]> {
   const report = await mesh.cli('status', '--plaintext', '-o', 'json');
-  const [port] = JSON.parse(report.stdout).ports;
-  assert.deepEqual(
-    [port.service, port.mode, port.calls, port.couldBeStrict],
-    ['default/httpbin', 'PERMISSIVE', 0, true],
-  );
+  return (JSON.parse(report.stdout).ports as readonly PlaintextPort[])
+    .map(
+      ({ service, mode, calls, couldBeStrict, callers }): Port => [
+        service,
+        mode,
+        calls,
+        couldBeStrict,
+        callers.map(({ sourceIp, verdict }) => `${sourceIp} ${verdict}`),
+      ],
+    )
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+type PlaintextPort = {
+  readonly service: string;
+  readonly mode: string;
+  readonly calls: number;
+  readonly couldBeStrict: boolean;
+  readonly callers: readonly { readonly sourceIp: string; readonly verdict: string }[];
+};
+
+test('a caller that has spent its budget is told so, and others are not', async () => {
+  const other = await mesh.run('other', ['sleep', '600']);
+  await mesh.apply(`
+apiVersion: palisade.dev/v1
+kind: Service
+metadata: {name: httpbin}
+spec:
+  ports: [{port: 80, protocol: http}]
+  callerBudget:
+    units: 100
+    per: 1h
+    costs:
+      - cost: 30
+        rules: [{to: [{operation: {paths: ["/reports/*"]}}]}]
+`);
+  assert.equal((await mesh.cli('status', '--wait')).status, 0);
+  const statuses: number[] = [];
+  for (let i = 0; i < 4; i++) statuses.push((await call('/reports/year')).status);
+  assert.deepEqual(statuses, [200, 200, 200, 429]);
+  const refused = await call('/reports/year');
+  assert.match(refused.headers, /x-palisade-reason: rate_limited/);
+  assert.equal((await call('/cheap')).status, 200, 'ten units are left');
+  assert.equal((await curlFrom(other, 'http://httpbin/reports/year')).status, 200);
 });
 
 function call(path: string, ...flags: readonly string[]) {
