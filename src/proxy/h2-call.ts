@@ -34,6 +34,8 @@ import {
   grpcFailure,
   h2Failure,
   isFailureKind,
+  parsePeerDenial,
+  parsePeerReason,
   statusOf,
 } from './respond.ts';
 
@@ -214,6 +216,7 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
     const answer = answerFields(status, fields, isInbound ? DROPPED_INBOUND : DROPPED_OUTBOUND);
     this.#connection.respond(this.#stream, answer, isEnd);
     if (status < 200) return;
+    this.calls.answered();
     this.#isAnswering = true;
     this.#kept = undefined;
     this.record.status = status;
@@ -303,6 +306,7 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
   onLegReached(leg: Leg): void {
     this.upstream = leg;
     this.#unreached = undefined;
+    this.calls.reached();
     if (leg.facts !== undefined) this.calls.facts = leg.facts;
     this.#expectMore();
     this.#sendHeld(leg);
@@ -377,10 +381,10 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
 
   // The peer's sidecar has stripped what its application said, so what remains is its own word.
   #copyReason(fields: readonly string[]): void {
-    const reason = fieldOf(fields, 'x-palisade-reason');
+    const reason = parsePeerReason(fieldOf(fields, 'x-palisade-reason'));
     if (reason === undefined) return;
     this.record.reason = reason;
-    this.record.denialId = fieldOf(fields, 'x-palisade-denial') ?? null;
+    this.record.denialId = parsePeerDenial(fieldOf(fields, 'x-palisade-denial'));
     // gRPC answers every failure with 200; records tell which one it was.
     if (this.#isGrpc && isFailureKind(reason)) this.record.status = statusOf(reason);
   }

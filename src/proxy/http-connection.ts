@@ -25,6 +25,8 @@ import {
   countRefusal,
   type Failure,
   type FailureKind,
+  parsePeerDenial,
+  parsePeerReason,
   serializeFailure,
   statusOf,
 } from './respond.ts';
@@ -155,6 +157,7 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall {
 
   onReached(connection: UpstreamConnection, flowing: boolean): void {
     this.calls.facts = connection.facts ?? this.calls.facts;
+    this.calls.reached();
     if (this.#phase !== PHASE.body) return;
     if (flowing) this.#pipe.resume();
     else this.#pipe.pause();
@@ -169,6 +172,7 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall {
     if (request === undefined) return;
     if (head.interim) return this.#written(this.#answer.interim(head, part, request), false);
     if (this.#attempts.declines(head, part.last)) return;
+    this.calls.answered();
     // RFC 9112 section 6.1: it cannot be read by whom it is for.
     if (request.minor === 0 && head.framing.kind === 'chunked') {
       this.#attempts.cut();
@@ -436,9 +440,9 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall {
 
   // What the server's sidecar said is worth a line in ours: it carries the id to explain.
   #copyReason(head: ResponseHead): void {
-    this.record.reason = head.fields.value('x-palisade-reason') ?? null;
+    this.record.reason = parsePeerReason(head.fields.value('x-palisade-reason')) ?? null;
     if (this.record.reason !== null) {
-      this.record.denialId = head.fields.value('x-palisade-denial') ?? null;
+      this.record.denialId = parsePeerDenial(head.fields.value('x-palisade-denial'));
     }
   }
 

@@ -159,6 +159,7 @@ class InboundCalls implements HttpDirection {
   async #serveConsulted(call: HttpCall, head: RequestFacts, first: ConsultFirst): Promise<void> {
     const consented = new Set<string>();
     call.consented = consented;
+    call.record.isConsulted = true;
     this.#waiting.add(call);
     const ruling = await this.#consult(first, { head, user: call.user, consented });
     // SECURITY: the caller may have left meanwhile, and the connection be serving another request.
@@ -168,6 +169,7 @@ class InboundCalls implements HttpDirection {
   }
 
   #serveRuled(call: HttpCall, head: RequestFacts, ruling: Ruling): void {
+    call.calls.decided();
     this.#note(ruling, call.record);
     const traceparent = continueTrace(this.#context, call, head);
     if (ruling.kind === 'refuse') return call.respond(ruling.failure);
@@ -216,6 +218,7 @@ class InboundCalls implements HttpDirection {
     const ruling = this.#judge(nothing);
     if (ruling.kind !== 'consult') return this.#serveSession(session, ruling, hello);
     isWaiting = true;
+    session.record.isConsulted = true;
     void this.#consult(ruling, nothing).then((settled) => {
       isWaiting = false;
       if (!session.ended) this.#serveSession(session, settled, hello);
@@ -224,6 +227,7 @@ class InboundCalls implements HttpDirection {
 
   #serveSession(session: TcpSession, ruling: Ruling, hello: HelloOutcome | undefined): void {
     const context = this.#context;
+    session.decided();
     this.#note(ruling, session.record);
     if (ruling.kind === 'refuse') return session.refuse(ruling.failure);
     if (hello?.kind === 'refused') return session.refuse(hello.failure);
@@ -279,6 +283,7 @@ class InboundCalls implements HttpDirection {
 
   #refuseUser(call: HttpCall, head: RequestFacts, failure: Failure): void {
     const named = { ...failure, denialId: this.#denialId() };
+    call.calls.decided();
     this.#note({ kind: 'refuse', failure: named, decision: undefined }, call.record);
     continueTrace(this.#context, call, head);
     call.respond(named);

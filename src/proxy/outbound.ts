@@ -97,6 +97,7 @@ export class OutboundCalls implements HttpDirection {
     const { snapshot, ...rest } = this.#context.enforcement();
     call.calls.facts = this.#unrouted();
     const ruling = authorizeOutgoing({ snapshot, ...rest });
+    call.calls.decided();
     recordDecision(call.record, undefined, snapshot);
     const traceparent = continueTrace(this.#context, call, head);
     if (ruling.kind === 'refuse') return call.respond(ruling.failure);
@@ -194,6 +195,7 @@ export class OutboundCalls implements HttpDirection {
       sessionMs: service.timeouts.sessionMs,
     });
     const ruling = authorizeOutgoing(context.enforcement());
+    session.decided();
     recordDecision(session.record, undefined, context.options.snapshots.current());
     if (ruling.kind === 'refuse') return session.refuse(ruling.failure);
     session.record.verdict = 'allow';

@@ -53,6 +53,13 @@ test('a call goes through both proxies and says who called', async () => {
   assert.equal(record?.path, '/a/b');
   assert.equal(record?.about['source.service'], 'web');
   assert.equal(record?.traceId, pair.web.records[0]?.traceId);
+  assert.equal(record?.parentSpanId, pair.web.records[0]?.spanId, 'the spans make one trace');
+  assert.equal(pair.web.records[0]?.parentSpanId, null);
+  for (const each of [record, pair.web.records[0]]) {
+    const { decisionUs = -1, tunnelWaitUs = -1, upstreamUs = -1, durationUs = -1 } = each ?? {};
+    assert.ok(decisionUs >= 0 && tunnelWaitUs >= 0 && upstreamUs > 0);
+    assert.ok(decisionUs + tunnelWaitUs + upstreamUs <= durationUs + 3, 'stages of the whole');
+  }
   assert.equal(pair.web.records[0]?.about['destination.service'], 'orders');
   assert.equal(pair.web.records[0]?.status, 200);
 });

@@ -103,6 +103,7 @@ export function resetRecord(record: RecordedCall): void {
   record.decisionUs = -1;
   record.tunnelWaitUs = -1;
   record.upstreamUs = -1;
+  record.isConsulted = false;
   record.bytesIn = 0;
   record.bytesOut = 0;
   record.dryRun = undefined;
@@ -142,7 +143,10 @@ export class CallRecorder {
   readonly record: RecordedCall;
   facts: CallFacts;
   readonly #to: RecordTargets;
+  // Of performance.now: when the call began, was decided on, and was taken by its server.
   #startedAt = 0;
+  #decidedAt = 0;
+  #reachedAt = 0;
 
   constructor(to: RecordTargets, facts: CallFacts) {
     this.#to = to;
@@ -161,9 +165,30 @@ export class CallRecorder {
     record.path = request?.path ?? null;
   }
 
+  /** The decision is made. */
+  decided(): void {
+    this.#decidedAt = performance.now();
+    this.record.decisionUs = microseconds(this.#decidedAt - this.#startedAt);
+  }
+
+  /** A server has the request's head; of several tries the last one counts. */
+  reached(): void {
+    this.#reachedAt = performance.now();
+    this.record.tunnelWaitUs = microseconds(this.#reachedAt - this.#decidedAt);
+  }
+
+  /** The head of its answer is there. */
+  answered(): void {
+    this.record.upstreamUs = microseconds(performance.now() - this.#reachedAt);
+  }
+
   /** Hands the finished call on. */
   finish(): void {
-    this.record.durationUs = Math.round((performance.now() - this.#startedAt) * 1000);
+    this.record.durationUs = microseconds(performance.now() - this.#startedAt);
     recordCall(this.#to, this.facts, this.record);
   }
+}
+
+function microseconds(ms: number): number {
+  return Math.round(ms * 1000);
 }

@@ -75,6 +75,19 @@ const OUTCOMES: Readonly<Record<FailureKind, Outcome>> = {
   rate_limited: never(429, GRPC.RESOURCE_EXHAUSTED, 'more calls than the service takes'),
 };
 
+/**
+ * The reason that a peer's sidecar gives, as far as it can be one. SECURITY: it becomes a label and a field, and
+ * whoever answers chooses it.
+ */
+export function parsePeerReason(text: string | undefined): string | undefined {
+  return text !== undefined && /^[a-z_]{1,40}$/.test(text) ? text : undefined;
+}
+
+/** The id of a denial that a peer's sidecar gives; null for what cannot be one. */
+export function parsePeerDenial(text: string | undefined): string | null {
+  return text !== undefined && /^[0-9a-zA-Z_-]{1,64}$/.test(text) ? text : null;
+}
+
 /** The HTTP status of a failure. */
 export function statusOf(kind: FailureKind): number {
   return OUTCOMES[kind].status;

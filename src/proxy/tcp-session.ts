@@ -38,6 +38,7 @@ export class TcpSession implements Live {
   readonly #sessionMs: number;
   readonly #open: Counter;
   readonly #startedAt = performance.now();
+  #decidedAt = 0;
   #server: BytePipe | undefined;
   #release: (() => void) | undefined;
   #done = false;
@@ -74,12 +75,19 @@ export class TcpSession implements Live {
     return this.#done;
   }
 
+  /** The decision is made. */
+  decided(): void {
+    this.#decidedAt = performance.now();
+    this.record.decisionUs = Math.round((this.#decidedAt - this.#startedAt) * 1000);
+  }
+
   /** Joins it with its server under a permit. */
   join(permit: Permit, { pipe: server, early, release }: SessionServer): void {
     if (this.#done) {
       server.destroy();
       return release();
     }
+    this.record.tunnelWaitUs = Math.round((performance.now() - this.#decidedAt) * 1000);
     this.#release = release;
     this.#server = server;
     this.facts.edge.opened++;

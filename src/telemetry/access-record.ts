@@ -120,6 +120,8 @@ export type RecordedCall = {
   decisionUs: number;
   tunnelWaitUs: number;
   upstreamUs: number;
+  /** An external authorizer was asked: its time is in `decisionUs`. */
+  isConsulted: boolean;
   /** From the caller, and towards it; bodies only for HTTP. */
   bytesIn: number;
   bytesOut: number;
@@ -154,6 +156,7 @@ export function createRecordedCall(connection: RecordedConnection): RecordedCall
     decisionUs: -1,
     tunnelWaitUs: -1,
     upstreamUs: -1,
+    isConsulted: false,
     bytesIn: 0,
     bytesOut: 0,
     dryRun: undefined,

@@ -40,6 +40,8 @@ export type EdgeCounters = {
   durationUs: number;
   opened: number;
   closed: number;
+  /** Calls whose outcome had no counters of its own any more. */
+  overflowed: number;
   /** The sampler's; made by the first call. */
   routes: EdgeRoutes | undefined;
 };
@@ -64,6 +66,7 @@ export type EdgeDelta = {
 
 // SECURITY: a status comes from an application and could be any number; the outcomes of an edge stay bounded.
 const MAX_OUTCOMES = 100;
+const OVERFLOW = 'overflow';
 
 /** An edge on which nothing happened yet. */
 export function createEdgeCounters(key: EdgeKey): EdgeCounters {
@@ -78,6 +81,7 @@ export function createEdgeCounters(key: EdgeKey): EdgeCounters {
     durationUs: 0,
     opened: 0,
     closed: 0,
+    overflowed: 0,
     routes: undefined,
   };
 }
@@ -122,11 +126,14 @@ export function deltaOf(edge: EdgeCounters, before: EdgeCounters | undefined): E
 
 function outcomeOf(edge: EdgeCounters, status: number, reason: string | null): OutcomeCounts {
   // The common case has no reason and a small integer as key: no string is built for it.
-  const key = reason === null ? status : `${status} ${reason}`;
+  const key = reason === null ? status : reason === OVERFLOW ? OVERFLOW : `${status} ${reason}`;
   const known = edge.outcomes.get(key);
   if (known !== undefined) return known;
   const isFull = edge.outcomes.size >= MAX_OUTCOMES;
-  if (isFull && status !== 0) return outcomeOf(edge, 0, null);
+  if (isFull && key !== OVERFLOW) {
+    edge.overflowed++;
+    return outcomeOf(edge, 0, OVERFLOW);
+  }
   const outcome = {
     status,
     reason,

@@ -1,5 +1,5 @@
 import type { Metric, Registry, RegistryContentType } from 'prom-client';
-import { BUCKET_BOUNDS, type Histogram } from './histogram.ts';
+import type { Histogram } from './histogram.ts';
 
 /** One metric with its samples at the time of a scrape. */
 export type MetricFamily = {
@@ -68,7 +68,7 @@ function valuesOf(family: MetricFamily): Value[] {
 
 function histogramValues(name: string, { labels, histogram }: HistogramSample): Value[] {
   let count = 0;
-  const buckets = [...BUCKET_BOUNDS, '+Inf'].map((le, i) => {
+  const buckets = [...histogram.bounds, '+Inf'].map((le, i) => {
     count += histogram.buckets[i] ?? 0;
     return { labels: { ...labels, le }, value: count, metricName: `${name}_bucket` };
   });

@@ -93,7 +93,7 @@ function histogram(name: string, help: string, samples: readonly HistogramSample
 
 function outcomeLabels({ status, reason }: OutcomeCounts): Labels {
   return {
-    response_code: String(status),
+    response_code: reason === 'overflow' ? 'overflow' : String(status),
     response_flags: (reason === null ? undefined : RESPONSE_FLAGS[reason]) ?? '-',
     palisade_reason: reason ?? '-',
   };

@@ -34,6 +34,8 @@ export type OwnMetrics = {
 
 type OwnMetricsWithFamilies = OwnMetrics & {
   readonly handshakes: () => readonly NumberSample[];
+  /** How often each metric had no sample of its own for some labels. */
+  readonly overflows: () => NumberSample[];
   readonly families: (at: {
     readonly gauges: ProxyGauges;
     readonly nowMs: number;
@@ -44,6 +46,7 @@ type Family = {
   readonly counter: (labels: Record<string, string>) => Counter;
   readonly family: () => MetricFamily;
   readonly samples: () => readonly NumberSample[];
+  readonly overflow: () => NumberSample;
 };
 
 // Every label value here is one of our own codes; the bound guards against a mistake, not an attacker.
@@ -70,6 +73,18 @@ export function createOwnMetrics(): OwnMetricsWithFamilies {
   const checks = createFamily(METRIC.healthChecks, 'Active checks of endpoints.', 'counter');
   const jwks = createFamily(METRIC.jwksFetches, "Token issuers' keys asked for.", 'counter');
   const policies = createFamily(METRIC.policyRefusals, 'Policy versions refused.', 'counter');
+  const all = [
+    decisions,
+    handshakes,
+    refused,
+    open,
+    reauthorized,
+    retries,
+    ejections,
+    checks,
+    jwks,
+    policies,
+  ];
   return {
     decision: (verdict, reason) => decisions.counter({ verdict, reason }),
     handshake: (outcome, side, group = 'none') => handshakes.counter({ outcome, side, group }),
@@ -82,17 +97,9 @@ export function createOwnMetrics(): OwnMetricsWithFamilies {
     jwksFetched: (outcome) => jwks.counter({ outcome }),
     policyRefused: (code) => policies.counter({ code }),
     handshakes: handshakes.samples,
+    overflows: () => all.map((each) => each.overflow()),
     families: ({ gauges, nowMs }) => [
-      decisions.family(),
-      handshakes.family(),
-      refused.family(),
-      open.family(),
-      reauthorized.family(),
-      retries.family(),
-      ejections.family(),
-      checks.family(),
-      jwks.family(),
-      policies.family(),
+      ...all.map((each) => each.family()),
       ...gaugeFamilies(gauges, nowMs),
     ],
   };
@@ -100,12 +107,16 @@ export function createOwnMetrics(): OwnMetricsWithFamilies {
 
 function createFamily(name: string, help: string, kind: 'counter' | 'gauge'): Family {
   const samples = new Map<string, NumberSample & Counter>();
+  let overflowed = 0;
   function find(labels: Record<string, string>): Counter {
     const key = Object.values(labels).join('\n');
     const known = samples.get(key);
     if (known !== undefined) return known;
     const isFull = samples.size >= MAX_SAMPLES;
-    if (isFull && !Object.values(labels).includes(OVERFLOW)) return find(overflowOf(labels));
+    if (isFull && !Object.values(labels).includes(OVERFLOW)) {
+      overflowed++;
+      return find(overflowOf(labels));
+    }
     const created = { labels, value: 0 };
     samples.set(key, created);
     return created;
@@ -114,6 +125,7 @@ function createFamily(name: string, help: string, kind: 'counter' | 'gauge'): Fa
     counter: find,
     family: () => ({ name, help, kind, samples: [...samples.values()] }),
     samples: () => [...samples.values()],
+    overflow: () => ({ labels: { metric: name }, value: overflowed }),
   };
 }
 

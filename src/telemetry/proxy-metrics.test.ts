@@ -201,3 +201,39 @@ function sampleOf(body: string, name: string, labels: readonly string[]): number
     .find((line) => labels.every((label) => line.includes(label)));
   return found === undefined ? undefined : Number(found.split(' ').at(-1));
 }
+
+test('decisions on incoming calls have a histogram; providers have one of their own', async () => {
+  const metrics = create();
+  const edge = metrics.edge(HTTP);
+  metrics.countCall(edge, callWith({ decisionUs: 40 }));
+  metrics.countCall(edge, callWith({ decisionUs: 4_000, isConsulted: true }));
+  metrics.countCall(edge, callWith({}));
+  metrics.countCall(metrics.edge({ ...HTTP, reporter: 'source' }), callWith({ decisionUs: 40 }));
+  const { body } = await metrics.exposition(false);
+  const name = 'palisade_decision_duration_seconds';
+  assert.equal(sampleOf(body, `${name}_count`, ['consulted="false"']), 1);
+  assert.equal(sampleOf(body, `${name}_count`, ['consulted="true"']), 1);
+  assert.equal(sampleOf(body, `${name}_bucket`, ['consulted="false"', 'le="0.000025"']), 0);
+  assert.equal(sampleOf(body, `${name}_bucket`, ['consulted="false"', 'le="0.00005"']), 1);
+});
+
+test('attack: an application that makes up statuses and reasons fills no scrape, and it is counted', async () => {
+  const metrics = create();
+  const edge = metrics.edge(HTTP);
+  for (let i = 0; i < 1_000; i++) metrics.countCall(edge, callWith({ status: 200 + i }));
+  for (let i = 0; i < 1_000; i++) metrics.countCall(edge, callWith({ reason: `made_up_${i}` }));
+  assert.equal(edge.outcomes.size, 101);
+  const { body } = await metrics.exposition(false);
+  const name = 'palisade_metric_labels_overflowed_total';
+  assert.equal(sampleOf(body, name, ['metric="istio_requests_total"']), 1_900);
+  assert.equal(sampleOf(body, 'istio_requests_total', ['response_code="overflow"']), 1_900);
+});
+
+test('our own codes have a bound too, with a counter', async () => {
+  const metrics = create();
+  for (let i = 0; i < 300; i++) metrics.refused(`kind_${i}`).value++;
+  const { body } = await metrics.exposition(false);
+  assert.equal(sampleOf(body, 'palisade_refused_total', ['kind="overflow"']), 100);
+  const name = 'palisade_metric_labels_overflowed_total';
+  assert.equal(sampleOf(body, name, ['metric="palisade_refused_total"']), 100);
+});

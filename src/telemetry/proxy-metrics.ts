@@ -7,7 +7,8 @@ import {
   type EdgeDelta,
   type EdgeKey,
 } from './edge.ts';
-import { type Exposition, expose } from './exposition.ts';
+import { type Exposition, expose, type MetricFamily } from './exposition.ts';
+import { createHistogram, DECISION_BOUNDS, observe } from './histogram.ts';
 import { edgeFamilies } from './istio-metrics.ts';
 import { METRIC } from './names.ts';
 import { createOwnMetrics, type OwnMetrics } from './own-metrics.ts';
@@ -65,8 +66,9 @@ const OVERFLOW = 'overflow';
 /** Creates the metrics of one proxy. */
 export function createProxyMetrics(options: ProxyMetricsOptions): ProxyMetrics {
   const edges = createEdgeTable(options.maxEdges ?? 1000);
-  const { handshakes, families, ...own } = createOwnMetrics();
+  const { handshakes, families, overflows, ...own } = createOwnMetrics();
   const security = createSecurityCounts(handshakes);
+  const decisions = createDecisionTimes();
   let readGauges: () => ProxyGauges = () => ({ policyVersions: [] });
   return {
     ...own,
@@ -74,6 +76,7 @@ export function createProxyMetrics(options: ProxyMetricsOptions): ProxyMetrics {
     countCall(edge, call) {
       countCall(edge, call);
       security.countCall(edge, call);
+      decisions.observe(edge, call);
     },
     edges: edges.takeDeltas,
     securityCounts: security.take,
@@ -88,9 +91,40 @@ export function createProxyMetrics(options: ProxyMetricsOptions): ProxyMetrics {
         kind: 'counter' as const,
         samples: [{ labels: {}, value: edges.overflowed() }],
       };
+      const outcomes = edges.all().reduce((sum, edge) => sum + edge.overflowed, 0);
+      const labels = {
+        name: METRIC.labelOverflow,
+        help: 'Times that labels had to share the sample `overflow`.',
+        kind: 'counter' as const,
+        samples: [
+          { labels: { metric: METRIC.requests }, value: outcomes },
+          ...overflows().filter(({ value }) => value > 0),
+        ],
+      };
       const istio = edgeFamilies(edges.all(), options.workload);
-      return expose([...istio, ...gauges, overflowed], openMetrics);
+      return expose([...istio, ...gauges, decisions.family(), labels, overflowed], openMetrics);
     },
+  };
+}
+
+/** How long decisions on incoming calls took; those that external authorizers had a part in by themselves. */
+function createDecisionTimes() {
+  const ours = createHistogram(DECISION_BOUNDS);
+  const consulted = createHistogram(DECISION_BOUNDS);
+  return {
+    observe(edge: EdgeCounters, { decisionUs, isConsulted }: RecordedCall): void {
+      if (decisionUs < 0 || edge.key.reporter === 'source') return;
+      observe(isConsulted ? consulted : ours, decisionUs / 1e6);
+    },
+    family: (): MetricFamily => ({
+      name: METRIC.decisionDuration,
+      help: 'Time from the arrival of a call to the decision on it.',
+      kind: 'histogram',
+      samples: [
+        { labels: { consulted: 'false' }, histogram: ours },
+        { labels: { consulted: 'true' }, histogram: consulted },
+      ],
+    }),
   };
 }
 
