@@ -18,6 +18,7 @@ export type {
   SinkFact,
   TelemetryGap,
 } from './facts.ts';
+export { judgePosture, type Posture, type PostureFacts, type PosturePart } from './posture.ts';
 export { checkSilence, type Silence, type SilenceMatch, type SilenceRequest } from './silence.ts';
 export { SLI_NAMES, SLIS, type SliName } from './sli.ts';
 export { builtInSlo, DEFAULT_SLOS, formatObjective, type Scope, type Slo } from './slo.ts';

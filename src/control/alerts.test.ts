@@ -109,6 +109,43 @@ test('the built-in objectives are there, and the API counts towards two of them'
   assert.equal(latency.threshold, '50ms');
 });
 
+test('an SLO that somebody applies is in force at once, and replaces the built-in one of its name', async () => {
+  const resource = {
+    apiVersion: 'palisade.dev/v1',
+    kind: 'SLO',
+    metadata: { name: 'control-latency', namespace: 'palisade-system' },
+    spec: {
+      sli: 'control_latency',
+      objective: '99%',
+      window: '7d',
+      threshold: '20ms',
+      alert: 'none',
+    },
+  };
+  const applied = await mesh.apply('palisade-system', { 'SLO/control-latency': resource });
+  assert.equal(applied.status, 201, applied.text);
+  const { json } = await mesh.call('GET', '/api/v1/slos');
+  const named = json.items.filter((slo: { name: string }) => slo.name === 'control-latency');
+  assert.deepEqual(
+    named.map((slo: Record<string, unknown>) => [
+      slo['objective'],
+      slo['threshold'],
+      slo['built_in'],
+    ]),
+    [['99%', '20ms', false]],
+  );
+});
+
+test('the posture says why it is what it is, and keeps its hours', async () => {
+  const { status, json } = await mesh.call('GET', '/api/v1/posture');
+  assert.equal(status, 200);
+  const sum = json.parts.reduce((all: number, part: { score: number }) => all + part.score, 0);
+  assert.ok(Math.abs(json.score - sum) < 0.1);
+  assert.equal(json.policy_coverage, 1, 'a mesh without a Mesh denies by default');
+  const enforcement = json.parts.find((part: { name: string }) => part.name === 'enforcement');
+  assert.match(enforcement.why, /of \d+ enforcement points? enforce the newest policy/);
+});
+
 // oxlint-disable-next-line typescript/no-explicit-any -- an answer's members fail the test where they are not
 async function fired(name: string): Promise<any> {
   for (let tries = 0; tries < 80; tries++) {

@@ -7,12 +7,14 @@ import {
   createAlertBook,
   createDenialWatch,
   createSloTracker,
-  DEFAULT_SLOS,
   detect,
+  judgePosture,
   type MeshFacts,
+  type Posture,
   type Silence,
   type SilenceRequest,
   type SliName,
+  type Slo,
   type SloStatus,
   type SloTracker,
 } from '#alert';
@@ -23,7 +25,9 @@ import { collectFacts, type FactSources, type LateSources } from './alert-facts.
 import type { AlertFiles, AlertState } from './alert-files.ts';
 import { type Broadcast, createBroadcast } from './events.ts';
 import { callerName } from './map.ts';
+import { postureFacts } from './posture.ts';
 import { createPropagationWatch } from './propagation.ts';
+import type { ResourceView } from './resource-sets.ts';
 
 /** What needs a person, and how the objectives stand. */
 export type Alerts = {
@@ -44,8 +48,11 @@ export type Alerts = {
   readonly countSecurity: (report: Pick<ReportRequest, 'node' | 'security'>) => void;
   /** Counts an answer of the API; `tookMs` undefined for a stream, which ends when its reader likes. */
   readonly countRequest: (status: number, tookMs: number | undefined) => void;
+  /** Replaces the objectives. */
+  readonly setSlos: (slos: readonly Slo[]) => void;
   /** Begins to look at what exists only once the ports are open. */
   readonly attach: (late: LateSources) => void;
+  readonly posture: () => Promise<Posture & { readonly trend: AlertState['trend'] }>;
   readonly evaluate: () => Promise<void>;
   readonly close: () => void;
 };
@@ -58,7 +65,10 @@ export type SilenceError = {
 
 /** What alerting looks at, keeps and tells. */
 export type AlertOptions = Omit<FactSources, 'watch' | 'late' | 'failedWrites' | 'gaps'> & {
+  readonly resources: ResourceView;
   readonly files: AlertFiles;
+  /** To begin with. */
+  readonly slos: readonly Slo[];
   readonly onChange: () => void;
   readonly clock: () => number;
   readonly log: Log;
@@ -75,6 +85,9 @@ const RECENT_MS = 5 * 60_000;
 const MAX_SILENCES = 1_000;
 // A longer absence was meant, whatever the file says: nobody runs a mesh that is down for an hour unnoticed.
 const MAX_OUTAGE_MS = 3_600_000;
+const HOUR_MS = 3_600_000;
+// A month of hours.
+const MAX_TREND = 31 * 24;
 
 /** Starts looking; `close` writes down what is known. */
 export function createAlerts(options: AlertOptions): Alerts {
@@ -104,7 +117,7 @@ class AlertDesk implements Alerts {
     const now = clock();
     this.#silences = files.loadSilences();
     this.#book = createAlertBook(saved?.alerts ?? [], now);
-    this.#tracker = createSloTracker(DEFAULT_SLOS, saved?.budgets);
+    this.#tracker = createSloTracker(options.slos, saved?.budgets);
     this.#trend = saved?.trend ?? [];
     this.#told = createBroadcast((error) => log.error(EVENT.listenerFailed, { error }));
     this.#evaluatedAt = now;
@@ -195,8 +208,16 @@ class AlertDesk implements Alerts {
     this.#tracker.measure('control_latency', {}, { valueMs: tookMs, weight: 1 }, now);
   }
 
+  setSlos(slos: readonly Slo[]): void {
+    this.#tracker.setSlos(slos);
+  }
+
   attach(late: LateSources): void {
     this.#late = late;
+  }
+
+  async posture(): Promise<Posture & { readonly trend: AlertState['trend'] }> {
+    return { ...this.#postureOf(await this.#facts()), trend: this.#trend };
   }
 
   async evaluate(): Promise<void> {
@@ -206,6 +227,7 @@ class AlertDesk implements Alerts {
     try {
       const facts = await this.#facts();
       this.#observe(facts.nowMs);
+      this.#follow(facts);
       const told = this.#book.update(await this.#conditionsOf(facts), {
         nowMs: facts.nowMs,
         silences: this.silences(),
@@ -241,6 +263,23 @@ class AlertDesk implements Alerts {
       },
       now,
     );
+  }
+
+  #postureOf(facts: MeshFacts): Posture {
+    const { map, resources } = this.#options;
+    const slos = this.#tracker.statuses(facts.nowMs);
+    return judgePosture(
+      postureFacts({ facts, edges: map.edges(), resources: resources.now(), slos }),
+    );
+  }
+
+  /** Notes the posture once an hour. */
+  #follow(facts: MeshFacts): void {
+    const hour = Math.floor(facts.nowMs / HOUR_MS) * HOUR_MS;
+    const last = this.#trend.at(-1)?.[0] ?? 0;
+    if (hour <= last) return;
+    const { score } = this.#postureOf(facts);
+    this.#trend = [...this.#trend.slice(1 - MAX_TREND), [hour, score]];
   }
 
   #recentFailures(now: number): number {

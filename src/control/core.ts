@@ -19,6 +19,7 @@ import { createPresenceSaver } from './presence.ts';
 import { openRecords, type RecordsStore, type StoredRecord } from './records-store.ts';
 import { createResourceView, type ResourceView } from './resource-sets.ts';
 import { createSessionFile } from './session-file.ts';
+import { slosOf } from './slos.ts';
 import { isDamage } from './sqlite.ts';
 import type { Store } from './store.ts';
 import { openStore } from './store-sqlite.ts';
@@ -119,7 +120,7 @@ export function createCore(options: CoreOptions): ControlCore {
   const arriving = createBroadcast<StoredRecord>(onError);
   const clockwork = startClockwork({ store, records, enforcement, endpoints, map, clock, log });
   const hints = createHints(events, clock);
-  const sources = { sets, store, enforcement, map, records, clock, log };
+  const sources = { resources, sets, store, enforcement, map, records, clock, log };
   const alerts = startAlerts(options, { ...sources, onChange: hints.alerts }, events);
   return {
     startedAt: clock(),
@@ -173,14 +174,15 @@ function openRecordsOrSetAside(path: string, log: Log): RecordsStore {
 
 function startAlerts(
   { silencesPath: silences, alertsPath: state, log }: CoreOptions,
-  sources: Omit<AlertOptions, 'files'>,
+  sources: Omit<AlertOptions, 'files' | 'slos'>,
   events: Broadcast<ControlEvent>,
 ): Alerts {
   const onError = (error: unknown): void => log.warn(EVENT.alertsNotRead, { error });
   const files = openAlertFiles({ silences, state }, onError);
-  const alerts = createAlerts({ ...sources, files });
+  const alerts = createAlerts({ ...sources, files, slos: slosOf(sources.resources.now()) });
   const look = throttle<void>(HINT_MS, () => void alerts.evaluate());
   events.listen(({ kind }) => {
+    if (kind === 'policy') alerts.setSlos(slosOf(sources.resources.now()));
     if (kind === 'enforcement') look();
   });
   return alerts;

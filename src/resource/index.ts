@@ -62,6 +62,7 @@ export {
   type ServiceOutlierDetection,
   type ServiceRetries,
 } from './service-traffic.ts';
+export type { SloResource, SloSpec } from './slo.ts';
 export { type StarterFile, starterResources } from './starter.ts';
 export type { TargetRef } from './target-ref.ts';
 export { resourceToYaml } from './to-yaml.ts';

@@ -10,6 +10,7 @@ import { readRequestAuthenticationSpec } from './request-authentication.ts';
 import type { Kind, Resource } from './resource.ts';
 import type { Context, Reader } from './schema.ts';
 import { readServiceSpec } from './service.ts';
+import { readSloSpec } from './slo.ts';
 import { readTrustDomainFederationSpec } from './trust-domain-federation.ts';
 
 /** How a kind is read; the first of `apiVersions` is the one it is stored with. */
@@ -68,4 +69,5 @@ export const KIND_SCHEMAS: Readonly<Record<Kind, KindSchema>> = {
     metadata: { nameIsHost: false },
     readSpec: readRequestAuthenticationSpec,
   },
+  SLO: { apiVersions: OWN, metadata: { nameIsHost: false }, readSpec: readSloSpec },
 };

@@ -6,6 +6,7 @@ import type { PolicyExceptionResource } from './policy-exception.ts';
 import type { RegistrationResource } from './registration.ts';
 import type { RequestAuthenticationResource } from './request-authentication.ts';
 import type { ServiceResource } from './service.ts';
+import type { SloResource } from './slo.ts';
 import type { TrustDomainFederationResource } from './trust-domain-federation.ts';
 
 /** Anything operators write. */
@@ -18,7 +19,8 @@ export type Resource =
   | AuthorizationPolicyResource
   | PeerAuthenticationResource
   | PolicyExceptionResource
-  | RequestAuthenticationResource;
+  | RequestAuthenticationResource
+  | SloResource;
 
 /** The kind of a resource. */
 export type Kind = Resource['kind'];
@@ -34,6 +36,7 @@ export const KINDS: readonly Kind[] = [
   'PeerAuthentication',
   'PolicyException',
   'RequestAuthentication',
+  'SLO',
 ];
 
 /** The key of a resource within its namespace's policy set, `Kind/name`. */

@@ -20,6 +20,7 @@ import { addMeshRoutes } from './mesh.ts';
 import { addOverviewRoute } from './overview.ts';
 import { addPlaintextRoute } from './plaintext.ts';
 import { addPolicySetRoutes } from './policy-sets.ts';
+import { addPostureRoute } from './posture.ts';
 import { addRecordRoutes } from './records.ts';
 import { addResourceRoutes } from './resources.ts';
 import { addRevocationRoutes } from './revocations.ts';
@@ -123,6 +124,7 @@ function createRoutes(context: ApiContext, streams: SseStreams): Api {
   addOverviewRoute(api, context);
   addAlertRoutes(api, context);
   addSloRoute(api, context);
+  addPostureRoute(api, context);
   addEventRoute(api, context, streams);
   addLinkRoute(api, context);
   api.doc31('/openapi.json', documentInfo(context));

@@ -1,6 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { type ResourceSets, resolvePeerMode, workloadLabels } from '#compile';
-import type { ServiceResource } from '#resource';
+import { portModes } from '../open-ports.ts';
 import type { PlaintextTally } from '../record-tallies.ts';
 import type { Api, ApiContext } from './context.ts';
 import { answers, Instant, instantOf } from './schemas.ts';
@@ -46,12 +45,14 @@ export function addPlaintextRoute(api: Api, context: ApiContext): void {
       context.records.plaintext(sinceMs, MAX_GROUPS),
       ({ namespace, service, port }) => `${namespace}/${service}:${port}`,
     );
-    const ports = openPorts(context.resources.now()).map((port) => {
+    const ports = portModes(context.resources.now()).flatMap(({ mode, ...port }) => {
+      if (mode === 'STRICT') return [];
       const own = tallies.get(`${port.service}:${port.port}`) ?? [];
       return {
         ...port,
+        mode,
         calls: own.reduce((sum, { count }) => sum + count, 0),
-        couldBeStrict: port.mode === 'PERMISSIVE' && own.length === 0,
+        couldBeStrict: mode === 'PERMISSIVE' && own.length === 0,
         callers: own.slice(0, MAX_CALLERS).map(callerOf),
       };
     });
@@ -68,27 +69,4 @@ function callerOf(tally: PlaintextTally): z.infer<typeof Caller> {
     first: new Date(firstMs).toISOString(),
     last: new Date(lastMs).toISOString(),
   };
-}
-
-type OpenPort = {
-  readonly service: string;
-  readonly port: number;
-  readonly mode: 'PERMISSIVE' | 'DISABLE';
-  readonly setBy: string | null;
-};
-
-/** Every port of every service that does not ask for mutual TLS. */
-function openPorts(sets: ResourceSets): readonly OpenPort[] {
-  const services = [...sets.values()].flatMap(({ resources }) =>
-    resources.filter((resource): resource is ServiceResource => resource.kind === 'Service'),
-  );
-  return services.flatMap(({ metadata, spec }) => {
-    const { namespace, name } = metadata;
-    const labels = workloadLabels(name, spec.labels);
-    return spec.ports.flatMap(({ port }): readonly OpenPort[] => {
-      const { mode, from } = resolvePeerMode(sets, { namespace, service: name, labels }, port);
-      if (mode === 'STRICT') return [];
-      return [{ service: `${namespace}/${name}`, port, mode, setBy: from ?? null }];
-    });
-  });
 }
