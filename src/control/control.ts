@@ -18,7 +18,9 @@ import { createDistributionService } from './distribution-service.ts';
 import { type ControlIdentity, enrolControl } from './identity.ts';
 import { createIssuanceReader } from './issuance.ts';
 import type { TrafficMap } from './map.ts';
+import type { MetricSources } from './metrics.ts';
 import { identifyPeer, type MeshPeer } from './peer.ts';
+import { type Sinks, startSinks } from './sinks.ts';
 import { createTelemetryIngest } from './telemetry-ingest.ts';
 import { openTrustAnchor, type TrustAnchor } from './trust-root-file.ts';
 
@@ -121,8 +123,22 @@ async function start(options: ControlOptions, closers: Closer[]): Promise<Omit<C
   closers.push(core.close);
   const identity = await enrol(options, pinned, core.revocations.check);
   closers.push(identity.close);
+  const ports: number[] = [portOf(options.ca.address)];
+  const sinks = await startSinks({
+    ...core,
+    folder: join(options.folder, 'sinks'),
+    trustDomain: pinned.trustDomain,
+    version: options.softwareVersion ?? '',
+    ownPorts: () => ports,
+    clock,
+    log,
+  });
+  closers.push(sinks.close);
   const grpc = await serveGrpc(options, { core, identity, pinned, closers });
-  const http = await serveHttp(options, { core, identity, pinned, closers, admins, grpc });
+  ports.push(grpc.port);
+  const parts = { core, identity, pinned, closers, admins, grpc, sinks };
+  const http = await serveHttp(options, parts);
+  ports.push(http.apiPort, ...(http.consolePort === undefined ? [] : [http.consolePort]));
   return {
     apiPort: http.apiPort,
     grpcPort: grpc.port,
@@ -229,10 +245,14 @@ type HttpSide = Pick<Control, 'apiPort' | 'consolePort' | 'signInLink'>;
 
 async function serveHttp(
   options: ControlOptions,
-  parts: Served & { readonly admins: ReturnType<typeof openAdmins>; readonly grpc: GrpcSide },
+  parts: Served & {
+    readonly admins: ReturnType<typeof openAdmins>;
+    readonly grpc: GrpcSide;
+    readonly sinks: Sinks;
+  },
 ): Promise<HttpSide> {
   const { clock, log } = options;
-  const { core, identity, closers, grpc } = parts;
+  const { core, identity, closers, grpc, sinks } = parts;
   const streams = createSseStreams();
   const issuance = createIssuanceReader({ client: identity.caClient, clock, log });
   closers.push(core.follow(issuance));
@@ -243,6 +263,18 @@ async function serveHttp(
     failedWrites: () => grpc.ingest.counts().failedWrites,
   });
   const listening = { apiPort: options.api.port, consolePort: options.console?.port };
+  const metricSources = (): MetricSources => ({
+    ...core,
+    ingest: grpc.ingest,
+    streams: streams.count,
+    sinks: sinks.state,
+    expiry: {
+      nowMs: clock(),
+      roots: rootsExpireAt(parts.pinned),
+      control: identity.expiresAt(),
+    },
+  });
+  sinks.measure(() => core.metrics.families(metricSources()));
   const context: ApiContext = {
     ...core,
     trustDomain: parts.pinned.trustDomain,
@@ -250,17 +282,8 @@ async function serveHttp(
     authority: identity.caClient,
     issuance,
     countCommit: core.metrics.commit,
-    metrics: () =>
-      core.metrics.exposition({
-        ...core,
-        ingest: grpc.ingest,
-        streams: streams.count,
-        expiry: {
-          nowMs: clock(),
-          roots: rootsExpireAt(parts.pinned),
-          control: identity.expiresAt(),
-        },
-      }),
+    sinks,
+    metrics: () => core.metrics.exposition(metricSources()),
     facts: () => ({
       version: options.softwareVersion ?? '',
       startedAt: core.startedAt,
@@ -353,4 +376,8 @@ function meshId(trustDomain: string, role: 'ca' | 'control'): SpiffeId {
   const id = parseSpiffeId(`spiffe://${trustDomain}/palisade/${role}`);
   if (!id.ok) throw new Error(id.error);
   return id.value;
+}
+
+function portOf(address: string): number {
+  return Number(address.slice(address.lastIndexOf(':') + 1));
 }

@@ -1,6 +1,6 @@
 /** A hint that something shown may have changed; whoever shows it fetches it again. */
 export type ControlEvent =
-  | { readonly kind: 'map' | 'identities' | 'overview' | 'alerts'; readonly at: string }
+  | { readonly kind: 'map' | 'identities' | 'overview' | 'alerts' | 'sinks'; readonly at: string }
   | { readonly kind: 'denials'; readonly at: string; readonly count: number }
   | { readonly kind: 'enforcement'; readonly node: string }
   | {

@@ -1,7 +1,9 @@
+import type { SinkState } from '#sink';
 import { type Exposition, expose, METRIC, type MetricFamily } from '#telemetry';
 import type { Distributor } from './distribute.ts';
 import type { Enforcement } from './enforcement.ts';
 import type { PolicySets } from './policy-sets.ts';
+import { sinkFamilies } from './sink-metrics.ts';
 import type { TelemetryIngest } from './telemetry-ingest.ts';
 
 /** The ports of a control plane. */
@@ -11,6 +13,7 @@ export type ControlPort = 'api' | 'grpc' | 'console';
 export type ControlMetrics = {
   readonly connectionRefused: (port: ControlPort) => void;
   readonly commit: (outcome: 'admitted' | 'refused') => void;
+  readonly families: (sources: MetricSources) => readonly MetricFamily[];
   readonly exposition: (sources: MetricSources) => Promise<Exposition>;
 };
 
@@ -21,6 +24,7 @@ export type MetricSources = {
   readonly sets: PolicySets;
   readonly ingest: TelemetryIngest;
   readonly streams: () => number;
+  readonly sinks: () => readonly SinkState[];
   readonly expiry: Expiry;
 };
 
@@ -35,28 +39,27 @@ export type Expiry = {
 export function createControlMetrics(): ControlMetrics {
   const refused = { api: 0, grpc: 0, console: 0 };
   const commits = { admitted: 0, refused: 0 };
+  const families = (sources: MetricSources): readonly MetricFamily[] => [
+    ...gauges(sources),
+    counter(METRIC.controlConnectionsRefused, 'Connections closed as useless.', {
+      label: 'port',
+      values: refused,
+    }),
+    counter(METRIC.controlCommits, 'Commits handed in.', {
+      label: 'outcome',
+      values: commits,
+    }),
+    counter(METRIC.controlRecords, 'Access records by what became of them.', {
+      label: 'outcome',
+      values: recordCounts(sources.ingest),
+    }),
+    ...sinkFamilies(sources.sinks(), sources.expiry.nowMs),
+  ];
   return {
     connectionRefused: (port) => refused[port]++,
     commit: (outcome) => commits[outcome]++,
-    exposition: (sources) =>
-      expose(
-        [
-          ...gauges(sources),
-          counter(METRIC.controlConnectionsRefused, 'Connections closed as useless.', {
-            label: 'port',
-            values: refused,
-          }),
-          counter(METRIC.controlCommits, 'Commits handed in.', {
-            label: 'outcome',
-            values: commits,
-          }),
-          counter(METRIC.controlRecords, 'Access records by what became of them.', {
-            label: 'outcome',
-            values: recordCounts(sources.ingest),
-          }),
-        ],
-        false,
-      ),
+    families,
+    exposition: (sources) => expose(families(sources), false),
   };
 }
 

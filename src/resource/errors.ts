@@ -23,6 +23,7 @@ export const DIAGNOSTIC_CODES = {
   no_token_issuer: "a rule judges users' tokens, and nothing says whose are valid",
   no_workload_selected: 'a selector or target matches no known workload',
   not_text: 'the file is not UTF-8 text',
+  plaintext_evidence: 'evidence leaves for another host without encryption',
   too_deep: 'mappings and lists are nested too deeply',
   too_many: 'a list or mapping has more entries than allowed',
   too_many_problems: 'further problems of the file are not listed',
@@ -44,5 +45,6 @@ export type DiagnosticCode = keyof typeof DIAGNOSTIC_CODES;
 export const DANGEROUS_CODES: readonly DiagnosticCode[] = [
   'fails_open',
   'http_field_on_tcp',
+  'plaintext_evidence',
   'wide_wildcard',
 ];

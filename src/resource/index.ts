@@ -62,6 +62,17 @@ export {
   type ServiceOutlierDetection,
   type ServiceRetries,
 } from './service-traffic.ts';
+export type { SinkFormat, SinkResource, SinkSpec } from './sink.ts';
+export type { SinkAuditFilter, SinkEvidence, SinkRecordFilter } from './sink-evidence.ts';
+export type {
+  SinkFile,
+  SinkHeader,
+  SinkHttp,
+  SinkSecret,
+  SinkSyslog,
+  SinkTls,
+  SinkWebhook,
+} from './sink-receiver.ts';
 export type { SloResource, SloSpec } from './slo.ts';
 export { type StarterFile, starterResources } from './starter.ts';
 export type { TargetRef } from './target-ref.ts';

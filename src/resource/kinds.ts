@@ -10,6 +10,7 @@ import { readRequestAuthenticationSpec } from './request-authentication.ts';
 import type { Kind, Resource } from './resource.ts';
 import type { Context, Reader } from './schema.ts';
 import { readServiceSpec } from './service.ts';
+import { readSinkSpec } from './sink.ts';
 import { readSloSpec } from './slo.ts';
 import { readTrustDomainFederationSpec } from './trust-domain-federation.ts';
 
@@ -70,4 +71,9 @@ export const KIND_SCHEMAS: Readonly<Record<Kind, KindSchema>> = {
     readSpec: readRequestAuthenticationSpec,
   },
   SLO: { apiVersions: OWN, metadata: { nameIsHost: false }, readSpec: readSloSpec },
+  Sink: {
+    apiVersions: OWN,
+    metadata: { nameIsHost: false, only: { namespace: ROOT_NAMESPACE } },
+    readSpec: readSinkSpec,
+  },
 };

@@ -6,6 +6,7 @@ import type { PolicyExceptionResource } from './policy-exception.ts';
 import type { RegistrationResource } from './registration.ts';
 import type { RequestAuthenticationResource } from './request-authentication.ts';
 import type { ServiceResource } from './service.ts';
+import type { SinkResource } from './sink.ts';
 import type { SloResource } from './slo.ts';
 import type { TrustDomainFederationResource } from './trust-domain-federation.ts';
 
@@ -20,7 +21,8 @@ export type Resource =
   | PeerAuthenticationResource
   | PolicyExceptionResource
   | RequestAuthenticationResource
-  | SloResource;
+  | SloResource
+  | SinkResource;
 
 /** The kind of a resource. */
 export type Kind = Resource['kind'];
@@ -37,6 +39,7 @@ export const KINDS: readonly Kind[] = [
   'PolicyException',
   'RequestAuthentication',
   'SLO',
+  'Sink',
 ];
 
 /** The key of a resource within its namespace's policy set, `Kind/name`. */

@@ -44,6 +44,13 @@ export const METRIC = {
   controlRecords: 'palisade_control_records_total',
   controlStreams: 'palisade_control_event_streams',
   controlExpiry: 'palisade_control_expiry_seconds',
+  sinkDelivered: 'palisade_sink_delivered_total',
+  sinkLost: 'palisade_sink_lost_total',
+  sinkRetries: 'palisade_sink_retries_total',
+  sinkQueued: 'palisade_sink_queued',
+  sinkQueueBytes: 'palisade_sink_queue_bytes',
+  sinkLag: 'palisade_sink_lag_seconds',
+  sinkState: 'palisade_sink_state',
 } as const;
 
 /** Log events: constant messages; what varies goes into fields. */
@@ -85,6 +92,10 @@ export const EVENT = {
   issuanceLogBroken: 'issuance log contradicts what was read of it before',
   jwtSvidIssued: 'JWT-SVID issued',
   jwtKeysRotated: 'keys of JWT-SVIDs changed',
+  sinkStarted: 'sink started',
+  sinkFailed: 'sink could not be started or read up, the others go on',
+  sinkRetrying: 'sink does not take what it is sent and will be tried again',
+  sinkRecovered: 'sink takes what it is sent again',
   // Agent.
   agentEnrolled: 'agent enrolled at the certificate authority',
   agentEnrolFailed: 'agent could not enrol and will try again',

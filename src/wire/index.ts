@@ -1,6 +1,10 @@
 // wire: what processes say to each other. The .proto files are the contract; gen/ is made of them by
 // `npm run wire`; here are the few helpers that put them on grpc-js.
-export { create as createMessage, toBinary as encodeMessage } from '@bufbuild/protobuf';
+export {
+  create as createMessage,
+  fromBinary as decodeMessage,
+  toBinary as encodeMessage,
+} from '@bufbuild/protobuf';
 export { createGrpcClient, type GrpcClient, type GrpcTarget } from './client.ts';
 export * from './gen/distribution_pb.ts';
 export * from './gen/ext_authz_pb.ts';
@@ -10,6 +14,7 @@ export * from './gen/revocation_pb.ts';
 export * from './gen/sds_pb.ts';
 export * from './gen/telemetry_pb.ts';
 export * from './gen/workload_pb.ts';
+export { loadOtlp, type Otlp } from './load-otlp.ts';
 export { peerChain } from './peer-chain.ts';
 export { createGrpcServer, type GrpcServer, type GrpcService, type TlsMaterial } from './server.ts';
 export { grpcDefinition } from './service.ts';

@@ -24,6 +24,7 @@ import { addPostureRoute } from './posture.ts';
 import { addRecordRoutes } from './records.ts';
 import { addResourceRoutes } from './resources.ts';
 import { addRevocationRoutes } from './revocations.ts';
+import { addSinkRoutes } from './sinks.ts';
 import { addSloRoute } from './slos.ts';
 import type { SseStreams } from './sse.ts';
 import { addTestRoute } from './test.ts';
@@ -35,7 +36,7 @@ export type Authenticate = (c: Context<ApiEnv>) => Session | undefined;
 const EXPIRY_MARGIN_MS = 60_000;
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
 // Asks a question and changes nothing, so a session that only reads may.
-const READING_POSTS: ReadonlySet<string> = new Set(['/api/v1/check', '/api/v1/test']);
+const READING_POSTS = /^\/api\/v1\/(check|test|sinks\/[^/]+\/test)$/;
 
 /** The application of one listener: health for everybody, all else for whom `authenticate` knows. */
 export function createApi(
@@ -121,6 +122,7 @@ function createRoutes(context: ApiContext, streams: SseStreams): Api {
   addPlaintextRoute(api, context);
   addCheckRoute(api, context);
   addTestRoute(api, context);
+  addSinkRoutes(api, context);
   addOverviewRoute(api, context);
   addAlertRoutes(api, context);
   addSloRoute(api, context);
@@ -177,7 +179,7 @@ function createGuard(authenticate: Authenticate): MiddlewareHandler<ApiEnv> {
         'sign in: by an admin certificate, or on the console by its link',
       );
     }
-    const reads = ['GET', 'HEAD'].includes(c.req.method) || READING_POSTS.has(c.req.path);
+    const reads = ['GET', 'HEAD'].includes(c.req.method) || READING_POSTS.test(c.req.path);
     if (session.readOnly && !reads) {
       throw new ApiProblem(
         'read_only',

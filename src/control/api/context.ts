@@ -15,6 +15,7 @@ import type { TrafficMap } from '../map.ts';
 import type { PolicySets } from '../policy-sets.ts';
 import type { RecordsStore, StoredRecord } from '../records-store.ts';
 import type { ResourceView } from '../resource-sets.ts';
+import type { Sinks } from '../sinks.ts';
 import type { Store } from '../store.ts';
 import type { TrustAnchor } from '../trust-root-file.ts';
 
@@ -64,6 +65,7 @@ export type ApiContext = {
   readonly issuance: IssuanceReader;
   readonly alerts: Alerts;
   readonly sessions: ConsoleSessions;
+  readonly sinks: Sinks;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
   readonly clock: () => number;
   readonly log: Log;

@@ -1,0 +1,133 @@
+import { hostname } from 'node:os';
+import { ROOT_NAMESPACE, type SinkResource } from '#resource';
+import {
+  createScheduler,
+  createSinkHub,
+  type Evidence,
+  type EvidenceSource,
+  type MetricReading,
+  recordId,
+  type SinkState,
+  type SinkTest,
+} from '#sink';
+import { BUCKET_BOUNDS, EVENT, type Log, type MetricFamily } from '#telemetry';
+import type { Broadcast, ControlEvent } from './events.ts';
+import type { RecordsStore, StoredRecord } from './records-store.ts';
+import type { ResourceView } from './resource-sets.ts';
+
+/** The sinks of this control plane, as its signed resources describe them. */
+export type Sinks = {
+  readonly state: () => readonly SinkState[];
+  /** Undefined where there is no such sink. */
+  readonly test: (name: string) => Promise<readonly SinkTest[] | undefined>;
+  /** Says how the control plane's metrics are read, for sinks that get them. */
+  readonly measure: (read: () => readonly MetricFamily[]) => void;
+  readonly close: () => Promise<void>;
+};
+
+/** What sinks are fed from. */
+export type SinksOptions = {
+  /** Holds queues, files and secrets. */
+  readonly folder: string;
+  readonly trustDomain: string;
+  readonly version: string;
+  /** Ports of this mesh on this host, to which no sink may lead. */
+  readonly ownPorts: () => readonly number[];
+  readonly resources: ResourceView;
+  readonly records: RecordsStore;
+  readonly arriving: Broadcast<StoredRecord>;
+  readonly events: Broadcast<ControlEvent>;
+  readonly clock: () => number;
+  readonly log: Log;
+};
+
+const METER_MS = 1_000;
+
+/** Starts the sinks that the root namespace's set describes, and follows it. */
+export async function startSinks(options: SinksOptions): Promise<Sinks> {
+  const { folder, trustDomain, version, ownPorts, records, clock, log } = options;
+  const hub = createSinkHub({
+    folder,
+    env: process.env,
+    trustDomain,
+    version,
+    hostname: hostname(),
+    ownPorts,
+    sources: { records: recordSource(records, 'records'), traces: recordSource(records, 'traces') },
+    clock,
+    scheduler: createScheduler(),
+    log,
+  });
+  const configure = () => hub.configure(sinkResources(options.resources));
+  const stops = [
+    options.events.listen((event) => {
+      if (event.kind !== 'policy' || event.namespace !== ROOT_NAMESPACE) return;
+      configure().catch((error: unknown) => log.error(EVENT.sinkFailed, { error }));
+    }),
+    options.arriving.listen((record) => {
+      for (const kind of ['records', 'traces'] as const) {
+        if (hub.wants(kind)) hub.offer(kind, [evidenceOf(record, kind)]);
+      }
+    }),
+  ];
+  await configure();
+  return {
+    state: hub.state,
+    test: hub.test,
+    measure(read) {
+      const since = new Date(clock()).toISOString();
+      const timer = setInterval(() => {
+        hub.meter(() => ({
+          time: new Date(clock()).toISOString(),
+          since,
+          families: read().map(readingOf),
+        }));
+      }, METER_MS).unref();
+      stops.push(() => clearInterval(timer));
+    },
+    async close() {
+      for (const stop of stops) stop();
+      await hub.close();
+    },
+  };
+}
+
+function sinkResources(resources: ResourceView): readonly SinkResource[] {
+  const root = resources.now().get(ROOT_NAMESPACE);
+  return (root?.resources ?? []).filter(
+    (resource): resource is SinkResource => resource.kind === 'Sink',
+  );
+}
+
+function recordSource(records: RecordsStore, kind: 'records' | 'traces'): EvidenceSource {
+  return {
+    readAfter: (position, limit) => {
+      const page = { limit, cursor: position, ascending: true };
+      return Promise.resolve(records.list({}, page).map((record) => evidenceOf(record, kind)));
+    },
+    newest: () => {
+      const [newest] = records.list({}, { limit: 1 });
+      return Promise.resolve(newest === undefined ? 0 : Number(newest['record.id']));
+    },
+  };
+}
+
+function evidenceOf(record: StoredRecord, kind: 'records' | 'traces'): Evidence {
+  // The store's own number is not the receiver's business.
+  const { 'record.id': number, ...value } = record;
+  return { kind, id: recordId(value), position: Number(number), value };
+}
+
+function readingOf({ name, help, kind, samples }: MetricFamily): MetricReading {
+  const readings = samples.map((sample) =>
+    'histogram' in sample
+      ? {
+          labels: sample.labels,
+          bounds: BUCKET_BOUNDS,
+          counts: [...sample.histogram.buckets],
+          sum: sample.histogram.sum,
+        }
+      : sample,
+  );
+  return { name, help, kind, samples: readings };
+}

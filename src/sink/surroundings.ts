@@ -1,0 +1,23 @@
+import type { SinkTls } from '#resource';
+import type { AddressGuard } from './address-guard.ts';
+import type { SecretSource } from './secrets.ts';
+
+/** What every way of delivering needs besides the receiver's own part of the resource. */
+export type Surroundings = {
+  readonly sink: string;
+  readonly trustDomain: string;
+  /** Of this program. */
+  readonly version: string;
+  readonly userAgent: string;
+  /** Of this host, for formats that name it. */
+  readonly hostname: string;
+  readonly tls: SinkTls | undefined;
+  readonly secrets: SecretSource;
+  readonly guard: AddressGuard;
+  /** Unix milliseconds. */
+  readonly clock: () => number;
+  /** Holds the sink's own files. */
+  readonly folder: string;
+  /** Holds the files that `file` sinks write. */
+  readonly filesFolder: string;
+};
