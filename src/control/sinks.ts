@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import type { AlertEvent } from '#alert';
 import { ROOT_NAMESPACE, type SinkResource } from '#resource';
 import {
   createScheduler,
@@ -9,8 +10,10 @@ import {
   recordId,
   type SinkState,
   type SinkTest,
+  UNNUMBERED,
 } from '#sink';
 import { BUCKET_BOUNDS, EVENT, type Log, type MetricFamily } from '#telemetry';
+import type { Alerts } from './alerts.ts';
 import type { Broadcast, ControlEvent } from './events.ts';
 import type { RecordsStore, StoredRecord } from './records-store.ts';
 import type { ResourceView } from './resource-sets.ts';
@@ -37,6 +40,7 @@ export type SinksOptions = {
   readonly records: RecordsStore;
   readonly arriving: Broadcast<StoredRecord>;
   readonly events: Broadcast<ControlEvent>;
+  readonly alerts: Pick<Alerts, 'onAlert'>;
   readonly clock: () => number;
   readonly log: Log;
 };
@@ -69,11 +73,14 @@ export async function startSinks(options: SinksOptions): Promise<Sinks> {
         if (hub.wants(kind)) hub.offer(kind, [evidenceOf(record, kind)]);
       }
     }),
+    options.alerts.onAlert((event) => {
+      if (hub.wants('alerts')) hub.offer('alerts', [alertEvidence(event, clock())]);
+    }),
   ];
   await configure();
   return {
-    state: hub.state,
-    test: hub.test,
+    state: () => hub.state(),
+    test: (name) => hub.test(name),
     measure(read) {
       const since = new Date(clock()).toISOString();
       const timer = setInterval(() => {
@@ -116,6 +123,11 @@ function evidenceOf(record: StoredRecord, kind: 'records' | 'traces'): Evidence 
   // The store's own number is not the receiver's business.
   const { 'record.id': number, ...value } = record;
   return { kind, id: recordId(value), position: Number(number), value };
+}
+
+function alertEvidence(value: AlertEvent, nowMs: number): Evidence {
+  // One alert is told several times, and each time is something new to a receiver.
+  return { kind: 'alerts', id: `${value.id}:${value.state}:${nowMs}`, position: UNNUMBERED, value };
 }
 
 function readingOf({ name, help, kind, samples }: MetricFamily): MetricReading {
