@@ -18,6 +18,7 @@ import { createKubernetesAttestor } from './attestors/kubernetes.ts';
 import { createSystemdAttestor } from './attestors/systemd.ts';
 import { createUnixAttestor } from './attestors/unix.ts';
 import type { WorkloadAttestor } from './attestors/workload-attestor.ts';
+import { type AuditWatch, createAuditWatch } from './audit-watch.ts';
 import { createCertificateAuthority, noted } from './certificate-authority.ts';
 import { type ControlChannel, createControlChannel } from './control-channel.ts';
 import { type CredentialSource, createKernelCredentials } from './credentials.ts';
@@ -109,6 +110,7 @@ type Core = {
   readonly folder: StateFolder;
   readonly revocations: RevocationStore;
   readonly logWatch: LogWatch;
+  readonly auditWatch: AuditWatch;
   readonly peers: AgentPeers;
   readonly identity: AgentIdentity;
   readonly swap: Swap<HostPolicy>;
@@ -151,6 +153,7 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
   const identity = createAgentIdentity({ ...common, folder, spiffeId, joinTokenFile, evidence });
   const trustRoot = () => swap.value.current().trustRoot;
   const logWatch = createLogWatch({ ...timing, folder, agent: identity, authority, trustRoot });
+  const auditWatch = createAuditWatch({ folder, trustRoot, clock, log });
   const control = createControlChannel({ ...shared, address: controlAddress, agent: identity });
   const serving = createServing({ ...common, agent: identity, folder, swap: swap.value });
   const peers = startAgentPeers({
@@ -171,6 +174,7 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
     folder,
     revocations,
     logWatch,
+    auditWatch,
     identity,
     swap: swap.value,
     control,
@@ -254,7 +258,9 @@ function subscribe(of: {
     },
     hello() {
       swap.forgetRefusals();
+      parts.auditWatch.greeted();
       return {
+        auditSize: BigInt(parts.auditWatch.kept().size),
         node: nodeOf(spiffeId),
         endpoints: parts.peers.announcement().map((each) => ({ ...each })),
         kind: 'agent',
@@ -267,17 +273,23 @@ function subscribe(of: {
     },
     ack: () => {
       const readiness = healthOf({ ...parts, subscription });
-      return acknowledgement({
-        swap,
-        identity: identity.current(),
-        nowMs: options.clock(),
-        readiness,
-        revocations,
-      });
+      const { size, root } = parts.auditWatch.kept();
+      return {
+        ...acknowledgement({
+          swap,
+          identity: identity.current(),
+          nowMs: options.clock(),
+          readiness,
+          revocations,
+        }),
+        auditSize: BigInt(size),
+        auditRoot: root,
+      };
     },
     lookups: () => [],
     async onMessage({ message }) {
       if (message.case === 'endpoints') parts.peers.replace(message.value);
+      if (message.case === 'auditCheckpoint') await parts.auditWatch.receive(message.value);
       await swap.receive(message);
       subscription.acknowledge();
     },
@@ -396,11 +408,12 @@ function healthOf({
   swap,
   subscription,
   logWatch,
-}: Pick<Core, 'identity' | 'swap' | 'subscription' | 'logWatch'>): Readiness {
+  auditWatch,
+}: Pick<Core, 'identity' | 'swap' | 'subscription' | 'logWatch' | 'auditWatch'>): Readiness {
   if (identity.current() === undefined)
     return { ready: false, reason: 'no identity from the CA yet' };
   if (swap.snapshots.current() === undefined) return { ready: false, reason: 'no policy yet' };
-  const problem = logWatch.problem();
+  const problem = logWatch.problem() ?? auditWatch.problem(subscription.isConnected());
   if (problem !== undefined) return { ready: false, reason: problem };
   if (!subscription.isConnected()) {
     return { ready: true, reason: 'the control plane is not reachable: serving what is known' };

@@ -12,6 +12,7 @@ import {
   type TrustRoot,
 } from '#trust';
 import { createGrpcClient, createGrpcServer, type GrpcServer, Revocations } from '#wire';
+import { openAuditWitness } from './audit-witness.ts';
 import { type Caller, identifyCaller, requireIdentity } from './caller.ts';
 import { publishCrl } from './crl.ts';
 import { openDatabase } from './database.ts';
@@ -219,6 +220,13 @@ async function listen(
       return encodeEnvelope(signNextRoot({ trustDomain, certificate, time }, secrets.logSigner));
     },
     crl: core.crl.current,
+    witness: openAuditWitness({
+      path: caFolder(options.folder).auditWitness,
+      trustDomain,
+      signer: secrets.logSigner,
+      clock,
+      log,
+    }),
     hosts,
     revoked: revocations.check.current,
     callers: createRateLimit({ ...rateLimit, clock }),

@@ -15,6 +15,8 @@ export type CaFolder = {
   readonly database: string;
   readonly revocations: string;
   readonly crl: string;
+  /** How the control plane's audit log stood when this authority signed it last. */
+  readonly auditWitness: string;
   readonly joinTokenAgent: string;
   readonly joinTokenControl: string;
 };
@@ -44,6 +46,7 @@ export function caFolder(folder: string): CaFolder {
     database: join(folder, 'ca.db'),
     revocations: join(folder, 'revocations.jsonl'),
     crl: join(folder, 'crl.pem'),
+    auditWitness: join(folder, 'audit-witness.json'),
     joinTokenAgent: join(folder, 'join-token-agent'),
     joinTokenControl: join(folder, 'join-token-control'),
   };

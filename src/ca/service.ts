@@ -1,4 +1,5 @@
 import type { handleUnaryCall, sendUnaryData } from '@grpc/grpc-js';
+import { isHash, isSize } from '#audit';
 import {
   BACKDATE_MS,
   type Bundle,
@@ -31,10 +32,14 @@ import {
   type ReadLogRequest,
   type ReadLogResponse,
   ReadLogResponseSchema,
+  type WitnessAuditLogRequest,
+  type WitnessAuditLogResponse,
+  WitnessAuditLogResponseSchema,
   type X509SvidResponse,
   X509SvidResponseSchema,
 } from '#wire';
 import { createAttestAgent } from './attest-agent.ts';
+import type { AuditWitness } from './audit-witness.ts';
 import { type Caller, requireIdentity } from './caller.ts';
 import { decideJwtSvid, decideSvid, type SignedRegistration } from './check.ts';
 import { decideEnrolment, type JoinTokens } from './enrol.ts';
@@ -63,6 +68,7 @@ export type ServiceOptions = {
   readonly crl: () => Uint8Array | undefined;
   /** A signed statement of the next root, encoded. */
   readonly nextRoot: () => Uint8Array;
+  readonly witness: AuditWitness;
   readonly hosts: Hosts;
   /** The revocations of now. */
   readonly revoked: () => RevocationCheck;
@@ -106,6 +112,11 @@ export function createIssuanceService(options: ServiceOptions): GrpcService {
         options,
         'PrepareRoot',
         async (_request, caller) => prepareRoot(options, caller),
+      ),
+      witnessAuditLog: answer<WitnessAuditLogRequest, WitnessAuditLogResponse>(
+        options,
+        'WitnessAuditLog',
+        async (request, caller) => witnessAuditLog(options, request, caller),
       ),
       readLog: answer<ReadLogRequest, ReadLogResponse>(
         options,
@@ -345,6 +356,25 @@ function prepareRoot(options: ServiceOptions, from: Caller): Result<PrepareRootR
     return refuse('denied', `\`${caller.value.text}\` may not prepare a root`);
   }
   return ok(createMessage(PrepareRootResponseSchema, { envelope: options.nextRoot() }));
+}
+
+function witnessAuditLog(
+  options: ServiceOptions,
+  request: WitnessAuditLogRequest,
+  from: Caller,
+): Result<WitnessAuditLogResponse, Refusal> {
+  const caller = requireIdentity(from, options.clock(), options.revoked());
+  if (!caller.ok) return caller;
+  if (meshRole(caller.value) !== 'control') {
+    return refuse('denied', `\`${caller.value.text}\` has no audit log to witness`);
+  }
+  const { root, last, proof } = request;
+  const size = Number(request.size);
+  if (!isSize(size) || !isHash(root) || !isHash(last)) {
+    return refuse('invalid', 'not the end of a log');
+  }
+  const answer = options.witness({ size, root, last, from: Number(request.fromSize), proof });
+  return ok(createMessage(WitnessAuditLogResponseSchema, { answer }));
 }
 
 function readLog(

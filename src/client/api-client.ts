@@ -33,6 +33,8 @@ export class ApiError extends Error {
 export type ApiClient = {
   /** Calls `path` below `/api/v1` and resolves to the JSON answer; rejects with `ApiError`. */
   readonly call: <T>(method: string, path: string, options?: CallOptions) => Promise<T>;
+  /** The same for answers that are not JSON, as text. */
+  readonly callText: (method: string, path: string, options?: CallOptions) => Promise<string>;
   /** Follows a server-sent event stream; resolves when it ends. */
   readonly watch: (path: string, onEvent: (event: string, data: unknown) => void) => Promise<void>;
   readonly server: string;
@@ -69,12 +71,18 @@ export function createApiClient(options: {
       request.end(body);
     });
 
+  async function callText(method: string, path: string, call: CallOptions = {}): Promise<string> {
+    const response = await open(method, path, call);
+    const text = await readAll(response);
+    if ((response.statusCode ?? 500) >= 400) throw problemOf(response.statusCode ?? 500, text);
+    return text;
+  }
+
   return {
     server: options.server,
+    callText,
     async call<T>(method: string, path: string, call: CallOptions = {}) {
-      const response = await open(method, path, call);
-      const text = await readAll(response);
-      if ((response.statusCode ?? 500) >= 400) throw problemOf(response.statusCode ?? 500, text);
+      const text = await callText(method, path, call);
       return (text === '' ? undefined : JSON.parse(text)) as T;
     },
     async watch(path, onEvent) {

@@ -5,6 +5,7 @@ import { Hono } from 'hono';
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
 import { EVENT } from '#telemetry';
 import { type Authenticate, answerError, securityHeaders } from './api/app.ts';
+import { addressOf, createAllowance } from './api/audited.ts';
 import type { Api, ApiContext, ApiEnv, Session } from './api/context.ts';
 import { HTTP_LIMITS, type Listener, type ListenOptions, listen } from './api-listener.ts';
 import type { ConsoleAssets } from './console-assets.ts';
@@ -20,6 +21,8 @@ export type ConsoleOptions = ListenOptions & {
 };
 
 const COOKIE = 'palisade_console';
+// SECURITY: whoever tries links must not fill the disk with it.
+const STRANGERS_PER_MINUTE = 30;
 const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', '::1', 'localhost']);
 
 /**
@@ -71,12 +74,34 @@ function checkOrigin(port: () => number): MiddlewareHandler<ApiEnv> {
   };
 }
 
-function addSessionRoutes(app: Hono<ApiEnv>, { sessions, log }: ApiContext): void {
-  app.get('/sign-in', (c) => {
+function addSessionRoutes(app: Hono<ApiEnv>, { sessions, audit, clock, log }: ApiContext): void {
+  const strangers = createAllowance(clock, STRANGERS_PER_MINUTE);
+  const note = (c: Context<ApiEnv>, action: string, reason?: string) =>
+    audit.append({
+      action,
+      'actor.id': 'console',
+      'actor.ip': addressOf(c),
+      'target.kind': 'Console',
+      result: reason === undefined ? 'ok' : 'refused',
+      reason: reason ?? '',
+    });
+
+  app.get('/sign-in', async (c) => {
     // A link that something fetches ahead to look at must still work for the person.
     if (c.req.method !== 'GET') return c.body(null, 204);
     const session = sessions.signIn(c.req.query('token') ?? '');
-    if (session === undefined) return c.html(SPENT_LINK, 403);
+    if (session === undefined) {
+      if (strangers.take())
+        await note(c, 'admin.sign_in', 'the link is spent').catch(() => undefined);
+      return c.html(SPENT_LINK, 403);
+    }
+    try {
+      await note(c, 'admin.sign_in');
+    } catch {
+      // SECURITY: who signs in unrecorded does not sign in. The link is spent; there is a next one.
+      sessions.signOut(session.secret);
+      return c.html(NOT_RECORDED, 507);
+    }
     log.info(EVENT.consoleSignedIn);
     setCookie(c, COOKIE, session.secret, {
       httpOnly: true,
@@ -86,8 +111,12 @@ function addSessionRoutes(app: Hono<ApiEnv>, { sessions, log }: ApiContext): voi
     });
     return c.redirect('/', 303);
   });
-  app.post('/sign-out', (c) => {
-    sessions.signOut(getCookie(c, COOKIE) ?? '');
+  app.post('/sign-out', async (c) => {
+    const secret = getCookie(c, COOKIE) ?? '';
+    const isSession = sessions.check(secret) !== undefined;
+    sessions.signOut(secret);
+    // Whoever leaves, leaves, recorded or not; the trail keeps what the disk did not take.
+    if (isSession) await note(c, 'admin.sign_out').catch(() => undefined);
     deleteCookie(c, COOKIE, { path: '/' });
     return c.redirect('/', 303);
   });
@@ -121,6 +150,10 @@ function page(title: string, text: string): string {
 const SPENT_LINK = page(
   'This link does not work any more',
   'A sign-in link is good once and for ten minutes. <code>palisade up</code> prints a new one when it starts.',
+);
+const NOT_RECORDED = page(
+  'Nobody can sign in now',
+  'The disk of the control plane takes no records, and a sign-in has to be on record.',
 );
 const NOT_BUILT = page(
   'The console is not built',

@@ -11,6 +11,7 @@ import type { ApiContext } from './api/context.ts';
 import { signInUrl } from './api/links.ts';
 import { createSseStreams } from './api/sse.ts';
 import { authenticateAdmin, type Listener, listenApi } from './api-listener.ts';
+import { askAuthority } from './audit-witness.ts';
 import { openConsoleAssets } from './console-assets.ts';
 import { listenConsole } from './console-listener.ts';
 import { type ControlCore, createCore } from './core.ts';
@@ -116,11 +117,13 @@ async function start(options: ControlOptions, closers: Closer[]): Promise<Omit<C
     revocationsPath: join(options.folder, 'revocations.jsonl'),
     silencesPath: join(options.folder, 'silences.json'),
     alertsPath: join(options.folder, 'alerts.json'),
+    folder: options.folder,
     pinned,
     clock,
     log,
   });
   closers.push(core.close);
+  await recordStart(options, core, closers);
   const identity = await enrol(options, pinned, core.revocations.check);
   closers.push(identity.close);
   const ports: number[] = [portOf(options.ca.address)];
@@ -134,6 +137,7 @@ async function start(options: ControlOptions, closers: Closer[]): Promise<Omit<C
     log,
   });
   closers.push(sinks.close);
+  core.audit.follow(askAuthority(identity.caClient));
   const grpc = await serveGrpc(options, { core, identity, pinned, closers });
   ports.push(grpc.port);
   const parts = { core, identity, pinned, closers, admins, grpc, sinks };
@@ -152,6 +156,30 @@ async function start(options: ControlOptions, closers: Closer[]): Promise<Omit<C
       certificateExpiresAt: identity.expiresAt(),
     }),
   };
+}
+
+// The first record of each run, and the last one where it ends as it should.
+async function recordStart(
+  { trustDomain, softwareVersion, log }: ControlOptions,
+  { audit }: ControlCore,
+  closers: Closer[],
+): Promise<void> {
+  const fields = {
+    'actor.id': meshId(trustDomain, 'control').text,
+    'target.kind': 'Process',
+    'target.name': 'control',
+    result: 'ok' as const,
+  };
+  // A full disk must not keep a control plane from starting: it is what those who are to help look at.
+  const start = { ...fields, action: 'process.start', reason: softwareVersion ?? '' };
+  await audit.append(start).catch(() => undefined);
+  closers.push(() =>
+    audit.append({ ...fields, action: 'process.stop' }).then(
+      () => undefined,
+      () => undefined,
+    ),
+  );
+  void audit.verify().catch((error: unknown) => log.error(EVENT.auditBroken, { error }));
 }
 
 function enrol(

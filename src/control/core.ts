@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, renameSync } from 'node:fs';
+import { openCheckpoint } from '#audit';
 import { openRevocationStore, type RevocationStore } from '#revocation';
 import { EVENT, type Log } from '#telemetry';
 import { encodeEnvelope } from '#trust';
 import type { AdmissionContext } from './admit.ts';
 import { openAlertFiles } from './alert-files.ts';
 import { type AlertOptions, type Alerts, createAlerts } from './alerts.ts';
+import { createCheckpointProofs } from './audit-gossip.ts';
+import { type AuditTrail, openAuditTrail } from './audit-trail.ts';
 import { type ConsoleSessions, createConsoleSessions } from './console-sessions.ts';
 import { createDistributor, type Distributor } from './distribute.ts';
 import { createEndpointRegistry, type EndpointRegistry } from './endpoints.ts';
@@ -40,6 +43,8 @@ export type ControlCore = {
   readonly map: TrafficMap;
   readonly records: RecordsStore;
   readonly revocations: RevocationStore;
+  /** What was done here, by whom. */
+  readonly audit: AuditTrail;
   readonly arriving: Broadcast<StoredRecord>;
   readonly events: Broadcast<ControlEvent>;
   readonly sessions: ConsoleSessions;
@@ -51,7 +56,7 @@ export type ControlCore = {
   readonly onTraffic: () => void;
   /** Reads the issuance log now and then; returns how to stop. */
   readonly follow: (issuance: IssuanceReader) => () => void;
-  readonly close: () => void;
+  readonly close: () => Promise<void>;
 };
 
 /** What the core is made of. */
@@ -62,6 +67,8 @@ export type CoreOptions = {
   readonly revocationsPath: string;
   readonly silencesPath: string;
   readonly alertsPath: string;
+  /** Holds `audit/`. */
+  readonly folder: string;
   readonly pinned: TrustAnchor;
   readonly clock: () => number;
   readonly log: Log;
@@ -84,6 +91,7 @@ export function createCore(options: CoreOptions): ControlCore {
   const { revocationsPath: path } = options;
   const trustRoot = () => pinned.root;
   const revocations = openRevocationStore({ path, trustRoot, log });
+  const audit = openTrail(options);
   const onError = (error: unknown): void => log.error(EVENT.listenerFailed, { error });
   const events = createBroadcast<ControlEvent>(onError);
   const sets = loadPolicySets({
@@ -107,14 +115,7 @@ export function createCore(options: CoreOptions): ControlCore {
     graceMs: ENDPOINT_GRACE_MS,
     onChange: (service) => distributor.endpointsChanged(service),
   });
-  const distributor: Distributor = createDistributor({
-    sets,
-    endpoints,
-    updates: createUpdateBuilder(sets, store),
-    onError: (error) => log.error(EVENT.messageNotBuilt, { error }),
-    trustRoot: () => encodedRoot(pinned),
-  });
-  pinned.onChange(distributor.trustRootChanged);
+  const distributor: Distributor = openDistributor(options, { sets, endpoints, store, audit });
   endpoints.restore(store.endpoints());
   const map = createTrafficMap(clock);
   const arriving = createBroadcast<StoredRecord>(onError);
@@ -139,6 +140,7 @@ export function createCore(options: CoreOptions): ControlCore {
     map,
     records,
     revocations,
+    audit,
     arriving,
     events,
     sessions: openSessions(options),
@@ -147,14 +149,38 @@ export function createCore(options: CoreOptions): ControlCore {
     onRecords: (stored) => takeRecords(stored, { map, arriving, hints }),
     onTraffic: hints.map,
     follow: (issuance) => followIssuance(issuance, hints.identities),
-    close() {
+    async close() {
       alerts.close();
       clockwork();
+      await audit.close();
       revocations.close();
       records.close();
       store.close();
     },
   };
+}
+
+function openTrail({ folder, pinned, clock, log }: CoreOptions): AuditTrail {
+  const openEnvelope = (envelope: unknown) => openCheckpoint(envelope, pinned.root);
+  return openAuditTrail({ folder, openEnvelope, clock, log });
+}
+
+function openDistributor(
+  { pinned, log }: CoreOptions,
+  of: Pick<ControlCore, 'sets' | 'endpoints' | 'store' | 'audit'>,
+): Distributor {
+  const { sets, endpoints, store, audit } = of;
+  const distributor = createDistributor({
+    sets,
+    endpoints,
+    updates: createUpdateBuilder(sets, store),
+    onError: (error) => log.error(EVENT.messageNotBuilt, { error }),
+    trustRoot: () => encodedRoot(pinned),
+    auditCheckpoint: createCheckpointProofs(audit),
+  });
+  pinned.onChange(distributor.trustRootChanged);
+  audit.onCheckpoint(distributor.auditSigned);
+  return distributor;
 }
 
 // Records are evidence, not policy: a damaged file of them is kept for whoever can read it, and stops nothing.

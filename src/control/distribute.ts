@@ -17,6 +17,8 @@ export type Distributor = {
   readonly subscribe: (hello: Hello, stream: SubscriberStream) => Subscription;
   /** Authors signed a successor of the trust root. */
   readonly trustRootChanged: () => void;
+  /** The authority signed a newer checkpoint of the audit log. */
+  readonly auditSigned: () => void;
   /** The head of a namespace moved. */
   readonly policyChanged: (namespace: string) => void;
   readonly endpointsChanged: (service: ServiceRef) => void;
@@ -35,6 +37,9 @@ export function createDistributor(sources: SubscriberSources): Distributor {
     },
     trustRootChanged() {
       for (const subscriber of subscribers) subscriber.trustRootChanged();
+    },
+    auditSigned() {
+      for (const subscriber of subscribers) subscriber.auditSigned();
     },
     policyChanged(namespace) {
       sources.updates.moved(namespace);

@@ -1,3 +1,4 @@
+import { isHash } from '#audit';
 import { type Ack, type Hello, type Refusal, type SetVersion } from '#wire';
 import type { PolicySets } from './policy-sets.ts';
 import type { StoredPoint } from './store.ts';
@@ -21,7 +22,7 @@ export type PointRefusal = SetHead & {
 };
 
 /** The status of one enforcement point; times are ISO 8601, `reason` is words and empty when all is well. */
-export type PointStatus = Omit<PointFacts, 'namespaces' | 'enforced' | 'via'> & {
+export type PointStatus = Omit<PointFacts, 'namespaces' | 'enforced' | 'via' | 'auditKept'> & {
   readonly sets: readonly PointSet[];
   /** Whether it enforces every revocation known here. */
   readonly revocationsCurrent: boolean;
@@ -58,6 +59,8 @@ type PointFacts = {
   readonly troubled: readonly TroubledEndpoint[];
   /** Addresses besides loopback where its application listens: ways around its sidecar. */
   readonly exposed: readonly string[];
+  /** For agents: the checkpoint of the audit log here that they keep. */
+  readonly auditKept: { readonly size: number; readonly root: string } | null;
 };
 
 /** What one proxy thinks of an endpoint: `ejected` or `unhealthy`. */
@@ -67,6 +70,9 @@ export type TroubledEndpoint = {
   readonly address: string;
   readonly health: string;
 };
+
+/** An agent that keeps a checkpoint of the audit log. */
+export type AuditWitness = { readonly node: string; readonly size: number; readonly root: string };
 
 /** Who enforces what, by their own acknowledgements. */
 export type Enforcement = {
@@ -78,6 +84,8 @@ export type Enforcement = {
   readonly connectedVia: (node: string) => string | undefined;
   readonly policyChanged: (namespace: string) => void;
   readonly status: () => readonly PointStatus[];
+  /** Who keeps which checkpoint of the audit log, by their own word. */
+  readonly witnesses: () => readonly AuditWitness[];
   /** Forgets those lost for longer than `forgetAfterMs`. */
   readonly sweep: () => void;
   /** Nodes heard of since the last call. */
@@ -150,6 +158,10 @@ export function createEnforcement(options: EnforcementOptions): Enforcement {
           revocations: options.revocations(),
         }),
       ).sort((a, b) => (a.node < b.node ? -1 : 1)),
+    witnesses: () =>
+      Array.from(points.values()).flatMap(({ node, auditKept }) =>
+        auditKept === null ? [] : [{ node, ...auditKept }],
+      ),
     sweep() {
       const oldest = clock() - options.forgetAfterMs;
       for (const { node, connected, lastSeen } of Array.from(points.values())) {
@@ -169,7 +181,7 @@ export function createEnforcement(options: EnforcementOptions): Enforcement {
 }
 
 function newsOf(facts: PointFacts | undefined): string {
-  return JSON.stringify({ ...facts, lastSeen: undefined });
+  return JSON.stringify({ ...facts, lastSeen: undefined, auditKept: undefined });
 }
 
 function factsOfHello(hello: Hello, via: string, now: string): PointFacts {
@@ -200,6 +212,7 @@ function factsOfHello(hello: Hello, via: string, now: string): PointFacts {
     softwareVersion: hello.softwareVersion === '' ? null : hello.softwareVersion,
     troubled: [],
     exposed: [],
+    auditKept: null,
   };
 }
 
@@ -223,6 +236,7 @@ function factsOfAck(ack: Ack): Partial<PointFacts> {
     // SECURITY: bounded here too, whatever a proxy sends.
     troubled: ack.troubled.slice(0, MAX_TROUBLED).map(troubledOf),
     exposed: ack.exposed.slice(0, MAX_EXPOSED).map((address) => address.slice(0, MAX_ADDRESS)),
+    auditKept: isHash(ack.auditRoot) ? { size: Number(ack.auditSize), root: ack.auditRoot } : null,
   };
 }
 
@@ -255,7 +269,7 @@ type StatusContext = {
 };
 
 function statusOf(facts: PointFacts, context: StatusContext): PointStatus {
-  const { namespaces, enforced, via: _via, ...shown } = facts;
+  const { namespaces, enforced, via: _via, auditKept: _kept, ...shown } = facts;
   const sets = wantedNamespaces(namespaces, enforced, context.sets).map((namespace) =>
     pointSet(namespace, enforced[namespace], context),
   );
@@ -321,12 +335,12 @@ function staleReason(facts: PointFacts, late: readonly PointSet[]): string {
     .join('; ');
 }
 
-type Stored = Omit<PointFacts, 'troubled' | 'exposed'> & Partial<PointFacts>;
+type Stored = Omit<PointFacts, 'troubled' | 'exposed' | 'auditKept'> & Partial<PointFacts>;
 
 function parseFacts(state: string): PointFacts | undefined {
   try {
     // What an earlier version stored lacks what it did not know.
-    return { troubled: [], exposed: [], ...(JSON.parse(state) as Stored) };
+    return { troubled: [], exposed: [], auditKept: null, ...(JSON.parse(state) as Stored) };
   } catch {
     // A row that nobody can read is forgotten; the point will say hello again.
     return undefined;

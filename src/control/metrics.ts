@@ -1,5 +1,6 @@
 import type { SinkState } from '#sink';
 import { type Exposition, expose, METRIC, type MetricFamily } from '#telemetry';
+import type { AuditTrail } from './audit-trail.ts';
 import type { Distributor } from './distribute.ts';
 import type { Enforcement } from './enforcement.ts';
 import type { PolicySets } from './policy-sets.ts';
@@ -22,6 +23,7 @@ export type MetricSources = {
   readonly distributor: Distributor;
   readonly enforcement: Enforcement;
   readonly sets: PolicySets;
+  readonly audit: Pick<AuditTrail, 'verification' | 'failures'>;
   readonly ingest: TelemetryIngest;
   readonly streams: () => number;
   readonly sinks: () => readonly SinkState[];
@@ -53,6 +55,7 @@ export function createControlMetrics(): ControlMetrics {
       label: 'outcome',
       values: recordCounts(sources.ingest),
     }),
+    ...auditMetrics(sources.audit),
     ...sinkFamilies(sources.sinks(), sources.expiry.nowMs),
   ];
   return {
@@ -61,6 +64,33 @@ export function createControlMetrics(): ControlMetrics {
     families,
     exposition: (sources) => expose(families(sources), false),
   };
+}
+
+function auditMetrics(audit: MetricSources['audit']): MetricFamily[] {
+  const { name: log, size, checkpoint, state } = audit.verification();
+  const gauge = (name: string, help: string, value: number): MetricFamily => ({
+    name,
+    help,
+    kind: 'gauge',
+    samples: [{ labels: { log }, value }],
+  });
+  return [
+    gauge(METRIC.auditRecords, 'Records in the audit log.', size),
+    gauge(
+      METRIC.auditSigned,
+      'Records that the newest signed checkpoint covers.',
+      checkpoint?.size ?? 0,
+    ),
+    gauge(
+      METRIC.auditBroken,
+      'Whether the log is not what was signed.',
+      state === 'failed' ? 1 : 0,
+    ),
+    counter(METRIC.auditFailures, 'Audit records that the disk did not take.', {
+      label: 'log',
+      values: { [log]: audit.failures() },
+    }),
+  ];
 }
 
 function gauges({

@@ -61,6 +61,7 @@ function connect(
       updates,
       endpoints,
       trustRoot: () => ({ version: 1, envelope: new Uint8Array() }),
+      auditCheckpoint: () => undefined,
       onError: (error) => errors.push(error),
     },
   );

@@ -1,5 +1,6 @@
 import {
   type Ack,
+  AuditCheckpointSchema,
   createMessage,
   type Hello,
   type Lookup,
@@ -7,6 +8,7 @@ import {
   ServiceEndpointsSchema,
   TrustRootUpdateSchema,
 } from '#wire';
+import type { ShownCheckpoint } from './audit-gossip.ts';
 import { type EndpointRegistry, type ServiceRef, serviceKey } from './endpoints.ts';
 import { createOutbox, type Message, type Outbox, type SubscriberStream } from './outbox.ts';
 import type { PolicySets } from './policy-sets.ts';
@@ -19,6 +21,8 @@ export type SubscriberSources = {
   readonly endpoints: EndpointRegistry;
   /** The pinned trust root's envelope as JSON, sent to whoever has an older version. */
   readonly trustRoot: () => { readonly version: number; readonly envelope: Uint8Array };
+  /** The newest signed checkpoint of the audit log, with the proof that it continues `from` records; undefined: none. */
+  readonly auditCheckpoint: (from: number) => ShownCheckpoint | undefined;
   /** Hears of a message that could not be built; the subscriber keeps what it has until the next change. */
   readonly onError: (error: unknown) => void;
 };
@@ -29,6 +33,8 @@ export type Subscriber = {
   readonly lookedUp: (lookup: Lookup) => void;
   readonly drained: () => void;
   readonly trustRootChanged: () => void;
+  /** There is a newer checkpoint of the audit log. */
+  readonly auditSigned: () => void;
   readonly policyChanged: (namespace: string) => void;
   readonly endpointsChanged: (service: ServiceRef) => void;
 };
@@ -78,7 +84,21 @@ export function createSubscriber(
     outbox.queue('trust root', () => trustRootMessage(sources));
   };
 
+  // Agents remember how the log stood, and let nobody rewrite it.
+  let auditSize = Number(hello.auditSize);
+  const queueAudit = () => {
+    if (hello.kind !== 'agent') return;
+    outbox.queue('audit checkpoint', () => {
+      const shown = sources.auditCheckpoint(auditSize);
+      if (shown === undefined) return undefined;
+      const { toSize, ...value } = shown;
+      auditSize = toSize;
+      return { case: 'auditCheckpoint', value: createMessage(AuditCheckpointSchema, value) };
+    });
+  };
+
   queueTrustRoot();
+  queueAudit();
   for (const { namespace } of sets.all()) if (holds(namespace)) queue.set(namespace);
   for (const service of endpoints.services()) if (needs(service)) queue.endpoints(service);
   outbox.flush();
@@ -103,6 +123,10 @@ export function createSubscriber(
     drained: outbox.drained,
     trustRootChanged() {
       queueTrustRoot();
+      outbox.flush();
+    },
+    auditSigned() {
+      queueAudit();
       outbox.flush();
     },
     policyChanged(namespace) {

@@ -9,6 +9,7 @@ export {
 export { type Cidr, cidrContains, parseCidr, parseIp } from './cidr.ts';
 export { formatDuration, parseDuration } from './duration.ts';
 export { originalAddress } from './forwarded-for.ts';
+export { type DiffLine, lineDiff } from './line-diff.ts';
 export { type Cell, createCell, type Source } from './observable.ts';
 export { PORT_PROTOCOLS, type PortProtocol, trafficOf } from './port-protocol.ts';
 export { fail, ok, type Result } from './result.ts';

@@ -51,6 +51,10 @@ export const METRIC = {
   sinkQueueBytes: 'palisade_sink_queue_bytes',
   sinkLag: 'palisade_sink_lag_seconds',
   sinkState: 'palisade_sink_state',
+  auditRecords: 'palisade_audit_records',
+  auditSigned: 'palisade_audit_records_signed',
+  auditFailures: 'palisade_audit_write_failures_total',
+  auditBroken: 'palisade_audit_broken',
 } as const;
 
 /** Log events: constant messages; what varies goes into fields. */
@@ -96,6 +100,11 @@ export const EVENT = {
   sinkFailed: 'sink could not be started or read up, the others go on',
   sinkRetrying: 'sink does not take what it is sent and will be tried again',
   sinkRecovered: 'sink takes what it is sent again',
+  auditSetAside: 'damaged end of the audit log was set aside',
+  auditNotWritten: 'audit record could not be written to disk and will be tried again',
+  auditBroken: 'audit log is not what was signed',
+  auditNotSigned: 'authority does not sign the audit log',
+  auditExpired: 'segments of the audit log expired',
   // Agent.
   agentEnrolled: 'agent enrolled at the certificate authority',
   agentEnrolFailed: 'agent could not enrol and will try again',

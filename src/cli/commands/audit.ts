@@ -1,115 +1,228 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import type { Command } from 'commander';
+import type { AuditEvent, ExportProof } from '#audit';
 import type { Session } from '#client';
-import {
-  type DsseEnvelope,
-  type LogEntry,
-  type LogHead,
-  openLogHead,
-  verifyIssuanceLog,
-} from '#trust';
+import { checkpointOf, type VerifiedAudit, verifyAudit, verifyExport } from '../audit-verify.ts';
 import type { CommandModule } from '../commands.ts';
+import type { CliContext } from '../context.ts';
 import { EXIT, ExitError } from '../exit.ts';
 import { globalsOf, sessionOf } from '../globals.ts';
-import { printResult } from '../output.ts';
+import { verifyIssuance } from '../issuance-verify.ts';
+import { printable, printResult } from '../output.ts';
 
-/** `palisade audit verify` */
+/** `palisade audit verify`, `export` and `search` */
 export const register: CommandModule['register'] = (program, context) => {
-  program
+  const audit = program
     .command('audit')
-    .description('evidence of what happened')
-    .addHelpText('after', '\nExample:\n  $ palisade audit verify\n')
+    .description('evidence of what was done')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ palisade audit verify\n  $ palisade audit search --action policy --since 24h\n  $ palisade audit export --out audit.jsonl\n',
+    );
+  addVerify(audit, context);
+  addExport(audit, context);
+  addSearch(audit, context);
+};
+
+type VerifyFlags = {
+  readonly full?: boolean;
+  readonly since?: string;
+  readonly file?: string;
+};
+
+function addVerify(audit: Command, context: CliContext): void {
+  audit
     .command('verify')
-    .description("verifies the authority's log: chain, hashes, signed head, and that it only grew")
-    .option('--full', 'from the first entry, not from where the last verification ended')
-    .addHelpText('after', '\nExample:\n  $ palisade audit verify\n')
-    .action(async (options: { full?: boolean }, command) => {
+    .description('verifies both logs: chain, hashes, what was signed, and that they only grew')
+    .option('--full', 'from the first record, not from where the last verification ended')
+    .option('--since <checkpoint>', 'that it continues this one: a file, or SIZE:ROOT')
+    .option('-f, --file <export>', 'an export, offline')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ palisade audit verify\n  $ palisade audit verify --since agent/audit-checkpoint.json\n  $ palisade audit verify -f audit.jsonl\n',
+    )
+    .action(async (flags: VerifyFlags, command: Command) => {
       const globals = globalsOf(command, context);
       const session = sessionOf(globals);
-      const verified = await verifyLog(session, options.full === true);
-      printResult(context, globals.output, { issuance: verified }, () => {
-        const { entries, number, hash, from } = verified;
-        return `issuance log: ${entries} entries after ${from} verified\nhead ${number} ${hash}, signed at ${verified.signedAt}`;
+      const since =
+        flags.since === undefined ? undefined : checkpointOf(flags.since, session.trustRoot);
+      if (flags.file !== undefined) {
+        const control = verifyExport(readExport(flags.file), session.trustRoot, since);
+        printResult(context, globals.output, { control }, () => controlText(control));
+        return;
+      }
+      const isFull = flags.full === true;
+      const control = await verifyAudit(session, { isFull, since });
+      const issuance = await verifyIssuance(session, isFull);
+      printResult(context, globals.output, { control, issuance }, () => {
+        const { entries, number, hash, from } = issuance;
+        return `${controlText(control)}\nissuance log: ${entries} entries after ${from} verified\nhead ${number} ${hash}, signed at ${issuance.signedAt}`;
       });
     });
+}
+
+function controlText({ records, from, size, root, checkpoint }: VerifiedAudit): string {
+  const unsigned = size - (checkpoint?.size ?? 0);
+  const signed =
+    checkpoint === undefined
+      ? 'no newer checkpoint is signed'
+      : `checkpoint ${checkpoint.size}:${checkpoint.root}, signed at ${checkpoint.time}`;
+  const rest =
+    checkpoint !== undefined && unsigned > 0 ? `; ${unsigned} after it not signed yet` : '';
+  return `audit log: ${records} records from ${from} verified\nroot ${size}:${root}\n${signed}${rest}`;
+}
+
+type Filters = {
+  readonly action?: string;
+  readonly actor?: string;
+  readonly target?: string;
+  readonly result?: string;
+  readonly text?: string;
+  readonly since?: string;
+  readonly until?: string;
 };
 
-type Verified = LogHead & {
-  readonly from: number;
-  readonly entries: number;
-  readonly signedAt: string;
-};
-type Page = { readonly entries: readonly LogEntry[]; readonly head: DsseEnvelope | null };
+function addFilters(command: Command): Command {
+  return command
+    .option('--action <action>', 'policy.commit, or policy for all that begin so')
+    .option('--actor <name>', 'part of who it was, or of the address')
+    .option('--target <name>', 'part of KIND/NAME or of the namespace')
+    .option('--result <result>', 'ok or refused')
+    .option('--text <text>', 'anywhere in the record')
+    .option('--since <time>', '24h, or an instant')
+    .option('--until <time>', '1h, or an instant');
+}
 
-const PAGE = 1000;
-
-async function verifyLog(session: Session, isFull: boolean): Promise<Verified> {
-  const remembered = readHead(session);
-  let head: LogHead | undefined = isFull ? undefined : remembered;
-  const from = head?.number ?? 0;
-  let entries = 0;
-  let isRememberedSeen = remembered === undefined || head !== undefined;
-  for (;;) {
-    const after = head?.number ?? 0;
-    const path = `/issuance-log?after=${after}&limit=${PAGE}`;
-    const page = await session.api.call<Page>('GET', path);
-    const verified = verifyIssuanceLog(page.entries, head === undefined ? {} : { after: head });
-    if (!verified.ok) {
-      throw broken(`entry ${verified.error.number}: ${verified.error.message}`);
-    }
-    const shown = page.entries.find(({ number }) => number === remembered?.number);
-    if (shown !== undefined) {
-      if (shown.hash !== remembered?.hash) throw broken(forked(remembered));
-      isRememberedSeen = true;
-    }
-    head = verified.value;
-    entries += page.entries.length;
-    if (page.entries.length === PAGE) continue;
-    const signed = signedHead(session, page, head);
-    if (!isRememberedSeen) throw broken(forked(remembered));
-    writeHead(session, head);
-    return { ...head, from, entries, signedAt: signed };
+function queryOf(filters: Filters): URLSearchParams {
+  const query = new URLSearchParams();
+  for (const name of ['action', 'actor', 'target', 'result', 'text', 'since', 'until'] as const) {
+    const value = filters[name];
+    if (value !== undefined) query.set(name, value);
   }
+  return query;
 }
 
-/** When the head was signed, if it is the end of what was shown. */
-function signedHead({ trustRoot }: Session, page: Page, head: LogHead): string {
-  const signed = openLogHead(page.head, trustRoot);
-  if (!signed.ok) throw broken(`no signed head: ${signed.error}`);
-  const { number, hash, time } = signed.value;
-  // Certificates go on being issued while we read.
-  if (number > head.number) return time;
-  if (number === head.number && hash === head.hash) return time;
-  if (number < head.number) throw broken(`it was rolled back to entry ${number}`);
-  throw broken('the signed head is of another log than the one shown');
+function addExport(audit: Command, context: CliContext): void {
+  addFilters(
+    audit
+      .command('export')
+      .description("the control plane's log as OCSF API Activity, one a line, with its proof")
+      .option('--out <file>', 'into this file, of mode 0600; otherwise to standard output'),
+  )
+    .addHelpText('after', '\nExample:\n  $ palisade audit export --out audit.jsonl\n')
+    .action(async (flags: Filters & { readonly out?: string }, command: Command) => {
+      const session = sessionOf(globalsOf(command, context));
+      const file = flags.out === undefined ? undefined : openSync(flags.out, 'w', 0o600);
+      try {
+        const write = (text: string): void => {
+          if (file === undefined) context.stdout.write(text);
+          else writeSync(file, text);
+        };
+        const records = await exportAll(session, queryOf(flags), write);
+        if (flags.out !== undefined) {
+          context.stderr.write(`${records} records in \`${flags.out}\`\n`);
+        }
+      } finally {
+        if (file !== undefined) closeSync(file);
+      }
+    });
 }
 
-function forked(head: LogHead | undefined): string {
-  return `entry ${head?.number} is not the one that was verified here before: the log was forked or rolled back`;
+async function exportAll(
+  { api }: Session,
+  query: URLSearchParams,
+  write: (text: string) => void,
+): Promise<number> {
+  let records = 0;
+  for (let next: number | null = 0; next !== null; ) {
+    query.set('from', String(next));
+    const page = await api.callText('GET', `/audit/export?${query}`);
+    const lines = page.trimEnd().split('\n');
+    const proof = proofOf(lines.at(-1) ?? '');
+    write(page);
+    records += lines.length - 1;
+    next = proof.next;
+  }
+  return records;
 }
 
-function broken(message: string): ExitError {
-  return new ExitError(
-    EXIT.no,
-    `the issuance log does not verify: ${message}`,
-    'somebody may have issued certificates unseen: compare with other copies of the log, then rotate the authority with `palisade ca rotate --taint`',
-  );
-}
-
-const FILE = 'issuance-head.json';
-
-function readHead({ folder }: Session): LogHead | undefined {
+function proofOf(line: string): ExportProof {
   try {
-    return JSON.parse(readFileSync(join(folder.author.folder, FILE), 'utf8')) as LogHead;
+    return JSON.parse(line).unmapped.palisade.proof as ExportProof;
   } catch {
-    // The first verification remembers one.
-    return undefined;
+    throw new ExitError(EXIT.no, 'the export has no proof at its end', 'export it again');
   }
 }
 
-function writeHead({ folder }: Session, { number, hash }: LogHead): void {
-  const path = join(folder.author.folder, FILE);
-  mkdirSync(folder.author.folder, { recursive: true, mode: 0o700 });
-  writeFileSync(`${path}.new`, JSON.stringify({ number, hash }), { mode: 0o600 });
-  renameSync(`${path}.new`, path);
+function addSearch(audit: Command, context: CliContext): void {
+  addFilters(
+    audit
+      .command('search')
+      .description('records, newest first')
+      .option('--log <log>', 'control or ca', 'control')
+      .option('--limit <n>', 'at most so many', '50'),
+  )
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ palisade audit search --action policy.commit --since 24h\n',
+    )
+    .action(
+      async (
+        flags: Filters & { readonly log: string; readonly limit: string },
+        command: Command,
+      ) => {
+        const globals = globalsOf(command, context);
+        const { api } = sessionOf(globals);
+        const query = queryOf(flags);
+        query.set('log', flags.log);
+        const items = await searchAll(query, Number(flags.limit), (path) => api.call('GET', path));
+        printResult(context, globals.output, items, () => items.map(eventText).join('\n'));
+      },
+    );
+}
+
+type SearchPage = { readonly items: readonly AuditEvent[]; readonly next_cursor: string | null };
+
+async function searchAll(
+  query: URLSearchParams,
+  limit: number,
+  call: (path: string) => Promise<SearchPage>,
+): Promise<AuditEvent[]> {
+  const items: AuditEvent[] = [];
+  for (;;) {
+    query.set('limit', String(Math.min(Math.max(limit - items.length, 1), 1_000)));
+    const page = await call(`/audit?${query}`);
+    items.push(...page.items);
+    if (page.next_cursor === null || items.length >= limit) return items;
+    query.set('cursor', page.next_cursor);
+  }
+}
+
+function eventText(event: AuditEvent): string {
+  const target = [event['target.namespace'], event['target.kind'], event['target.name']]
+    .filter((part) => part !== undefined)
+    .join('/');
+  const ip = event['actor.ip'] === undefined ? '' : ` from ${event['actor.ip']}`;
+  const reason = event.reason === undefined ? '' : `\n    ${event.reason}`;
+  const diff = event.diff === undefined ? '' : `\n${indented(event.diff)}`;
+  const head = `${event.index}  ${event.time}  ${event.result}  ${event.action}  ${target}  by ${event['actor.id']}${ip}`;
+  // SECURITY: much of it is text of whoever asked; no byte of it may command the terminal.
+  return printable(head) + reason.split('\n').map(printable).join('\n') + diff;
+}
+
+function indented(text: string): string {
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => `    ${printable(line)}`)
+    .join('\n');
+}
+
+function readExport(path: string): string {
+  try {
+    return readFileSync(path === '-' ? 0 : path, 'utf8');
+  } catch (error) {
+    const { message } = error as Error;
+    throw new ExitError(EXIT.usage, `cannot read \`${path}\`: ${message}`, 'name a file');
+  }
 }

@@ -2,6 +2,7 @@ import { stringify } from 'yaml';
 import type { Session } from '#client';
 import { diffCalls, type ResourceSets } from '#compile';
 import { parseTrustDomain, type TrustDomain } from '#identity';
+import { lineDiff } from '#lib';
 import { type Resource, ROOT_NAMESPACE } from '#resource';
 import { type AuthoredFiles, readAuthored, refuseErrors } from '../authored-files.ts';
 import { type CallReport, callLines, judgeRecorded } from '../call-report.ts';
@@ -10,7 +11,6 @@ import type { CommandModule } from '../commands.ts';
 import { EXIT, ExitError } from '../exit.ts';
 import { collectWord } from '../flags.ts';
 import { globalsOf, sessionOf } from '../globals.ts';
-import { lineDiff } from '../line-diff.ts';
 import { fetchObserved } from '../observed.ts';
 import { painter, printResult } from '../output.ts';
 

@@ -4,6 +4,8 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { EVENT, type Log } from '#telemetry';
 import { API_ERRORS, ApiProblem } from '../errors.ts';
 import { addAlertRoutes } from './alerts.ts';
+import { addAuditRoutes } from './audit.ts';
+import { createAudited } from './audited.ts';
 import { addAuthorityRoutes } from './authority.ts';
 import { addCheckRoute } from './check.ts';
 import { addCommitRoute } from './commits.ts';
@@ -50,7 +52,8 @@ export function createApi(
   root.use(securityHeaders);
   addHealth(root, context);
   const guard = createGuard(authenticate);
-  root.use('/api/*', guard, limitBody, requireJson);
+  const audited = createAudited(context, isWrite);
+  root.use('/api/*', audited, guard, limitBody, requireJson);
   root.use('/metrics', guard);
   root.get('/metrics', async (c) => {
     const { contentType, body } = await context.metrics();
@@ -127,6 +130,7 @@ function createRoutes(context: ApiContext, streams: SseStreams): Api {
   addAlertRoutes(api, context);
   addSloRoute(api, context);
   addPostureRoute(api, context);
+  addAuditRoutes(api, context);
   addEventRoute(api, context, streams);
   addLinkRoute(api, context);
   api.doc31('/openapi.json', documentInfo(context));
@@ -170,6 +174,10 @@ function unknownRoute(
   });
 }
 
+function isWrite({ req }: Context<ApiEnv>): boolean {
+  return !['GET', 'HEAD'].includes(req.method) && !READING_POSTS.test(req.path);
+}
+
 function createGuard(authenticate: Authenticate): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
     const session = authenticate(c);
@@ -179,14 +187,14 @@ function createGuard(authenticate: Authenticate): MiddlewareHandler<ApiEnv> {
         'sign in: by an admin certificate, or on the console by its link',
       );
     }
-    const reads = ['GET', 'HEAD'].includes(c.req.method) || READING_POSTS.test(c.req.path);
-    if (session.readOnly && !reads) {
+    // First of all: who is refused is on record by name.
+    c.set('session', session);
+    if (session.readOnly && isWrite(c)) {
       throw new ApiProblem(
         'read_only',
         'this session reads; changes are signed and handed in with the CLI',
       );
     }
-    c.set('session', session);
     await next();
   };
 }

@@ -2,6 +2,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { EVENT } from '#telemetry';
 import { decodeEnvelope, parseEnvelope } from '#trust';
 import { Issuance } from '#wire';
+import { diffOfRoots } from '../audit-diff.ts';
 import { ApiProblem } from '../errors.ts';
 import type { Api, ApiContext } from './context.ts';
 import { answers, Envelope, problemAnswers } from './schemas.ts';
@@ -40,6 +41,7 @@ const crl = createRoute({
 export function addAuthorityRoutes(api: Api, context: ApiContext): void {
   const { log } = context;
   api.openapi(prepare, async (c) => {
+    c.set('audit', { action: 'ca.prepare_root', target: { kind: 'Authority', name: 'next root' } });
     const answer = await prepareRoot(context).catch((error: unknown) => {
       const reason = error instanceof Error ? error.message : String(error);
       throw new ApiProblem('unavailable', `the authority cannot be asked: ${reason}`);
@@ -56,7 +58,10 @@ export function addAuthorityRoutes(api: Api, context: ApiContext): void {
   });
   api.openapi(succeed, async (c) => {
     const envelope = parseEnvelope(c.req.valid('json').envelope);
+    const target = { kind: 'TrustRoot', name: context.trustDomain };
+    c.set('audit', { action: 'ca.rotate', target });
     if (!envelope.ok) throw new ApiProblem('invalid_commit', envelope.error.message);
+    const before = context.trustRoot.root;
     const next = await context.trustRoot.succeed(envelope.value).catch((error: unknown) => {
       const reason = error instanceof Error ? error.message : String(error);
       throw new ApiProblem('storage_failed', `nothing was stored: ${reason}`);
@@ -67,6 +72,7 @@ export function addAuthorityRoutes(api: Api, context: ApiContext): void {
       const kind = code === 'signature_threshold' ? 'untrusted_commit' : 'invalid_commit';
       throw new ApiProblem(kind, message, { code });
     }
+    c.set('audit', { action: 'ca.rotate', target, diff: diffOfRoots(before, next.value) });
     log.info(EVENT.trustRootSucceeded, { version: next.value.version });
     return c.json({ version: next.value.version }, 201);
   });

@@ -1,6 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { EVENT } from '#telemetry';
 import { type AdmissionRefusal, type Admitted, admit } from '../admit.ts';
+import { diffOfCommit } from '../audit-diff.ts';
 import { ApiProblem } from '../errors.ts';
 import type { Api, ApiContext } from './context.ts';
 import { NamespacePath, problemAnswers } from './schemas.ts';
@@ -72,6 +73,7 @@ export function addCommitRoute(api: Api, context: ApiContext): void {
     const { envelope, changes } = c.req.valid('json');
     const dryRun = c.req.valid('query').dryRun === 'true';
     const from = c.get('session').name;
+    const before = context.sets.current(ns)?.resources;
     const result = admit(context.admission, {
       namespace: ns,
       envelope,
@@ -81,7 +83,19 @@ export function addCommitRoute(api: Api, context: ApiContext): void {
       from,
       dryRun,
     });
-    if (!dryRun) context.countCommit(result.ok ? 'admitted' : 'refused');
+    if (!dryRun) {
+      context.countCommit(result.ok ? 'admitted' : 'refused');
+      c.set('audit', {
+        action: 'policy.commit',
+        target: {
+          kind: 'PolicySet',
+          namespace: ns,
+          name: result.ok ? `${result.value.number}` : '',
+        },
+        reason: result.ok ? `commit ${result.value.hash}` : '',
+        diff: diffOfCommit(before, changes),
+      });
+    }
     if (!result.ok) {
       log.info(EVENT.commitRefused, { namespace: ns, from, reason: result.error.kind });
       throw problemOf(ns, result.error);

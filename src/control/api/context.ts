@@ -6,6 +6,7 @@ import type { Log } from '#telemetry';
 import type { GrpcClient } from '#wire';
 import type { AdmissionContext } from '../admit.ts';
 import type { Alerts } from '../alerts.ts';
+import type { AuditTrail } from '../audit-trail.ts';
 import type { ConsoleSessions } from '../console-sessions.ts';
 import type { EndpointRegistry } from '../endpoints.ts';
 import type { Enforcement } from '../enforcement.ts';
@@ -18,6 +19,7 @@ import type { ResourceView } from '../resource-sets.ts';
 import type { Sinks } from '../sinks.ts';
 import type { Store } from '../store.ts';
 import type { TrustAnchor } from '../trust-root-file.ts';
+import type { Deed } from './audited.ts';
 
 /** Who sent a request: an admin by certificate, or the console by its cookie. */
 export type Session = {
@@ -60,6 +62,7 @@ export type ApiContext = {
   readonly map: TrafficMap;
   readonly records: RecordsStore;
   readonly revocations: RevocationStore;
+  readonly audit: AuditTrail;
   readonly arriving: Broadcast<StoredRecord>;
   readonly events: Broadcast<ControlEvent>;
   readonly issuance: IssuanceReader;
@@ -74,7 +77,7 @@ export type ApiContext = {
 /** Hono's environment of every route. */
 export type ApiEnv = {
   readonly Bindings: HttpBindings;
-  readonly Variables: { readonly session: Session };
+  readonly Variables: { session: Session; audit?: Deed };
 };
 
 /** The application that routes are added to. */

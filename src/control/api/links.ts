@@ -18,6 +18,7 @@ const create = createRoute({
 /** POST /console/links. */
 export function addLinkRoute(api: Api, context: ApiContext): void {
   api.openapi(create, (c) => {
+    c.set('audit', { action: 'console.link', target: { kind: 'Console', name: 'sign-in link' } });
     const { consoleUrl } = context.facts();
     if (consoleUrl === null)
       throw new ApiProblem('unavailable', 'this control plane serves no console');

@@ -1,6 +1,8 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { EVENT } from '#telemetry';
+import { describeTarget, type VerifiedRevocation } from '#trust';
 import { ApiProblem } from '../errors.ts';
+import type { Deed } from './audited.ts';
 import type { Api, ApiContext } from './context.ts';
 import { answers, Envelope, problemAnswers } from './schemas.ts';
 
@@ -59,6 +61,7 @@ export function addRevocationRoutes(api: Api, context: ApiContext): void {
   );
   api.openapi(submit, async (c) => {
     const { added, refused } = revocations.receive(c.req.valid('json').entries);
+    c.set('audit', deedOf(added));
     const [refusal] = refused;
     if (refusal !== undefined) {
       log.warn(EVENT.revocationRefused, { from: c.get('session').name, ...refusal });
@@ -75,4 +78,17 @@ export function addRevocationRoutes(api: Api, context: ApiContext): void {
     }
     return c.json({ added: added.length, digest: revocations.summary().digest }, 201);
   });
+}
+
+function deedOf(added: readonly VerifiedRevocation[]): Deed {
+  const [first] = added;
+  const isLift = first?.revocation.act.kind === 'lift';
+  return {
+    action: isLift ? 'identity.unrevoke' : 'identity.revoke',
+    target: {
+      kind: 'Identity',
+      name: added.map(({ revocation }) => describeTarget(revocation.target)).join(', '),
+    },
+    reason: first?.revocation.act.reason ?? '',
+  };
 }

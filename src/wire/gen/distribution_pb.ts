@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file distribution.proto.
  */
 export const file_distribution: GenFile = /*@__PURE__*/
-  fileDesc("ChJkaXN0cmlidXRpb24ucHJvdG8SGHBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MSKxAQoQU3Vic2NyaWJlUmVxdWVzdBIwCgVoZWxsbxgBIAEoCzIfLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5IZWxsb0gAEiwKA2FjaxgCIAEoCzIdLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5BY2tIABIyCgZsb29rdXAYAyABKAsyIC5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuTG9va3VwSABCCQoHbWVzc2FnZSKNAgoFSGVsbG8SDAoEbm9kZRgBIAEoCRIMCgRraW5kGAIgASgJEhEKCXNwaWZmZV9pZBgDIAEoCRISCgpuYW1lc3BhY2VzGAQgAygJEjMKBWtub3duGAUgAygLMiQucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlNldFZlcnNpb24SQQoJZW5kcG9pbnRzGAYgAygLMi4ucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLkVuZHBvaW50QW5ub3VuY2VtZW50EhgKEHNvZnR3YXJlX3ZlcnNpb24YByABKAkSEwoLbWV0cmljc191cmwYCCABKAkSGgoSdHJ1c3Rfcm9vdF92ZXJzaW9uGAkgASgDIj0KClNldFZlcnNpb24SEQoJbmFtZXNwYWNlGAEgASgJEg4KBm51bWJlchgCIAEoAxIMCgRoYXNoGAMgASgJImoKFEVuZHBvaW50QW5ub3VuY2VtZW50EhEKCW5hbWVzcGFjZRgBIAEoCRIPCgdzZXJ2aWNlGAIgASgJEgwKBGhvc3QYAyABKAkSDAoEcG9ydBgEIAEoDRISCgpoYm9uZV9wb3J0GAUgASgNIp4DCgNBY2sSNgoIZW5mb3JjZWQYASADKAsyJC5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuU2V0VmVyc2lvbhIyCgdyZWZ1c2VkGAIgAygLMiEucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlJlZnVzYWwSDQoFcmVhZHkYAyABKAgSFAoMcmVhZHlfcmVhc29uGAQgASgJEiEKGWNlcnRpZmljYXRlX2V4cGlyZXNfYXRfbXMYBSABKAMSGgoSY2VydGlmaWNhdGVfc2VyaWFsGAYgASgJEhEKCXNwaWZmZV9pZBgHIAEoCRITCgtyZXZvY2F0aW9ucxgUIAEoAxIaChJyZXZvY2F0aW9uc19kaWdlc3QYFSABKAkSGgoSdHJ1c3Rfcm9vdF92ZXJzaW9uGBYgASgDEhgKEGNlcnRpZmljYXRlX3Jvb3QYFyABKAkSPAoIdHJvdWJsZWQYHiADKAsyKi5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuVHJvdWJsZWRFbmRwb2ludBIPCgdleHBvc2VkGCggAygJIlcKEFRyb3VibGVkRW5kcG9pbnQSEQoJbmFtZXNwYWNlGAEgASgJEg8KB3NlcnZpY2UYAiABKAkSDwoHYWRkcmVzcxgDIAEoCRIOCgZoZWFsdGgYBCABKAkiWQoHUmVmdXNhbBIRCgluYW1lc3BhY2UYASABKAkSDgoGbnVtYmVyGAIgASgDEgwKBGhhc2gYAyABKAkSDAoEY29kZRgEIAEoCRIPCgdtZXNzYWdlGAUgASgJIjcKBkxvb2t1cBIRCgluYW1lc3BhY2UYASABKAkSDAoEa2luZBgCIAEoCRIMCgRuYW1lGAMgASgJIpsCChFTdWJzY3JpYmVSZXNwb25zZRI/Cgpwb2xpY3lfc2V0GAEgASgLMikucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlBvbGljeVNldFVwZGF0ZUgAEjgKBmxvb2t1cBgCIAEoCzImLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5Mb29rdXBSZXN1bHRIABI/CgllbmRwb2ludHMYAyABKAsyKi5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuU2VydmljZUVuZHBvaW50c0gAEj8KCnRydXN0X3Jvb3QYBCABKAsyKS5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuVHJ1c3RSb290VXBkYXRlSABCCQoHbWVzc2FnZSJ+Cg9Qb2xpY3lTZXRVcGRhdGUSEQoJbmFtZXNwYWNlGAEgASgJEg8KB2NvbW1pdHMYAiADKAwSDAoEZnVsbBgDIAEoCBI5CgdjaGFuZ2VzGAQgAygLMigucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlJlc291cmNlQ2hhbmdlIi8KDlJlc291cmNlQ2hhbmdlEgsKA2tleRgBIAEoCRIQCghyZXNvdXJjZRgCIAEoDCJ+CgxMb29rdXBSZXN1bHQSEQoJbmFtZXNwYWNlGAEgASgJEgwKBGtpbmQYAiABKAkSDAoEbmFtZRgDIAEoCRIOCgZjb21taXQYBCABKAwSEAoIcmVzb3VyY2UYBSABKAwSDQoFcHJvb2YYBiABKAwSDgoGbm9fc2V0GAcgASgIIm0KEFNlcnZpY2VFbmRwb2ludHMSEQoJbmFtZXNwYWNlGAEgASgJEg8KB3NlcnZpY2UYAiABKAkSNQoJZW5kcG9pbnRzGAMgAygLMiIucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLkVuZHBvaW50IkgKCEVuZHBvaW50EgwKBGhvc3QYASABKAkSDAoEcG9ydBgCIAEoDRIMCgRub2RlGAMgASgJEhIKCmhib25lX3BvcnQYBCABKA0iIwoPVHJ1c3RSb290VXBkYXRlEhAKCGVudmVsb3BlGAEgASgMMngKDERpc3RyaWJ1dGlvbhJoCglTdWJzY3JpYmUSKi5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuU3Vic2NyaWJlUmVxdWVzdBorLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5TdWJzY3JpYmVSZXNwb25zZSgBMAFiBnByb3RvMw");
+  fileDesc("ChJkaXN0cmlidXRpb24ucHJvdG8SGHBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MSKxAQoQU3Vic2NyaWJlUmVxdWVzdBIwCgVoZWxsbxgBIAEoCzIfLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5IZWxsb0gAEiwKA2FjaxgCIAEoCzIdLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5BY2tIABIyCgZsb29rdXAYAyABKAsyIC5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuTG9va3VwSABCCQoHbWVzc2FnZSKhAgoFSGVsbG8SDAoEbm9kZRgBIAEoCRIMCgRraW5kGAIgASgJEhEKCXNwaWZmZV9pZBgDIAEoCRISCgpuYW1lc3BhY2VzGAQgAygJEjMKBWtub3duGAUgAygLMiQucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlNldFZlcnNpb24SQQoJZW5kcG9pbnRzGAYgAygLMi4ucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLkVuZHBvaW50QW5ub3VuY2VtZW50EhgKEHNvZnR3YXJlX3ZlcnNpb24YByABKAkSEwoLbWV0cmljc191cmwYCCABKAkSGgoSdHJ1c3Rfcm9vdF92ZXJzaW9uGAkgASgDEhIKCmF1ZGl0X3NpemUYMiABKAMiPQoKU2V0VmVyc2lvbhIRCgluYW1lc3BhY2UYASABKAkSDgoGbnVtYmVyGAIgASgDEgwKBGhhc2gYAyABKAkiagoURW5kcG9pbnRBbm5vdW5jZW1lbnQSEQoJbmFtZXNwYWNlGAEgASgJEg8KB3NlcnZpY2UYAiABKAkSDAoEaG9zdBgDIAEoCRIMCgRwb3J0GAQgASgNEhIKCmhib25lX3BvcnQYBSABKA0ixgMKA0FjaxI2CghlbmZvcmNlZBgBIAMoCzIkLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5TZXRWZXJzaW9uEjIKB3JlZnVzZWQYAiADKAsyIS5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuUmVmdXNhbBINCgVyZWFkeRgDIAEoCBIUCgxyZWFkeV9yZWFzb24YBCABKAkSIQoZY2VydGlmaWNhdGVfZXhwaXJlc19hdF9tcxgFIAEoAxIaChJjZXJ0aWZpY2F0ZV9zZXJpYWwYBiABKAkSEQoJc3BpZmZlX2lkGAcgASgJEhMKC3Jldm9jYXRpb25zGBQgASgDEhoKEnJldm9jYXRpb25zX2RpZ2VzdBgVIAEoCRIaChJ0cnVzdF9yb290X3ZlcnNpb24YFiABKAMSGAoQY2VydGlmaWNhdGVfcm9vdBgXIAEoCRI8Cgh0cm91YmxlZBgeIAMoCzIqLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5Ucm91YmxlZEVuZHBvaW50Eg8KB2V4cG9zZWQYKCADKAkSEgoKYXVkaXRfc2l6ZRgyIAEoAxISCgphdWRpdF9yb290GDMgASgJIlcKEFRyb3VibGVkRW5kcG9pbnQSEQoJbmFtZXNwYWNlGAEgASgJEg8KB3NlcnZpY2UYAiABKAkSDwoHYWRkcmVzcxgDIAEoCRIOCgZoZWFsdGgYBCABKAkiWQoHUmVmdXNhbBIRCgluYW1lc3BhY2UYASABKAkSDgoGbnVtYmVyGAIgASgDEgwKBGhhc2gYAyABKAkSDAoEY29kZRgEIAEoCRIPCgdtZXNzYWdlGAUgASgJIjcKBkxvb2t1cBIRCgluYW1lc3BhY2UYASABKAkSDAoEa2luZBgCIAEoCRIMCgRuYW1lGAMgASgJIuICChFTdWJzY3JpYmVSZXNwb25zZRI/Cgpwb2xpY3lfc2V0GAEgASgLMikucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlBvbGljeVNldFVwZGF0ZUgAEjgKBmxvb2t1cBgCIAEoCzImLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5Mb29rdXBSZXN1bHRIABI/CgllbmRwb2ludHMYAyABKAsyKi5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuU2VydmljZUVuZHBvaW50c0gAEj8KCnRydXN0X3Jvb3QYBCABKAsyKS5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuVHJ1c3RSb290VXBkYXRlSAASRQoQYXVkaXRfY2hlY2twb2ludBgyIAEoCzIpLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5BdWRpdENoZWNrcG9pbnRIAEIJCgdtZXNzYWdlIn4KD1BvbGljeVNldFVwZGF0ZRIRCgluYW1lc3BhY2UYASABKAkSDwoHY29tbWl0cxgCIAMoDBIMCgRmdWxsGAMgASgIEjkKB2NoYW5nZXMYBCADKAsyKC5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuUmVzb3VyY2VDaGFuZ2UiLwoOUmVzb3VyY2VDaGFuZ2USCwoDa2V5GAEgASgJEhAKCHJlc291cmNlGAIgASgMIn4KDExvb2t1cFJlc3VsdBIRCgluYW1lc3BhY2UYASABKAkSDAoEa2luZBgCIAEoCRIMCgRuYW1lGAMgASgJEg4KBmNvbW1pdBgEIAEoDBIQCghyZXNvdXJjZRgFIAEoDBINCgVwcm9vZhgGIAEoDBIOCgZub19zZXQYByABKAgibQoQU2VydmljZUVuZHBvaW50cxIRCgluYW1lc3BhY2UYASABKAkSDwoHc2VydmljZRgCIAEoCRI1CgllbmRwb2ludHMYAyADKAsyIi5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuRW5kcG9pbnQiSAoIRW5kcG9pbnQSDAoEaG9zdBgBIAEoCRIMCgRwb3J0GAIgASgNEgwKBG5vZGUYAyABKAkSEgoKaGJvbmVfcG9ydBgEIAEoDSIjCg9UcnVzdFJvb3RVcGRhdGUSEAoIZW52ZWxvcGUYASABKAwiRQoPQXVkaXRDaGVja3BvaW50EhAKCGVudmVsb3BlGAEgASgMEhEKCWZyb21fc2l6ZRgCIAEoAxINCgVwcm9vZhgDIAMoCTJ4CgxEaXN0cmlidXRpb24SaAoJU3Vic2NyaWJlEioucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlN1YnNjcmliZVJlcXVlc3QaKy5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuU3Vic2NyaWJlUmVzcG9uc2UoATABYgZwcm90bzM");
 
 /**
  * @generated from message palisade.distribution.v1.SubscribeRequest
@@ -115,6 +115,13 @@ export type Hello = Message<"palisade.distribution.v1.Hello"> & {
    * @generated from field: int64 trust_root_version = 9;
    */
   trustRootVersion: bigint;
+
+  /**
+   * For agents: records of the control plane's audit log that the checkpoint they keep covers.
+   *
+   * @generated from field: int64 audit_size = 50;
+   */
+  auditSize: bigint;
 };
 
 /**
@@ -278,6 +285,18 @@ export type Ack = Message<"palisade.distribution.v1.Ack"> & {
    * @generated from field: repeated string exposed = 40;
    */
   exposed: string[];
+
+  /**
+   * For agents: the checkpoint of the control plane's audit log that they keep.
+   *
+   * @generated from field: int64 audit_size = 50;
+   */
+  auditSize: bigint;
+
+  /**
+   * @generated from field: string audit_root = 51;
+   */
+  auditRoot: string;
 };
 
 /**
@@ -422,6 +441,12 @@ export type SubscribeResponse = Message<"palisade.distribution.v1.SubscribeRespo
      */
     value: TrustRootUpdate;
     case: "trustRoot";
+  } | {
+    /**
+     * @generated from field: palisade.distribution.v1.AuditCheckpoint audit_checkpoint = 50;
+     */
+    value: AuditCheckpoint;
+    case: "auditCheckpoint";
   } | { case: undefined; value?: undefined };
 };
 
@@ -633,6 +658,40 @@ export type TrustRootUpdate = Message<"palisade.distribution.v1.TrustRootUpdate"
  */
 export const TrustRootUpdateSchema: GenMessage<TrustRootUpdate> = /*@__PURE__*/
   messageDesc(file_distribution, 14);
+
+/**
+ * How the control plane's audit log stands. Agents keep it and take only what continues it, so that the log cannot be
+ * rewritten behind their backs.
+ *
+ * @generated from message palisade.distribution.v1.AuditCheckpoint
+ */
+export type AuditCheckpoint = Message<"palisade.distribution.v1.AuditCheckpoint"> & {
+  /**
+   * Signed by the authority: a DSSE envelope as JSON.
+   *
+   * @generated from field: bytes envelope = 1;
+   */
+  envelope: Uint8Array;
+
+  /**
+   * That the log continues its first `from_size` records (RFC 6962 section 2.1.2), lower-case hex.
+   *
+   * @generated from field: int64 from_size = 2;
+   */
+  fromSize: bigint;
+
+  /**
+   * @generated from field: repeated string proof = 3;
+   */
+  proof: string[];
+};
+
+/**
+ * Describes the message palisade.distribution.v1.AuditCheckpoint.
+ * Use `create(AuditCheckpointSchema)` to create a new message.
+ */
+export const AuditCheckpointSchema: GenMessage<AuditCheckpoint> = /*@__PURE__*/
+  messageDesc(file_distribution, 15);
 
 /**
  * @generated from service palisade.distribution.v1.Distribution

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file issuance.proto.
  */
 export const file_issuance: GenFile = /*@__PURE__*/
-  fileDesc("Cg5pc3N1YW5jZS5wcm90bxIUcGFsaXNhZGUuaXNzdWFuY2UudjEiLwoMRW5yb2xSZXF1ZXN0EhIKCmpvaW5fdG9rZW4YASABKAkSCwoDY3NyGAIgASgMImIKEkF0dGVzdEFnZW50UmVxdWVzdBIyCgViZWdpbhgBIAEoCzIhLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkF0dGVzdEJlZ2luSAASEAoGYW5zd2VyGAIgASgMSABCBgoEc3RlcCI+CgtBdHRlc3RCZWdpbhIQCghhdHRlc3RvchgBIAEoCRIQCghldmlkZW5jZRgCIAEoDBILCgNjc3IYAyABKAwiagoTQXR0ZXN0QWdlbnRSZXNwb25zZRITCgljaGFsbGVuZ2UYASABKAxIABI2CgRzdmlkGAIgASgLMiYucGFsaXNhZGUuaXNzdWFuY2UudjEuWDUwOVN2aWRSZXNwb25zZUgAQgYKBHN0ZXAiNgoUSXNzdWVYNTA5U3ZpZFJlcXVlc3QSCwoDY3NyGAEgASgMEhEKCXNlbGVjdG9ycxgCIAMoCSKXAQoQWDUwOVN2aWRSZXNwb25zZRINCgVjaGFpbhgBIAMoDBINCgVyb290cxgCIAMoDBIVCg1leHBpcmVzX2F0X21zGAMgASgDEhIKCmxvZ19udW1iZXIYBCABKAMSEAoIbG9nX2hhc2gYBSABKAkSFgoOaG9zdF9zZWxlY3RvcnMYFCADKAkSEAoIbG9nX2hlYWQYDCABKAwiLgoOUmVhZExvZ1JlcXVlc3QSDQoFYWZ0ZXIYASABKAMSDQoFbGltaXQYAiABKAUiUAoPUmVhZExvZ1Jlc3BvbnNlEi8KB2VudHJpZXMYASADKAsyHi5wYWxpc2FkZS5pc3N1YW5jZS52MS5Mb2dFbnRyeRIMCgRoZWFkGAwgASgMIpgCCghMb2dFbnRyeRIOCgZudW1iZXIYASABKAMSDAoEaGFzaBgCIAEoCRIVCg1wcmV2aW91c19oYXNoGAMgASgJEg8KB3RpbWVfbXMYBCABKAMSEQoJc3BpZmZlX2lkGAUgASgJEg4KBnNlcmlhbBgGIAEoCRIVCg1leHBpcmVzX2F0X21zGAcgASgDEhEKCXNlbGVjdG9ycxgIIAMoCRIUCgxyZXF1ZXN0ZWRfYnkYCSABKAkSEgoKYWxsb3dlZF9ieRgKIAEoCRIaChJjZXJ0aWZpY2F0ZV9zaGEyNTYYCyABKAkSDAoEa2luZBgUIAEoCRIQCghhdWRpZW5jZRgVIAMoCRITCgthdHRlc3RhdGlvbhgWIAEoCSJNChNJc3N1ZUp3dFN2aWRSZXF1ZXN0EhEKCXNwaWZmZV9pZBgBIAEoCRIQCghhdWRpZW5jZRgCIAMoCRIRCglzZWxlY3RvcnMYAyADKAkiigEKD0p3dFN2aWRSZXNwb25zZRINCgV0b2tlbhgBIAEoCRIUCgxpc3N1ZWRfYXRfbXMYAiABKAMSFQoNZXhwaXJlc19hdF9tcxgDIAEoAxIVCg1rZXlzX3NlcXVlbmNlGAQgASgDEhIKCmxvZ19udW1iZXIYBSABKAMSEAoIbG9nX2hhc2gYBiABKAkiFQoTRmV0Y2hKd3RLZXlzUmVxdWVzdCIoChRGZXRjaEp3dEtleXNSZXNwb25zZRIQCghlbnZlbG9wZRgBIAEoDCIUChJQcmVwYXJlUm9vdFJlcXVlc3QiJwoTUHJlcGFyZVJvb3RSZXNwb25zZRIQCghlbnZlbG9wZRgBIAEoDCIRCg9GZXRjaENybFJlcXVlc3QiHwoQRmV0Y2hDcmxSZXNwb25zZRILCgNjcmwYASABKAwyjAYKCElzc3VhbmNlElMKBUVucm9sEiIucGFsaXNhZGUuaXNzdWFuY2UudjEuRW5yb2xSZXF1ZXN0GiYucGFsaXNhZGUuaXNzdWFuY2UudjEuWDUwOVN2aWRSZXNwb25zZRJmCgtBdHRlc3RBZ2VudBIoLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkF0dGVzdEFnZW50UmVxdWVzdBopLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkF0dGVzdEFnZW50UmVzcG9uc2UoATABEmMKDUlzc3VlWDUwOVN2aWQSKi5wYWxpc2FkZS5pc3N1YW5jZS52MS5Jc3N1ZVg1MDlTdmlkUmVxdWVzdBomLnBhbGlzYWRlLmlzc3VhbmNlLnYxLlg1MDlTdmlkUmVzcG9uc2USVgoHUmVhZExvZxIkLnBhbGlzYWRlLmlzc3VhbmNlLnYxLlJlYWRMb2dSZXF1ZXN0GiUucGFsaXNhZGUuaXNzdWFuY2UudjEuUmVhZExvZ1Jlc3BvbnNlElkKCEZldGNoQ3JsEiUucGFsaXNhZGUuaXNzdWFuY2UudjEuRmV0Y2hDcmxSZXF1ZXN0GiYucGFsaXNhZGUuaXNzdWFuY2UudjEuRmV0Y2hDcmxSZXNwb25zZRJiCgtQcmVwYXJlUm9vdBIoLnBhbGlzYWRlLmlzc3VhbmNlLnYxLlByZXBhcmVSb290UmVxdWVzdBopLnBhbGlzYWRlLmlzc3VhbmNlLnYxLlByZXBhcmVSb290UmVzcG9uc2USYAoMSXNzdWVKd3RTdmlkEikucGFsaXNhZGUuaXNzdWFuY2UudjEuSXNzdWVKd3RTdmlkUmVxdWVzdBolLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkp3dFN2aWRSZXNwb25zZRJlCgxGZXRjaEp3dEtleXMSKS5wYWxpc2FkZS5pc3N1YW5jZS52MS5GZXRjaEp3dEtleXNSZXF1ZXN0GioucGFsaXNhZGUuaXNzdWFuY2UudjEuRmV0Y2hKd3RLZXlzUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("Cg5pc3N1YW5jZS5wcm90bxIUcGFsaXNhZGUuaXNzdWFuY2UudjEiLwoMRW5yb2xSZXF1ZXN0EhIKCmpvaW5fdG9rZW4YASABKAkSCwoDY3NyGAIgASgMImIKEkF0dGVzdEFnZW50UmVxdWVzdBIyCgViZWdpbhgBIAEoCzIhLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkF0dGVzdEJlZ2luSAASEAoGYW5zd2VyGAIgASgMSABCBgoEc3RlcCI+CgtBdHRlc3RCZWdpbhIQCghhdHRlc3RvchgBIAEoCRIQCghldmlkZW5jZRgCIAEoDBILCgNjc3IYAyABKAwiagoTQXR0ZXN0QWdlbnRSZXNwb25zZRITCgljaGFsbGVuZ2UYASABKAxIABI2CgRzdmlkGAIgASgLMiYucGFsaXNhZGUuaXNzdWFuY2UudjEuWDUwOVN2aWRSZXNwb25zZUgAQgYKBHN0ZXAiNgoUSXNzdWVYNTA5U3ZpZFJlcXVlc3QSCwoDY3NyGAEgASgMEhEKCXNlbGVjdG9ycxgCIAMoCSKXAQoQWDUwOVN2aWRSZXNwb25zZRINCgVjaGFpbhgBIAMoDBINCgVyb290cxgCIAMoDBIVCg1leHBpcmVzX2F0X21zGAMgASgDEhIKCmxvZ19udW1iZXIYBCABKAMSEAoIbG9nX2hhc2gYBSABKAkSFgoOaG9zdF9zZWxlY3RvcnMYFCADKAkSEAoIbG9nX2hlYWQYDCABKAwiLgoOUmVhZExvZ1JlcXVlc3QSDQoFYWZ0ZXIYASABKAMSDQoFbGltaXQYAiABKAUiUAoPUmVhZExvZ1Jlc3BvbnNlEi8KB2VudHJpZXMYASADKAsyHi5wYWxpc2FkZS5pc3N1YW5jZS52MS5Mb2dFbnRyeRIMCgRoZWFkGAwgASgMIpgCCghMb2dFbnRyeRIOCgZudW1iZXIYASABKAMSDAoEaGFzaBgCIAEoCRIVCg1wcmV2aW91c19oYXNoGAMgASgJEg8KB3RpbWVfbXMYBCABKAMSEQoJc3BpZmZlX2lkGAUgASgJEg4KBnNlcmlhbBgGIAEoCRIVCg1leHBpcmVzX2F0X21zGAcgASgDEhEKCXNlbGVjdG9ycxgIIAMoCRIUCgxyZXF1ZXN0ZWRfYnkYCSABKAkSEgoKYWxsb3dlZF9ieRgKIAEoCRIaChJjZXJ0aWZpY2F0ZV9zaGEyNTYYCyABKAkSDAoEa2luZBgUIAEoCRIQCghhdWRpZW5jZRgVIAMoCRITCgthdHRlc3RhdGlvbhgWIAEoCSJNChNJc3N1ZUp3dFN2aWRSZXF1ZXN0EhEKCXNwaWZmZV9pZBgBIAEoCRIQCghhdWRpZW5jZRgCIAMoCRIRCglzZWxlY3RvcnMYAyADKAkiigEKD0p3dFN2aWRSZXNwb25zZRINCgV0b2tlbhgBIAEoCRIUCgxpc3N1ZWRfYXRfbXMYAiABKAMSFQoNZXhwaXJlc19hdF9tcxgDIAEoAxIVCg1rZXlzX3NlcXVlbmNlGAQgASgDEhIKCmxvZ19udW1iZXIYBSABKAMSEAoIbG9nX2hhc2gYBiABKAkiFQoTRmV0Y2hKd3RLZXlzUmVxdWVzdCIoChRGZXRjaEp3dEtleXNSZXNwb25zZRIQCghlbnZlbG9wZRgBIAEoDCIUChJQcmVwYXJlUm9vdFJlcXVlc3QiJwoTUHJlcGFyZVJvb3RSZXNwb25zZRIQCghlbnZlbG9wZRgBIAEoDCIRCg9GZXRjaENybFJlcXVlc3QiHwoQRmV0Y2hDcmxSZXNwb25zZRILCgNjcmwYASABKAwiZAoWV2l0bmVzc0F1ZGl0TG9nUmVxdWVzdBIMCgRzaXplGAEgASgDEgwKBHJvb3QYAiABKAkSDAoEbGFzdBgDIAEoCRIRCglmcm9tX3NpemUYBCABKAMSDQoFcHJvb2YYBSADKAkiYAoXV2l0bmVzc0F1ZGl0TG9nUmVzcG9uc2USEgoIZW52ZWxvcGUYASABKAxIABIUCgprbm93bl9zaXplGAIgASgDSAASEQoHcmVmdXNlZBgDIAEoCUgAQggKBmFuc3dlcjL8BgoISXNzdWFuY2USUwoFRW5yb2wSIi5wYWxpc2FkZS5pc3N1YW5jZS52MS5FbnJvbFJlcXVlc3QaJi5wYWxpc2FkZS5pc3N1YW5jZS52MS5YNTA5U3ZpZFJlc3BvbnNlEmYKC0F0dGVzdEFnZW50EigucGFsaXNhZGUuaXNzdWFuY2UudjEuQXR0ZXN0QWdlbnRSZXF1ZXN0GikucGFsaXNhZGUuaXNzdWFuY2UudjEuQXR0ZXN0QWdlbnRSZXNwb25zZSgBMAESYwoNSXNzdWVYNTA5U3ZpZBIqLnBhbGlzYWRlLmlzc3VhbmNlLnYxLklzc3VlWDUwOVN2aWRSZXF1ZXN0GiYucGFsaXNhZGUuaXNzdWFuY2UudjEuWDUwOVN2aWRSZXNwb25zZRJWCgdSZWFkTG9nEiQucGFsaXNhZGUuaXNzdWFuY2UudjEuUmVhZExvZ1JlcXVlc3QaJS5wYWxpc2FkZS5pc3N1YW5jZS52MS5SZWFkTG9nUmVzcG9uc2USWQoIRmV0Y2hDcmwSJS5wYWxpc2FkZS5pc3N1YW5jZS52MS5GZXRjaENybFJlcXVlc3QaJi5wYWxpc2FkZS5pc3N1YW5jZS52MS5GZXRjaENybFJlc3BvbnNlEmIKC1ByZXBhcmVSb290EigucGFsaXNhZGUuaXNzdWFuY2UudjEuUHJlcGFyZVJvb3RSZXF1ZXN0GikucGFsaXNhZGUuaXNzdWFuY2UudjEuUHJlcGFyZVJvb3RSZXNwb25zZRJuCg9XaXRuZXNzQXVkaXRMb2cSLC5wYWxpc2FkZS5pc3N1YW5jZS52MS5XaXRuZXNzQXVkaXRMb2dSZXF1ZXN0Gi0ucGFsaXNhZGUuaXNzdWFuY2UudjEuV2l0bmVzc0F1ZGl0TG9nUmVzcG9uc2USYAoMSXNzdWVKd3RTdmlkEikucGFsaXNhZGUuaXNzdWFuY2UudjEuSXNzdWVKd3RTdmlkUmVxdWVzdBolLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkp3dFN2aWRSZXNwb25zZRJlCgxGZXRjaEp3dEtleXMSKS5wYWxpc2FkZS5pc3N1YW5jZS52MS5GZXRjaEp3dEtleXNSZXF1ZXN0GioucGFsaXNhZGUuaXNzdWFuY2UudjEuRmV0Y2hKd3RLZXlzUmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * @generated from message palisade.issuance.v1.EnrolRequest
@@ -518,6 +518,88 @@ export const FetchCrlResponseSchema: GenMessage<FetchCrlResponse> = /*@__PURE__*
   messageDesc(file_issuance, 16);
 
 /**
+ * @generated from message palisade.issuance.v1.WitnessAuditLogRequest
+ */
+export type WitnessAuditLogRequest = Message<"palisade.issuance.v1.WitnessAuditLogRequest"> & {
+  /**
+   * Records in the log, the root over them and the hash of the last, lower-case hex.
+   *
+   * @generated from field: int64 size = 1;
+   */
+  size: bigint;
+
+  /**
+   * @generated from field: string root = 2;
+   */
+  root: string;
+
+  /**
+   * @generated from field: string last = 3;
+   */
+  last: string;
+
+  /**
+   * That the log continues its first `from_size` records (RFC 6962 section 2.1.2).
+   *
+   * @generated from field: int64 from_size = 4;
+   */
+  fromSize: bigint;
+
+  /**
+   * @generated from field: repeated string proof = 5;
+   */
+  proof: string[];
+};
+
+/**
+ * Describes the message palisade.issuance.v1.WitnessAuditLogRequest.
+ * Use `create(WitnessAuditLogRequestSchema)` to create a new message.
+ */
+export const WitnessAuditLogRequestSchema: GenMessage<WitnessAuditLogRequest> = /*@__PURE__*/
+  messageDesc(file_issuance, 17);
+
+/**
+ * @generated from message palisade.issuance.v1.WitnessAuditLogResponse
+ */
+export type WitnessAuditLogResponse = Message<"palisade.issuance.v1.WitnessAuditLogResponse"> & {
+  /**
+   * @generated from oneof palisade.issuance.v1.WitnessAuditLogResponse.answer
+   */
+  answer: {
+    /**
+     * The signed checkpoint: a DSSE envelope as JSON.
+     *
+     * @generated from field: bytes envelope = 1;
+     */
+    value: Uint8Array;
+    case: "envelope";
+  } | {
+    /**
+     * The proof must start from this size, which was signed last.
+     *
+     * @generated from field: int64 known_size = 2;
+     */
+    value: bigint;
+    case: "knownSize";
+  } | {
+    /**
+     * Why it is not signed: the log was rolled back, rewritten or forked.
+     *
+     * @generated from field: string refused = 3;
+     */
+    value: string;
+    case: "refused";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message palisade.issuance.v1.WitnessAuditLogResponse.
+ * Use `create(WitnessAuditLogResponseSchema)` to create a new message.
+ */
+export const WitnessAuditLogResponseSchema: GenMessage<WitnessAuditLogResponse> = /*@__PURE__*/
+  messageDesc(file_issuance, 18);
+
+/**
  * @generated from service palisade.issuance.v1.Issuance
  */
 export const Issuance: GenService<{
@@ -580,6 +662,16 @@ export const Issuance: GenService<{
     methodKind: "unary";
     input: typeof PrepareRootRequestSchema;
     output: typeof PrepareRootResponseSchema;
+  },
+  /**
+   * For the control plane: the end of its audit log, which is signed if it continues what was signed before.
+   *
+   * @generated from rpc palisade.issuance.v1.Issuance.WitnessAuditLog
+   */
+  witnessAuditLog: {
+    methodKind: "unary";
+    input: typeof WitnessAuditLogRequestSchema;
+    output: typeof WitnessAuditLogResponseSchema;
   },
   /**
    * For enrolled agents: a JWT-SVID for a workload the agent attested, under the same registrations.

@@ -1,0 +1,29 @@
+// audit: an append-only log of what was done, by whom: hash-chained, under a Merkle tree whose checkpoints others sign
+// and remember, so that nobody can change what was without being found out.
+export {
+  type Checkpoint,
+  checkContinues,
+  isHash,
+  isSize,
+  type OfferedTip,
+  openCheckpoint,
+  signCheckpoint,
+  type WitnessRefusal,
+} from './checkpoint.ts';
+export { type Changed, diffText } from './diff.ts';
+export { type AuditEvent, type AuditFields, FIRST_PREVIOUS } from './event.ts';
+export {
+  type ExportProof,
+  type ExportTrust,
+  ExportVerifier,
+  exportLine,
+  proofLine,
+  type VerifiedExport,
+} from './export.ts';
+export { type AuditLog, type AuditLogOptions, type LogTip, openAuditLog } from './log.ts';
+export { ocsfOfAudit } from './ocsf.ts';
+export { redactText, redactValue } from './redact.ts';
+export { type AuditQuery, matches, searchEvents } from './search.ts';
+export type { AuditProblem } from './segment.ts';
+export { Frontier, isConsistent, type TreeHead } from './tree.ts';
+export { verifyFolder } from './verify-folder.ts';

@@ -1,0 +1,71 @@
+// Secrets have no business in an audit log, which is kept for years and read by many. SECURITY: this is the last line of
+// defence; what may hold a secret by its place is replaced whole, what looks like one wherever it stands.
+
+/** Names whose values are secrets wherever they stand. */
+const SECRET_NAME =
+  /(passw(or)?d|passphrase|secret|token|api[-_]?key|private[-_]?key|authorization|cookie|credential|session|signature)/i;
+
+/** Members that are named like secrets and are none. */
+const HARMLESS = new Set([
+  'fromHeaders',
+  'fromParams',
+  'forwardOriginalToken',
+  'outputPayloadToHeader',
+  'tokenIssuer',
+]);
+
+const PATTERNS: readonly (readonly [RegExp, string])[] = [
+  [
+    /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g,
+    '[redacted:key]',
+  ],
+  [/\bey[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*/g, '[redacted:jwt]'],
+  [/\b(bearer|basic|dpop|digest)\s+[A-Za-z0-9._~+/=-]{6,}/gi, '$1 [redacted:token]'],
+  [/\b([a-z][a-z0-9+.-]{1,20}:\/\/)[^\s/@"']+@/gi, '$1[redacted:userinfo]@'],
+  [/(\bhttps?:\/\/[^\s?"']+)\?[^\s"']+/gi, '$1?[redacted:query]'],
+  [/([?&](?:token|key|code|secret|password|sig|signature)=)[^\s&"']+/gi, '$1[redacted:query]'],
+  [/\b(AKIA|ASIA)[A-Z0-9]{16}\b/g, '[redacted:key]'],
+  [/\b(ghp|gho|ghs|glpat|xox[abpr]|sk|rk)[-_][A-Za-z0-9_-]{16,}/g, '[redacted:token]'],
+  [
+    /((?:passw(?:or)?d|passphrase|secret|token|api[-_]?key|authorization|cookie)["']?\s*[:=]\s*["']?)(?!\[redacted)[^\s"',;]{3,}/gi,
+    '$1[redacted:secret]',
+  ],
+];
+
+/** Text without what looks like a secret in it. */
+export function redactText(text: string): string {
+  let redacted = text;
+  for (const [pattern, by] of PATTERNS) redacted = redacted.replace(pattern, by);
+  return redacted;
+}
+
+/**
+ * A value without the secrets in it: members named like secrets, the values that a condition compares headers with, and
+ * whatever looks like a secret anywhere.
+ */
+export function redactValue(value: unknown): unknown {
+  if (typeof value === 'string') return redactText(value);
+  if (Array.isArray(value)) return value.map(redactValue);
+  if (typeof value !== 'object' || value === null) return value;
+  const members = Object.entries(value).map(([name, member]) => [
+    name,
+    SECRET_NAME.test(name) && !HARMLESS.has(name) ? redactLeaves(member) : redactValue(member),
+  ]);
+  const redacted = Object.fromEntries(members) as Record<string, unknown>;
+  // A rule that lets in who shows a certain header holds what they show.
+  if (typeof redacted['key'] === 'string' && redacted['key'].startsWith('request.headers[')) {
+    for (const name of ['values', 'notValues']) {
+      if (redacted[name] !== undefined) redacted[name] = redactLeaves(redacted[name]);
+    }
+  }
+  return redacted;
+}
+
+function redactLeaves(value: unknown): unknown {
+  if (typeof value === 'string') return '[redacted:secret]';
+  if (Array.isArray(value)) return value.map(redactLeaves);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [name, redactLeaves(member)]),
+  );
+}

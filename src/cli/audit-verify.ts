@@ -1,0 +1,144 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  type AuditProblem,
+  type ExportProof,
+  ExportVerifier,
+  openCheckpoint,
+  type TreeHead,
+  type VerifiedExport,
+} from '#audit';
+import { ApiError, type DataFolder, type Session } from '#client';
+import type { Result } from '#lib';
+import type { TrustRoot } from '#trust';
+import { EXIT, ExitError } from './exit.ts';
+
+/** What verifying the control plane's log found. */
+export type VerifiedAudit = VerifiedExport & {
+  /** The record that verifying went on from; 0: it was verified whole. */
+  readonly from: number;
+};
+
+/** What to verify, and against what. */
+export type AuditVerifyOptions = {
+  /** From the first record, though an earlier verification is remembered. */
+  readonly isFull: boolean;
+  /** A checkpoint that the log must continue, besides what is remembered. */
+  readonly since: TreeHead | undefined;
+};
+
+/** Verifies the control plane's log over its API, and remembers how it stood. Ends the command where it is not so. */
+export async function verifyAudit(
+  { api, folder, trustRoot }: Session,
+  { isFull, since }: AuditVerifyOptions,
+): Promise<VerifiedAudit> {
+  const known = since ?? readRemembered(folder);
+  const verifier = new ExportVerifier({ ...trustRoot, since: known });
+  const from = isFull ? 0 : (known?.size ?? 0);
+  for (let next: number | null = from; next !== null; ) {
+    const page: string = await api
+      .callText('GET', `/audit/export?from=${next}`)
+      .catch((error: unknown) => {
+        // The log does not have as many records as we know it had.
+        if (error instanceof ApiError && error.code === 'bad_request') throw broken(shorter(from));
+        throw error;
+      });
+    next = takePage(verifier, page)?.next ?? null;
+  }
+  const verified = finish(verifier);
+  const { checkpoint } = verified;
+  if (checkpoint !== undefined) remember(folder, checkpoint);
+  else if (known === undefined) {
+    throw new ExitError(
+      EXIT.no,
+      `the audit log is one chain of ${verified.size} records, but nobody has signed it yet`,
+      'the authority signs it within seconds when it can be reached: see `palisade status`',
+    );
+  }
+  return { ...verified, from };
+}
+
+/** Verifies a file that `palisade audit export` wrote, without asking anybody. */
+export function verifyExport(
+  text: string,
+  trustRoot: TrustRoot,
+  since: TreeHead | undefined,
+): VerifiedAudit {
+  const verifier = new ExportVerifier({ ...trustRoot, since });
+  takePage(verifier, text);
+  const verified = finish(verifier);
+  if (verified.checkpoint === undefined && since === undefined) {
+    throw broken({ index: verified.first, message: 'no signed checkpoint vouches for it' });
+  }
+  return { ...verified, from: verified.first };
+}
+
+/** The checkpoint that was named: a file with a signed one, or `SIZE:ROOT`. */
+export function checkpointOf(named: string, trustRoot: TrustRoot): TreeHead {
+  const plain = /^(\d{1,15}):([0-9a-f]{64})$/.exec(named);
+  if (plain !== null) return { size: Number(plain[1]), root: plain[2] ?? '' };
+  const usage = (reason: string): ExitError =>
+    new ExitError(
+      EXIT.usage,
+      `\`${named}\` is no checkpoint: ${reason}`,
+      'name a file with a signed checkpoint, such as an agent keeps, or write SIZE:ROOT',
+    );
+  let envelope: unknown;
+  try {
+    envelope = JSON.parse(readFileSync(named, 'utf8'));
+  } catch (error) {
+    throw usage((error as Error).message);
+  }
+  const opened = openCheckpoint(envelope, trustRoot);
+  if (!opened.ok) throw usage(opened.error);
+  return opened.value;
+}
+
+function takePage(verifier: ExportVerifier, page: string): ExportProof | undefined {
+  let proof: ExportProof | undefined;
+  for (const line of page.split('\n')) {
+    if (line === '') continue;
+    proof = orBroken(verifier.take(line)) ?? proof;
+  }
+  return proof;
+}
+
+function finish(verifier: ExportVerifier): VerifiedExport {
+  return orBroken(verifier.finish());
+}
+
+function orBroken<T>(result: Result<T, AuditProblem>): T {
+  if (result.ok) return result.value;
+  throw broken(result.error);
+}
+
+function broken({ index, message }: AuditProblem): ExitError {
+  return new ExitError(
+    EXIT.no,
+    `the audit log does not verify: record ${index}: ${message}`,
+    'keep the data folder as it is, compare with an export and with the checkpoints that agents keep',
+  );
+}
+
+function shorter(from: number): AuditProblem {
+  const message = `the log ends before it, though it was verified here up to it: it was rolled back or cut off`;
+  return { index: Math.max(from - 1, 0), message };
+}
+
+const FILE = 'audit-checkpoint.json';
+
+function readRemembered(folder: DataFolder): TreeHead | undefined {
+  try {
+    return JSON.parse(readFileSync(join(folder.author.folder, FILE), 'utf8')) as TreeHead;
+  } catch {
+    // The first verification remembers one.
+    return undefined;
+  }
+}
+
+function remember(folder: DataFolder, { size, root }: TreeHead): void {
+  const path = join(folder.author.folder, FILE);
+  mkdirSync(folder.author.folder, { recursive: true, mode: 0o700 });
+  writeFileSync(`${path}.new`, JSON.stringify({ size, root }), { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
