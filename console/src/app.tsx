@@ -10,6 +10,7 @@ import { MapPage } from './pages/map/map-page.tsx';
 import { NotFoundPage, SignedOutPage } from './pages/outside-pages.tsx';
 import { OverviewPage } from './pages/overview/overview-page.tsx';
 import { PoliciesPage } from './pages/policies/policies-page.tsx';
+import { TracePage } from './pages/trace/trace-page.tsx';
 import { TrafficPage } from './pages/traffic/traffic-page.tsx';
 import { usePath } from './route/use-place.ts';
 import { Shell } from './shell/shell.tsx';
@@ -24,7 +25,10 @@ export function App(): ReactNode {
 
 function pageAt(path: string): ReactNode {
   if (path.startsWith('/denials/')) {
-    return <DenialPage id={decodeURIComponent(path.slice('/denials/'.length))} />;
+    return <DenialPage id={lastPart(path, '/denials/')} />;
+  }
+  if (path.startsWith('/traffic/traces/')) {
+    return <TracePage id={lastPart(path, '/traffic/traces/')} />;
   }
   switch (path) {
     case '/':
@@ -47,5 +51,16 @@ function pageAt(path: string): ReactNode {
       return <EvidencePage />;
     default:
       return <NotFoundPage path={path} />;
+  }
+}
+
+/** What an address names below a page; text that is no escape stays as it is. */
+function lastPart(path: string, page: string): string {
+  const text = path.slice(page.length);
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // Somebody typed a `%`: the page then says that there is nothing of that name.
+    return text;
   }
 }

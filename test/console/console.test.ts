@@ -32,6 +32,12 @@ const PAGES: readonly { readonly name: string; readonly path: string; readonly s
   { name: 'map-edge', path: `/map?edge=${EDGE}`, shows: '.panel >> text=Last denials' },
   { name: 'traffic', path: '/traffic', shows: 'role=grid[name="Calls"]' },
   { name: 'traffic-call', path: '/traffic?call=shop-payments-8995', shows: '.panel .steps' },
+  { name: 'trace', path: '/traffic/traces/4bf92f3577b34da6a3ce929d0e0e4736', shows: '.missing' },
+  {
+    name: 'trace-call',
+    path: '/traffic/traces/4bf92f3577b34da6a3ce929d0e0e4736?call=shop-payments-t8',
+    shows: '.panel .stages',
+  },
   { name: 'denials', path: '/denials', shows: '.denial >> nth=2' },
   { name: 'denial', path: '/denials/dn-01JQ8W3C5R', shows: '.considered' },
   { name: 'policies', path: '/policies', shows: 'role=grid[name="Signed changes of shop"]' },

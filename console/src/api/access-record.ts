@@ -31,6 +31,18 @@ export type AccessRecord = {
   readonly peer_serial: string | null;
   readonly seq: number;
   readonly reporter?: 'destination' | 'source';
+  /** The span of the caller's side, where the caller has a sidecar or said it. */
+  readonly parent_span_id?: string | null;
+  /** How many calls it stands for; 1 where nothing is said. */
+  readonly weight?: number;
+  /** Why it was kept: `denied`, `error`, `slow`, `first_seen`, `rollout`, `audit`, `sampled` or `all`. */
+  readonly kept?: string | null;
+  /** Time in each stage; absent where the stage was not reached. */
+  readonly decision_us?: number | null;
+  readonly tunnel_wait_us?: number | null;
+  readonly upstream_us?: number | null;
+  /** Fields of which something was taken out. */
+  readonly redacted?: readonly string[];
   /** What policies in dry-run would have said. */
   readonly dry_run?: readonly { readonly policy: string; readonly verdict: 'allow' | 'deny' }[];
 };

@@ -11,6 +11,7 @@ import { commandLine } from '../../words/command.ts';
 import { formatBytes, formatInstant, formatMicros } from '../../words/format.ts';
 import { decisionSentence, reasonSentence } from '../../words/reason.ts';
 import { calleeOf, callerOf, Outcome } from './record-columns.tsx';
+import { StageBar } from './stage-bar.tsx';
 import { useCheck } from './use-check.ts';
 
 type CallPanelProps = { record: ListedRecord; onClose: () => void };
@@ -29,11 +30,15 @@ export function CallPanel({ record, onClose }: CallPanelProps): ReactNode {
       <p className="panel-state">
         <Outcome record={record} />
       </p>
+      <StageBar record={record} />
       <ol className="steps">
         <Step title="Captured" lines={captured(record)} />
         <Step title="TLS" lines={tlsLines(record)} />
         <Step title="Identity" lines={identityLines(record)} />
         <Step title="Decision" tone={isDenied ? 'denied' : 'allowed'} lines={decision(record)} />
+        {record.tunnel_wait_us !== undefined && record.tunnel_wait_us !== null && (
+          <Step title="Tunnel" lines={[['Waited', formatMicros(record.tunnel_wait_us)]]} />
+        )}
         <Step title="Upstream" lines={upstream(record)} />
       </ol>
       {record.denial_id !== null && record.denial_id !== '' && (
@@ -73,6 +78,27 @@ function AskedNow({ record }: { record: ListedRecord }): ReactNode {
   );
 }
 
+function TraceLink({ id }: { id: string | null }): ReactNode {
+  if (id === null || id === '') return null;
+  return (
+    <Link to={`/traffic/traces/${encodeURIComponent(id)}`}>
+      <code>{id}</code>
+    </Link>
+  );
+}
+
+/** Why the record is there at all, and how many calls it stands for. */
+function keptWords({ kept, weight = 1 }: ListedRecord): string | undefined {
+  if (kept === undefined || kept === null) return undefined;
+  return weight > 1
+    ? `${kept.replaceAll('_', ' ')}, stands for ${weight} calls`
+    : kept.replaceAll('_', ' ');
+}
+
+function micros(value: number | null | undefined): string | undefined {
+  return value === null || value === undefined ? undefined : formatMicros(value);
+}
+
 type Lines = readonly (readonly [string, ReactNode])[];
 
 function Step(props: { title: string; lines: Lines; tone?: 'allowed' | 'denied' }): ReactNode {
@@ -92,7 +118,9 @@ function captured(record: ListedRecord): Lines {
     ['Host', record.host],
     ['Port', record['destination.port']],
     ['By', `${record.node} (${record.reporter === 'source' ? 'caller’s side' : 'service’s side'})`],
-    ['Trace', record.trace_id && <code key="trace">{record.trace_id}</code>],
+    ['Trace', <TraceLink key="trace" id={record.trace_id} />],
+    ['Kept', keptWords(record)],
+    ['Redacted', record.redacted?.join(', ')],
   ];
 }
 
@@ -124,6 +152,7 @@ function decision(record: ListedRecord): Lines {
     ['Policy', record.policy],
     ['Rule', record.rule],
     ['Version', record.policy_version],
+    ['Took', micros(record.decision_us)],
     ['In dry-run', dryRun.map((entry) => `${entry.policy} would ${entry.verdict}`).join(', ')],
   ];
 }
@@ -139,7 +168,8 @@ function upstream(record: ListedRecord): Lines {
   if (record.verdict === 'deny') return [['Forwarded', 'nothing']];
   return [
     ['Status', record.status],
-    ['Took', record.duration_us === null ? undefined : formatMicros(record.duration_us)],
+    ['First byte', micros(record.upstream_us)],
+    ['Took', micros(record.duration_us)],
     ['Bytes', `${formatBytes(record.bytes_in ?? 0)} in, ${formatBytes(record.bytes_out ?? 0)} out`],
   ];
 }

@@ -105,7 +105,8 @@ function ruleOf(record: ListedRecord): string {
   return record.rule === null || record.rule === '' ? name : `${name}, rule ${record.rule}`;
 }
 
-function outcomeOf(record: ListedRecord): { tone: Tone; word: string } {
+/** How a call ended, in a word with its colour. */
+export function outcomeOf(record: ListedRecord): { tone: Tone; word: string } {
   const status = record.status === null || record.status === 0 ? '' : ` ${record.status}`;
   if (record.verdict === 'deny') return { tone: 'denied', word: `denied${status}` };
   if ((record.status ?? 0) >= 500) return { tone: 'failing', word: `failed${status}` };

@@ -2,6 +2,8 @@ import type { ListedRecord } from '../../api/access-record.ts';
 
 /** More rows than this are not kept; what is older is a question for `palisade log`. */
 export const MAX_ROWS = 1000;
+/** More calls than this beside one bury it. */
+const MAX_AROUND = 20;
 
 /** Newest first, each record once, bounded. */
 export function mergeRecords(
@@ -52,6 +54,24 @@ export function matchRecords(
         .includes(wanted),
     ),
   );
+}
+
+/** Records from or to the services of a trace that are none of its own, the earliest first. */
+export function aroundOf(
+  records: readonly ListedRecord[],
+  own: readonly ListedRecord[],
+): readonly ListedRecord[] {
+  const ids = new Set(own.map((record) => record['record.id']));
+  const ends = (record: ListedRecord): (string | null)[] => [
+    record['source.service'],
+    record['destination.service'],
+  ];
+  const services = new Set(own.flatMap(ends).filter((service) => service !== null));
+  return oneSide(records)
+    .filter((record) => !ids.has(record['record.id']))
+    .filter((record) => ends(record).some((service) => service !== null && services.has(service)))
+    .toSorted((a, b) => compare(a.time, b.time))
+    .slice(0, MAX_AROUND);
 }
 
 function compare(a: string, b: string): number {

@@ -1,7 +1,8 @@
 import { type ReactNode, useId } from 'react';
 import { SearchBox } from '../../parts/search-box.tsx';
+import { TimeRangePicker } from '../../parts/time-range-picker.tsx';
 import { formatCount } from '../../words/format.ts';
-import { SPANS, type TrafficFilter } from './traffic-filter.ts';
+import { DEFAULT_SPAN, SPANS, type TrafficFilter } from './traffic-filter.ts';
 
 type TrafficFilterBarProps = {
   filter: TrafficFilter;
@@ -12,7 +13,6 @@ type TrafficFilterBarProps = {
 /** The filter, written the way `palisade log` takes it. */
 export function TrafficFilterBar({ filter, onChange, waiting }: TrafficFilterBarProps): ReactNode {
   const id = useId();
-  const spans = SPANS.some((span) => span === filter.since) ? SPANS : [filter.since, ...SPANS];
   return (
     <form
       className="toolbar"
@@ -33,20 +33,19 @@ export function TrafficFilterBar({ filter, onChange, waiting }: TrafficFilterBar
         onChange={(from) => onChange({ from })}
       />
       <Field id={`${id}-to`} label="To" value={filter.to} onChange={(to) => onChange({ to })} />
-      <label className="field" htmlFor={`${id}-since`}>
-        <span>Since</span>
-        <select
-          id={`${id}-since`}
-          value={filter.since}
-          onChange={(event) => onChange({ since: event.target.value })}
-        >
-          {spans.map((span) => (
-            <option key={span} value={span}>
-              {span}
-            </option>
-          ))}
-        </select>
-      </label>
+      <Field
+        id={`${id}-where`}
+        label="Where"
+        placeholder="status=>499"
+        value={filter.where}
+        onChange={(where) => onChange({ where })}
+      />
+      <TimeRangePicker
+        range={filter.range}
+        defaultSpan={DEFAULT_SPAN}
+        spans={SPANS}
+        onChange={onChange}
+      />
       <label className="check">
         <input
           type="checkbox"
@@ -73,6 +72,7 @@ export function TrafficFilterBar({ filter, onChange, waiting }: TrafficFilterBar
 function Field(props: {
   id: string;
   label: string;
+  placeholder?: string;
   value: string;
   onChange: (value: string) => void;
 }): ReactNode {
@@ -84,7 +84,7 @@ function Field(props: {
         type="text"
         autoComplete="off"
         spellCheck={false}
-        placeholder="any"
+        placeholder={props.placeholder ?? 'any'}
         value={props.value}
         onChange={(event) => props.onChange(event.target.value)}
       />

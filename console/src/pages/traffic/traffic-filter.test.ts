@@ -21,6 +21,17 @@ const cases: { query: string; command: string; records: string }[] = [
     records: '/records?denied=true&from=web&to=shop%2Forders&since=1h&limit=200',
   },
   {
+    query: '?where=status%3D%3E499+nonsense+limit%3D1+path%3D%2Fapi*&since=15m',
+    command: "palisade log --follow --since 15m --where 'status=>499' --where 'path=/api*'",
+    records: '/records?status=%3E499&path=%2Fapi*&since=15m&limit=200',
+  },
+  {
+    query: '?since=2026-03-02T10:00:00.000Z&until=2026-03-02T11:00:00.000Z',
+    command: 'palisade log --since 2026-03-02T10:00:00.000Z --until 2026-03-02T11:00:00.000Z',
+    records:
+      '/records?since=2026-03-02T10%3A00%3A00.000Z&until=2026-03-02T11%3A00%3A00.000Z&limit=200',
+  },
+  {
     query: '?since=yesterday&denied=perhaps',
     command: 'palisade log --follow --since 5m',
     records: '/records?since=5m&limit=200',
@@ -36,7 +47,7 @@ for (const { query, command, records } of cases) {
 }
 
 test('an address reproduces its filter', () => {
-  const search = '?denied=true&from=web&since=24h&sides=both&q=%2Fcheckout';
+  const search = '?denied=true&from=web&since=24h&where=status%3D500&sides=both&q=%2Fcheckout';
   const filter = parseTrafficFilter(new URLSearchParams(search));
   assert.equal(patchQuery('', encodeTrafficFilter(filter)), search);
 });
@@ -44,6 +55,8 @@ test('an address reproduces its filter', () => {
 test('the live tail has no beginning in the past', () => {
   const filter = parseTrafficFilter(new URLSearchParams('?to=orders&since=1h'));
   assert.equal(watchPath(filter), '/api/v1/records/watch?to=orders');
+  const over = '?since=2026-03-02T10:00:00.000Z&until=2026-03-02T11:00:00.000Z';
+  assert.equal(watchPath(parseTrafficFilter(new URLSearchParams(over))), undefined);
 });
 
 test('changing one key of an address keeps the others', () => {

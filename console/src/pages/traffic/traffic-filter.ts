@@ -1,5 +1,11 @@
 import { apiPath } from '../../route/query.ts';
-import { commandLine } from '../../words/command.ts';
+import {
+  encodeTimeRange,
+  parseTimeRange,
+  rangeQuery,
+  type TimeRange,
+} from '../../route/time-range.ts';
+import { commandLine, type Flag } from '../../words/command.ts';
 
 /** What calls are shown. Empty strings filter nothing. */
 export type TrafficFilter = {
@@ -8,7 +14,9 @@ export type TrafficFilter = {
   readonly from: string;
   /** Service or `namespace/service` called. */
   readonly to: string;
-  readonly since: string;
+  readonly range: TimeRange;
+  /** Conditions on any field of the record, `FIELD=VALUE` apart by spaces. */
+  readonly where: string;
   /** Also what the caller's side recorded of calls that the service's side recorded. */
   readonly bothSides: boolean;
   /** Text in method, path, host or ids; applied to what was fetched. */
@@ -16,17 +24,18 @@ export type TrafficFilter = {
 };
 
 /** The spans the filter offers; `palisade log` takes any. */
-export const SPANS = ['5m', '15m', '1h', '24h'] as const;
-const DEFAULT_SPAN = '5m';
+export const SPANS = ['5m', '15m', '1h', '24h', '7d'] as const;
+/** How far back calls are shown where the address does not say. */
+export const DEFAULT_SPAN = '5m';
 
 /** The filter that an address asks for; what cannot be read filters nothing. */
 export function parseTrafficFilter(query: URLSearchParams): TrafficFilter {
-  const since = query.get('since') ?? '';
   return {
     denied: query.get('denied') === 'true',
     from: query.get('from')?.trim() ?? '',
     to: query.get('to')?.trim() ?? '',
-    since: /^\d{1,5}(s|m|h|d)$/.test(since) ? since : DEFAULT_SPAN,
+    range: parseTimeRange(query, DEFAULT_SPAN),
+    where: query.get('where') ?? '',
     bothSides: query.get('sides') === 'both',
     text: query.get('q') ?? '',
   };
@@ -40,7 +49,8 @@ export function encodeTrafficFilter(
     denied: filter.denied ? 'true' : undefined,
     from: filter.from || undefined,
     to: filter.to || undefined,
-    since: filter.since === DEFAULT_SPAN ? undefined : filter.since,
+    ...encodeTimeRange(filter.range, DEFAULT_SPAN),
+    where: filter.where || undefined,
     sides: filter.bothSides ? 'both' : undefined,
     q: filter.text || undefined,
   };
@@ -48,26 +58,61 @@ export function encodeTrafficFilter(
 
 /** The API path that lists what the filter asks for, newest first. */
 export function recordsPath(filter: TrafficFilter, cursor?: string): string {
-  const { denied, from, to } = encodeTrafficFilter(filter);
-  return apiPath('/records', { denied, from, to, since: filter.since, limit: '200', cursor });
+  const time = rangeQuery(filter.range);
+  return apiPath('/records', { ...asked(filter), ...time, limit: '200', cursor });
 }
 
-/** The address of the live tail of the same filter. */
-export function watchPath(filter: TrafficFilter): string {
-  const { denied, from, to } = encodeTrafficFilter(filter);
-  return apiPath('/api/v1/records/watch', { denied, from, to });
+/** The address of the live tail of the same filter; undefined where the time asked for is over. */
+export function watchPath(filter: TrafficFilter): string | undefined {
+  if (filter.range.kind === 'between') return undefined;
+  return apiPath('/api/v1/records/watch', asked(filter));
 }
 
 /** The command that lists the same. */
 export function trafficCommand(filter: TrafficFilter): string {
+  const { since, until } = rangeQuery(filter.range);
+  const conditions = Object.entries(conditionsOf(filter.where));
   return commandLine(
     ['log'],
     [
-      ['follow', true],
+      ['follow', until === undefined ? true : undefined],
       ['denied', filter.denied || undefined],
       ['from', filter.from],
       ['to', filter.to],
-      ['since', filter.since],
+      ['since', since],
+      ['until', until],
+      ...conditions.map(([field, value]): Flag => ['where', `${field}=${value}`]),
     ],
   );
+}
+
+/** Conditions as keys of the API's query: `status=>499 path=/api*`. What is no condition is left out. */
+export function conditionsOf(where: string): Readonly<Record<string, string>> {
+  const conditions = where
+    .trim()
+    .split(/\s+/)
+    .flatMap((word) => {
+      const [, field, value] = /^([a-z][a-z_.]*)=(.+)$/.exec(word) ?? [];
+      return field === undefined || value === undefined || OWN_KEYS.has(field)
+        ? []
+        : [[field, value]];
+    });
+  return Object.fromEntries(conditions);
+}
+
+// These have fields of their own in the filter's bar, or steer the answer itself.
+const OWN_KEYS: ReadonlySet<string> = new Set([
+  'denied',
+  'from',
+  'to',
+  'since',
+  'until',
+  'limit',
+  'cursor',
+  'order',
+]);
+
+function asked(filter: TrafficFilter): Readonly<Record<string, string | undefined>> {
+  const { denied, from, to } = encodeTrafficFilter(filter);
+  return { denied, from, to, ...conditionsOf(filter.where) };
 }

@@ -2,9 +2,16 @@ import { type ReactNode, useCallback, useMemo, useState } from 'react';
 import type { ListedRecord } from '../../api/access-record.ts';
 import { AnswerNote, Empty } from '../../parts/answer-states.tsx';
 import { DataTable } from '../../parts/data-table.tsx';
+import { MissingNote } from '../../parts/missing-note.tsx';
 import { PageHead } from '../../parts/page-head.tsx';
 import { useQuery } from '../../route/use-place.ts';
-import { formatCount, formatNoun, formatPercent, formatSpanWord } from '../../words/format.ts';
+import {
+  formatCount,
+  formatInstant,
+  formatNoun,
+  formatPercent,
+  formatSpanWord,
+} from '../../words/format.ts';
 import { CallPanel } from './call-panel.tsx';
 import { recordColumns } from './record-columns.tsx';
 import { matchRecords, oneSide } from './record-rows.ts';
@@ -15,7 +22,7 @@ import { useRecords } from './use-records.ts';
 /** What happened? */
 export function TrafficPage(): ReactNode {
   const [query, setQuery] = useQuery();
-  const filterText = ['denied', 'from', 'to', 'since', 'sides', 'q']
+  const filterText = ['denied', 'from', 'to', 'since', 'until', 'where', 'sides', 'q']
     .map((key) => query.get(key))
     .join('\n');
   // `query` is reduced to the keys that filter: opening a row must not fetch anew.
@@ -56,8 +63,8 @@ export function TrafficPage(): ReactNode {
           >
             {rows.length === 0 ? (
               <Empty title="No call fits.">
-                Nothing was recorded in the last {formatSpanWord(filter.since)} that this filter
-                lets through. A wider span or fewer conditions may show more.
+                Nothing was recorded {timeWords(filter)} that this filter lets through. A wider span
+                or fewer conditions may show more.
               </Empty>
             ) : (
               <DataTable
@@ -73,6 +80,7 @@ export function TrafficPage(): ReactNode {
                 inPlace
               />
             )}
+            <MissingNote missing={tail.missing} />
             {tail.hasOlder && (
               <button type="button" className="button" onClick={tail.loadOlder}>
                 Older calls
@@ -100,7 +108,7 @@ function trafficSentence(
   filter: TrafficFilter,
   hasOlder: boolean,
 ): string {
-  const span = `in the last ${formatSpanWord(filter.since)}`;
+  const span = timeWords(filter);
   if (rows.length === 0) return `No call ${span} fits this filter.`;
   const denied = rows.filter((record) => record.verdict === 'deny').length;
   const failed = rows.filter(
@@ -111,4 +119,10 @@ function trafficSentence(
     : `${formatNoun(rows.length, 'call')} ${span}`;
   const share = formatPercent(denied / rows.length);
   return `${total}: ${formatCount(denied)} denied (${share}), ${formatCount(failed)} failed.`;
+}
+
+function timeWords({ range }: TrafficFilter): string {
+  if (range.kind === 'last') return `in the last ${formatSpanWord(range.span)}`;
+  const [from, until] = [range.fromMs, range.untilMs].map((ms) => formatInstant(ms).slice(5, 19));
+  return `from ${from} to ${until}`;
 }

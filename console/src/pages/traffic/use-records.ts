@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
 import type { ListedRecord } from '../../api/access-record.ts';
+import type { Missing } from '../../api/completeness.ts';
 import { fetchJson } from '../../api/fetch-json.ts';
 import type { Page } from '../../api/page.ts';
 import type { Answer } from '../../live/answer-cache.ts';
@@ -17,6 +18,8 @@ export type RecordTail = {
   readonly answer: Answer<readonly ListedRecord[]>;
   /** Records that arrived while held back. */
   readonly waiting: readonly ListedRecord[];
+  /** What happened and is not among them, as far as it is known. */
+  readonly missing: readonly Missing[];
   readonly hasOlder: boolean;
   readonly loadOlder: () => void;
 };
@@ -25,12 +28,14 @@ type State = {
   readonly answer: Answer<readonly ListedRecord[]>;
   readonly waiting: readonly ListedRecord[];
   readonly next: string | null;
+  readonly missing: readonly Missing[];
 };
 
 const NOTHING: State = {
   answer: { data: undefined, heardAt: undefined, failure: undefined },
   waiting: [],
   next: null,
+  missing: [],
 };
 
 /** Follows the records of a filter; `held` keeps arrivals back until it is lifted. */
@@ -64,21 +69,27 @@ export function useRecords(filter: TrafficFilter, held: boolean): RecordTail {
   return {
     answer: state.answer,
     waiting: state.waiting,
+    missing: state.missing,
     hasOlder: state.next !== null,
     loadOlder,
   };
 }
 
+/** Records also say what of them is missing. */
+type RecordsPage = Page<ListedRecord> & { readonly missing?: readonly Missing[] };
+
 type SetState = React.Dispatch<React.SetStateAction<State>>;
 
 function follow(options: {
   listPath: string;
-  tailPath: string;
+  tailPath: string | undefined;
   setState: SetState;
   isHeld: () => boolean;
 }): () => void {
   const { setState } = options;
   let arrived: ListedRecord[] = [];
+  void fetchPage(options.listPath, setState);
+  if (options.tailPath === undefined) return () => undefined;
   const tail = new EventSource(options.tailPath);
   tail.addEventListener('record', (event: MessageEvent<string>) => {
     arrived.push(parsePlainJson(event.data) as ListedRecord);
@@ -86,7 +97,6 @@ function follow(options: {
   });
   // The list is fetched after each (re)connection: what was missed in between is in it.
   tail.onopen = () => void fetchPage(options.listPath, setState);
-  void fetchPage(options.listPath, setState);
   const timer = setInterval(() => {
     if (arrived.length === 0) return;
     const batch = arrived;
@@ -104,7 +114,7 @@ function follow(options: {
 }
 
 async function fetchPage(path: string, setState: SetState): Promise<void> {
-  const result = await fetchJson<Page<ListedRecord>>(path);
+  const result = await fetchJson<RecordsPage>(path);
   if (result.kind === 'failure') {
     if (result.failure.status === 401) liveChannel.signedOut();
     setState((before) => ({ ...before, answer: { ...before.answer, failure: result.failure } }));
@@ -114,6 +124,7 @@ async function fetchPage(path: string, setState: SetState): Promise<void> {
   setState((before) => ({
     ...before,
     next: result.data.next,
+    missing: result.data.missing ?? [],
     answer: {
       data: mergeRecords(before.answer.data ?? [], result.data.items),
       heardAt: Date.now(),
