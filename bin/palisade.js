@@ -4,8 +4,8 @@
 import { spawn } from 'node:child_process';
 import module, { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { entry } from './entry.js';
 
-const main = new URL('../src/bin/palisade.ts', import.meta.url);
 const major = Number(process.versions.node.split('.')[0]);
 
 if (major >= 24) {
@@ -15,7 +15,7 @@ if (major >= 24) {
   module.enableCompileCache?.(
     fileURLToPath(new URL('../node_modules/.cache/palisade', import.meta.url)),
   );
-  await import(main.href);
+  await import(entry('palisade').href);
 } else {
   runPinned(pinnedNode());
 }

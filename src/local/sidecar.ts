@@ -36,16 +36,20 @@ export type SidecarOptions = {
 };
 
 const MAIN = fileURLToPath(new URL('../../bin/palisade.js', import.meta.url));
-/** A sidecar allocates little that lives long: a small young generation saves 20 MB and costs it nothing measurable. */
-export const SIDECAR_FLAGS: readonly string[] = ['--max-semi-space-size=1'];
+/**
+ * A sidecar allocates little that lives long: a small young generation saves 20 MB and costs it nothing measurable. Without
+ * V8's middle compiler its hot code is compiled once instead of twice: 5 MB less, for the same CPU a request.
+ */
+export const SIDECAR_FLAGS: readonly string[] = ['--max-semi-space-size=1', '--no-maglev'];
 /**
  * One malloc arena instead of one a thread: 20 MB less, as measured on an idle sidecar. Thresholds that stay where they are,
- * so that what was freed goes back to the kernel: without, each large block that is freed raises them (mallopt(3)).
+ * so that what was freed goes back to the kernel: without, each large block that is freed raises them (mallopt(3)). 32 KiB
+ * is what V8's compilers take at a time, 19 MB in the first seconds of load: mapped one by one, those leave no holes behind.
  */
 export const SIDECAR_ENV: NodeJS.ProcessEnv = {
   MALLOC_ARENA_MAX: '1',
-  MALLOC_MMAP_THRESHOLD_: '131072',
-  MALLOC_TRIM_THRESHOLD_: '524288',
+  MALLOC_MMAP_THRESHOLD_: '32768',
+  MALLOC_TRIM_THRESHOLD_: '131072',
 };
 
 const DRAIN_LIMIT_MS = 8000;
