@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 // The agent of a benchmark, in a process of its own: a real one, but that its connections count in turn as those of other
 // users, so that one client process stands for many workloads. `agent-child.ts DATA-FOLDER WORKLOADS FIRST-UID`
 import { join } from 'node:path';
@@ -18,7 +19,7 @@ const agent = await createAgent({
   trustRootFile: layout.trustRoot,
   caAddress: settings.value.ca,
   controlAddress: settings.value.grpc,
-  joinTokenFile: layout.ca.joinTokenAgent,
+  joinToken: () => readFileSync(layout.ca.joinTokenAgent, 'utf8').trim(),
   hostName: 'bench',
   clock: Date.now,
   log: createSilentLog(),

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -48,7 +48,7 @@ function start(more: { folder?: string; evidence?: EvidenceSource; startMs?: num
       attest: ({ attestor }, { csr }) => sign(attestor, csr),
       issue: (_as, csr) => sign('renewal', csr),
     },
-    joinTokenFile: join(root, 'token'),
+    joinToken: () => readFileSync(join(root, 'token'), 'utf8').trim(),
     revocations: createCell<RevocationCheck>(nothingRevoked),
     evidence: more.evidence,
     clock: scheduler.clock,

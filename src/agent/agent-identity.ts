@@ -1,5 +1,4 @@
 import type { KeyObject } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import {
   createCsr,
   createKeyPair,
@@ -41,7 +40,8 @@ export type AgentIdentityOptions = {
   /** The pinned roots now. */
   readonly trust: () => X509Trust;
   readonly authority: Pick<CertificateAuthority, 'enrol' | 'attest' | 'issue'>;
-  readonly joinTokenFile: string;
+  /** Asked at each attempt: the CA's first start may come after ours. */
+  readonly joinToken: () => string | Promise<string>;
   readonly revocations: Source<RevocationCheck>;
   /** Tells when the roots are others. */
   readonly trusts?: Pick<Source<X509Trust>, 'onChange'>;
@@ -225,13 +225,8 @@ class Renewing {
       }
     }
     return evidence === undefined
-      ? authority.enrol(await this.#joinToken(), request.csr)
+      ? authority.enrol(await this.#options.joinToken(), request.csr)
       : authority.attest(evidence, request);
-  }
-
-  async #joinToken(): Promise<string> {
-    // Read at each attempt: the CA's first start may come after ours.
-    return (await readFile(this.#options.joinTokenFile, 'utf8')).trim();
   }
 }
 

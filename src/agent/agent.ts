@@ -52,7 +52,8 @@ export type AgentOptions = {
   readonly trustRootFile: string;
   readonly caAddress: string;
   readonly controlAddress: string;
-  readonly joinTokenFile: string;
+  /** Asked at each attempt: the CA's first start may come after ours. */
+  readonly joinToken: () => string | Promise<string>;
   /** The agent's identity is `spiffe://TD/palisade/agent/HOST`, where its evidence does not say otherwise. */
   readonly hostName: string;
   /** How this host proves itself; by the mesh's own join token where absent. */
@@ -141,7 +142,7 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
   const store = openRevocations(folder, swap.value, log);
   if (!store.ok) return store;
   const revocations = store.value;
-  const { caAddress, controlAddress, joinTokenFile } = options;
+  const { caAddress, controlAddress, joinToken } = options;
   const shared = { trust, clock, revoked: revocations.check.current };
   const timing = { clock, random, scheduler, log };
   const authority = noted(
@@ -150,7 +151,7 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
   );
   const { trusts } = swap.value;
   const common = { ...timing, trust, trusts, authority, revocations: revocations.check };
-  const identity = createAgentIdentity({ ...common, folder, spiffeId, joinTokenFile, evidence });
+  const identity = createAgentIdentity({ ...common, folder, spiffeId, joinToken, evidence });
   const trustRoot = () => swap.value.current().trustRoot;
   const logWatch = createLogWatch({ ...timing, folder, agent: identity, authority, trustRoot });
   const auditWatch = createAuditWatch({ folder, trustRoot, clock, log });

@@ -1,7 +1,7 @@
 // Fakes for this layer's tests: an authority that issues whatever is asked for, a control plane (or an agent in its
 // place) that says whatever a test tells it to, and an author who signs. All over real sockets and real gRPC.
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ServerDuplexStream, ServerWritableStream } from '@grpc/grpc-js';
@@ -112,7 +112,7 @@ export function createFakeMesh() {
   return {
     folder,
     trustRootFile,
-    joinTokenFile,
+    joinToken: () => readFileSync(joinTokenFile, 'utf8').trim(),
     trustRoot,
     author,
     logSigner: logKey.signer,

@@ -100,7 +100,7 @@ export function optionsFor(mesh: FakeMesh, folder: string, socketPath: string) {
     trustRootFile: mesh.trustRootFile,
     caAddress: '127.0.0.1:1',
     controlAddress: '127.0.0.1:1',
-    joinTokenFile: mesh.joinTokenFile,
+    joinToken: mesh.joinToken,
     hostName: 'test-host',
     clock: Date.now,
     log: createSilentLog(),

@@ -13,22 +13,26 @@ import {
 } from '#trust';
 import { createGrpcClient, createGrpcServer, type GrpcServer, Revocations } from '#wire';
 import { openAuditWitness } from './audit-witness.ts';
+import { caFolder } from './ca-folder.ts';
 import { type Caller, identifyCaller, requireIdentity } from './caller.ts';
 import { publishCrl } from './crl.ts';
 import { openDatabase } from './database.ts';
 import { openHosts } from './hosts.ts';
-import { type CaSecrets, caFolder, loadSecrets } from './initialize.ts';
+import { type CaSecrets, loadSecrets } from './initialize.ts';
 import { createSignedHead, openIssuanceLog, signLogHead } from './issuance-log.ts';
 import { createIssue } from './issue.ts';
 import { createIssueJwt } from './issue-jwt.ts';
 import { openIssuers } from './issuers.ts';
 import { openJwtKeys } from './jwt-keys.ts';
+import type { KeyDevice } from './keys/key-device.ts';
+import { createKeyStore } from './keys/key-store.ts';
 import { meshRole } from './mesh-identity.ts';
 import { createOwnIdentity } from './own-identity.ts';
 import { openPolicy, type Policy } from './policy.ts';
 import { createRateLimit } from './rate-limit.ts';
 import { createIssuanceService } from './service.ts';
 import { controlTarget, type PolicySubscription, subscribeToPolicy } from './subscribe.ts';
+import { openUpstreamFiles, type Upstream, type UpstreamFiles } from './upstream.ts';
 
 /** What an authority runs on. */
 export type CaOptions = {
@@ -36,6 +40,10 @@ export type CaOptions = {
   readonly folder: string;
   /** Opens the keys where they are sealed, and seals them where they are not. */
   readonly passphrase?: string | undefined;
+  /** Where issuing keys are made and stay. */
+  readonly keyDevice?: KeyDevice | undefined;
+  /** Who signs our intermediates. */
+  readonly upstream?: UpstreamFiles | undefined;
   /** DSSE envelope of the trust root. */
   readonly trustRootFile: string;
   readonly trustDomain: string;
@@ -109,6 +117,7 @@ async function start(options: CaOptions, parts: Parts): Promise<Ca> {
   const { server, port } = await listen(options, parts, core);
   const subscription = subscribe(options, core);
   const renewal = setInterval(() => {
+    refreshIssuers(options, core);
     const isRenewed =
       identity.renewIfDue() || identity.renewIfRevoked(core.revocations.check.current());
     if (isRenewed) subscription?.reconnect();
@@ -157,6 +166,22 @@ async function start(options: CaOptions, parts: Parts): Promise<Ca> {
 
 type Core = ReturnType<typeof createCore>;
 
+/** A device or an upstream that is away must not end the authority: what it has is good for a while. */
+function refreshIssuers({ log }: CaOptions, { issuers }: Core): void {
+  try {
+    issuers.refresh();
+  } catch (error) {
+    log.error(EVENT.signingFailed, { error });
+  }
+}
+
+function openUpstream({ upstream, trustDomain, clock }: CaOptions): Upstream | undefined {
+  if (upstream === undefined) return undefined;
+  const parsed = parseTrustDomain(trustDomain);
+  if (!parsed.ok) throw new Error(parsed.error);
+  return openUpstreamFiles(upstream, { trustDomain: parsed.value, clock });
+}
+
 function createCore(options: CaOptions, { secrets, database, trustRoot }: Parts) {
   const { trustDomain, clock, log } = options;
   const issuanceLog = openIssuanceLog(database);
@@ -170,7 +195,8 @@ function createCore(options: CaOptions, { secrets, database, trustRoot }: Parts)
   const roots = createRoots(policy);
   const issuers = openIssuers({
     folder: options.folder,
-    passphrase: options.passphrase,
+    keys: createKeyStore({ passphrase: options.passphrase, device: options.keyDevice }),
+    upstream: openUpstream(options),
     trustRoot: policy.trustRoot,
     clock,
     log,
@@ -178,6 +204,7 @@ function createCore(options: CaOptions, { secrets, database, trustRoot }: Parts)
   const issue = createIssue({ issuer: issuers.active, issuanceLog, clock, log });
   const jwtKeys = openJwtKeys({
     path: caFolder(options.folder).jwtKeys,
+    passphrase: options.passphrase,
     trustDomain,
     logSigner: secrets.logSigner,
     clock,
@@ -215,7 +242,7 @@ async function listen(
     issuanceLog,
     signedHead: createSignedHead(issuanceLog, { trustDomain, clock, signer: secrets.logSigner }),
     nextRoot() {
-      const certificate = Buffer.from(issuers.next().certificateDer).toString('base64');
+      const certificate = Buffer.from(issuers.next().rootDer).toString('base64');
       const time = new Date(clock()).toISOString();
       return encodeEnvelope(signNextRoot({ trustDomain, certificate, time }, secrets.logSigner));
     },

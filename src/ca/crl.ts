@@ -34,7 +34,7 @@ export const CRL_TTL_MS = 24 * 3_600_000;
  * A list for those outside of the mesh (RFC 5280 section 5), DER: the unexpired certificates that no longer count. Inside
  * nobody needs it, since revocations themselves are there sooner and say more.
  */
-export function createCrl(options: CrlOptions): Uint8Array {
+export function createCrl(options: CrlOptions): Promise<Uint8Array> {
   const { issuer, nowMs, number } = options;
   const serials =
     activeRevocations(options.revocations).length === 0 ? [] : revokedSerials(options);
@@ -95,7 +95,16 @@ export function publishCrl(options: CrlPublisherOptions): CrlPublisher {
       const number = Math.floor(nowMs / 1000);
       const revoked = store.check.current();
       const revocations = store.all();
-      current = createCrl({ issuer: issuer(), entries, revoked, revocations, nowMs, number });
+      const made = await createCrl({
+        issuer: issuer(),
+        entries,
+        revoked,
+        revocations,
+        nowMs,
+        number,
+      });
+      if (isClosed) return;
+      current = made;
       writeSecretFile(path, derToPem(current).replaceAll('CERTIFICATE', 'X509 CRL'));
     } catch (error) {
       log.error(EVENT.stateWriteFailed, { file: path, error });

@@ -1,6 +1,6 @@
 // A mesh for this layer's tests: an authority on a free port, an author who signs registrations, a control plane that
 // sends whatever a test tells it to, and callers with keys of their own. All over real TLS.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createCsr, createKeyPair, derToPem, parseSpiffeId } from '#identity';
@@ -31,7 +31,14 @@ import {
   SubscribeResponseSchema,
   type X509SvidResponse,
 } from '#wire';
-import { type Ca, type CaOptions, createCa, initializeCa } from './index.ts';
+import {
+  type Ca,
+  type CaOptions,
+  createCa,
+  type InitializeOptions,
+  initializeCa,
+  readJoinToken,
+} from './index.ts';
 
 /** The trust domain of every test. */
 export const TRUST_DOMAIN = 'example.org';
@@ -51,9 +58,12 @@ export type TestMesh = {
 };
 
 /** Makes the folder of a mesh; real time unless told otherwise, since TLS itself knows no fake clock. */
-export function createTestMesh(nowMs = Date.now()): TestMesh {
+export function createTestMesh(
+  nowMs = Date.now(),
+  more: Partial<InitializeOptions> = {},
+): TestMesh {
   const folder = mkdtempSync(join(tmpdir(), 'palisade-ca-'));
-  const parts = initializeCa(folder, TRUST_DOMAIN, nowMs);
+  const parts = initializeCa({ folder, trustDomain: TRUST_DOMAIN, nowMs, ...more });
   const key = createPolicyKey();
   const author = loadSigner(key.privateKeyPem);
   if (!author.ok) throw new Error(author.error);
@@ -69,7 +79,8 @@ export function createTestMesh(nowMs = Date.now()): TestMesh {
   const trustRootFile = join(folder, 'trust-root.json');
   writeFileSync(trustRootFile, encodeEnvelope(signTrustRoot(trustRoot, [author.value])));
   const clock = { nowMs };
-  const token = (role: string) => readFileSync(join(folder, `join-token-${role}`), 'utf8').trim();
+  const token = (role: string) =>
+    readJoinToken(join(folder, `join-token-${role}`), more.passphrase);
   return {
     folder,
     trustRootFile,
@@ -78,16 +89,19 @@ export function createTestMesh(nowMs = Date.now()): TestMesh {
     author: author.value,
     tokens: { agent: token('agent'), control: token('control') },
     clock,
-    startCa: (more = {}) =>
+    startCa: (now = {}) =>
       createCa({
         folder,
         trustRootFile,
         trustDomain: TRUST_DOMAIN,
+        passphrase: more.passphrase,
+        keyDevice: more.keyDevice,
+        upstream: more.upstream,
         listen: { host: '127.0.0.1', port: 0 },
         clock: () => clock.nowMs,
         log: createSilentLog(),
         patienceMs: 20,
-        ...more,
+        ...now,
       }),
     remove: () => rmSync(folder, { recursive: true }),
   };

@@ -1,25 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { createRoot, loadIssuer, parseTrustDomain } from '#identity';
+import { existsSync } from 'node:fs';
+import { createRoot, derToPem, parseTrustDomain, type TrustDomain } from '#identity';
 import { createPolicyKey, loadSigner, type PolicySigner } from '#trust';
+import { type CaFolder, caFolder } from './ca-folder.ts';
+import { readIssuer } from './issuer-folder.ts';
+import { ROOT_TTL_MS } from './issuers.ts';
+import type { KeyDevice } from './keys/key-device.ts';
+import { createKeyStore, type KeyStore } from './keys/key-store.ts';
 import { type Passphrase, readSealed, writeSealed } from './sealed-file.ts';
 import { makeSecretFolder, writeSecretFile } from './secret-file.ts';
-
-/** Where an authority keeps what it owns; all of mode 0600. */
-export type CaFolder = {
-  readonly key: string;
-  readonly certificate: string;
-  readonly logKey: string;
-  readonly jwtKeys: string;
-  readonly database: string;
-  readonly revocations: string;
-  readonly crl: string;
-  /** How the control plane's audit log stood when this authority signed it last. */
-  readonly auditWitness: string;
-  readonly joinTokenAgent: string;
-  readonly joinTokenControl: string;
-};
+import { openUpstreamFiles, type UpstreamFiles } from './upstream.ts';
 
 /** What a trust root says of an authority. */
 export type CaPublicParts = {
@@ -34,41 +24,37 @@ export type CaSecrets = {
   readonly joinTokens: { readonly agent: string; readonly control: string };
 };
 
-const ROOT_TTL_MS = 10 * 365 * 24 * 3_600_000;
-
-/** The paths of an authority's files in `folder`. */
-export function caFolder(folder: string): CaFolder {
-  return {
-    key: join(folder, 'ca.key'),
-    certificate: join(folder, 'ca.crt'),
-    logKey: join(folder, 'log.key'),
-    jwtKeys: join(folder, 'jwt-keys.json'),
-    database: join(folder, 'ca.db'),
-    revocations: join(folder, 'revocations.jsonl'),
-    crl: join(folder, 'crl.pem'),
-    auditWitness: join(folder, 'audit-witness.json'),
-    joinTokenAgent: join(folder, 'join-token-agent'),
-    joinTokenControl: join(folder, 'join-token-control'),
-  };
-}
+/** How an authority's keys are kept, and who certifies them. */
+export type InitializeOptions = {
+  readonly folder: string;
+  readonly trustDomain: string;
+  readonly nowMs: number;
+  readonly passphrase?: Passphrase;
+  /** Where its issuing key is made and stays. */
+  readonly keyDevice?: KeyDevice | undefined;
+  /** Whose intermediate it is to be; a root of its own unless told. */
+  readonly upstream?: UpstreamFiles | undefined;
+};
 
 /**
  * Makes the authority's keys and join tokens on first run; later runs, also after a crash half-way, keep what is there.
  * Throws when the folder cannot be written or holds something else.
  */
-export function initializeCa(
-  folder: string,
-  trustDomain: string,
-  nowMs: number,
-  passphrase?: Passphrase,
-): CaPublicParts {
+export function initializeCa(options: InitializeOptions): CaPublicParts {
+  const { folder, nowMs, passphrase, keyDevice } = options;
   const paths = caFolder(folder);
+  const trustDomain = parseTrustDomain(options.trustDomain);
+  if (!trustDomain.ok) throw new Error(trustDomain.error);
   makeSecretFolder(folder);
-  if (!existsSync(paths.key)) createSecrets(paths, { trustDomain, nowMs, passphrase });
-  const issuer = loadIssuer(read(paths.certificate), readSealed(paths.key, passphrase));
-  if (!issuer.ok) throw new Error(`\`${paths.key}\` and \`${paths.certificate}\`: ${issuer.error}`);
+  const keys = createKeyStore({ passphrase, device: keyDevice });
+  const about = { trustDomain: trustDomain.value, nowMs };
+  if (!existsSync(paths.key)) createSecrets(paths, { ...options, ...about, keys });
+  const issuer = readIssuer(paths, keys, about);
+  if (!issuer.ok) {
+    throw new Error(`\`${paths.key}\` and \`${paths.certificate}\`: ${issuer.error.message}`);
+  }
   const { logSigner } = loadSecrets(folder, passphrase);
-  return { rootPem: issuer.value.certificatePem, logPublicKey: logSigner.publicKey };
+  return { rootPem: derToPem(issuer.value.rootDer), logPublicKey: logSigner.publicKey };
 }
 
 /** Reads what `initializeCa` made; throws, naming the file, if it is missing or damaged. */
@@ -78,43 +64,41 @@ export function loadSecrets(folder: string, passphrase?: Passphrase): CaSecrets 
   if (!logSigner.ok) throw new Error(`\`${paths.logKey}\`: ${logSigner.error}`);
   return {
     logSigner: logSigner.value,
-    joinTokens: { agent: token(paths.joinTokenAgent), control: token(paths.joinTokenControl) },
+    joinTokens: {
+      agent: readJoinToken(paths.joinTokenAgent, passphrase),
+      control: readJoinToken(paths.joinTokenControl, passphrase),
+    },
   };
 }
 
 function createSecrets(
   paths: CaFolder,
-  options: {
-    readonly trustDomain: string;
-    readonly nowMs: number;
-    readonly passphrase: Passphrase;
+  options: Omit<InitializeOptions, 'trustDomain'> & {
+    readonly trustDomain: TrustDomain;
+    readonly keys: KeyStore;
   },
 ): void {
-  const { trustDomain, nowMs, passphrase } = options;
-  const parsed = parseTrustDomain(trustDomain);
-  if (!parsed.ok) throw new Error(parsed.error);
-  const root = createRoot({ trustDomain: parsed.value, nowMs, ttlMs: ROOT_TTL_MS });
+  const { trustDomain, nowMs, passphrase, upstream } = options;
   writeSealed(paths.logKey, createPolicyKey().privateKeyPem, passphrase);
-  writeSecretFile(paths.joinTokenAgent, `${randomBytes(32).toString('base64url')}\n`);
-  writeSecretFile(paths.joinTokenControl, `${randomBytes(32).toString('base64url')}\n`);
-  writeSecretFile(paths.certificate, root.certificatePem);
+  for (const path of [paths.joinTokenAgent, paths.joinTokenControl]) {
+    writeSealed(path, `${randomBytes(32).toString('base64url')}\n`, passphrase);
+  }
+  const { key, save } = options.keys.create();
+  const request = { publicKeyDer: key.publicKeyDer, trustDomain, nowMs };
+  const chainPem =
+    upstream === undefined
+      ? createRoot({ trustDomain, nowMs, ttlMs: ROOT_TTL_MS, key }).certificatePem
+      : openUpstreamFiles(upstream, { trustDomain, clock: () => nowMs }).sign(request);
+  writeSecretFile(paths.certificate, chainPem);
   // Last, for its presence says that all the others are there.
-  const pem = root.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-  writeSealed(paths.key, pem, passphrase);
+  save(paths.key);
 }
 
-function token(path: string): string {
-  const text = read(path).trim();
+/** The join token in a file, sealed or not; throws, naming the file, where there is none. */
+export function readJoinToken(path: string, passphrase: Passphrase): string {
+  const text = readSealed(path, passphrase).trim();
   // SECURITY: an empty file must not become a token that everybody knows.
   if (text.length < 32)
     throw new Error(`\`${path}\` holds no join token of at least 32 characters`);
   return text;
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new Error(`\`${path}\` cannot be read`, { cause });
-  }
 }

@@ -4,8 +4,10 @@ import {
   BACKDATE_MS,
   type Issuer,
   issueX509Svid,
+  issueX509SvidLater,
   requesterTag,
   type SpiffeId,
+  type SvidOptions,
 } from '#identity';
 import { ok, type Result } from '#lib';
 import { EVENT, type Log } from '#telemetry';
@@ -29,10 +31,11 @@ export type Grant = {
 
 /** A certificate that is in the log. */
 type IssuedSvid = {
-  readonly der: Uint8Array;
+  /** DER, leaf first, without the root. */
+  readonly chain: readonly Uint8Array[];
   readonly entry: LogEntry;
-  /** Of the issuer's certificate. */
-  readonly issuerSha256: string;
+  /** Of the root that it stands under. */
+  readonly rootSha256: string;
 };
 
 /** Signs grants; the only place that uses the authority's key. */
@@ -56,12 +59,13 @@ export function createIssue(options: IssueOptions): Issue {
   const { issuer, issuanceLog, clock, log } = options;
   return {
     async issue(grant) {
-      const by = issuer();
-      const { der, fields } = sign(by, grant, clock());
+      const signed = await trySigning(options, grant);
+      if (!signed.ok) return signed;
+      const { der, fields, by } = signed.value;
       try {
         const entry = await issuanceLog.append(fields);
         log.info(EVENT.certificateIssued, logged(entry));
-        return ok({ der, entry, issuerSha256: certificateDigest(by.certificateDer) });
+        return ok(issued(der, entry, by));
       } catch (error) {
         log.error(EVENT.issuanceLogFailed, { error });
         return refuse('unavailable', 'the issuance log cannot be written, so nothing is issued');
@@ -69,24 +73,48 @@ export function createIssue(options: IssueOptions): Issue {
     },
     issueNow(grant) {
       const by = issuer();
-      const { der, fields } = sign(by, grant, clock());
-      const entry = issuanceLog.appendNow(fields);
+      const { options: svid, fields } = prepare(by, grant, clock());
+      const der = issueX509Svid(svid);
+      const entry = issuanceLog.appendNow({ ...fields, certificateSha256: certificateDigest(der) });
       log.info(EVENT.certificateIssued, logged(entry));
-      return { der, entry, issuerSha256: certificateDigest(by.certificateDer) };
+      return issued(der, entry, by);
     },
   };
 }
 
-function sign(
+async function trySigning(
+  { issuer, clock, log }: IssueOptions,
+  grant: Grant,
+): Promise<
+  Result<{ readonly der: Uint8Array; readonly fields: LogFields; readonly by: Issuer }, Refusal>
+> {
+  try {
+    const by = issuer();
+    const { options, fields } = prepare(by, grant, clock());
+    const der = await issueX509SvidLater(options);
+    return ok({ der, fields: { ...fields, certificateSha256: certificateDigest(der) }, by });
+  } catch (error) {
+    // A key device that is away, or an intermediate that expired: it may be better in a moment.
+    log.error(EVENT.signingFailed, { error });
+    return refuse('unavailable', "the authority's key cannot sign now");
+  }
+}
+
+function issued(der: Uint8Array, entry: LogEntry, by: Issuer): IssuedSvid {
+  return { chain: [der, ...by.intermediates], entry, rootSha256: certificateDigest(by.rootDer) };
+}
+
+function prepare(
   issuer: Issuer,
   grant: Grant,
   nowMs: number,
-): { readonly der: Uint8Array; readonly fields: LogFields } {
+): { readonly options: SvidOptions; readonly fields: Omit<LogFields, 'certificateSha256'> } {
   const serial = createSerial();
-  // X.509 has seconds; the log names the instant that the certificate does.
-  const expiresAt = Math.floor((nowMs + grant.ttlMs) / 1000) * 1000;
-  const { id, publicKeyDer, dnsNames } = grant;
-  const der = issueX509Svid({
+  // Nothing verifies for longer than what it stands under. X.509 has seconds; the log names the instant that it does.
+  const until = Math.min(nowMs + grant.ttlMs, issuer.expiresAt);
+  const expiresAt = Math.floor(until / 1000) * 1000;
+  const { id, publicKeyDer, dnsNames, attestation, requestedBy, allowedBy, selectors } = grant;
+  const options = {
     issuer,
     id,
     publicKeyDer,
@@ -94,21 +122,20 @@ function sign(
     notBefore: nowMs - BACKDATE_MS,
     expiresAt,
     dnsNames,
-    attestation: grant.attestation,
-    ...(grant.requestedBy === '' ? {} : { requester: requesterTag(grant.requestedBy) }),
-  });
+    attestation,
+    ...(requestedBy === '' ? {} : { requester: requesterTag(requestedBy) }),
+  };
   const fields = {
     timeMs: nowMs,
     spiffeId: id.text,
     serial: Buffer.from(serial).toString('hex'),
     expiresAtMs: expiresAt,
-    selectors: grant.selectors,
-    attestation: grant.attestation,
-    requestedBy: grant.requestedBy,
-    allowedBy: grant.allowedBy,
-    certificateSha256: certificateDigest(der),
+    selectors,
+    attestation,
+    requestedBy,
+    allowedBy,
   };
-  return { der, fields };
+  return { options, fields };
 }
 
 // RFC 5280 section 4.1.2.2: positive; 126 random bits never repeat by accident.

@@ -1,81 +1,51 @@
 import { hash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { createRoot, type Issuer, loadIssuer, parseTrustDomain } from '#identity';
+import { createRoot, type Issuer, parseTrustDomain, type TrustDomain } from '#identity';
 import { EVENT, type Log } from '#telemetry';
 import type { TrustRoot } from '#trust';
-import { caFolder } from './initialize.ts';
-import { type Passphrase, readSealed, writeSealed } from './sealed-file.ts';
-import { makeSecretFolder, writeSecretFile } from './secret-file.ts';
+import { type Held, type IssuerFolder, openIssuerFolder } from './issuer-folder.ts';
+import type { KeyStore } from './keys/key-store.ts';
+import type { Upstream } from './upstream.ts';
 
 /**
  * The keys that an authority may issue under. Which of them it uses is not its own choice: the first root of the trust
- * root whose key it has. So authors rotate it, step by step, by signing successors of the trust root, and whoever was
- * killed half-way goes on where the trust root says.
+ * root under which it has one. So authors rotate it, step by step, by signing successors of the trust root, and whoever
+ * was killed half-way goes on where the trust root says.
  */
 export type Issuers = {
+  /** Throws, in words, where there is none that is valid now. */
   readonly active: () => Issuer;
   /** The issuer that no trust root has named yet; made, and on disk, when this is called the first time. */
   readonly next: () => Issuer;
   /** After the trust root changed: destroys the keys of roots that were trusted before and are no more. */
   readonly settle: () => void;
+  /** Takes in what was imported meanwhile, and has an intermediate of ours signed anew from half of its life on. */
+  readonly refresh: () => void;
 };
 
 /** What opening takes; `trustRoot` is the newest one. */
 export type IssuersOptions = {
   readonly folder: string;
-  readonly passphrase?: Passphrase;
+  readonly keys: KeyStore;
+  /** Who signs our intermediates, where somebody does without being asked each time. */
+  readonly upstream?: Upstream | undefined;
   readonly trustRoot: () => TrustRoot;
   readonly clock: () => number;
   readonly log: Log;
 };
 
-type Held = { readonly issuer: Issuer; readonly root: string; readonly files: readonly string[] };
-
-const ROOT_TTL_MS = 10 * 365 * 24 * 3_600_000;
+/** How long a root of ours lives. */
+export const ROOT_TTL_MS: number = 10 * 365 * 24 * 3_600_000;
 
 /** Reads all keys there are; throws, naming the file, if one is damaged, or none is of a trusted root. */
 export function openIssuers(options: IssuersOptions): Issuers {
-  const { folder, passphrase, trustRoot, clock, log } = options;
-  let held = readAll(folder, passphrase);
-
-  function active(): Issuer {
-    for (const root of trustRoot().x509Roots) {
-      const found = held.find((each) => each.root === root);
-      if (found !== undefined) return found.issuer;
-    }
-    throw new Error("the trust root does not name this authority's certificate");
-  }
-
-  /** SECURITY: remembered before it is used, so that a retired root is never taken for the next one. */
-  function settle(): void {
-    const trusted = trustRoot().x509Roots;
-    const used = new Set(readUsed(folder));
-    for (const { root, issuer } of held) if (trusted.includes(root)) used.add(nameOf(issuer));
-    writeUsed(folder, [...used]);
-    for (const each of held) {
-      const name = nameOf(each.issuer);
-      if (trusted.includes(each.root) || !used.has(name)) continue;
-      for (const file of each.files) rmSync(file, { force: true });
-      log.warn(EVENT.issuerRetired, { issuer: name });
-      held = held.filter((other) => other !== each);
-    }
-  }
-
-  active();
-  settle();
+  const issuers = new HeldIssuers(options);
+  issuers.active();
+  issuers.settle();
   return {
-    active,
-    next() {
-      const trusted = trustRoot().x509Roots;
-      const waiting = held.find(({ root }) => !trusted.includes(root));
-      if (waiting !== undefined) return waiting.issuer;
-      const made = make(options, trustRoot().trustDomain, clock());
-      held = [...held, made];
-      log.info(EVENT.issuerPrepared, { issuer: nameOf(made.issuer) });
-      return made.issuer;
-    },
-    settle,
+    active: () => issuers.active(),
+    next: () => issuers.next(),
+    settle: () => issuers.settle(),
+    refresh: () => issuers.refresh(),
   };
 }
 
@@ -84,57 +54,108 @@ export function nameOf({ certificateDer }: Pick<Issuer, 'certificateDer'>): stri
   return hash('sha256', certificateDer, 'hex').slice(0, 32);
 }
 
-function readAll(folder: string, passphrase: Passphrase): readonly Held[] {
-  const first = caFolder(folder);
-  const held: Held[] = [];
-  // The first key is where version 0.1 put it, until it is retired.
-  if (existsSync(first.key)) held.push(read(first.certificate, first.key, passphrase));
-  const more = join(folder, 'issuers');
-  for (const file of existsSync(more) ? readdirSync(more) : []) {
-    const name = /^([0-9a-f]{32})\.key$/.exec(file)?.[1];
-    // The certificate is written first; a crash in between leaves one that nobody names.
-    if (name === undefined) continue;
-    held.push(read(join(more, `${name}.crt`), join(more, `${name}.key`), passphrase));
+class HeldIssuers {
+  readonly #options: IssuersOptions;
+  readonly #folder: IssuerFolder;
+  #held: readonly Held[];
+
+  constructor(options: IssuersOptions) {
+    this.#options = options;
+    const { folder, keys, trustRoot, clock, log } = options;
+    const trustDomain = domainOf(trustRoot());
+    this.#folder = openIssuerFolder({ folder, keys, trustDomain, clock, log });
+    this.#held = this.#folder.readAll([]);
+    if (this.#held.length === 0) throw new Error(`no key of an authority is in \`${folder}\``);
   }
-  if (held.length === 0) throw new Error(`\`${first.key}\` cannot be read`);
-  return held;
+
+  active(): Issuer {
+    const now = this.#options.clock();
+    let expired: Issuer | undefined;
+    for (const root of this.#options.trustRoot().x509Roots) {
+      const found = this.#newestUnder(root);
+      if (found !== undefined && found.expiresAt > now) return found;
+      expired ??= found;
+    }
+    if (expired === undefined) {
+      throw new Error("the trust root does not name this authority's certificate");
+    }
+    throw new Error(
+      `the authority's certificate expired at ${new Date(expired.expiresAt).toISOString()}`,
+    );
+  }
+
+  next(): Issuer {
+    this.refresh();
+    const trusted = this.#options.trustRoot().x509Roots;
+    const waiting = this.#held.findLast(({ root }) => !trusted.includes(root));
+    if (waiting !== undefined) return waiting.issuer;
+    const made = this.#make();
+    this.#held = [...this.#held, made];
+    this.#options.log.info(EVENT.issuerPrepared, { issuer: nameOf(made.issuer) });
+    return made.issuer;
+  }
+
+  /** SECURITY: remembered before it is used, so that a retired root is never taken for the next one. */
+  settle(): void {
+    const trusted = this.#options.trustRoot().x509Roots;
+    const used = new Set(this.#folder.readUsed());
+    for (const { root, issuer } of this.#held) if (trusted.includes(root)) used.add(nameOf(issuer));
+    this.#folder.writeUsed([...used]);
+    for (const each of this.#held) {
+      const name = nameOf(each.issuer);
+      const isOver = trusted.includes(each.root) ? this.#isReplaced(each) : used.has(name);
+      if (!isOver) continue;
+      this.#folder.destroy(each);
+      this.#options.log.warn(EVENT.issuerRetired, { issuer: name });
+      this.#held = this.#held.filter((other) => other !== each);
+    }
+  }
+
+  refresh(): void {
+    this.#held = [...this.#held, ...this.#folder.readAll(this.#held)];
+    const { upstream, trustRoot, clock, log } = this.#options;
+    if (upstream !== undefined && trustRoot().x509Roots.includes(upstream.root())) {
+      const current = this.#newestUnder(upstream.root());
+      if (current === undefined || clock() >= (current.startsAt + current.expiresAt) / 2) {
+        this.#held = [...this.#held, this.#make()];
+        log.info(EVENT.issuerRenewed, {});
+      }
+    }
+    this.settle();
+  }
+
+  #newestUnder(root: string): Issuer | undefined {
+    return this.#held
+      .filter((held) => held.root === root)
+      .map(({ issuer }) => issuer)
+      .reduce<Issuer | undefined>(
+        (best, each) => (best === undefined || each.expiresAt > best.expiresAt ? each : best),
+        undefined,
+      );
+  }
+
+  // Nothing is signed with an intermediate that expired; what it signed needs its certificate, not its key.
+  #isReplaced({ issuer, root }: Held): boolean {
+    return this.#newestUnder(root) !== issuer && issuer.expiresAt <= this.#options.clock();
+  }
+
+  #make(): Held {
+    const { keys, upstream, trustRoot, clock } = this.#options;
+    const trustDomain = domainOf(trustRoot());
+    const made = keys.create();
+    const nowMs = clock();
+    if (upstream !== undefined) {
+      const chainPem = upstream.sign({ publicKeyDer: made.key.publicKeyDer, trustDomain, nowMs });
+      return this.#folder.keep(made, chainPem);
+    }
+    const commonName = `Palisade root of ${trustDomain} of ${new Date(nowMs).toISOString().slice(0, 10)}`;
+    const about = { trustDomain, nowMs, ttlMs: ROOT_TTL_MS, commonName, key: made.key };
+    return this.#folder.keep(made, createRoot(about).certificatePem);
+  }
 }
 
-function read(certificate: string, key: string, passphrase: Passphrase): Held {
-  const issuer = loadIssuer(readFileSync(certificate, 'utf8'), readSealed(key, passphrase));
-  if (!issuer.ok) throw new Error(`\`${key}\` and \`${certificate}\`: ${issuer.error}`);
-  return asHeld(issuer.value, [key, certificate]);
-}
-
-const USED = 'used.json';
-
-function readUsed(folder: string): readonly string[] {
-  const path = join(folder, 'issuers', USED);
-  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as string[]) : [];
-}
-
-function writeUsed(folder: string, names: readonly string[]): void {
-  if (names.join() === readUsed(folder).join()) return;
-  makeSecretFolder(join(folder, 'issuers'));
-  writeSecretFile(join(folder, 'issuers', USED), JSON.stringify(names));
-}
-
-function make({ folder, passphrase }: IssuersOptions, trustDomain: string, nowMs: number): Held {
+function domainOf({ trustDomain }: TrustRoot): TrustDomain {
   const parsed = parseTrustDomain(trustDomain);
   if (!parsed.ok) throw new Error(parsed.error);
-  const day = new Date(nowMs).toISOString().slice(0, 10);
-  const commonName = `Palisade root of ${trustDomain} of ${day}`;
-  const issuer = createRoot({ trustDomain: parsed.value, nowMs, ttlMs: ROOT_TTL_MS, commonName });
-  const name = nameOf(issuer);
-  makeSecretFolder(join(folder, 'issuers'));
-  const [key, certificate] = ['key', 'crt'].map((end) => join(folder, 'issuers', `${name}.${end}`));
-  if (key === undefined || certificate === undefined) throw new Error('no name for an issuer');
-  writeSecretFile(certificate, issuer.certificatePem);
-  const pem = issuer.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-  writeSealed(key, pem, passphrase);
-  return asHeld(issuer, [key, certificate]);
-}
-
-function asHeld(issuer: Issuer, files: readonly string[]): Held {
-  return { issuer, root: Buffer.from(issuer.certificateDer).toString('base64'), files };
+  return parsed.value;
 }

@@ -1,9 +1,9 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createKeyPair, type JwtKey, type JwtSigningKey, jwtKeyOf } from '#identity';
 import { EVENT, type Log } from '#telemetry';
 import { type DsseEnvelope, type PolicySigner, signJwtKeys } from '#trust';
-import { writeSecretFile } from './secret-file.ts';
+import { type Passphrase, readSealed, writeSealed } from './sealed-file.ts';
 
 /** The keys that sign JWT-SVIDs: one now, one that follows, and those whose tokens still live. */
 export type JwtKeys = {
@@ -25,6 +25,8 @@ export type JwtKeys = {
 export type JwtKeysOptions = {
   /** Of mode 0600; made if it is missing. */
   readonly path: string;
+  /** Seals the file, where there is one. */
+  readonly passphrase?: Passphrase;
   readonly trustDomain: string;
   readonly logSigner: PolicySigner;
   readonly clock: () => number;
@@ -62,7 +64,7 @@ class RotatingKeys implements JwtKeys {
   constructor(options: JwtKeysOptions) {
     this.#options = options;
     if (existsSync(options.path)) {
-      const file = readKeys(options.path);
+      const file = readKeys(options.path, options.passphrase);
       this.#sequence = file.sequence;
       this.#keys = file.keys.map(open);
     }
@@ -124,14 +126,14 @@ class RotatingKeys implements JwtKeys {
 
   /** INVARIANT: a key is on disk before anything is signed with it, so that no restart loses a key in use. */
   #keep(keys: readonly Opened[]): void {
-    const { clock, log, path } = this.#options;
+    const { clock, log, path, passphrase } = this.#options;
     // By the clock, so that a folder restored from a backup does not say old numbers anew.
     const sequence = Math.max(this.#sequence + 1, Math.floor(clock() / 1000));
     const file: File = {
       sequence,
       keys: keys.map(({ pem, signsFrom, signsUntil }) => ({ pem, signsFrom, signsUntil })),
     };
-    writeSecretFile(path, JSON.stringify(file));
+    writeSealed(path, JSON.stringify(file), passphrase);
     this.#keys = keys;
     this.#sequence = sequence;
     this.#envelope = undefined;
@@ -150,9 +152,10 @@ function open(held: Held): Opened {
   return { ...held, jwt, signing: { kid: jwt.kid, privateKey } };
 }
 
-function readKeys(path: string): File {
+function readKeys(path: string, passphrase: Passphrase): File {
+  const text = readSealed(path, passphrase);
   try {
-    const file = JSON.parse(readFileSync(path, 'utf8')) as File;
+    const file = JSON.parse(text) as File;
     if (Number.isSafeInteger(file.sequence) && file.keys.every(isHeld)) return file;
   } catch {
     // SECURITY: the reason could quote a key; which file it is says enough.

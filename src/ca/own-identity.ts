@@ -80,7 +80,7 @@ export function createOwnIdentity(options: OwnIdentityOptions): OwnIdentity {
 function renew({ issue, trustDomain, rootsPem }: OwnIdentityOptions): Held {
   const { publicKey, privateKey } = createKeyPair();
   const id = meshId(trustDomain, 'ca');
-  const { der, entry, issuerSha256 } = issue.issueNow({
+  const { chain, entry, rootSha256 } = issue.issueNow({
     id,
     publicKeyDer: publicKey.export({ type: 'spki', format: 'der' }),
     ttlMs: MESH_TTL_MS,
@@ -92,12 +92,12 @@ function renew({ issue, trustDomain, rootsPem }: OwnIdentityOptions): Held {
   });
   return {
     material: {
-      chainPem: derToPem(der),
+      chainPem: chain.map((der) => derToPem(der)).join(''),
       privateKeyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
       rootsPem: rootsPem(),
     },
     serial: entry.serial,
     expiresAt: entry.expiresAtMs,
-    root: issuerSha256,
+    root: rootSha256,
   };
 }

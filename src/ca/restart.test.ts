@@ -3,10 +3,11 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { status } from '@grpc/grpc-js';
-import { type Issuer, loadIssuer } from '#identity';
+import { type Issuer, loadIssuer, loadSigningKey } from '#identity';
 import { createSilentLog } from '#telemetry';
 import { encodeEnvelope, signTrustRoot, verifyIssuanceLog } from '#trust';
 import { Issuance } from '#wire';
+import { caFolder } from './ca-folder.ts';
 import { openDatabase } from './database.ts';
 import {
   clientOf,
@@ -19,7 +20,6 @@ import {
   TRUST_DOMAIN,
 } from './fixtures.ts';
 import { initializeCa } from './index.ts';
-import { caFolder } from './initialize.ts';
 import { openIssuanceLog } from './issuance-log.ts';
 import { createIssue } from './issue.ts';
 import { createOwnIdentity } from './own-identity.ts';
@@ -33,7 +33,11 @@ test('first run makes the keys, later runs keep them', () => {
   const before = readdirSync(mesh.folder).map((name) =>
     readFileSync(join(mesh.folder, name), 'utf8'),
   );
-  const again = initializeCa(mesh.folder, TRUST_DOMAIN, Date.now());
+  const again = initializeCa({
+    folder: mesh.folder,
+    trustDomain: TRUST_DOMAIN,
+    nowMs: Date.now(),
+  });
   assert.equal(again.rootPem, mesh.rootPem);
   const after = readdirSync(mesh.folder).map((name) =>
     readFileSync(join(mesh.folder, name), 'utf8'),
@@ -225,7 +229,9 @@ test('a taken port is an error and leaves the folder usable', async () => {
 
 function issuerOf(folder: string): () => Issuer {
   const { certificate, key } = caFolder(folder);
-  const issuer = loadIssuer(readFileSync(certificate, 'utf8'), readFileSync(key, 'utf8'));
+  const signing = loadSigningKey(readFileSync(key, 'utf8'));
+  assert.ok(signing.ok);
+  const issuer = loadIssuer(readFileSync(certificate, 'utf8'), signing.value);
   assert.ok(issuer.ok);
   return () => issuer.value;
 }

@@ -32,10 +32,13 @@ test('attack: an edited file, and one that asks for all the memory', () => {
 
 test('keys of before there was a passphrase are sealed in place, and it is needed from then on', () => {
   const ca = join(folder, 'ca');
-  const made = initializeCa(ca, 'example.org', Date.now());
+  const made = initializeCa({ folder: ca, trustDomain: 'example.org', nowMs: Date.now() });
   assert.match(readFileSync(join(ca, 'log.key'), 'utf8'), /PRIVATE KEY/);
   const { logSigner } = loadSecrets(ca, 'pass');
   assert.equal(logSigner.publicKey, made.logPublicKey);
-  assert.doesNotMatch(readFileSync(join(ca, 'log.key'), 'utf8'), /PRIVATE KEY/);
+  for (const name of ['log.key', 'join-token-agent', 'join-token-control']) {
+    const text = readFileSync(join(ca, name), 'utf8');
+    assert.equal(JSON.parse(text).sealed, 'scrypt-aes-256-gcm', name);
+  }
   assert.throws(() => loadSecrets(ca), /is sealed/);
 });

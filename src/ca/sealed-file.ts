@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes, scryptSync } from 'node:crypto';
+import { createCipheriv, createDecipheriv, hash, randomBytes, scryptSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { writeSecretFile } from './secret-file.ts';
 
@@ -51,7 +51,7 @@ export function readSealed(path: string, passphrase: Passphrase): string {
 }
 
 function seal(text: string, passphrase: string): string {
-  const salt = randomBytes(16);
+  const salt = ownSalt;
   const nonce = randomBytes(12);
   const cipher = createCipheriv('aes-256-gcm', derive(passphrase, salt, COST), nonce);
   const data = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()]);
@@ -76,9 +76,27 @@ function open(sealed: Sealed, passphrase: string): string {
   return decipher.update(data, undefined, 'utf8') + decipher.final('utf8');
 }
 
+// An authority has several files, and writes one of them each day: the 0.3 s are to slow down who guesses, not us.
+const derived = new Map<string, Buffer>();
+const MAX_DERIVED = 16;
+
 function derive(passphrase: string, salt: Uint8Array, cost: number): Buffer {
-  return scryptSync(passphrase, salt, 32, { N: cost, r: BLOCK_SIZE, p: 1, maxmem: MAX_MEMORY });
+  const name = `${Buffer.from(salt).toString('hex')} ${cost} ${hash('sha256', passphrase)}`;
+  const known = derived.get(name);
+  if (known !== undefined) return known;
+  const key = scryptSync(passphrase, salt, 32, {
+    N: cost,
+    r: BLOCK_SIZE,
+    p: 1,
+    maxmem: MAX_MEMORY,
+  });
+  if (derived.size >= MAX_DERIVED) derived.clear();
+  derived.set(name, key);
+  return key;
 }
+
+/** The salt of this process: what it writes has one key, and nonces of 96 random bits keep that safe for 2^32 files. */
+const ownSalt = randomBytes(16);
 
 function parseSealed(text: string): Sealed | undefined {
   if (!text.startsWith('{')) return undefined;

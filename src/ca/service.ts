@@ -305,11 +305,11 @@ async function sealed(
   if (refused !== undefined) return refused;
   const issued = await options.issue.issue(grant);
   if (!issued.ok) return issued;
-  const { der, entry } = issued.value;
+  const { chain, entry } = issued.value;
   const isAgent = meshRole(grant.id) === 'agent';
   if (isAgent) options.hosts.certified(grant, entry);
   const response = createMessage(X509SvidResponseSchema, {
-    chain: [new Uint8Array(der)],
+    chain: chain.map((der) => new Uint8Array(der)),
     roots: options.rootsDer().map((root) => new Uint8Array(root)),
     expiresAtMs: BigInt(entry.expiresAtMs),
     logNumber: BigInt(entry.number),

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -182,7 +182,7 @@ function controlOptions(folder: string, caAddress: string): ControlOptions {
     console: listen,
     consoleAssets: join(folder, 'dist'),
     ca: { address: caAddress },
-    joinTokenFile: join(folder, 'join-token'),
+    joinToken: () => readFileSync(join(folder, 'join-token'), 'utf8').trim(),
     adminsFile: join(folder, 'admins.json'),
     autoRegister: true,
     clock: Date.now,

@@ -43,7 +43,8 @@ export type ControlOptions = {
   readonly consoleAssets: string | undefined;
   /** `host:port` of the certificate authority. */
   readonly ca: { readonly address: string };
-  readonly joinTokenFile: string;
+  /** Asked at each attempt: the CA's first start may come after ours. */
+  readonly joinToken: () => string | Promise<string>;
   /** JSON: `[{name, fingerprint}]`, SHA-256 of each admin's certificate. */
   readonly adminsFile: string;
   /** Whether `palisade run` may register services that nobody registered; told to those who ask. */
@@ -187,12 +188,12 @@ function enrol(
   pinned: TrustAnchor,
   revocations: Source<RevocationCheck>,
 ): Promise<ControlIdentity> {
-  const { ca, joinTokenFile, trustDomain, clock, log, signal } = options;
+  const { ca, joinToken, trustDomain, clock, log, signal } = options;
   return enrolControl({
     id: meshId(trustDomain, 'control'),
     caId: meshId(trustDomain, 'ca'),
     caAddress: ca.address,
-    joinTokenFile,
+    joinToken,
     trust: pinned,
     revocations,
     clock,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -41,7 +41,7 @@ function optionsOf(authority: FakeAuthority, caAddress: string, onLine = (_line:
     id: idOf('/palisade/control'),
     caId: idOf('/palisade/ca'),
     caAddress,
-    joinTokenFile,
+    joinToken: () => readFileSync(joinTokenFile, 'utf8').trim(),
     trust: { bundle: bundle.value },
     revocations: createCell<RevocationCheck>(nothingRevoked),
     clock: Date.now,

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import {
   type Bundle,
   createCsr,
@@ -36,7 +35,8 @@ export type IdentityOptions = {
   readonly id: SpiffeId;
   readonly caId: SpiffeId;
   readonly caAddress: string;
-  readonly joinTokenFile: string;
+  /** Asked at each attempt: the CA's first start may come after ours. */
+  readonly joinToken: () => string | Promise<string>;
   /** The pinned roots, the one to stand under first; others once authors signed a successor. */
   readonly trust: { readonly bundle: Bundle; readonly onChange?: TrustAnchor['onChange'] };
   readonly revocations: Source<RevocationCheck>;
@@ -118,7 +118,7 @@ async function persist(
 }
 
 async function enrol(options: IdentityOptions): Promise<Held> {
-  const joinToken = readFileSync(options.joinTokenFile, 'utf8').trim();
+  const joinToken = await options.joinToken();
   return request(options, undefined, (client, csr) =>
     client.unary(Issuance.method.enrol, { joinToken, csr }),
   );

@@ -66,6 +66,12 @@ export function encodeCaConstraints(pathLength: number): Buffer {
   return encodeExtension(OID.basicConstraints, value, true);
 }
 
+/** nameConstraints of an authority for the SPIFFE IDs of one trust domain; critical (RFC 5280 section 4.2.1.10). */
+export function encodeUriConstraint(host: string): Buffer {
+  const subtree = encodeSequence(encodeElement(NAME_TAG.uri, asciiBytes(host)));
+  return encodeExtension(OID.nameConstraints, encodeSequence(encodeElement(0xa0, subtree)), true);
+}
+
 /** A key's identifier: 160 bits of its SHA-256 (RFC 7093 section 2, method 4). */
 export function keyIdOf(spki: Uint8Array): Buffer {
   return hash('sha256', spki, 'buffer').subarray(0, 20);

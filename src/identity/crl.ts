@@ -8,7 +8,6 @@ import {
 import { encodeElement, encodeSequence, encodeTime, encodeUnsigned } from './der-write.ts';
 import type { Issuer } from './issue.ts';
 import { OID } from './oid.ts';
-import { createSigningKey } from './signing-key.ts';
 
 /** What a revocation list says; times in ms since 1970, cut to seconds. */
 export type CrlFields = {
@@ -21,12 +20,12 @@ export type CrlFields = {
   readonly serials: readonly string[];
 };
 
-/** Signs a version 2 certificate revocation list (RFC 5280 section 5.1), DER. Throws on an issuer that cannot be read. */
-export function issueCrl(fields: CrlFields): Uint8Array {
+/** Signs a version 2 certificate revocation list (RFC 5280 section 5.1), DER. Rejects where the issuer cannot sign. */
+export async function issueCrl(fields: CrlFields): Promise<Uint8Array> {
   const { issuer, number, thisUpdate, nextUpdate, serials } = fields;
   const certificate = decodeCertificate(issuer.certificateDer);
-  const key = createSigningKey(issuer.privateKey);
-  if (!certificate.ok || key === undefined) throw new RangeError('the issuer cannot sign a list');
+  const { key } = issuer;
+  if (!certificate.ok) throw new RangeError(`the issuer's certificate: ${certificate.error}`);
   const at = encodeTime(thisUpdate);
   const revoked = serials.map((serial) =>
     encodeSequence(encodeUnsigned(Buffer.from(serial, 'hex')), at),
@@ -45,7 +44,8 @@ export function issueCrl(fields: CrlFields): Uint8Array {
     ...(revoked.length === 0 ? [] : [encodeSequence(...revoked)]),
     encodeElement(0xa0, encodeSequence(...extensions)),
   );
-  return encodeSigned(tbs, key.algorithm, key.sign(tbs));
+  const signature = key.signLater === undefined ? key.sign(tbs) : await key.signLater(tbs);
+  return encodeSigned(tbs, key.algorithm, signature);
 }
 
 function numberBytes(number: number): Buffer {

@@ -12,7 +12,7 @@ import {
   readSignatureAlgorithm,
   verifySignature,
 } from './public-key.ts';
-import { createSigningKey, exportSpki } from './signing-key.ts';
+import { createSigningKey, exportSpki, type SigningKey } from './signing-key.ts';
 import { parseSpiffeId, type SpiffeId } from './spiffe-id.ts';
 
 /** A certificate request whose sender holds the key. */
@@ -35,15 +35,27 @@ export function createCsr(options: {
 }): Uint8Array {
   const key = createSigningKey(options.privateKey);
   if (key === undefined) throw new RangeError('the key is not P-256, P-384, Ed25519 or RSA');
-  const names = encodeAltNames({ uris: [options.id.text], dns: [] }, true);
+  const publicKeyDer = exportSpki(options.publicKey);
+  return encodeRequest({ key: { ...key, publicKeyDer }, uri: options.id.text });
+}
+
+/** A request for one URI, signed by `key`; blocks while that signs. */
+export function encodeRequest(options: {
+  readonly key: SigningKey;
+  readonly uri: string;
+  /** A whole Name; empty unless told. */
+  readonly subject?: Buffer;
+}): Uint8Array {
+  const { key, uri, subject = EMPTY_NAME } = options;
+  const names = encodeAltNames({ uris: [uri], dns: [] }, true);
   const attribute = encodeSequence(
     encodeOid(OID.extensionRequest),
     encodeElement(TAG.set, encodeSequence(names)),
   );
   const info = encodeSequence(
     encodeUnsigned(Buffer.from([0])),
-    EMPTY_NAME,
-    exportSpki(options.publicKey),
+    subject,
+    key.publicKeyDer,
     encodeElement(ATTRIBUTES, attribute),
   );
   return encodeSigned(info, key.algorithm, key.sign(info));
@@ -55,29 +67,36 @@ export function createCsr(options: {
  * else (a CA's rights, other names) is refused rather than trimmed. Never throws.
  */
 export function parseCsr(der: Uint8Array): Result<Csr, string> {
-  return decodeDer(() => {
-    if (der.length > MAX_BYTES) throw new DerError(`request longer than ${MAX_BYTES} bytes`);
-    const outer = new DerReader(der);
-    const request = outer.enter(TAG.sequence);
-    outer.finish();
-    const signed = request.whole(TAG.sequence);
-    const algorithm = readSignatureAlgorithm(request);
-    const signature = readOctetBits(request);
-    request.finish();
-    const { publicKeyDer, id } = readInfo(signed);
-    const publicKey = importPublicKey(publicKeyDer);
-    if (publicKey === undefined) throw new DerError('the public key is not a point of its curve');
-    const isProven =
-      algorithm.keys.includes('p256') && verifySignature(algorithm, signed, signature, publicKey);
-    if (!isProven) throw new DerError('the request is not signed by its own key');
-    return { publicKey, publicKeyDer, id };
-  });
+  return decodeDer(() => readRequest(der, { hasSubject: false }));
 }
 
-function readInfo(signed: Uint8Array): { publicKeyDer: Uint8Array; id: SpiffeId } {
+/** As `parseCsr`, but throws a DerError; with `hasSubject` any subject is passed over. */
+export function readRequest(der: Uint8Array, may: { readonly hasSubject: boolean }): Csr {
+  if (der.length > MAX_BYTES) throw new DerError(`request longer than ${MAX_BYTES} bytes`);
+  const outer = new DerReader(der);
+  const request = outer.enter(TAG.sequence);
+  outer.finish();
+  const signed = request.whole(TAG.sequence);
+  const algorithm = readSignatureAlgorithm(request);
+  const signature = readOctetBits(request);
+  request.finish();
+  const { publicKeyDer, id } = readInfo(signed, may);
+  const publicKey = importPublicKey(publicKeyDer);
+  if (publicKey === undefined) throw new DerError('the public key is not a point of its curve');
+  const isProven =
+    algorithm.keys.includes('p256') && verifySignature(algorithm, signed, signature, publicKey);
+  if (!isProven) throw new DerError('the request is not signed by its own key');
+  return { publicKey, publicKeyDer, id };
+}
+
+function readInfo(
+  signed: Uint8Array,
+  { hasSubject }: { readonly hasSubject: boolean },
+): { publicKeyDer: Uint8Array; id: SpiffeId } {
   const info = new DerReader(signed).enter(TAG.sequence);
   if (readSmall(info) !== 0) throw new DerError('unknown version of a request');
-  if (info.body(TAG.sequence).length > 0) throw new DerError('the request has a subject');
+  const subject = info.body(TAG.sequence);
+  if (!hasSubject && subject.length > 0) throw new DerError('the request has a subject');
   // A copy, for the caller keeps the key longer than the request's bytes.
   const publicKeyDer = Uint8Array.from(info.whole(TAG.sequence));
   if (readKeyKind(publicKeyDer) !== 'p256') throw new DerError('the public key is not P-256');

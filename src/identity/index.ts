@@ -21,11 +21,21 @@ export {
   verifyForeignCertificate,
 } from './foreign-certificate.ts';
 export {
+  type AuthorityRequest,
+  createAuthorityCsr,
+  type IntermediateOptions,
+  issueIntermediate,
+  loadIntermediate,
+  parseAuthorityCsr,
+} from './intermediate.ts';
+export {
   createRoot,
   createSelfSignedClient,
   type Issuer,
   issueX509Svid,
+  issueX509SvidLater,
   loadIssuer,
+  loadSigningKey,
   type RootOptions,
   type SelfSignedClient,
   type SvidOptions,
@@ -56,7 +66,13 @@ export {
   type Revoked,
   requesterTag,
 } from './revocation.ts';
-export { createKeyPair } from './signing-key.ts';
+export {
+  createKeyPair,
+  createSigningKey,
+  ECDSA_SHA256,
+  exportSpki,
+  type SigningKey,
+} from './signing-key.ts';
 export {
   encodeJwks,
   encodeSpiffeBundle,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { createPrivateKey, createPublicKey, hash, randomBytes, X509Certificate } from 'node:crypto';
+import { createPrivateKey, hash, randomBytes, X509Certificate } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,9 +20,10 @@ import {
   type Issuer,
   issueX509Svid,
   loadIssuer,
+  loadSigningKey,
 } from './issue.ts';
 import { derToPem } from './pem.ts';
-import { createKeyPair, exportSpki } from './signing-key.ts';
+import { createKeyPair, createSigningKey, exportSpki } from './signing-key.ts';
 import { workloadSpiffeId } from './spiffe-id.ts';
 import { verifyX509Svid } from './verify.ts';
 
@@ -66,7 +67,7 @@ test('node:crypto reads the same names and signatures', () => {
   const parent = new X509Certificate(root.certificateDer);
   const leaf = new X509Certificate(issue(root));
   assert.ok(parent.ca && !leaf.ca);
-  assert.ok(leaf.checkIssued(parent) && leaf.verify(createPublicKey(root.privateKey)));
+  assert.ok(leaf.checkIssued(parent) && leaf.verify(parent.publicKey));
   assert.equal(parent.subject, `CN=${'é'.repeat(64)}`);
   const dns = DNS_NAMES.map((name) => `DNS:${name}`);
   assert.equal(leaf.subjectAltName, [`URI:${ID.text}`, ...dns].join(', '));
@@ -94,22 +95,29 @@ test('a serial number that is not 16 positive bytes, or a name beyond ASCII, is 
   }
 });
 
+function load(certificatePem: string, privateKeyPem: string) {
+  const key = loadSigningKey(privateKeyPem);
+  return key.ok ? loadIssuer(certificatePem, key.value) : key;
+}
+
 test('an authority is loaded with its own key only', () => {
-  const root = createRoot({ trustDomain: TD, nowMs: NOW_MS, ttlMs: HOUR_MS });
-  const loaded = loadIssuer(root.certificatePem, pemOf(root.privateKey));
+  const ofRoot = createSigningKey(KEYS.p256);
+  assert.ok(ofRoot !== undefined);
+  const root = createRoot({ trustDomain: TD, nowMs: NOW_MS, ttlMs: HOUR_MS, key: ofRoot });
+  const loaded = load(root.certificatePem, pemOf(KEYS.p256));
   assert.ok(loaded.ok);
   assert.deepEqual(loaded.value.certificateDer, root.certificateDer);
   const leaf = fakeCertificate({ privateKey: KEYS.p256, extensions: leafExtensions([ID.text]) });
   const cases: readonly [string, string, RegExp][] = [
     [root.certificatePem, pemOf(createKeyPair().privateKey), /not the certificate's/],
     [root.certificatePem, 'garbage', /cannot be read/],
-    ['', pemOf(root.privateKey), /exactly one/],
-    [root.certificatePem.repeat(2), pemOf(root.privateKey), /exactly one/],
-    [derToPem(Buffer.from('x')), pemOf(root.privateKey), /the certificate: /],
+    ['', pemOf(KEYS.p256), /exactly one/],
+    [root.certificatePem.repeat(2), pemOf(KEYS.p256), /exactly one/],
+    [derToPem(Buffer.from('x')), pemOf(KEYS.p256), /the certificate: /],
     [derToPem(leaf.der), pemOf(KEYS.p256), /may not sign/],
   ];
   for (const [certificate, key, error] of cases) {
-    const refused = loadIssuer(certificate, key);
+    const refused = load(certificate, key);
     assert.ok(!refused.ok);
     assert.match(refused.error, error);
   }
@@ -122,7 +130,7 @@ test('authorities of every accepted kind of key issue SVIDs that verify', () => 
       privateKey: KEYS[kind],
       extensions: caExtensions(),
     });
-    const issuer = loadIssuer(derToPem(made.der), pemOf(KEYS[kind]));
+    const issuer = load(derToPem(made.der), pemOf(KEYS[kind]));
     assert.ok(issuer.ok);
     const bundle = parseBundle(TD, issuer.value.certificatePem);
     assert.ok(bundle.ok && verifyX509Svid([issue(issuer.value)], bundle.value, NOW_MS).ok);

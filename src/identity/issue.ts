@@ -23,7 +23,7 @@ import { KEY_USAGE } from './extensions.ts';
 import { OID } from './oid.ts';
 import { derToPem, pemToDer } from './pem.ts';
 import { BACKDATE_MS } from './revocation.ts';
-import { createKeyPair, createSigningKey, exportSpki, type SigningKey } from './signing-key.ts';
+import { createKeyPair, createSigningKey, type SigningKey } from './signing-key.ts';
 import type { SpiffeId } from './spiffe-id.ts';
 import type { TrustDomain } from './trust-domain.ts';
 
@@ -31,7 +31,14 @@ import type { TrustDomain } from './trust-domain.ts';
 export type Issuer = {
   readonly certificateDer: Uint8Array;
   readonly certificatePem: string;
-  readonly privateKey: KeyObject;
+  readonly key: SigningKey;
+  /** What a leaf is sent with: DER, from the issuer's own certificate up to the one below the root; empty for a root. */
+  readonly intermediates: readonly Uint8Array[];
+  /** The root that it stands under, DER; its own certificate where it is one itself. */
+  readonly rootDer: Uint8Array;
+  /** When it and all above it are valid, milliseconds since 1970: nothing it signs should last longer. */
+  readonly startsAt: number;
+  readonly expiresAt: number;
 };
 
 /** What `createRoot` makes; `ttlMs` counts from `nowMs`, and so does the tolerated clock skew back. */
@@ -40,6 +47,8 @@ export type RootOptions = {
   readonly nowMs: number;
   readonly ttlMs: number;
   readonly commonName?: string;
+  /** A fresh one in memory unless told. */
+  readonly key?: SigningKey;
 };
 
 /** What `issueX509Svid` signs; times in ms since 1970, cut to seconds. */
@@ -83,15 +92,17 @@ const CLIENT_PURPOSE = encodePurposes(OID.clientAuth);
 
 /** Creates the self-signed authority of a trust domain, on P-256 (X509-SVID sections 3.2 and 4). */
 export function createRoot(options: RootOptions): Issuer {
-  const { privateKey } = createKeyPair();
+  const key = options.key ?? signingKeyOf(createKeyPair().privateKey);
   const name = options.commonName ?? `Palisade root of ${options.trustDomain}`;
   const uris = [`spiffe://${options.trustDomain}`];
-  const certificateDer = selfSign(privateKey, name, options, [
+  const certificateDer = selfSign(key, name, options, [
     encodeCaConstraints(ROOT_PATH_LENGTH),
     CA_KEY_USAGE,
     encodeAltNames({ uris, dns: [] }, false),
   ]);
-  return { certificateDer, certificatePem: derToPem(certificateDer), privateKey };
+  const certificate = decodeCertificate(certificateDer);
+  if (!certificate.ok) throw new Error(`a root of our own making: ${certificate.error}`);
+  return asRoot(certificate.value, key);
 }
 
 /**
@@ -100,6 +111,18 @@ export function createRoot(options: RootOptions): Issuer {
  * not 16 bytes and positive, or an issuer whose certificate cannot be read.
  */
 export function issueX509Svid(options: SvidOptions): Uint8Array {
+  const { tbs, key } = prepareX509Svid(options);
+  return encodeSigned(tbs, key.algorithm, key.sign(tbs));
+}
+
+/** As `issueX509Svid`, without blocking on a key that lies on another device; rejects where that refuses. */
+export async function issueX509SvidLater(options: SvidOptions): Promise<Uint8Array> {
+  const { tbs, key } = prepareX509Svid(options);
+  const signature = key.signLater === undefined ? key.sign(tbs) : await key.signLater(tbs);
+  return encodeSigned(tbs, key.algorithm, signature);
+}
+
+function prepareX509Svid(options: SvidOptions): { tbs: Buffer; key: SigningKey } {
   const { issuer, id, publicKeyDer, serial, notBefore, expiresAt, attestation } = options;
   const { dnsNames = [] } = options;
   if (serial.length !== 16 || (serial[0] ?? 0) >= 0x80 || serial.every((byte) => byte === 0)) {
@@ -122,11 +145,11 @@ export function issueX509Svid(options: SvidOptions): Uint8Array {
       ...(options.requester === undefined ? [] : [encodeRequester(options.requester)]),
     ],
   });
-  return encodeSigned(tbs, key.algorithm, key.sign(tbs));
+  return { tbs, key };
 }
 
-/** Loads an authority; fails unless the certificate is a CA's and the key is its own. */
-export function loadIssuer(certificatePem: string, privateKeyPem: string): Result<Issuer, string> {
+/** Loads a self-signed authority; fails unless the certificate is a CA's and the key is its own. */
+export function loadIssuer(certificatePem: string, key: SigningKey): Result<Issuer, string> {
   const [der, ...more] = pemToDer(certificatePem);
   if (der === undefined || more.length > 0) return fail('exactly one certificate is expected');
   const certificate = decodeCertificate(der);
@@ -135,12 +158,22 @@ export function loadIssuer(certificatePem: string, privateKeyPem: string): Resul
   if (basicConstraints?.ca !== true || (keyUsage & KEY_USAGE.keyCertSign) === 0) {
     return fail('the certificate may not sign certificates');
   }
-  const privateKey = importPrivateKey(privateKeyPem);
-  if (privateKey === undefined) return fail('the private key cannot be read');
-  if (!exportSpki(privateKey).equals(certificate.value.spki)) {
+  if (!Buffer.from(key.publicKeyDer).equals(certificate.value.spki)) {
     return fail("the private key is not the certificate's");
   }
-  return ok({ certificateDer: der, certificatePem: derToPem(der), privateKey });
+  return ok(asRoot(certificate.value, key));
+}
+
+/** A private key in PEM made ready to sign; fails if it is none, or of no accepted kind. */
+export function loadSigningKey(privateKeyPem: string): Result<SigningKey, string> {
+  const privateKey = importPrivateKey(privateKeyPem);
+  const key = privateKey && createSigningKey(privateKey);
+  return key === undefined ? fail('the private key cannot be read') : ok(key);
+}
+
+function asRoot({ der, notBefore, expiresAt }: Certificate, key: SigningKey): Issuer {
+  const own = { certificateDer: der, certificatePem: derToPem(der), rootDer: der };
+  return { ...own, key, intermediates: [], startsAt: notBefore, expiresAt };
 }
 
 /** Creates a client certificate that is trusted by its fingerprint alone, e.g. an operator's. */
@@ -151,7 +184,8 @@ export function createSelfSignedClient(options: {
 }): SelfSignedClient {
   const { privateKey } = createKeyPair();
   const extensions = [LEAF_CONSTRAINTS, LEAF_KEY_USAGE, CLIENT_PURPOSE];
-  const certificateDer = selfSign(privateKey, options.commonName, options, extensions);
+  const key = signingKeyOf(privateKey);
+  const certificateDer = selfSign(key, options.commonName, options, extensions);
   return {
     certificatePem: derToPem(certificateDer),
     certificateDer,
@@ -161,13 +195,12 @@ export function createSelfSignedClient(options: {
 }
 
 function selfSign(
-  privateKey: KeyObject,
+  key: SigningKey,
   commonName: string,
   { nowMs, ttlMs }: { readonly nowMs: number; readonly ttlMs: number },
   extensions: readonly Buffer[],
 ): Uint8Array {
-  const key = signingKeyOf(privateKey);
-  const spki = exportSpki(privateKey);
+  const spki = key.publicKeyDer;
   const name = encodeCommonName(commonName);
   const tbs = encodeTbs({
     serial: randomSerial(),
@@ -183,7 +216,7 @@ function selfSign(
 }
 
 /** 16 random bytes, positive and never zero. */
-function randomSerial(): Buffer {
+export function randomSerial(): Buffer {
   const serial = randomBytes(16);
   serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40;
   return serial;
@@ -202,7 +235,7 @@ function partsOf(issuer: Issuer): IssuerParts {
   const keyId =
     subjectKeyId === undefined ? keyIdOf(certificate.spki) : Buffer.from(subjectKeyId, 'hex');
   const made: IssuerParts = {
-    key: signingKeyOf(issuer.privateKey),
+    key: issuer.key,
     name: certificate.subject,
     common: [LEAF_CONSTRAINTS, LEAF_KEY_USAGE, BOTH_PURPOSES, encodeAuthorityKeyId(keyId)],
   };

@@ -110,7 +110,7 @@ export function leafProblem(leaf: Certificate): VerifyError | undefined {
 }
 
 /** Why a signing certificate's own SPIFFE ID forbids it to vouch for this trust domain. */
-function foreignSigner(signer: Certificate, trustDomain: TrustDomain): string | undefined {
+export function foreignSigner(signer: Certificate, trustDomain: TrustDomain): string | undefined {
   const uris = signer.extensions.subjectAltName?.uris ?? [];
   const uri = uris[0];
   if (uri === undefined) return undefined;

@@ -5,7 +5,7 @@ import { type DataFolder, type MeshSettings, readMeshSettings, readTrustRoot } f
 import { createSelfSignedClient, parseTrustDomain, pemToDer } from '#identity';
 import { fail, ok, type Result } from '#lib';
 import { createPolicyKey, loadSigner, signTrustRoot, type TrustRoot } from '#trust';
-import { readPassphrase } from './passphrase.ts';
+import { authorityKeys } from './authority-keys.ts';
 import { makePrivateFolder, writeFileDurably } from './private-file.ts';
 
 /** The trust domain of a mesh that nobody named, as Istio's. */
@@ -27,7 +27,12 @@ export function initializeMesh(options: {
   if (existsSync(folder.trustRoot)) return existingMesh(folder, options.trustDomain);
   const trustDomain = parseTrustDomain(options.trustDomain ?? DEFAULT_TRUST_DOMAIN);
   if (!trustDomain.ok) return trustDomain;
-  const ca = initializeCa(folder.ca.folder, trustDomain.value, nowMs, readPassphrase(process.env));
+  const ca = initializeCa({
+    folder: folder.ca.folder,
+    trustDomain: trustDomain.value,
+    nowMs,
+    ...authorityKeys(process.env),
+  });
   const author = initializeAuthor(folder);
   initializeAdmin(folder, nowMs);
   makePrivateFolder(folder.proxies);

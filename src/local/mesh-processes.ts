@@ -23,10 +23,13 @@ export async function startCa(
   options: Shared & { readonly listen: Listen; readonly control: string | undefined },
 ) {
   const { folder, trustDomain, log, listen, control } = options;
-  const { createCa } = await import('#ca');
+  const [{ createCa }, { authorityKeys }] = await Promise.all([
+    import('#ca'),
+    import('./authority-keys.ts'),
+  ]);
   return createCa({
     folder: folder.ca.folder,
-    passphrase: readPassphrase(process.env),
+    ...authorityKeys(process.env),
     trustRootFile: folder.trustRoot,
     trustDomain,
     listen,
@@ -59,7 +62,7 @@ export async function startControl(
     console: options.console,
     consoleAssets: CONSOLE_ASSETS,
     ca: { address: options.caAddress },
-    joinTokenFile: folder.ca.joinTokenControl,
+    joinToken: joinTokenOf(folder.ca.joinTokenControl),
     adminsFile: folder.control.admins,
     autoRegister: !options.strict,
     clock: Date.now,
@@ -88,7 +91,7 @@ export async function startAgent(
     trustRootFile: folder.trustRoot,
     caAddress: options.caAddress,
     controlAddress: options.controlAddress,
-    joinTokenFile: folder.ca.joinTokenAgent,
+    joinToken: joinTokenOf(folder.ca.joinTokenAgent),
     hostName: options.hostName ?? hostName(),
     peers: options.peers,
     allowOtherUsers: options.allowOtherUsers ?? false,
@@ -100,6 +103,16 @@ export async function startAgent(
   if (!agent.ok)
     throw new StartError(`the agent cannot start: ${agent.error}`, 'see `palisade doctor`');
   return agent.value;
+}
+
+function joinTokenOf(path: string): () => Promise<string> {
+  return async () => {
+    const text = readFileSync(path, 'utf8').trim();
+    // Sealed with the authority's passphrase; its code is loaded for that alone.
+    if (!text.startsWith('{')) return text;
+    const { readJoinToken } = await import('#ca');
+    return readJoinToken(path, readPassphrase(process.env));
+  };
 }
 
 // A SPIFFE ID's segment allows letters, digits, dots, dashes and underscores only.

@@ -1,28 +1,36 @@
 import { readFileSync } from 'node:fs';
 import { StartError } from './start-error.ts';
 
+/** Secrets that an operator hands to a process. */
+export type OperatorSecret = 'PALISADE_CA_PASSPHRASE' | 'PALISADE_CA_PIN';
+
 /**
- * The passphrase that seals the authority's keys: from the file that PALISADE_CA_PASSPHRASE_FILE names (`/dev/fd/3` for a
- * descriptor), else PALISADE_CA_PASSPHRASE itself; undefined where there is neither.
+ * The passphrase that seals the authority's keys, or the PIN of the token that holds them: from the file that the variable
+ * of this name with _FILE names (`/dev/fd/3` for a descriptor), else the variable itself; undefined where there is neither.
  * SECURITY: never from the command line, which every process of the machine may read.
  */
-export function readPassphrase(env: NodeJS.ProcessEnv): string | undefined {
-  const path = env['PALISADE_CA_PASSPHRASE_FILE'];
-  if (path === undefined || path === '') return takeFromEnvironment(env);
+export function readSecret(env: NodeJS.ProcessEnv, name: OperatorSecret): string | undefined {
+  const path = env[`${name}_FILE`];
+  if (path === undefined || path === '') return takeFromEnvironment(env, name);
   const text = readOnce(path);
   if (text !== '') return text;
   throw new StartError(
-    `\`${path}\` holds no passphrase`,
-    'write one line into the file that PALISADE_CA_PASSPHRASE_FILE names',
+    `\`${path}\` holds nothing`,
+    `write one line into the file that ${name}_FILE names`,
   );
 }
 
+/** The passphrase that seals the authority's keys, as `readSecret` finds it. */
+export function readPassphrase(env: NodeJS.ProcessEnv): string | undefined {
+  return readSecret(env, 'PALISADE_CA_PASSPHRASE');
+}
+
 // SECURITY: applications and sidecars that this process starts do not inherit it.
-function takeFromEnvironment(env: NodeJS.ProcessEnv): string | undefined {
-  const text = env['PALISADE_CA_PASSPHRASE'];
-  if (text !== undefined && text !== '') read.set('', text);
-  delete env['PALISADE_CA_PASSPHRASE'];
-  return read.get('');
+function takeFromEnvironment(env: NodeJS.ProcessEnv, name: OperatorSecret): string | undefined {
+  const text = env[name];
+  if (text !== undefined && text !== '') read.set(name, text);
+  delete env[name];
+  return read.get(name);
 }
 
 // A descriptor can be read but once, and the keys are opened in more than one place.

@@ -68,6 +68,9 @@ export const EVENT = {
   // Certificate authority.
   certificateIssued: 'certificate issued',
   certificateRefused: 'certificate refused',
+  signingFailed: 'key of the authority could not sign',
+  issuerUnusable: 'intermediate certificate is not used',
+  issuerRenewed: 'intermediate certificate was signed anew by the upstream authority',
   issuanceLogFailed: 'issuance log could not be written, so nothing was issued',
   authorityRenewed: 'authority renewed its own certificate',
   connectionRefused: 'connection refused',

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
-import { createRoot, derToPem, parseTrustDomain } from '#identity';
+import { createKeyPair, createRoot, createSigningKey, derToPem, parseTrustDomain } from '#identity';
 import {
   createGrpcClient,
   createGrpcServer,
@@ -52,8 +52,12 @@ test('each connection keeps its own peer, also when calls interleave', async () 
 test('a handshake that is under way when the server closes ends with it', async () => {
   const trustDomain = parseTrustDomain('example.org');
   assert.ok(trustDomain.ok);
-  const root = createRoot({ trustDomain: trustDomain.value, nowMs: Date.now(), ttlMs: 3_600_000 });
-  const privateKeyPem = root.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  const { privateKey } = createKeyPair();
+  const key = createSigningKey(privateKey);
+  assert.ok(key !== undefined);
+  const times = { nowMs: Date.now(), ttlMs: 3_600_000 };
+  const root = createRoot({ trustDomain: trustDomain.value, ...times, key });
+  const privateKeyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   const material = { chainPem: derToPem(root.certificateDer), privateKeyPem, rootsPem: [] };
   const server = createGrpcServer<number>([]);
   const port = await server.listenTls({
