@@ -171,9 +171,10 @@ test('OpenSSL reads the request, takes the chain, and refuses what the constrain
   const middle = file('middle', issuer.intermediates.map((der) => derToPem(der)).join(''));
   const at = String(NOW_MS / 1000);
   const verify = (leaf: string) =>
-    spawnSync('openssl', [
-      ...['verify', '-x509_strict', '-attime', at, '-CAfile', root, '-untrusted', middle, leaf],
-    ]);
+    spawnSync(
+      'openssl',
+      ['verify', '-x509_strict', '-attime', at, '-CAfile', root, '-untrusted', middle].concat(leaf),
+    );
   const good = verify(file('leaf', derToPem(leafOf(issuer))));
   assert.equal(good.status, 0, good.stderr.toString());
   const bad = verify(file('bad', derToPem(leafOf(issuer, fakeTrustDomain('victim.org')))));
