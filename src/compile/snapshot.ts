@@ -18,6 +18,7 @@ import { compileProviders } from './provider.ts';
 import { compileTokenRules } from './request-authentication.ts';
 import { type SelectedWorkload, workloadLabels } from './selection.ts';
 import { compileTimeouts, compileUpstream, upstreamHosts } from './service.ts';
+import { compileTelemetry } from './telemetry-policy.ts';
 import { compileTraffic } from './traffic.ts';
 
 /** All that a workload's snapshot is made of, verified before it comes here. */
@@ -118,6 +119,7 @@ function compileParts(input: SnapshotInput): Result<Snapshot, readonly string[]>
     upstreams,
     staleness,
     reauthorization,
+    telemetry: compileTelemetry(sets, selected),
   });
 }
 

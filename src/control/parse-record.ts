@@ -36,6 +36,7 @@ const RECORD = z.looseObject({
   decision_us: count.optional(),
   tunnel_wait_us: count.optional(),
   upstream_us: count.optional(),
+  headers: z.record(z.string().max(64), z.string().max(1024)).optional(),
   redacted: z.array(z.string().max(64)).max(64).optional(),
   weight: count.min(1).optional(),
   kept: z.string().max(32).optional(),

@@ -12,5 +12,14 @@ export { originalAddress } from './forwarded-for.ts';
 export { type DiffLine, lineDiff } from './line-diff.ts';
 export { type Cell, createCell, type Source } from './observable.ts';
 export { PORT_PROTOCOLS, type PortProtocol, trafficOf } from './port-protocol.ts';
+export {
+  isSecretHeader,
+  type RedactOptions,
+  redactionOf,
+  redactText,
+  SECRET_KINDS,
+  type SecretKind,
+} from './redact.ts';
+export { type PathTemplate, redactPath, type TemplateSegment } from './redact-path.ts';
 export { fail, ok, type Result } from './result.ts';
 export { parseTimeWindow, type TimeWindow, windowHolds } from './time-window.ts';

@@ -14,12 +14,15 @@ import { layoutOf, readMeshSettings } from '#client';
 import { createConsult } from '#ext-authz';
 import { type Consult, createProxy, type EndpointSummary, type Proxy } from '#proxy';
 import { ROOT_NAMESPACE } from '#resource';
+import { DEFAULT_TELEMETRY } from '#snapshot';
 import {
   type AccessLog,
   createAccessLog,
   createAdminServer,
   createProxyMetrics,
+  createRedactor,
   createSampler,
+  DEFAULT_RECORDS_PER_SECOND,
   EVENT,
   type Log,
   type ProxyGauges,
@@ -76,10 +79,13 @@ export async function startProxy(request: ProxyRequest): Promise<RunningProxy> {
     );
   const { namespace, service } = request;
   const folder = takeProxyFolder(layout, { namespace, service });
+  const sampler = createSampler();
+  const redactor = createRedactor(folder.hashKey());
   const accessLog = createAccessLog({
     folder: join(folder.path, 'records'),
     afterSeq: readShippedSeq(folder.path),
-    sampler: createSampler(),
+    sampler,
+    redactor,
     onTrouble: (trouble) => logTrouble(request.log, trouble),
   });
   const metrics = createProxyMetrics({
@@ -100,6 +106,13 @@ export async function startProxy(request: ProxyRequest): Promise<RunningProxy> {
     log: request.log,
   });
   if (!point.ok) throw new StartError(point.error, 'see `palisade doctor`');
+  const follow = (): void => {
+    const rules = point.value.snapshots.current()?.telemetry ?? DEFAULT_TELEMETRY;
+    sampler.perSecond = rules.recordsPerSecond ?? DEFAULT_RECORDS_PER_SECOND;
+    redactor.rules = rules;
+  };
+  follow();
+  point.value.snapshots.onChange(follow);
   return serve(request, {
     folder,
     accessLog,

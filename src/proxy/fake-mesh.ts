@@ -23,6 +23,7 @@ import {
 } from '#policy';
 import {
   type AuthorizationProvider,
+  DEFAULT_TELEMETRY,
   type InboundPort,
   type Limits,
   NO_LIMITS,
@@ -134,6 +135,7 @@ export type FakeSnapshot = {
   readonly staleness?: Snapshot['staleness'];
   readonly pathNormalization?: Snapshot['pathNormalization'];
   readonly reauthorization?: Snapshot['reauthorization'];
+  readonly telemetry?: Partial<Snapshot['telemetry']>;
   readonly keyExchange?: Snapshot['keyExchange'];
   readonly providers?: readonly AuthorizationProvider[];
 };
@@ -190,6 +192,7 @@ export function fakeSnapshot(mesh: FakeMesh, options: FakeSnapshot): Snapshot {
     providers: new Map((options.providers ?? []).map((one) => [one.name, one])),
     trustedHops: 0,
     reauthorization: options.reauthorization ?? { requests: 'finish', withinMs: 5_000 },
+    telemetry: { ...DEFAULT_TELEMETRY, ...options.telemetry },
   };
 }
 

@@ -6,7 +6,7 @@ import {
   serializeRequest,
   upgradeLines,
 } from '#protocol';
-import { parseTraceparent } from '#telemetry';
+import { parseTraceparent, type RecordedCall } from '#telemetry';
 import type { BodyPart } from './answer.ts';
 import type { Permit } from './authorize.ts';
 import type { ProxyContext } from './context.ts';
@@ -67,7 +67,7 @@ export function forwardConnection(
 
 /**
  * The `traceparent` to send: the caller's trace goes on, or a new one starts (W3C Trace Context
- * section 3). Notes both ids in the call's record.
+ * section 3). Notes both ids in the call's record, and the headers that are to be in it.
  */
 export function continueTrace(context: ProxyContext, call: HttpCall, head: RequestFacts): string {
   const { ids } = context;
@@ -78,7 +78,17 @@ export function continueTrace(context: ProxyContext, call: HttpCall, head: Reque
   call.record.traceId = traceId;
   call.record.spanId = spanId;
   call.record.parentSpanId = parent?.parentId ?? null;
+  const recorded = context.options.snapshots.current()?.telemetry.headers;
+  if (recorded !== undefined && recorded.length > 0) noteHeaders(call.record, head, recorded);
   return `00-${traceId}-${spanId}-${parent?.isSampled === false ? '00' : '01'}`;
+}
+
+/** Copies what a TelemetryPolicy asks for: the head's bytes are only lent. */
+function noteHeaders(record: RecordedCall, head: RequestFacts, names: readonly string[]): void {
+  record.headers = names.flatMap((name) => {
+    const value = head.fields.value(name);
+    return value === undefined ? [] : [[name, value] as const];
+  });
 }
 
 function pump(

@@ -104,6 +104,8 @@ export function resetRecord(record: RecordedCall): void {
   record.tunnelWaitUs = -1;
   record.upstreamUs = -1;
   record.isConsulted = false;
+  record.headers = undefined;
+  record.redacted = undefined;
   record.bytesIn = 0;
   record.bytesOut = 0;
   record.dryRun = undefined;

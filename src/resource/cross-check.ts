@@ -8,6 +8,7 @@ import {
 } from './cross-check-rules.ts';
 import { checkSelection, type ReportAt } from './cross-check-selection.ts';
 import type { Diagnostic, Problem } from './diagnostic.ts';
+import { ROOT_NAMESPACE } from './metadata.ts';
 import type { AuthoredResource } from './parse.ts';
 import type { PeerAuthenticationResource } from './peer-authentication.ts';
 import { type Resource, resourceKey } from './resource.ts';
@@ -60,6 +61,9 @@ function checkOne(
   }
   if (resource.kind === 'TrustDomainFederation') checkFederation(resource, options.all, report);
   if (resource.kind === 'PolicyException') checkException(rules, resource, report);
+  // One of the root namespace is for workloads of any.
+  const isRoot = resource.metadata.namespace === ROOT_NAMESPACE;
+  if (resource.kind === 'TelemetryPolicy' && !isRoot) checkSelection(world, resource, report);
   if (resource.kind !== 'PeerAuthentication' && resource.kind !== 'RequestAuthentication') return;
   checkSelection(world, resource, report);
   if (resource.kind === 'RequestAuthentication') return;

@@ -76,6 +76,7 @@ export type {
 export type { SloResource, SloSpec } from './slo.ts';
 export { type StarterFile, starterResources } from './starter.ts';
 export type { TargetRef } from './target-ref.ts';
+export type { TelemetryPolicyResource, TelemetryPolicySpec } from './telemetry-policy.ts';
 export { resourceToYaml } from './to-yaml.ts';
 export type {
   BundleEndpointProfile,

@@ -12,6 +12,7 @@ import type { Context, Reader } from './schema.ts';
 import { readServiceSpec } from './service.ts';
 import { readSinkSpec } from './sink.ts';
 import { readSloSpec } from './slo.ts';
+import { readTelemetryPolicySpec } from './telemetry-policy.ts';
 import { readTrustDomainFederationSpec } from './trust-domain-federation.ts';
 
 /** How a kind is read; the first of `apiVersions` is the one it is stored with. */
@@ -69,6 +70,11 @@ export const KIND_SCHEMAS: Readonly<Record<Kind, KindSchema>> = {
     apiVersions: ISTIO,
     metadata: { nameIsHost: false },
     readSpec: readRequestAuthenticationSpec,
+  },
+  TelemetryPolicy: {
+    apiVersions: OWN,
+    metadata: { nameIsHost: false },
+    readSpec: readTelemetryPolicySpec,
   },
   SLO: { apiVersions: OWN, metadata: { nameIsHost: false }, readSpec: readSloSpec },
   Sink: {

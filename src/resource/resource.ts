@@ -8,6 +8,7 @@ import type { RequestAuthenticationResource } from './request-authentication.ts'
 import type { ServiceResource } from './service.ts';
 import type { SinkResource } from './sink.ts';
 import type { SloResource } from './slo.ts';
+import type { TelemetryPolicyResource } from './telemetry-policy.ts';
 import type { TrustDomainFederationResource } from './trust-domain-federation.ts';
 
 /** Anything operators write. */
@@ -22,7 +23,8 @@ export type Resource =
   | PolicyExceptionResource
   | RequestAuthenticationResource
   | SloResource
-  | SinkResource;
+  | SinkResource
+  | TelemetryPolicyResource;
 
 /** The kind of a resource. */
 export type Kind = Resource['kind'];
@@ -40,6 +42,7 @@ export const KINDS: readonly Kind[] = [
   'RequestAuthentication',
   'SLO',
   'Sink',
+  'TelemetryPolicy',
 ];
 
 /** The key of a resource within its namespace's policy set, `Kind/name`. */

@@ -12,6 +12,7 @@ export {
   type UpstreamPort,
   type UpstreamService,
 } from './snapshot.ts';
+export { DEFAULT_TELEMETRY, type TelemetryRules } from './telemetry.ts';
 export {
   type HealthCheck,
   type Limits,

@@ -2,6 +2,7 @@ import type { SpiffeId, TrustDomain } from '#identity';
 import type { Cidr, PathNormalization, PortProtocol } from '#lib';
 import type { PolicyIr, Program } from '#policy';
 import type { TokenRule } from '#token';
+import type { TelemetryRules } from './telemetry.ts';
 import type { Limits, TrafficPolicy } from './traffic.ts';
 
 /** Whether a caller must, may or cannot use mutual TLS (Istio's PeerAuthentication modes, resolved). */
@@ -136,6 +137,8 @@ export type Snapshot = {
   /** How long to enforce without hearing of the control plane, and what to do then. */
   readonly staleness: { readonly budgetMs: number; readonly then: 'enforce' | 'deny' };
   readonly reauthorization: Reauthorization;
+  /** What is recorded of calls. */
+  readonly telemetry: TelemetryRules;
 };
 
 /** The service a host names, `host` with or without port and trailing dot; undefined if it is none of the mesh. */

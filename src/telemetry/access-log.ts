@@ -4,6 +4,7 @@ import type { EdgeCounters } from './edge.ts';
 import { createRecordFormat } from './format-record.ts';
 import { type ClassCounts, decodeBody, decodeHeader, HEADER_BYTES, noneDropped } from './frame.ts';
 import { RecordBuffer } from './record-buffer.ts';
+import type { Redactor } from './redactor.ts';
 import { createSampler, type Sampler } from './sampler.ts';
 import { openSpool, type Spool, type SpoolFrame } from './spool.ts';
 import type { SpoolBatch } from './spool-reader.ts';
@@ -67,6 +68,8 @@ export type AccessLogOptions = {
   readonly afterSeq?: number;
   /** Keeps all if absent. */
   readonly sampler?: Sampler;
+  /** Takes out what must not be kept; nothing is if absent. */
+  readonly redactor?: Redactor;
   readonly onTrouble?: (trouble: RecordTrouble) => void;
 };
 
@@ -89,6 +92,7 @@ class BufferedAccessLog implements AccessLog {
   readonly #format = createRecordFormat(this.boot);
   readonly #spool: Spool;
   readonly #sampler: Sampler;
+  readonly #redactor: Redactor | undefined;
   readonly #onTrouble: (trouble: RecordTrouble) => void;
   #filling = new RecordBuffer();
   #spare: RecordBuffer | undefined = new RecordBuffer();
@@ -117,6 +121,7 @@ class BufferedAccessLog implements AccessLog {
     const { maxSegmentBytes = 4 * 1024 * 1024, maxSegments = 32, afterSeq = 0 } = options;
     this.#onTrouble = options.onTrouble ?? (() => undefined);
     this.#sampler = options.sampler ?? createSampler(Number.POSITIVE_INFINITY);
+    this.#redactor = options.redactor;
     this.#spool = openSpool({
       folder: options.folder,
       maxSegmentBytes,
@@ -150,8 +155,10 @@ class BufferedAccessLog implements AccessLog {
       this.#sampled++;
     } else {
       this.#kept[call.kept]++;
-      if (buffer.hasRoom) buffer.add(this.#format, call, seq);
-      else this.#dropOne(buffer, classOf(call.kept));
+      if (buffer.hasRoom) {
+        this.#redactor?.redact(call);
+        buffer.add(this.#format, call, seq);
+      } else this.#dropOne(buffer, classOf(call.kept));
     }
     // Armed only while something waits, so that an idle proxy has no timer at all.
     this.#timer ??= setTimeout(() => this.flush(), FLUSH_AFTER_MS).unref();

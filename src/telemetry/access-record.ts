@@ -42,6 +42,8 @@ export type AccessRecord = {
   readonly upstream_us?: number;
   readonly bytes_in: number;
   readonly bytes_out: number;
+  /** Request headers, where a TelemetryPolicy asks for them. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Verdicts of policies in dry-run; absent where there are none. */
   readonly dry_run?: readonly DryRunRecord[];
   /** The first AUDIT policy that matched; absent where none did. */
@@ -125,6 +127,10 @@ export type RecordedCall = {
   /** From the caller, and towards it; bodies only for HTTP. */
   bytesIn: number;
   bytesOut: number;
+  /** Those that a TelemetryPolicy asks for, names in lower case. */
+  headers: readonly (readonly [name: string, value: string])[] | undefined;
+  /** What the redactor changed. */
+  redacted: readonly string[] | undefined;
   dryRun: readonly DryRunRecord[] | undefined;
   audit: string | undefined;
   exception: string | undefined;
@@ -159,6 +165,8 @@ export function createRecordedCall(connection: RecordedConnection): RecordedCall
     isConsulted: false,
     bytesIn: 0,
     bytesOut: 0,
+    headers: undefined,
+    redacted: undefined,
     dryRun: undefined,
     audit: undefined,
     exception: undefined,

@@ -6,11 +6,13 @@ import type {
 } from './access-record.ts';
 
 /** No record is longer, whatever the network sent: this much room suffices for `formatRecord`. */
-export const MAX_RECORD_BYTES = 48 * 1024;
+export const MAX_RECORD_BYTES = 60 * 1024;
 
 // SECURITY: bounds what one hostile field takes, six bytes a character once escaped.
 const MAX_PATH_CHARS = 1024;
 const MAX_FIELD_CHARS = 256;
+const MAX_HEADERS = 8;
+const MAX_HEADER_CHARS = 128;
 // What JSON text may hold unescaped and is one latin1 byte: printable ASCII without `"` and `\`.
 const NEEDS_ESCAPE = /[^ !#-[\]-~]/;
 const EACH_TO_ESCAPE = /[^ !#-[\]-~]/g;
@@ -101,6 +103,8 @@ function writeCall(buffer: Latin1Buffer, start: number, call: RecordedCall, seq:
   at = writeReached(buffer, at, ',"upstream_us":', call.upstreamUs);
   at = writeNumber(buffer, at, ',"bytes_in":', call.bytesIn);
   at = writeNumber(buffer, at, ',"bytes_out":', call.bytesOut);
+  if (call.headers !== undefined) at = writeHeaders(buffer, at, call.headers);
+  if (call.redacted !== undefined) at = writeRedacted(buffer, at, call.redacted);
   if (call.dryRun !== undefined) at = writeDryRun(buffer, at, call.dryRun);
   if (call.audit !== undefined) at = writeField(buffer, at, ',"audit":', call.audit);
   if (call.exception !== undefined) at = writeField(buffer, at, ',"exception":', call.exception);
@@ -144,6 +148,22 @@ function writeNumber(buffer: Latin1Buffer, at: number, key: string, value: numbe
 
 function writeReached(buffer: Latin1Buffer, at: number, key: string, value: number): number {
   return value < 0 ? at : writeNumber(buffer, at, key, value);
+}
+
+function writeHeaders(
+  buffer: Latin1Buffer,
+  at: number,
+  headers: NonNullable<RecordedCall['headers']>,
+): number {
+  const shown = headers
+    .slice(0, MAX_HEADERS)
+    .map(([name, value]) => `"${escape(name, 64)}":"${escape(value, MAX_HEADER_CHARS)}"`);
+  return at + buffer.latin1Write(`,"headers":{${shown.join(',')}}`, at);
+}
+
+function writeRedacted(buffer: Latin1Buffer, at: number, fields: readonly string[]): number {
+  const names = fields.slice(0, MAX_HEADERS + 2).map((name) => `"${escape(name, 80)}"`);
+  return at + buffer.latin1Write(`,"redacted":[${names.join(',')}]`, at);
 }
 
 function writeDryRun(

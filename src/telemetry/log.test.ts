@@ -68,3 +68,24 @@ test('attack: a flood of the same warning is bounded, counted, and others still 
   log.warn('garbage on a port');
   assert.equal(parsed().at(-1)?.['suppressed'], 980);
 });
+
+test('secrets in what a field quotes are taken out, however deep', () => {
+  const { log, parsed } = open();
+  const cause = new Error('GET https://bob:hunter2@keys.example/jwks?sig=abc was refused');
+  log.warn('failed', {
+    error: new Error('the keys are gone', { cause }),
+    request: { path: '/u/alice@example.org', headers: [{ authorization: 'x' }] },
+  });
+  const text = JSON.stringify(parsed());
+  for (const secret of ['hunter2', 'sig=abc', 'alice', '"x"']) assert.ok(!text.includes(secret));
+  assert.match(text, /the keys are gone: GET https:\/\/\[redacted:userinfo\]@keys\.example/);
+});
+
+test('attack: line breaks, escape sequences and bidirectional marks stay one harmless line', () => {
+  const lines: string[] = [];
+  const log = createLog({ name: 'test', destination: { write: (line) => void lines.push(line) } });
+  const forged = '\n{"level":"info","msg":"all is well"}\r\u001b[2J\u009b2J\u2028\u202e';
+  log.warn('failed', { error: new Error(forged), name: forged });
+  assert.equal(lines.length, 1);
+  assert.match(lines[0] ?? '', /^[ -~]+\n$/);
+});

@@ -1,4 +1,5 @@
 import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino';
+import { redactText } from '#lib';
 
 /** Severity, least first. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -27,6 +28,9 @@ export type LogOptions = {
 
 // Fields that could hold secrets, wherever they came from.
 const SECRET = /token|secret|password|privatekey|authorization|cookie/i;
+// oxlint-disable-next-line no-control-regex -- control characters are what this finds
+const UNSAFE = /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+const MAX_DEPTH = 4;
 // SECURITY: garbage on a port must not fill the disk; so many lines of one event pass in a window.
 const MAX_PER_WINDOW = 20;
 const WINDOW_MS = 10_000;
@@ -88,11 +92,33 @@ function createRepetitionBound(clock: () => number): RepetitionBound {
 function printable(fields: LogFields | undefined): Record<string, unknown> {
   const shown: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(fields ?? {})) {
-    if (SECRET.test(key)) shown[key] = '[redacted]';
-    else if (value instanceof Error) shown[key] = messageOf(value);
-    else shown[key] = typeof value === 'bigint' ? value.toString() : value;
+    shown[key] = SECRET.test(key) ? '[redacted]' : printableValue(value, MAX_DEPTH);
   }
   return shown;
+}
+
+function printableValue(value: unknown, depth: number): unknown {
+  if (typeof value === 'bigint') return value.toString();
+  if (typeof value === 'string') return printableText(value);
+  if (value instanceof Error) return printableText(messageOf(value));
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth === 0) return '[…]';
+  if (Array.isArray(value)) return value.map((item: unknown) => printableValue(item, depth - 1));
+  const entries = Object.entries(value).map(([key, item]) => [
+    key,
+    SECRET.test(key) ? '[redacted]' : printableValue(item, depth - 1),
+  ]);
+  return Object.fromEntries(entries);
+}
+
+/**
+ * SECURITY: texts of errors quote URLs, headers and names that others chose. JSON leaves the control characters of
+ * C1 and the line separators as they are, and terminals and line-wise readers obey them.
+ */
+function printableText(text: string): string {
+  return redactText(text).replaceAll(UNSAFE, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
 }
 
 function messageOf(error: Error): string {
