@@ -20,6 +20,7 @@ export function checkPolicyAgainst(
   checkSelection(world, policy, report);
   checkTargets(world, policy, report);
   checkHttpFields(world, policy, report);
+  checkPorts(world, policy, report);
   checkTokens(world, policy, report);
   // Without any account the policies are a part of something larger, and nothing can be said.
   if (world.accounts.size > 0) checkSources(world, policy, report);
@@ -80,6 +81,30 @@ function checkHttpFields(
     const severity = isForAll && tcpOnly.length < services.length ? 'warning' : 'error';
     for (const path of httpPathsOf(rule)) {
       report(severity, ['spec', 'rules', i, ...path.at], httpOnTcp(path.field, tcpOnly));
+    }
+  }
+}
+
+/** A port that no workload of the policy has; in Istio `ports` are the workload's, here the Service's. */
+function checkPorts(world: World, policy: AuthorizationPolicyResource, report: ReportAt): void {
+  const ports = selectedServices(world, policy.metadata.namespace, policy.spec).flatMap(
+    ({ spec }) => spec.ports,
+  );
+  if (ports.length === 0) return;
+  for (const [i, rule] of policy.spec.rules.entries()) {
+    for (const [j, { operation }] of (rule.to ?? []).entries()) {
+      for (const [k, value] of (operation.ports ?? []).entries()) {
+        if (ports.some(({ port }) => String(port) === value)) continue;
+        const meant = ports.find(({ targetPort }) => String(targetPort) === value);
+        report('warning', ['spec', 'rules', i, 'to', j, 'operation', 'ports', k], {
+          code: 'never_matches',
+          message: `no service that the policy is for has the port ${value}`,
+          help:
+            meant === undefined
+              ? `they have ${[...new Set(ports.map(({ port }) => port))].slice(0, 8).join(', ')}`
+              : `write ${meant.port}, the port that callers use; ${value} is the application's`,
+        });
+      }
     }
   }
 }

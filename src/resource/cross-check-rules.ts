@@ -1,15 +1,24 @@
 import { type AuthorizationPolicyResource, isDryRun } from './authorization-policy.ts';
 import type { ReportAt } from './cross-check-selection.ts';
 import type { Problem } from './diagnostic.ts';
+import { DEFAULT_TRUST_DOMAIN } from './mesh.ts';
 import { ROOT_NAMESPACE } from './metadata.ts';
 import type { PolicyExceptionResource } from './policy-exception.ts';
 import type { Resource } from './resource.ts';
-import { contradiction, ruleCovers, selectionCovers } from './rule-coverage.ts';
+import {
+  contradiction,
+  isContradiction,
+  isElsewhere,
+  ruleCovers,
+  selectionCovers,
+} from './rule-coverage.ts';
 
-/** What rules are held against: every DENY policy that is enforced, and every provider that is named. */
+/** What rules are held against: the DENY policies enforced in a namespace, the root's too, and every provider that is named. */
 export type RuleWorld = {
-  readonly denials: readonly AuthorizationPolicyResource[];
+  readonly denials: (namespace: string) => readonly AuthorizationPolicyResource[];
   readonly policies: ReadonlyMap<string, AuthorizationPolicyResource>;
+  /** The mesh's trust domain, undefined if it has several names. */
+  readonly domain: string | undefined;
   /** Undefined where no Mesh is at hand, and then nothing can be said. */
   readonly providers: ReadonlySet<string> | undefined;
 };
@@ -25,10 +34,25 @@ export function createRuleWorld(resources: readonly Resource[]): RuleWorld {
   const denials = policies.filter(
     ({ spec, metadata }) => spec.action === 'DENY' && !isDryRun(metadata),
   );
+  const byNamespace = Map.groupBy(denials, ({ metadata }) => metadata.namespace);
+  const inNamespace = (namespace: string) => [
+    ...(byNamespace.get(ROOT_NAMESPACE) ?? []),
+    ...(namespace === ROOT_NAMESPACE ? [] : (byNamespace.get(namespace) ?? [])),
+  ];
   const count = (some: readonly AuthorizationPolicyResource[]) =>
     some.reduce((sum, { spec }) => sum + spec.rules.length, 0);
+  const compared = Map.groupBy(policies, ({ metadata }) => metadata.namespace);
+  const held = new Map<string, readonly AuthorizationPolicyResource[]>();
+  for (const [namespace, own] of compared) {
+    const all = inNamespace(namespace);
+    held.set(namespace, count(all) * count(own) > MOST_COMPARED ? [] : all);
+  }
   return {
-    denials: count(denials) * count(policies) > MOST_COMPARED ? [] : denials,
+    domain:
+      (mesh?.spec.trustDomainAliases ?? []).length > 0
+        ? undefined
+        : (mesh?.spec.trustDomain ?? DEFAULT_TRUST_DOMAIN),
+    denials: (namespace) => held.get(namespace) ?? [],
     policies: new Map(
       policies.map((policy) => [`${policy.metadata.namespace}/${policy.metadata.name}`, policy]),
     ),
@@ -50,6 +74,9 @@ export function checkRules(
       if (field !== undefined) {
         report('warning', [...at, 'from', j, 'source', field], excluded(field));
       }
+      if (isElsewhere(source)) {
+        report('warning', [...at, 'from', j, 'source', 'namespaces'], ELSEWHERE);
+      }
       checkWildcards(policy, source, (path, problem) =>
         report('warning', [...at, 'from', j, 'source', ...path], problem),
       );
@@ -58,6 +85,10 @@ export function checkRules(
       const field = contradiction(operation as Readonly<Record<string, readonly string[]>>);
       if (field === undefined) continue;
       report('warning', [...at, 'to', j, 'operation', field], excluded(field));
+    }
+    for (const [j, condition] of (rule.when ?? []).entries()) {
+      if (isContradiction(condition))
+        report('warning', [...at, 'when', j, 'values'], excluded('values'));
     }
     const covering = coveringDenial(world, policy, i);
     if (covering !== undefined) report('warning', at, covering);
@@ -96,6 +127,13 @@ function checkProvider(
   });
 }
 
+const ELSEWHERE: Problem = {
+  code: 'never_matches',
+  message:
+    'each of `principals` is of another namespace than `namespaces`, so the rule matches nobody',
+  help: 'remove one of the two, or name callers of the namespaces',
+};
+
 function excluded(field: string): Problem {
   return {
     code: 'never_matches',
@@ -113,17 +151,17 @@ function coveringDenial(
   const { action } = policy.spec;
   const rule = policy.spec.rules[index];
   if (rule === undefined || (action !== 'ALLOW' && action !== 'DENY')) return undefined;
-  for (const denial of world.denials) {
+  for (const denial of world.denials(policy.metadata.namespace)) {
     if (!selectionCovers(denial, policy, ROOT_NAMESPACE)) continue;
     const isSame = denial === policy;
     const at = denial.spec.rules.findIndex(
       (other, i) =>
         (!isSame || i < index) &&
-        ruleCovers(other, rule) &&
+        ruleCovers(other, rule, world.domain) &&
         // Of two that cover each other, the first by name stays.
         (action === 'ALLOW' ||
           isSame ||
-          !ruleCovers(rule, other) ||
+          !ruleCovers(rule, other, world.domain) ||
           denial.metadata.name < policy.metadata.name),
     );
     if (at < 0) continue;

@@ -1,7 +1,9 @@
 // What Istio's security tasks show of AuthorizationPolicy, between real processes and with policies of our own.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { createServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
@@ -169,6 +171,21 @@ type PlaintextPort = {
   readonly couldBeStrict: boolean;
   readonly callers: readonly { readonly sourceIp: string; readonly verdict: string }[];
 };
+
+test('what is dangerous is refused by apply, and stored once its author says that it is meant', async () => {
+  const file = join(mesh.dataDir, 'wide.yaml');
+  writeFileSync(
+    file,
+    policy('wide', 'ALLOW', 'from: [{source: {principals: ["cluster.local/ns/*"]}}]'),
+  );
+  const refused = await mesh.cli('apply', '-f', file);
+  assert.equal(refused.status, 2, refused.stdout);
+  assert.match(refused.stderr, /wide\.yaml:\d+:\d+[^]*if it is meant, --accept wide_wildcard/);
+  assert.notEqual((await mesh.cli('get', 'authorizationpolicy', 'wide')).status, 0);
+  const accepted = await mesh.cli('apply', '-f', file, '--accept', 'wide_wildcard');
+  assert.equal(accepted.status, 0, accepted.stderr);
+  assert.equal((await mesh.cli('get', 'authorizationpolicy', 'wide')).status, 0);
+});
 
 test('a caller that has spent its budget is told so, and others are not', async () => {
   const other = await mesh.run('other', ['sleep', '600']);
