@@ -45,7 +45,7 @@ export type TelemetryPolicySpec = {
 
 const MAX_HEADERS = 8;
 const MAX_PATHS = 64;
-const HEADER_NAME = /^[A-Za-z0-9-]{1,64}$/;
+const HEADER_NAME = /^[A-Za-z0-9-]{1,32}$/;
 const SEGMENT_NAME = /^[a-z][a-z0-9_]{0,31}$/;
 const LITERAL = /^[\w.~!$&'()+,;=:@%-]{1,128}$/;
 

@@ -12,7 +12,7 @@ export const MAX_RECORD_BYTES = 60 * 1024;
 const MAX_PATH_CHARS = 1024;
 const MAX_FIELD_CHARS = 256;
 const MAX_HEADERS = 8;
-const MAX_HEADER_CHARS = 128;
+const MAX_HEADER_CHARS = 100;
 // What JSON text may hold unescaped and is one latin1 byte: printable ASCII without `"` and `\`.
 const NEEDS_ESCAPE = /[^ !#-[\]-~]/;
 const EACH_TO_ESCAPE = /[^ !#-[\]-~]/g;
@@ -157,12 +157,12 @@ function writeHeaders(
 ): number {
   const shown = headers
     .slice(0, MAX_HEADERS)
-    .map(([name, value]) => `"${escape(name, 64)}":"${escape(value, MAX_HEADER_CHARS)}"`);
+    .map(([name, value]) => `"${escape(name, 40)}":"${escape(value, MAX_HEADER_CHARS)}"`);
   return at + buffer.latin1Write(`,"headers":{${shown.join(',')}}`, at);
 }
 
 function writeRedacted(buffer: Latin1Buffer, at: number, fields: readonly string[]): number {
-  const names = fields.slice(0, MAX_HEADERS + 2).map((name) => `"${escape(name, 80)}"`);
+  const names = fields.slice(0, MAX_HEADERS + 2).map((name) => `"${escape(name, 40)}"`);
   return at + buffer.latin1Write(`,"redacted":[${names.join(',')}]`, at);
 }
 
