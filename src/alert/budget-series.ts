@@ -14,6 +14,8 @@ export type BudgetSeries = {
   readonly add: (tally: Tally, nowMs: number) => void;
   /** The sum over the window that ends now; windows beyond six hours count whole hours. */
   readonly sum: (windowMs: number, nowMs: number) => Tally;
+  /** All that was added since this series was created, not what was saved before. */
+  readonly ever: () => Tally;
   readonly save: () => SavedSeries;
 };
 
@@ -29,6 +31,7 @@ export const MAX_WINDOW_MS = 31 * 24 * HOUR_MS;
 export function createBudgetSeries(saved?: SavedSeries): BudgetSeries {
   const minutes = createRing(MINUTE_MS, MINUTES, saved?.minutes ?? []);
   const hours = createRing(HOUR_MS, HOURS, saved?.hours ?? []);
+  const ever = { good: 0, total: 0 };
   return {
     add({ good, total }, nowMs) {
       // SECURITY: counts come from enforcement points; nonsense must not buy budget back.
@@ -36,11 +39,14 @@ export function createBudgetSeries(saved?: SavedSeries): BudgetSeries {
       const bounded = Math.min(good, total);
       minutes.add(bounded, total, nowMs);
       hours.add(bounded, total, nowMs);
+      ever.good += bounded;
+      ever.total += total;
     },
     sum: (windowMs, nowMs) =>
       windowMs <= (MINUTES - 1) * MINUTE_MS
         ? minutes.sum(windowMs, nowMs)
         : hours.sum(windowMs, nowMs),
+    ever: () => ({ ...ever }),
     save: () => ({ minutes: minutes.save(), hours: hours.save() }),
   };
 }

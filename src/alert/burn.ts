@@ -22,7 +22,7 @@ export type Burning = {
   readonly total: number;
 };
 
-/** How an SLO stands. */
+/** How an SLO stands; `good` and `total` in its window. */
 export type SloStatus = {
   readonly slo: Slo;
   readonly good: number;
@@ -33,6 +33,9 @@ export type SloStatus = {
   readonly burn6h: number;
   readonly state: 'ok' | 'burning' | 'exhausted' | 'no_data';
   readonly burning: Burning | undefined;
+  /** Since the process started. */
+  readonly goodEver: number;
+  readonly totalEver: number;
 };
 
 const MINUTE_MS = 60_000;
@@ -64,6 +67,7 @@ export function burnRate(slo: Slo, { good, total }: Tally): number {
 
 /** Looks at one SLO now. */
 export function judgeSlo(slo: Slo, series: BudgetSeries, nowMs: number): SloStatus {
+  const ever = series.ever();
   const whole = series.sum(slo.windowMs, nowMs);
   const spent = burnRate(slo, whole);
   const budgetLeftRatio = 1 - spent;
@@ -86,6 +90,8 @@ export function judgeSlo(slo: Slo, series: BudgetSeries, nowMs: number): SloStat
     burn6h: burnRate(slo, series.sum(6 * HOUR_MS, nowMs)),
     state,
     burning,
+    goodEver: ever.good,
+    totalEver: ever.total,
   };
 }
 

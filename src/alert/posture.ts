@@ -10,7 +10,7 @@ export type PostureFacts = {
   readonly services: number;
   /** Services that nothing reaches but by a rule. */
   readonly governedServices: number;
-  /** Logs that ought to verify, and those that do. */
+  /** Logs, and those that were not found to be broken. */
   readonly logs: number;
   readonly verifiedLogs: number;
   /** The share of records that arrived or were left out on purpose. */
@@ -98,7 +98,7 @@ function audit(facts: PostureFacts): Judged {
     name: 'audit',
     of: 15,
     share: auditShare(facts),
-    why: `${verifiedLogs} of ${plural(logs, 'log')} verify; ${(completeness * 100).toFixed(1)} % of records are there or left out on purpose`,
+    why: `${verifiedLogs} of ${plural(logs, 'log')} hold; ${(completeness * 100).toFixed(1)} % of records are there or left out on purpose`,
     fix: verifiedLogs < logs ? 'find out what changed the log' : 'find out where records are lost',
     command: 'palisade audit verify',
   };

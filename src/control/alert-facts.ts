@@ -7,6 +7,7 @@ import type {
   TelemetryGap,
 } from '#alert';
 import { ROOT_NAMESPACE } from '#resource';
+import type { SinkState } from '#sink';
 import type { Enforcement } from './enforcement.ts';
 import type { IssuanceReader } from './issuance.ts';
 import { callerName, type TrafficMap } from './map.ts';
@@ -45,6 +46,18 @@ const EXPECTED_MS = 10 * 60_000;
 const BURST_MS = 5 * 60_000;
 const MAX_TALLIES = 10_000;
 const POLICY_KEY = 'AuthorizationPolicy/';
+
+/** A sink as alerts see it. */
+export function sinkFact({ name, state, lanes }: SinkState, nowMs: number): SinkFact {
+  const oldest = Math.min(...lanes.map(({ oldestAt }) => oldestAt ?? nowMs));
+  const failing = lanes.find(({ lastError }) => lastError !== null);
+  return {
+    name,
+    state,
+    lagSeconds: Math.max(0, nowMs - oldest) / 1_000,
+    lastError: failing?.lastError ?? null,
+  };
+}
 
 /** Looks at everything once. */
 export async function collectFacts(of: FactSources, nowMs: number): Promise<MeshFacts> {

@@ -23,6 +23,7 @@ import { EVENT, type Log } from '#telemetry';
 import type { EdgeCount, ReportRequest } from '#wire';
 import { collectFacts, type FactSources, type LateSources } from './alert-facts.ts';
 import type { AlertFiles, AlertState } from './alert-files.ts';
+import type { AlertNumbers } from './alert-metrics.ts';
 import { type Broadcast, createBroadcast } from './events.ts';
 import { callerName } from './map.ts';
 import { postureFacts } from './posture.ts';
@@ -53,6 +54,8 @@ export type Alerts = {
   /** Begins to look at what exists only once the ports are open. */
   readonly attach: (late: LateSources) => void;
   readonly posture: () => Promise<Posture & { readonly trend: AlertState['trend'] }>;
+  /** For whoever scrapes; the posture is that of the last evaluation. */
+  readonly numbers: () => AlertNumbers;
   readonly evaluate: () => Promise<void>;
   readonly close: () => void;
 };
@@ -70,6 +73,7 @@ export type AlertOptions = Omit<FactSources, 'watch' | 'late' | 'failedWrites' |
   /** To begin with. */
   readonly slos: readonly Slo[];
   readonly onChange: () => void;
+  readonly onPropagated: (tookMs: number) => void;
   readonly clock: () => number;
   readonly log: Log;
 };
@@ -108,6 +112,7 @@ class AlertDesk implements Alerts {
   #evaluatedAt: number;
   #savedAt: number;
   #trend: AlertState['trend'];
+  #score = 0;
   #failures: readonly { readonly at: number; readonly total: number }[] = [];
 
   constructor(options: AlertOptions) {
@@ -220,6 +225,10 @@ class AlertDesk implements Alerts {
     return { ...this.#postureOf(await this.#facts()), trend: this.#trend };
   }
 
+  numbers(): AlertNumbers {
+    return { alerts: this.alerts(), slos: this.slos(), posture: this.#score };
+  }
+
   async evaluate(): Promise<void> {
     if (this.#evaluating) return;
     this.#evaluating = true;
@@ -273,13 +282,12 @@ class AlertDesk implements Alerts {
     );
   }
 
-  /** Notes the posture once an hour. */
+  /** Judges the posture, and notes it once an hour. */
   #follow(facts: MeshFacts): void {
+    this.#score = this.#postureOf(facts).score;
     const hour = Math.floor(facts.nowMs / HOUR_MS) * HOUR_MS;
     const last = this.#trend.at(-1)?.[0] ?? 0;
-    if (hour <= last) return;
-    const { score } = this.#postureOf(facts);
-    this.#trend = [...this.#trend.slice(1 - MAX_TREND), [hour, score]];
+    if (hour > last) this.#trend = [...this.#trend.slice(1 - MAX_TREND), [hour, this.#score]];
   }
 
   #recentFailures(now: number): number {
@@ -293,6 +301,7 @@ class AlertDesk implements Alerts {
   #observe(now: number): void {
     const points = this.#options.enforcement.status();
     for (const { tookMs, ...scope } of this.#propagation.look(points, now)) {
+      this.#options.onPropagated(tookMs);
       const where = {
         namespace: scope.namespace ?? undefined,
         service: scope.service ?? undefined,

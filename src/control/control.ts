@@ -6,6 +6,7 @@ import { createRevocationService } from '#revocation';
 import { EVENT, type Log } from '#telemetry';
 import { createGrpcServer, type GrpcServer } from '#wire';
 import { openAdmins } from './admins.ts';
+import { sinkFact } from './alert-facts.ts';
 import { createApi } from './api/app.ts';
 import type { ApiContext } from './api/context.ts';
 import { signInUrl } from './api/links.ts';
@@ -17,7 +18,7 @@ import { listenConsole } from './console-listener.ts';
 import { type ControlCore, createCore } from './core.ts';
 import { createDistributionService } from './distribution-service.ts';
 import { type ControlIdentity, enrolControl } from './identity.ts';
-import { createIssuanceReader } from './issuance.ts';
+import { createIssuanceReader, type IssuanceReader } from './issuance.ts';
 import type { TrafficMap } from './map.ts';
 import type { MetricSources } from './metrics.ts';
 import { identifyPeer, type MeshPeer } from './peer.ts';
@@ -285,12 +286,7 @@ async function serveHttp(
   const streams = createSseStreams();
   const issuance = createIssuanceReader({ client: identity.caClient, clock, log });
   closers.push(core.follow(issuance));
-  core.alerts.attach({
-    issuance,
-    rootsExpireAt: () => rootsExpireAt(parts.pinned),
-    controlCertificateExpiresAt: identity.expiresAt,
-    failedWrites: () => grpc.ingest.counts().failedWrites,
-  });
+  attachAlerts(parts, issuance, clock);
   const listening = { apiPort: options.api.port, consolePort: options.console?.port };
   const metricSources = (): MetricSources => ({
     ...core,
@@ -312,7 +308,11 @@ async function serveHttp(
     issuance,
     countCommit: core.metrics.commit,
     sinks,
-    metrics: () => core.metrics.exposition(metricSources()),
+    countAnswer(status, tookMs) {
+      core.metrics.answered(status, tookMs);
+      core.alerts.countRequest(status, tookMs);
+    },
+    metrics: (openMetrics) => core.metrics.exposition(metricSources(), openMetrics),
     facts: () => ({
       version: options.softwareVersion ?? '',
       startedAt: core.startedAt,
@@ -348,6 +348,24 @@ async function serveHttp(
       return url === null ? undefined : signInUrl(url, core.sessions.createLink().token);
     },
   };
+}
+
+function attachAlerts(
+  { core, grpc, identity, pinned, sinks }: Parameters<typeof serveHttp>[1],
+  issuance: IssuanceReader,
+  clock: () => number,
+): void {
+  core.alerts.attach({
+    issuance,
+    rootsExpireAt: () => rootsExpireAt(pinned),
+    controlCertificateExpiresAt: identity.expiresAt,
+    failedWrites: () => grpc.ingest.counts().failedWrites,
+    sinks: () => sinks.state().map((sink) => sinkFact(sink, clock())),
+    auditLogs() {
+      const { name, state, problem } = core.audit.verification();
+      return [{ name, state, problem: problem?.message ?? null }];
+    },
+  });
 }
 
 async function serveConsole(

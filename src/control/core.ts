@@ -88,9 +88,8 @@ export function createCore(options: CoreOptions): ControlCore {
   const { clock, log, pinned } = options;
   const store = openStore(options.controlPath);
   const records = openRecordsOrSetAside(options.recordsPath, log);
-  const { revocationsPath: path } = options;
   const trustRoot = () => pinned.root;
-  const revocations = openRevocationStore({ path, trustRoot, log });
+  const revocations = openRevocationStore({ path: options.revocationsPath, trustRoot, log });
   const audit = openTrail(options);
   const onError = (error: unknown): void => log.error(EVENT.listenerFailed, { error });
   const events = createBroadcast<ControlEvent>(onError);
@@ -121,8 +120,10 @@ export function createCore(options: CoreOptions): ControlCore {
   const arriving = createBroadcast<StoredRecord>(onError);
   const clockwork = startClockwork({ store, records, enforcement, endpoints, map, clock, log });
   const hints = createHints(events, clock);
+  const metrics = createControlMetrics();
   const sources = { resources, sets, store, enforcement, map, records, clock, log };
-  const alerts = startAlerts(options, { ...sources, onChange: hints.alerts }, events);
+  const told = { onChange: hints.alerts, onPropagated: metrics.propagated };
+  const alerts = startAlerts(options, { ...sources, ...told }, events);
   return {
     startedAt: clock(),
     store,
@@ -144,7 +145,7 @@ export function createCore(options: CoreOptions): ControlCore {
     arriving,
     events,
     sessions: openSessions(options),
-    metrics: createControlMetrics(),
+    metrics,
     alerts,
     onRecords: (stored) => takeRecords(stored, { map, arriving, hints }),
     onTraffic: hints.map,

@@ -1,5 +1,14 @@
 import type { SinkState } from '#sink';
-import { type Exposition, expose, METRIC, type MetricFamily } from '#telemetry';
+import {
+  createHistogram,
+  type Exposition,
+  expose,
+  METRIC,
+  type MetricFamily,
+  observe,
+} from '#telemetry';
+import { alertFamilies } from './alert-metrics.ts';
+import type { Alerts } from './alerts.ts';
 import type { AuditTrail } from './audit-trail.ts';
 import type { Distributor } from './distribute.ts';
 import type { Enforcement } from './enforcement.ts';
@@ -15,7 +24,11 @@ export type ControlMetrics = {
   readonly connectionRefused: (port: ControlPort) => void;
   readonly commit: (outcome: 'admitted' | 'refused') => void;
   readonly families: (sources: MetricSources) => readonly MetricFamily[];
-  readonly exposition: (sources: MetricSources) => Promise<Exposition>;
+  /** An answer of the API; `tookMs` undefined for a stream. */
+  readonly answered: (status: number, tookMs: number | undefined) => void;
+  /** A policy version that an enforcement point took up, or is late with. */
+  readonly propagated: (tookMs: number) => void;
+  readonly exposition: (sources: MetricSources, openMetrics: boolean) => Promise<Exposition>;
 };
 
 /** Where the numbers come from that others keep. */
@@ -28,6 +41,7 @@ export type MetricSources = {
   readonly streams: () => number;
   readonly sinks: () => readonly SinkState[];
   readonly expiry: Expiry;
+  readonly alerts: Pick<Alerts, 'numbers'>;
 };
 
 /** When what this control plane depends on expires, in ms since 1970. */
@@ -37,10 +51,16 @@ export type Expiry = {
   readonly control: number;
 };
 
+const API_BOUNDS = [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const PROPAGATION_BOUNDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
 /** Creates counters at zero. */
 export function createControlMetrics(): ControlMetrics {
   const refused = { api: 0, grpc: 0, console: 0 };
   const commits = { admitted: 0, refused: 0 };
+  const answers: Record<string, number> = { '2xx': 0, '3xx': 0, '4xx': 0, '5xx': 0 };
+  const durations = createHistogram(API_BOUNDS);
+  const propagations = createHistogram(PROPAGATION_BOUNDS);
   const families = (sources: MetricSources): readonly MetricFamily[] => [
     ...gauges(sources),
     counter(METRIC.controlConnectionsRefused, 'Connections closed as useless.', {
@@ -55,14 +75,37 @@ export function createControlMetrics(): ControlMetrics {
       label: 'outcome',
       values: recordCounts(sources.ingest),
     }),
+    counter(METRIC.controlApiRequests, 'Answers of the API and the console.', {
+      label: 'code',
+      values: answers,
+    }),
+    {
+      name: METRIC.controlApiDuration,
+      help: 'Time to answer a request.',
+      kind: 'histogram',
+      samples: [{ labels: {}, histogram: durations }],
+    },
+    {
+      name: METRIC.controlPropagation,
+      help: 'Time from a commit to its enforcement at one point.',
+      kind: 'histogram',
+      samples: [{ labels: {}, histogram: propagations }],
+    },
+    ...alertFamilies(sources.alerts.numbers()),
     ...auditMetrics(sources.audit),
     ...sinkFamilies(sources.sinks(), sources.expiry.nowMs),
   ];
   return {
+    answered(status, tookMs) {
+      const code = `${Math.floor(status / 100)}xx`;
+      answers[code] = (answers[code] ?? 0) + 1;
+      if (tookMs !== undefined) observe(durations, tookMs / 1_000);
+    },
+    propagated: (tookMs) => observe(propagations, tookMs / 1_000),
     connectionRefused: (port) => refused[port]++,
     commit: (outcome) => commits[outcome]++,
     families,
-    exposition: (sources) => expose(families(sources), false),
+    exposition: (sources, openMetrics) => expose(families(sources), openMetrics),
   };
 }
 

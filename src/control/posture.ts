@@ -45,7 +45,7 @@ export function postureFacts(of: {
     logs: 1 + facts.auditLogs.length,
     verifiedLogs:
       Number(reachable && logVerified !== false) +
-      facts.auditLogs.filter(({ state }) => state === 'verified').length,
+      facts.auditLogs.filter(({ state }) => state !== 'failed').length,
     completeness: completenessOf(of.slos),
     points: facts.points.length,
     stalePoints: facts.points.filter(({ stale }) => stale).length,

@@ -26,7 +26,7 @@ export type { EdgeCounters, EdgeDelta, EdgeKey } from './edge.ts';
 export { type Exposition, expose, type MetricFamily } from './exposition.ts';
 export { createRecordedConnection } from './format-record.ts';
 export type { Account, ClassCounts } from './frame.ts';
-export { BUCKET_BOUNDS } from './histogram.ts';
+export { BUCKET_BOUNDS, createHistogram, type Histogram, observe } from './histogram.ts';
 export {
   createLog,
   createSilentLog,

@@ -55,6 +55,16 @@ export const METRIC = {
   auditSigned: 'palisade_audit_records_signed',
   auditFailures: 'palisade_audit_write_failures_total',
   auditBroken: 'palisade_audit_broken',
+  controlApiRequests: 'palisade_control_api_requests_total',
+  controlApiDuration: 'palisade_control_api_duration_seconds',
+  controlPropagation: 'palisade_control_policy_propagation_seconds',
+  controlAlerts: 'palisade_control_alerts',
+  sloGood: 'palisade_slo_good_total',
+  sloEvents: 'palisade_slo_events_total',
+  sloObjective: 'palisade_slo_objective_ratio',
+  sloBudgetLeft: 'palisade_slo_budget_left_ratio',
+  sloBurnRate: 'palisade_slo_burn_rate',
+  posture: 'palisade_posture_score',
 } as const;
 
 /** Log events: constant messages; what varies goes into fields. */

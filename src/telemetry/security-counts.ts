@@ -28,7 +28,8 @@ export function createSecurityCounts(handshakes: () => readonly NumberSample[]):
   let taken = totalsOf([], { good: 0, total: 0 });
   return {
     countCall(edge, call) {
-      if (edge.key.reporter !== 'destination' || call.decisionUs < 0) return;
+      // What an external authorizer takes is not ours to promise.
+      if (edge.key.reporter === 'source' || call.decisionUs < 0 || call.isConsulted) return;
       latency.total++;
       if (call.decisionUs <= GOOD_DECISION_US) latency.good++;
     },

@@ -56,7 +56,9 @@ export function createApi(
   root.use('/api/*', audited, guard, limitBody, requireJson);
   root.use('/metrics', guard);
   root.get('/metrics', async (c) => {
-    const { contentType, body } = await context.metrics();
+    const { contentType, body } = await context.metrics(
+      (c.req.header('accept') ?? '').includes('application/openmetrics-text'),
+    );
     return c.body(body, 200, { 'content-type': contentType });
   });
   const api = createRoutes(context, streams);
@@ -84,12 +86,12 @@ export const securityHeaders: MiddlewareHandler = async (c, next) => {
   if (!headers.has('cache-control')) headers.set('cache-control', 'no-store');
 };
 
-function countRequests({ alerts }: ApiContext): MiddlewareHandler {
+function countRequests({ countAnswer }: ApiContext): MiddlewareHandler {
   return async (c, next) => {
     const startedAt = performance.now();
     await next();
     const isStream = c.res.headers.get('content-type')?.startsWith('text/event-stream') === true;
-    alerts.countRequest(c.res.status, isStream ? undefined : performance.now() - startedAt);
+    countAnswer(c.res.status, isStream ? undefined : performance.now() - startedAt);
   };
 }
 

@@ -69,7 +69,11 @@ export type ApiContext = {
   readonly alerts: Alerts;
   readonly sessions: ConsoleSessions;
   readonly sinks: Sinks;
-  readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
+  /** Counts an answer; `tookMs` undefined for a stream, which ends when its reader likes. */
+  readonly countAnswer: (status: number, tookMs: number | undefined) => void;
+  readonly metrics: (
+    openMetrics: boolean,
+  ) => Promise<{ readonly contentType: string; readonly body: string }>;
   readonly clock: () => number;
   readonly log: Log;
 };
