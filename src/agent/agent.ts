@@ -153,8 +153,15 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
   const common = { ...timing, trust, trusts, authority, revocations: revocations.check };
   const identity = createAgentIdentity({ ...common, folder, spiffeId, joinToken, evidence });
   const trustRoot = () => swap.value.current().trustRoot;
-  const logWatch = createLogWatch({ ...timing, folder, agent: identity, authority, trustRoot });
   const auditWatch = createAuditWatch({ folder, trustRoot, clock, log });
+  const logWatch = createLogWatch({
+    ...timing,
+    folder,
+    agent: identity,
+    authority,
+    trustRoot,
+    onWitnessed: (said) => auditWatch.witnessed(said),
+  });
   const control = createControlChannel({ ...shared, address: controlAddress, agent: identity });
   const serving = createServing({ ...common, agent: identity, folder, swap: swap.value });
   const peers = startAgentPeers({

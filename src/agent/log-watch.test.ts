@@ -97,6 +97,7 @@ function startWatch(folder = mkdtempSync(join(tmpdir(), 'palisade-watch-'))) {
         }),
     },
     trustRoot: () => trustRoot,
+    onWitnessed: () => {},
     clock: () => 0,
     random: () => 0.5,
     scheduler: createFakeScheduler(),

@@ -37,6 +37,8 @@ export type LogWatchOptions = {
     ) => Promise<ReadLogResponse>;
   };
   readonly trustRoot: () => TrustRoot;
+  /** Hears what the authority says of the control plane's audit log. */
+  readonly onWitnessed: (said: Pick<ReadLogResponse, 'auditCheckpoint' | 'auditRefused'>) => void;
   readonly clock: () => number;
   readonly random: () => number;
   readonly scheduler: Scheduler;
@@ -82,6 +84,7 @@ export function createLogWatch(options: LogWatchOptions): LogWatch {
   async function readOn(as: WorkloadIdentity): Promise<void> {
     for (let page = 0; page < MAX_PAGES && head !== undefined && problem === undefined; page++) {
       const response = await authority.readLog(as, head.number, PAGE);
+      options.onWitnessed(response);
       const next = checkPage(response, { head, expected, trustRoot: options.trustRoot() });
       if (!next.ok) return alarm(next.error);
       head = next.value;

@@ -1,5 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { checkContinues, type OfferedTip, openCheckpoint, signCheckpoint } from '#audit';
+import {
+  checkContinues,
+  type OfferedTip,
+  openCheckpoint,
+  signCheckpoint,
+  type TreeHead,
+} from '#audit';
 import { fail, ok, type Result } from '#lib';
 import { EVENT, type Log } from '#telemetry';
 import { decodeEnvelope, encodeEnvelope, type PolicySigner } from '#trust';
@@ -12,7 +18,11 @@ export type WitnessAnswer =
   | { readonly case: 'refused'; readonly value: string };
 
 /** The authority as the one who remembers how the control plane's audit log stood. */
-export type AuditWitness = (offered: OfferedTip & { readonly last: string }) => WitnessAnswer;
+export type AuditWitness = {
+  readonly sign: (offered: OfferedTip & { readonly last: string }) => WitnessAnswer;
+  /** What it signed last, and why it does not sign what it was shown since; empty where there is none. */
+  readonly state: () => { readonly checkpoint: Uint8Array; readonly refused: string };
+};
 
 /** What a witness works with; `path` holds the checkpoint it signed last. */
 export type AuditWitnessOptions = {
@@ -33,13 +43,15 @@ export function openAuditWitness(options: AuditWitnessOptions): AuditWitness {
   const opened = readLast(options);
   if (!opened.ok) throw new Error(`\`${path}\`: ${opened.error}`);
   let known = opened.value;
+  let refused = '';
 
-  return (offered) => {
+  function sign(offered: OfferedTip & { readonly last: string }): WitnessAnswer {
     const continues = checkContinues(known, offered);
     if (!continues.ok) {
       const { error } = continues;
       if (error.kind === 'unproven') return { case: 'knownSize', value: BigInt(error.size) };
       log.error(EVENT.auditBroken, { kind: error.kind, reason: error.message });
+      refused = error.message;
       return { case: 'refused', value: error.message };
     }
     const { size, root, last } = offered;
@@ -48,18 +60,28 @@ export function openAuditWitness(options: AuditWitnessOptions): AuditWitness {
     const envelope = signCheckpoint(next, signer);
     // INVARIANT: remembered before it leaves, so that a crash cannot make two histories of one.
     writeSecretFile(path, `${JSON.stringify(envelope)}\n`);
-    known = next;
-    return { case: 'envelope', value: encodeEnvelope(envelope) };
+    known = { ...next, bytes: encodeEnvelope(envelope) };
+    refused = '';
+    return { case: 'envelope', value: known.bytes };
+  }
+
+  return {
+    sign,
+    state: () => ({ checkpoint: known?.bytes ?? new Uint8Array(), refused }),
   };
 }
+
+type Known = TreeHead & { readonly bytes: Uint8Array };
 
 function readLast({
   path,
   trustDomain,
   signer,
-}: AuditWitnessOptions): Result<{ size: number; root: string } | undefined, string> {
+}: AuditWitnessOptions): Result<Known | undefined, string> {
   if (!existsSync(path)) return ok(undefined);
-  const envelope = decodeEnvelope(readFileSync(path));
+  const bytes = readFileSync(path);
+  const envelope = decodeEnvelope(bytes);
   if (!envelope.ok) return fail(envelope.error.message);
-  return openCheckpoint(envelope.value, { issuanceLogKey: signer.publicKey, trustDomain });
+  const opened = openCheckpoint(envelope.value, { issuanceLogKey: signer.publicKey, trustDomain });
+  return opened.ok ? ok({ ...opened.value, bytes: encodeEnvelope(envelope.value) }) : opened;
 }

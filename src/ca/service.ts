@@ -373,7 +373,8 @@ function witnessAuditLog(
   if (!isSize(size) || !isHash(root) || !isHash(last)) {
     return refuse('invalid', 'not the end of a log');
   }
-  const answer = options.witness({ size, root, last, from: Number(request.fromSize), proof });
+  const tip = { size, root, last, from: Number(request.fromSize), proof };
+  const answer = options.witness.sign(tip);
   return ok(createMessage(WitnessAuditLogResponseSchema, { answer }));
 }
 
@@ -394,9 +395,15 @@ function readLog(
   }
   const page = limit === 0 ? MAX_LOG_PAGE : Math.min(limit, MAX_LOG_PAGE);
   const entries = options.issuanceLog.read(Number(after), page).map(toWire);
+  const { checkpoint, refused } = options.witness.state();
   return {
     ok: true,
-    value: createMessage(ReadLogResponseSchema, { entries, head: options.signedHead() }),
+    value: createMessage(ReadLogResponseSchema, {
+      entries,
+      head: options.signedHead(),
+      auditCheckpoint: checkpoint,
+      auditRefused: refused,
+    }),
   };
 }
 

@@ -67,6 +67,7 @@ export function addSinkRoutes(api: Api, context: ApiContext): void {
   });
   api.openapi(test, async (c) => {
     const { name } = c.req.valid('param');
+    c.set('audit', { action: 'sink.test', target: { kind: 'Sink', name } });
     if (!sinks.state().some((sink) => sink.name === name)) {
       throw new ApiProblem('not_found', `there is no sink \`${name}\``);
     }
