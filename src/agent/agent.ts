@@ -131,9 +131,8 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
   const folder = opened.value;
   const swap = await openPolicy(options, folder);
   if (!swap.ok) return swap;
-  const trust = swap.value.trust;
-  const evidence =
-    options.evidence === undefined ? undefined : createEvidenceSource(options.evidence);
+  const { trust, trusts } = swap.value;
+  const evidence = options.evidence && createEvidenceSource(options.evidence);
   const agent = await agentName(options, evidence);
   if (!agent.ok) return agent;
   const spiffeId = `spiffe://${trust().bundle.trustDomain}/palisade/agent/${agent.value}`;
@@ -149,19 +148,13 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
     createCertificateAuthority({ ...shared, address: caAddress }),
     (response) => logWatch.note(response),
   );
-  const { trusts } = swap.value;
   const common = { ...timing, trust, trusts, authority, revocations: revocations.check };
   const identity = createAgentIdentity({ ...common, folder, spiffeId, joinToken, evidence });
   const trustRoot = () => swap.value.current().trustRoot;
   const auditWatch = createAuditWatch({ folder, trustRoot, clock, log });
-  const logWatch = createLogWatch({
-    ...timing,
-    folder,
-    agent: identity,
-    authority,
-    trustRoot,
-    onWitnessed: (said) => auditWatch.witnessed(said),
-  });
+  const onWitnessed: AuditWatch['witnessed'] = (said) => auditWatch.witnessed(said);
+  const watching = { ...timing, folder, authority, trustRoot, onWitnessed };
+  const logWatch = createLogWatch({ ...watching, agent: identity });
   const control = createControlChannel({ ...shared, address: controlAddress, agent: identity });
   const serving = createServing({ ...common, agent: identity, folder, swap: swap.value });
   const peers = startAgentPeers({
@@ -173,8 +166,8 @@ async function createCore(options: AgentOptions): Promise<Result<Core, string>> 
     store: revocations,
     onAnnounce: () => subscription.restart(),
   });
-  const shown = { control, caAddress, agent: identity };
-  const neighbours = followNeighbours({ ...common, ...shown, store: revocations });
+  const shown = { control, caAddress, agent: identity, store: revocations };
+  const neighbours = followNeighbours({ ...common, ...shown });
   const parts = {
     spiffeId,
     peers,
