@@ -4,6 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { loadDemo, loadLaunchSidecar, loadMeshProcesses, loadProxy, loadRun, loadUp } from '#local';
+import { loadRecordThread } from '#record-store';
 
 // Loaded by name, as bin/palisade.ts does: an import for nothing but its effects is left out of a bundle.
 await Promise.all([
@@ -22,6 +23,7 @@ await Promise.all([
   loadLaunchSidecar(),
   loadMeshProcesses(),
   loadProxy(),
+  loadRecordThread(),
   loadRun(),
   loadUp(),
 ]);

@@ -6,14 +6,13 @@ import type {
   SinkFact,
   TelemetryGap,
 } from '#alert';
+import { callerName, type DenialTally, type RecordStore } from '#record-store';
 import { ROOT_NAMESPACE } from '#resource';
 import type { SinkState } from '#sink';
 import type { Enforcement } from './enforcement.ts';
 import type { IssuanceReader } from './issuance.ts';
-import { callerName, type TrafficMap } from './map.ts';
+import type { TrafficMap } from './map.ts';
 import type { PolicySets } from './policy-sets.ts';
-import type { DenialTally } from './record-tallies.ts';
-import type { RecordsStore } from './records-store.ts';
 import type { Store } from './store.ts';
 
 /** Where the facts of alerts come from. */
@@ -22,7 +21,7 @@ export type FactSources = {
   readonly store: Store;
   readonly enforcement: Enforcement;
   readonly map: TrafficMap;
-  readonly records: RecordsStore;
+  readonly records: RecordStore;
   readonly watch: DenialWatch;
   /** Undefined until the ports are open. */
   readonly late: () => LateSources | undefined;

@@ -19,13 +19,13 @@ import {
   type SloTracker,
 } from '#alert';
 import { fail, ok, type Result } from '#lib';
+import { callerName } from '#record-store';
 import { EVENT, type Log } from '#telemetry';
 import type { EdgeCount, ReportRequest } from '#wire';
 import { collectFacts, type FactSources, type LateSources } from './alert-facts.ts';
 import type { AlertFiles, AlertState } from './alert-files.ts';
 import type { AlertNumbers } from './alert-metrics.ts';
 import { type Broadcast, createBroadcast } from './events.ts';
-import { callerName } from './map.ts';
 import { postureFacts } from './posture.ts';
 import { createPropagationWatch } from './propagation.ts';
 import type { ResourceView } from './resource-sets.ts';

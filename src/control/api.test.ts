@@ -290,12 +290,14 @@ test('what was acknowledged is there after a restart', async () => {
 test('damaged records are set aside and stop nothing, a damaged store of policy is named', async () => {
   await mesh.control().close();
   const folder = join(mesh.folder, 'control');
+  const records = join(folder, 'records');
+  const today = new Date().toISOString().slice(0, 10);
   const garbage = 'no database at all '.repeat(500);
   for (const suffix of ['-wal', '-shm'])
-    rmSync(join(folder, `records.db${suffix}`), { force: true });
-  writeFileSync(join(folder, 'records.db'), garbage);
+    rmSync(join(records, `${today}.db${suffix}`), { force: true });
+  writeFileSync(join(records, `${today}.db`), garbage);
   await mesh.restart();
-  assert.ok(readdirSync(folder).some((name) => name.startsWith('records.db.damaged-')));
+  assert.ok(readdirSync(records).some((name) => name.startsWith(`${today}.damaged-`)));
   assert.equal((await mesh.call('GET', '/api/v1/records')).status, 200);
   await mesh.control().close();
   const good = readFileSync(join(folder, 'control.db'));

@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseSpiffeId, type RevocationCheck, type SpiffeId } from '#identity';
 import type { Source } from '#lib';
+import { openThreadedStore } from '#record-store';
 import { createRevocationService } from '#revocation';
 import { EVENT, type Log } from '#telemetry';
 import { createGrpcServer, type GrpcServer } from '#wire';
@@ -31,7 +32,7 @@ export type ListenAddress = { readonly host: string; readonly port: number };
 
 /** What a control plane runs on. */
 export type ControlOptions = {
-  /** Holds control.db, records.db and console-sessions.json; made with mode 0700. */
+  /** Holds control.db, records/ and console-sessions.json; made with mode 0700. */
   readonly folder: string;
   /** DSSE envelope of the trust root. */
   readonly trustRootFile: string;
@@ -82,6 +83,7 @@ export type ControlHealth = {
 };
 
 const EXPIRY_MARGIN_MS = 60_000;
+const RECORD_BOUNDS = { maxBytes: 1024 ** 3, maxAgeMs: 7 * 24 * 3_600_000 };
 
 type Closer = () => void | Promise<void>;
 
@@ -112,9 +114,16 @@ async function start(options: ControlOptions, closers: Closer[]): Promise<Omit<C
     trustDomain: options.trustDomain,
     clock,
   });
+  const records = await openThreadedStore({
+    folder: join(options.folder, 'records'),
+    bounds: RECORD_BOUNDS,
+    importFrom: join(options.folder, 'records.db'),
+    onLost: (reason) => log.error(EVENT.recordsNotStored, { reason }),
+  });
+  closers.push(records.close);
   const core = createCore({
     controlPath: join(options.folder, 'control.db'),
-    recordsPath: join(options.folder, 'records.db'),
+    records,
     sessionsPath: join(options.folder, 'console-sessions.json'),
     revocationsPath: join(options.folder, 'revocations.jsonl'),
     silencesPath: join(options.folder, 'silences.json'),
@@ -227,12 +236,12 @@ async function serveGrpc(
   const { distributor, enforcement, endpoints, records, revocations } = core;
   const ingest = createTelemetryIngest({
     peer,
-    connectedVia: enforcement.connectedVia,
+    connected: enforcement.connectedPoint,
     records,
     map: countingMap(core),
     clock,
     log,
-    onStored: core.onRecords,
+    onStored: core.recordsStored,
     onCounted: core.onTraffic,
     onSecurity: core.alerts.countSecurity,
   });
@@ -254,7 +263,7 @@ async function serveGrpc(
   const stopCutting = revocations.check.onChange((check) =>
     server.disconnect(({ svid }) => check(svid, clock()) !== undefined),
   );
-  closers.push(ingest.close, server.close, stopCutting);
+  closers.push(() => ingest.close(), server.close, stopCutting);
   const port = await server.listenTls({
     ...address,
     material: identity.material,

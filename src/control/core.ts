@@ -1,6 +1,5 @@
-import { randomUUID } from 'node:crypto';
-import { existsSync, renameSync } from 'node:fs';
 import { openCheckpoint } from '#audit';
+import type { Added, RecordStore } from '#record-store';
 import { openRevocationStore, type RevocationStore } from '#revocation';
 import { EVENT, type Log } from '#telemetry';
 import { encodeEnvelope } from '#trust';
@@ -19,11 +18,9 @@ import { createTrafficMap, type TrafficMap } from './map.ts';
 import { type ControlMetrics, createControlMetrics } from './metrics.ts';
 import { loadPolicySets, type PolicySets } from './policy-sets.ts';
 import { createPresenceSaver } from './presence.ts';
-import { openRecords, type RecordsStore, type StoredRecord } from './records-store.ts';
 import { createResourceView, type ResourceView } from './resource-sets.ts';
 import { createSessionFile } from './session-file.ts';
 import { slosOf } from './slos.ts';
-import { isDamage } from './sqlite.ts';
 import type { Store } from './store.ts';
 import { openStore } from './store-sqlite.ts';
 import type { TrustAnchor } from './trust-root-file.ts';
@@ -41,17 +38,18 @@ export type ControlCore = {
   readonly endpoints: EndpointRegistry;
   readonly enforcement: Enforcement;
   readonly map: TrafficMap;
-  readonly records: RecordsStore;
+  readonly records: RecordStore;
   readonly revocations: RevocationStore;
   /** What was done here, by whom. */
   readonly audit: AuditTrail;
-  readonly arriving: Broadcast<StoredRecord>;
+  /** Batches of records, once they are on disk; parsed when a listener asks for them. */
+  readonly arriving: Broadcast<Added>;
   readonly events: Broadcast<ControlEvent>;
   readonly sessions: ConsoleSessions;
   readonly metrics: ControlMetrics;
   readonly alerts: Alerts;
   /** After records were stored. */
-  readonly onRecords: (records: readonly StoredRecord[]) => void;
+  readonly recordsStored: (added: Added) => void;
   /** After edges were counted. */
   readonly onTraffic: () => void;
   /** Reads the issuance log now and then; returns how to stop. */
@@ -62,7 +60,8 @@ export type ControlCore = {
 /** What the core is made of. */
 export type CoreOptions = {
   readonly controlPath: string;
-  readonly recordsPath: string;
+  /** Closed by who opened it, after the core. */
+  readonly records: RecordStore;
   readonly sessionsPath: string;
   readonly revocationsPath: string;
   readonly silencesPath: string;
@@ -77,7 +76,6 @@ export type CoreOptions = {
 const ENDPOINT_GRACE_MS = 30_000;
 const FORGET_POINTS_MS = 10 * 60_000;
 const STALE_AFTER_MS = 5_000;
-const RECORD_BOUNDS = { maxRecords: 500_000, maxAgeMs: 7 * 24 * 3_600_000 };
 const SWEEP_MS = 1_000;
 const PRUNE_MS = 60_000;
 const ISSUANCE_MS = 10_000;
@@ -85,9 +83,8 @@ const HINT_MS = 1_000;
 
 /** Opens both databases, verifies what is in them, and starts the clockwork. Throws if they cannot be opened. */
 export function createCore(options: CoreOptions): ControlCore {
-  const { clock, log, pinned } = options;
+  const { clock, log, pinned, records } = options;
   const store = openStore(options.controlPath);
-  const records = openRecordsOrSetAside(options.recordsPath, log);
   const trustRoot = () => pinned.root;
   const revocations = openRevocationStore({ path: options.revocationsPath, trustRoot, log });
   const audit = openTrail(options);
@@ -117,7 +114,7 @@ export function createCore(options: CoreOptions): ControlCore {
   const distributor: Distributor = openDistributor(options, { sets, endpoints, store, audit });
   endpoints.restore(store.endpoints());
   const map = createTrafficMap(clock);
-  const arriving = createBroadcast<StoredRecord>(onError);
+  const arriving = createBroadcast<Added>(onError);
   const clockwork = startClockwork({ store, records, enforcement, endpoints, map, clock, log });
   const hints = createHints(events, clock);
   const metrics = createControlMetrics();
@@ -147,7 +144,7 @@ export function createCore(options: CoreOptions): ControlCore {
     sessions: openSessions(options),
     metrics,
     alerts,
-    onRecords: (stored) => takeRecords(stored, { map, arriving, hints }),
+    recordsStored: (added) => takeRecords(added, { map, arriving, hints }),
     onTraffic: hints.map,
     follow: (issuance) => followIssuance(issuance, hints.identities),
     async close() {
@@ -155,7 +152,6 @@ export function createCore(options: CoreOptions): ControlCore {
       clockwork();
       await audit.close();
       revocations.close();
-      records.close();
       store.close();
     },
   };
@@ -182,21 +178,6 @@ function openDistributor(
   pinned.onChange(distributor.trustRootChanged);
   audit.onCheckpoint(distributor.auditSigned);
   return distributor;
-}
-
-// Records are evidence, not policy: a damaged file of them is kept for whoever can read it, and stops nothing.
-function openRecordsOrSetAside(path: string, log: Log): RecordsStore {
-  try {
-    return openRecords(path, RECORD_BOUNDS);
-  } catch (error) {
-    if (!isDamage(error)) throw error;
-    const aside = `${path}.damaged-${randomUUID()}`;
-    for (const suffix of ['', '-wal', '-shm']) {
-      if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
-    }
-    log.error(EVENT.recordsSetAside, { aside, error });
-    return openRecords(path, RECORD_BOUNDS);
-  }
 }
 
 function startAlerts(
@@ -265,36 +246,41 @@ function createHints(events: Broadcast<ControlEvent>, clock: () => number): Hint
 }
 
 function takeRecords(
-  stored: readonly StoredRecord[],
+  added: Added,
   {
     map,
     arriving,
     hints,
   }: {
     readonly map: TrafficMap;
-    readonly arriving: Broadcast<StoredRecord>;
+    readonly arriving: Broadcast<Added>;
     readonly hints: Hints;
   },
 ): void {
-  let denied = 0;
-  for (const record of stored) {
-    arriving.publish(record);
-    if (record.verdict !== 'deny' || record.reporter !== 'destination') continue;
-    denied++;
-    map.denied({
-      sourceId: record['source.id'],
-      sourceService: record['source.service'],
-      namespace: record['destination.namespace'] ?? '',
-      service: record['destination.service'] ?? '',
-      denialId: record.denial_id ?? '',
-    });
+  arriving.publish(added);
+  for (const edge of added.deniedEdges) map.denied(edge);
+  if (added.denied > 0) hints.denials(added.denied);
+}
+
+async function pruneRecords(
+  records: RecordStore,
+  { nowMs, log, told }: { readonly nowMs: number; readonly log: Log; readonly told: Set<string> },
+): Promise<void> {
+  try {
+    for (const { name, reason } of (await records.state()).damaged) {
+      if (!told.has(name)) log.error(EVENT.recordsSetAside, { aside: name, reason });
+      told.add(name);
+    }
+    const pruned = await records.prune(nowMs);
+    if (!pruned.ok) log.warn(EVENT.recordsNotStored, { reason: pruned.error });
+  } catch (error) {
+    log.warn(EVENT.recordsNotStored, { error });
   }
-  if (denied > 0) hints.denials(denied);
 }
 
 function startClockwork(parts: {
   readonly store: Store;
-  readonly records: RecordsStore;
+  readonly records: RecordStore;
   readonly enforcement: Enforcement;
   readonly endpoints: EndpointRegistry;
   readonly map: TrafficMap;
@@ -303,6 +289,9 @@ function startClockwork(parts: {
 }): () => void {
   const { enforcement, endpoints, map, records, clock, log } = parts;
   const savePresence = createPresenceSaver(parts);
+  const told = new Set<string>();
+  const prune = (): void => void pruneRecords(records, { nowMs: clock(), log, told });
+  prune();
   const sweeping = setInterval(() => {
     enforcement.sweep();
     endpoints.sweep();
@@ -310,8 +299,7 @@ function startClockwork(parts: {
   }, SWEEP_MS);
   const pruning = setInterval(() => {
     map.sweep();
-    const pruned = records.prune(clock());
-    if (!pruned.ok) log.warn(EVENT.recordsNotStored, { reason: pruned.error });
+    prune();
   }, PRUNE_MS);
   return () => {
     clearInterval(sweeping);

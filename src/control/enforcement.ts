@@ -82,6 +82,10 @@ export type Enforcement = {
   readonly disconnected: (node: string, clean: boolean) => void;
   /** The agent a connected node came through; undefined if it is not connected. */
   readonly connectedVia: (node: string) => string | undefined;
+  /** The agent a connected node came through, and the identity it proved to it. */
+  readonly connectedPoint: (
+    node: string,
+  ) => { readonly via: string; readonly spiffeId: string | null } | undefined;
   readonly policyChanged: (namespace: string) => void;
   readonly status: () => readonly PointStatus[];
   /** Who keeps which checkpoint of the audit log, by their own word. */
@@ -142,6 +146,10 @@ export function createEnforcement(options: EnforcementOptions): Enforcement {
       const facts = points.get(node);
       if (facts === undefined) return;
       put(node, clean ? undefined : { ...facts, connected: false, lastSeen: nowIso(clock) });
+    },
+    connectedPoint(node) {
+      const facts = points.get(node);
+      return facts?.connected === true ? facts : undefined;
     },
     connectedVia(node) {
       const facts = points.get(node);

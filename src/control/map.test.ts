@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { callerName } from '#record-store';
 import { createMessage, EdgeCountSchema } from '#wire';
-import { callerName, createTrafficMap } from './map.ts';
+import { createTrafficMap } from './map.ts';
 import { createSlidingCounter } from './sliding-counter.ts';
 
 const WEB = 'spiffe://cluster.local/ns/default/sa/web';

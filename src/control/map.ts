@@ -1,3 +1,4 @@
+import { callerName } from '#record-store';
 import type { EdgeCount } from '#wire';
 import { createSlidingCounter, type SlidingCounter } from './sliding-counter.ts';
 
@@ -162,15 +163,6 @@ export function createTrafficMap(clock: () => number): TrafficMap {
       }
     },
   };
-}
-
-/** The map's name of a caller: its service with the namespace of its identity, else the identity. */
-export function callerName(sourceId: string | null, sourceService: string | null): string {
-  const namespace = /^spiffe:\/\/[^/]+\/ns\/([^/]+)\//.exec(sourceId ?? '')?.[1];
-  if (sourceService !== null) {
-    return namespace === undefined ? sourceService : `${namespace}/${sourceService}`;
-  }
-  return sourceId ?? 'unknown';
 }
 
 function keyOf(call: {

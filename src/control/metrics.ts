@@ -193,6 +193,6 @@ function counter(
 }
 
 function recordCounts(ingest: TelemetryIngest): Record<string, number> {
-  const { stored, refused, skipped, failedWrites } = ingest.counts();
-  return { stored, refused, skipped, failed_write: failedWrites };
+  const { stored, duplicates, refused, skipped, failedWrites } = ingest.counts();
+  return { stored, duplicate: duplicates, refused, skipped, failed_write: failedWrites };
 }

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import type { AlertEvent } from '#alert';
+import type { Added, RecordStore, StoredRecord } from '#record-store';
 import { ROOT_NAMESPACE, type SinkResource } from '#resource';
 import {
   createScheduler,
@@ -15,7 +16,6 @@ import {
 import { BUCKET_BOUNDS, EVENT, type Log, type MetricFamily } from '#telemetry';
 import type { Alerts } from './alerts.ts';
 import type { Broadcast, ControlEvent } from './events.ts';
-import type { RecordsStore, StoredRecord } from './records-store.ts';
 import type { ResourceView } from './resource-sets.ts';
 
 /** The sinks of this control plane, as its signed resources describe them. */
@@ -37,8 +37,8 @@ export type SinksOptions = {
   /** Ports of this mesh on this host, to which no sink may lead. */
   readonly ownPorts: () => readonly number[];
   readonly resources: ResourceView;
-  readonly records: RecordsStore;
-  readonly arriving: Broadcast<StoredRecord>;
+  readonly records: RecordStore;
+  readonly arriving: Broadcast<Added>;
   readonly events: Broadcast<ControlEvent>;
   readonly alerts: Pick<Alerts, 'onAlert'>;
   readonly clock: () => number;
@@ -68,9 +68,14 @@ export async function startSinks(options: SinksOptions): Promise<Sinks> {
       if (event.kind !== 'policy' || event.namespace !== ROOT_NAMESPACE) return;
       configure().catch((error: unknown) => log.error(EVENT.sinkFailed, { error }));
     }),
-    options.arriving.listen((record) => {
+    options.arriving.listen((added) => {
       for (const kind of ['records', 'traces'] as const) {
-        if (hub.wants(kind)) hub.offer(kind, [evidenceOf(record, kind)]);
+        if (hub.wants(kind)) {
+          hub.offer(
+            kind,
+            added.records().map((record) => evidenceOf(record, kind)),
+          );
+        }
       }
     }),
     options.alerts.onAlert((event) => {
@@ -106,16 +111,11 @@ function sinkResources(resources: ResourceView): readonly SinkResource[] {
   );
 }
 
-function recordSource(records: RecordsStore, kind: 'records' | 'traces'): EvidenceSource {
+function recordSource(records: RecordStore, kind: 'records' | 'traces'): EvidenceSource {
   return {
-    readAfter: (position, limit) => {
-      const page = { limit, cursor: position, ascending: true };
-      return Promise.resolve(records.list({}, page).map((record) => evidenceOf(record, kind)));
-    },
-    newest: () => {
-      const [newest] = records.list({}, { limit: 1 });
-      return Promise.resolve(newest === undefined ? 0 : Number(newest['record.id']));
-    },
+    readAfter: async (position, limit) =>
+      (await records.readAfter(position, limit)).map((record) => evidenceOf(record, kind)),
+    newest: records.newestId,
   };
 }
 

@@ -50,12 +50,6 @@ export function transact<T>(db: DatabaseSync, work: () => T): Result<T, string> 
   }
 }
 
-/** Whether a database could not be opened because its file is damaged or no database (SQLITE_CORRUPT, SQLITE_NOTADB). */
-export function isDamage(error: unknown): boolean {
-  const { cause } = error as { cause?: { errcode?: unknown } };
-  return cause?.errcode === 11 || cause?.errcode === 26;
-}
-
 function migrate(db: DatabaseSync, migrations: readonly string[]): void {
   const row = db.prepare('PRAGMA user_version').get() as { user_version: number };
   const from = row.user_version;

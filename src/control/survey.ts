@@ -1,10 +1,10 @@
 import type { Condition } from '#alert';
 import type { TrustDomain } from '#identity';
+import type { RecordStore } from '#record-store';
 import type { Enforcement, PointStatus } from './enforcement.ts';
 import type { IssuanceReader } from './issuance.ts';
 import type { MapEdge, MapSeries, TrafficMap } from './map.ts';
 import type { PolicySets } from './policy-sets.ts';
-import type { RecordsStore } from './records-store.ts';
 
 /** Something that needs a person: `page` now, `ticket` this week, `info` to know. */
 export type SurveyProblem = {
@@ -42,7 +42,7 @@ export type Surveyed = {
   readonly sets: PolicySets;
   readonly enforcement: Enforcement;
   readonly map: TrafficMap;
-  readonly records: RecordsStore;
+  readonly records: RecordStore;
   readonly issuance: IssuanceReader;
   readonly clock: () => number;
 };
@@ -52,10 +52,11 @@ const MAX_PROBLEMS = 100;
 const SEVERITIES = ['page', 'ticket', 'info'] as const;
 
 /** Looks at everything once; `conditions` is what needs a person. */
-export function survey(of: Surveyed, conditions: readonly Condition[]): Survey {
+export async function survey(of: Surveyed, conditions: readonly Condition[]): Promise<Survey> {
   const points = of.enforcement.status();
   const edges = of.map.edges().filter((edge) => edge.requests > 0);
-  const counts = countAll(of, points, edges);
+  const denialsLastHour = await of.records.countDenied(of.clock() - HOUR_MS);
+  const counts = { ...countAll(of, points, edges), denialsLastHour };
   const problems = conditions.map(({ severity, summary: sentence, command }) => ({
     severity,
     sentence,
@@ -75,7 +76,7 @@ function countAll(
   of: Surveyed,
   points: readonly PointStatus[],
   edges: readonly MapEdge[],
-): SurveyCounts {
+): Omit<SurveyCounts, 'denialsLastHour'> {
   const sets = of.sets.all();
   const countKind = (kind: string) =>
     sets.reduce(
@@ -93,7 +94,6 @@ function countAll(
     refusing: points.filter((point) => point.refused.length > 0).length,
     edges: edges.length,
     edgesEncrypted: edges.filter((edge) => edge.mtls).length,
-    denialsLastHour: of.records.countDenied(of.clock() - HOUR_MS),
     identities: of.issuance.identities().filter((identity) => identity.current).length,
   };
 }

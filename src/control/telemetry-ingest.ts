@@ -1,4 +1,5 @@
 import { type ServerDuplexStream, status } from '@grpc/grpc-js';
+import type { Account, Added, RecordStore, Report } from '#record-store';
 import { EVENT, type Log } from '#telemetry';
 import {
   createMessage,
@@ -9,21 +10,20 @@ import {
   Telemetry,
 } from '#wire';
 import type { TrafficMap } from './map.ts';
-import { parseRecord } from './parse-record.ts';
 import type { MeshPeer } from './peer.ts';
-import type { IncomingRecord, RecordsStore, StoredRecord } from './records-store.ts';
 
 /** Takes in what enforcement points report; acknowledges records only once they are on disk. */
 export type TelemetryIngest = {
   readonly service: GrpcService;
   readonly counts: () => IngestCounts;
   /** Stores what is waiting. */
-  readonly close: () => void;
+  readonly close: () => Promise<void>;
 };
 
-/** Since the process started: stored, refused as malformed, left out by senders, and failed writes. */
+/** Since the process started: stored, came again, refused, left out by senders, and failed writes. */
 export type IngestCounts = {
   readonly stored: number;
+  readonly duplicates: number;
   readonly refused: number;
   readonly skipped: number;
   readonly failedWrites: number;
@@ -32,11 +32,13 @@ export type IngestCounts = {
 /** What ingestion feeds. */
 export type IngestOptions = {
   readonly peer: (call: { readonly getPeer: () => string }) => MeshPeer;
-  /** The agent that a connected node came through. */
-  readonly connectedVia: (node: string) => string | undefined;
-  readonly records: RecordsStore;
+  /** A connected node: the agent it came through and the identity it proved. */
+  readonly connected: (
+    node: string,
+  ) => { readonly via: string; readonly spiffeId: string | null } | undefined;
+  readonly records: RecordStore;
   readonly map: TrafficMap;
-  readonly onStored: (records: readonly StoredRecord[]) => void;
+  readonly onStored: (added: Added) => void;
   readonly onCounted: () => void;
   /** How a workload's security did. */
   readonly onSecurity: (request: Pick<ReportRequest, 'node' | 'security'>) => void;
@@ -46,80 +48,54 @@ export type IngestOptions = {
 
 type Call = ServerDuplexStream<ReportRequest, ReportResponse>;
 
-/** Records of one message, waiting to be stored together with others. */
-type Batch = {
-  readonly call: Call;
-  readonly records: readonly IncomingRecord[];
-  readonly lastSeq: bigint;
-};
+/** One message, waiting to be stored together with others. */
+type Waiting = { readonly call: Call; readonly report: Report; readonly lastSeq: bigint };
 
 // One transaction, hence one wait for the disk, takes the reports of all nodes in this time.
 const GROUP_MS = 40;
-const MAX_WAITING = 20_000;
+const MAX_AT_ONCE = 4_000;
 
 /** Creates the Telemetry service (telemetry.proto) for agents. */
 export function createTelemetryIngest(options: IngestOptions): TelemetryIngest {
-  const { log, records } = options;
-  const counts = { stored: 0, refused: 0, skipped: 0, failedWrites: 0 };
-  let waiting: Batch[] = [];
-  let held = 0;
-  let timer: NodeJS.Timeout | undefined;
+  return new Ingest(options);
+}
 
-  function store(): void {
-    clearTimeout(timer);
-    timer = undefined;
-    const batches = waiting;
-    waiting = [];
-    held = 0;
-    const added = records.add(
-      batches.flatMap((batch) => batch.records),
-      options.clock(),
-    );
-    if (!added.ok) {
-      counts.failedWrites++;
-      log.error(EVENT.recordsNotStored, { reason: added.error });
-      // Without an acknowledgement the senders keep their records and send them again on a new stream.
-      for (const { call } of batches) end(call, status.UNAVAILABLE, 'records cannot be stored now');
-      return;
-    }
-    counts.stored += added.value.length;
-    for (const { call, lastSeq } of batches) acknowledge(call, lastSeq);
-    if (added.value.length > 0) options.onStored(added.value);
+class Ingest implements TelemetryIngest {
+  readonly service: GrpcService;
+  readonly #options: IngestOptions;
+  readonly #counts = { stored: 0, duplicates: 0, refused: 0, skipped: 0, failedWrites: 0 };
+  #waiting: Waiting[] = [];
+  #held = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #storing: Promise<void> | undefined;
+
+  constructor(options: IngestOptions) {
+    this.#options = options;
+    this.service = {
+      service: Telemetry,
+      implementation: { report: (call: Call) => this.#report(call) },
+    };
   }
 
-  function receive(call: Call, request: ReportRequest): void {
-    for (const edge of request.edges) options.map.count(edge);
-    if (request.edges.length > 0) options.onCounted();
-    options.onSecurity(request);
-    for (const { sampled } of request.accounts) counts.skipped += Number(sampled);
-    const parsed = request.records.map(parseRecord);
-    const good = parsed.flatMap((result, i): IncomingRecord[] => {
-      const bytes = request.records[i];
-      if (!result.ok || bytes === undefined) return [];
-      return [
-        { node: request.node, record: result.value, json: Buffer.from(bytes).toString('utf8') },
-      ];
-    });
-    const bad = parsed.find((result) => !result.ok);
-    counts.refused += parsed.length - good.length;
-    // A bad record is acknowledged all the same: sent again, it would not be better.
-    if (bad?.ok === false) log.warn(EVENT.recordRefused, { node: request.node, reason: bad.error });
-    if (parsed.length === 0 && request.lastSeq === 0n) return;
-    waiting.push({ call, records: good, lastSeq: request.lastSeq });
-    held += good.length;
-    if (held >= MAX_WAITING) return store();
-    timer ??= setTimeout(store, GROUP_MS);
+  counts(): IngestCounts {
+    return { ...this.#counts };
   }
 
-  function report(call: Call): void {
-    const peer = options.peer(call);
+  async close(): Promise<void> {
+    while (this.#storing !== undefined || this.#waiting.length > 0) await this.#start();
+  }
+
+  #report(call: Call): void {
+    const peer = this.#options.peer(call);
     if (peer.kind !== 'agent') {
       return end(call, status.PERMISSION_DENIED, 'agents report for their hosts');
     }
     call.on('data', (request: ReportRequest) => {
-      const via = options.connectedVia(request.node);
+      const known = this.#options.connected(request.node);
       // SECURITY: one host's agent must not put calls into the records of another host's workloads.
-      if (via === undefined || via === peer.id) return receive(call, request);
+      if (known === undefined || known.via === peer.id) {
+        return this.#receive(call, request, known?.spiffeId ?? undefined);
+      }
       end(call, status.PERMISSION_DENIED, `node \`${request.node}\` is of another agent`);
     });
     call.on('end', () => call.end());
@@ -128,12 +104,80 @@ export function createTelemetryIngest(options: IngestOptions): TelemetryIngest {
     });
   }
 
+  #receive(call: Call, request: ReportRequest, identity: string | undefined): void {
+    const { map, onCounted, onSecurity } = this.#options;
+    for (const edge of request.edges) map.count(edge);
+    if (request.edges.length > 0) onCounted();
+    onSecurity(request);
+    const { node, records, lastSeq } = request;
+    if (records.length === 0 && request.accounts.length === 0 && lastSeq === 0n) return;
+    const accounts = request.accounts.map(accountOf);
+    for (const { sampled } of accounts) this.#counts.skipped += sampled;
+    this.#waiting.push({ call, lastSeq, report: { node, identity, records, accounts } });
+    this.#held += records.length;
+    if (this.#held >= MAX_AT_ONCE) void this.#start();
+    else this.#timer ??= setTimeout(() => void this.#start(), GROUP_MS);
+  }
+
+  /** Stores what waits now, or once what is being stored is: one batch at a time keeps their order. */
+  #start(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#storing ??= this.#store().finally(() => {
+      this.#storing = undefined;
+      if (this.#waiting.length > 0) void this.#start();
+    });
+    return this.#storing;
+  }
+
+  async #store(): Promise<void> {
+    const { records, clock, log, onStored } = this.#options;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#held = 0;
+    const reports = waiting.map(({ report }) => report);
+    const added = await records.add(reports, clock()).catch((error: Error) => ({
+      ok: false as const,
+      error: error.message,
+    }));
+    if (!added.ok) {
+      this.#counts.failedWrites++;
+      log.error(EVENT.recordsNotStored, { reason: added.error });
+      // Without an acknowledgement the senders keep their records and send them again on a new stream.
+      for (const { call } of waiting) end(call, status.UNAVAILABLE, 'records cannot be stored now');
+      return;
+    }
+    const { stored, duplicates, refused, refusals } = added.value;
+    this.#counts.stored += stored;
+    this.#counts.duplicates += duplicates;
+    this.#counts.refused += refused;
+    // A bad record is acknowledged all the same: sent again, it would not be better.
+    for (const refusal of refusals) log.warn(EVENT.recordRefused, refusal);
+    for (const { call, lastSeq } of waiting) acknowledge(call, lastSeq);
+    if (stored > 0) onStored(added.value);
+  }
+}
+
+function accountOf(account: ReportRequest['accounts'][number]): Account {
+  const counts = {
+    successes: account.droppedSuccesses,
+    errors: account.droppedErrors,
+    denials: account.droppedDenials,
+    audits: account.droppedAudits,
+    damaged: account.damaged,
+  };
+  const dropped = Object.entries(counts).flatMap(([kind, count]) =>
+    count > 0n ? [[kind, Number(count)] as const] : [],
+  );
   return {
-    service: { service: Telemetry, implementation: { report } },
-    counts: () => ({ ...counts }),
-    close() {
-      if (timer !== undefined) store();
-    },
+    boot: account.boot.slice(0, 64),
+    firstSeq: Number(account.firstSeq),
+    lastSeq: Number(account.lastSeq),
+    sinceMs: Number(account.sinceMs),
+    // A reporter's mistake must not turn a sum negative.
+    sampled: Math.max(0, Number(account.sampled)),
+    dropped: Object.fromEntries(dropped),
+    afterCrash: account.afterCrash,
   };
 }
 

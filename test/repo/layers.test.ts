@@ -28,6 +28,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   compile: ['lib', 'identity', 'resource', 'policy', 'token', 'snapshot'],
   alert: ['lib'],
   telemetry: ['lib', 'identity'],
+  'record-store': ['lib', 'telemetry'],
   wire: ['lib'],
   revocation: ['lib', 'identity', 'trust', 'telemetry', 'wire'],
   sink: ['lib', 'resource', 'telemetry', 'wire'],
@@ -58,6 +59,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'compile',
     'alert',
     'telemetry',
+    'record-store',
     'wire',
     'revocation',
     'sink',
@@ -79,6 +81,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   local: [
     ...PURE,
     'telemetry',
+    'record-store',
     'wire',
     'revocation',
     'sink',
@@ -94,6 +97,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   bin: [
     ...PURE,
     'telemetry',
+    'record-store',
     'wire',
     'revocation',
     'sink',

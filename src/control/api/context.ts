@@ -1,6 +1,7 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { TrustDomain } from '#identity';
+import type { Added, RecordStore } from '#record-store';
 import type { RevocationStore } from '#revocation';
 import type { Log } from '#telemetry';
 import type { GrpcClient } from '#wire';
@@ -14,7 +15,6 @@ import type { Broadcast, ControlEvent } from '../events.ts';
 import type { IssuanceReader } from '../issuance.ts';
 import type { TrafficMap } from '../map.ts';
 import type { PolicySets } from '../policy-sets.ts';
-import type { RecordsStore, StoredRecord } from '../records-store.ts';
 import type { ResourceView } from '../resource-sets.ts';
 import type { Sinks } from '../sinks.ts';
 import type { Store } from '../store.ts';
@@ -60,10 +60,10 @@ export type ApiContext = {
   readonly enforcement: Enforcement;
   readonly endpoints: EndpointRegistry;
   readonly map: TrafficMap;
-  readonly records: RecordsStore;
+  readonly records: RecordStore;
   readonly revocations: RevocationStore;
   readonly audit: AuditTrail;
-  readonly arriving: Broadcast<StoredRecord>;
+  readonly arriving: Broadcast<Added>;
   readonly events: Broadcast<ControlEvent>;
   readonly issuance: IssuanceReader;
   readonly alerts: Alerts;

@@ -1,10 +1,8 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Explanation } from '#policy';
+import { callerName, type DenialTally, type StoredRecord } from '#record-store';
 import { ApiProblem } from '../errors.ts';
-import { callerName } from '../map.ts';
 import { reconsider } from '../question.ts';
-import type { DenialTally } from '../record-tallies.ts';
-import type { StoredRecord } from '../records-store.ts';
 import { denialSentence } from '../words.ts';
 import type { Api, ApiContext } from './context.ts';
 import {
@@ -76,17 +74,19 @@ const MAX_EXPLAINED = 2_000;
 /** GET /denials and /denials/:id. */
 export function addDenialRoutes(api: Api, context: ApiContext): void {
   const explain = createExplainer(context);
-  api.openapi(list, (c) => {
+  api.openapi(list, async (c) => {
     const { since, ...page } = c.req.valid('query');
     const now = context.clock();
     const sinceMs = instantOf(since, 'since', now) ?? now - DEFAULT_SINCE_MS;
-    const { items, next } = pageFrom(context.records.denials(sinceMs, MAX_GROUPS), page);
+    const { items, next } = pageFrom(await context.records.denials(sinceMs, MAX_GROUPS), page);
+    const samples = await context.records.byIds(items.map(({ sampleId }) => sampleId));
     // Only what is shown is explained: an explanation costs more than a tally.
-    return c.json({ items: items.map((tally) => groupOf(tally, context, explain)), next }, 200);
+    const groups = items.map((tally) => groupOf(tally, samples.get(tally.sampleId), explain));
+    return c.json({ items: groups, next }, 200);
   });
-  api.openapi(one, (c) => {
+  api.openapi(one, async (c) => {
     const { id } = c.req.valid('param');
-    const record = context.records.denial(id);
+    const record = await context.records.denial(id);
     if (record === undefined) {
       throw new ApiProblem(
         'not_found',
@@ -122,9 +122,12 @@ function createExplainer({ resources, trustDomain, clock }: ApiContext): Explain
   };
 }
 
-function groupOf(tally: DenialTally, context: ApiContext, explain: Explain): z.infer<typeof Group> {
+function groupOf(
+  tally: DenialTally,
+  record: StoredRecord | undefined,
+  explain: Explain,
+): z.infer<typeof Group> {
   const { sourceId, sourceService, namespace, service, policy, rule, reason } = tally;
-  const record = context.records.byId(tally.sampleId);
   const explanation = record && explain(record);
   const source = callerName(sourceId, sourceService);
   const destination = `${namespace}/${service}`;

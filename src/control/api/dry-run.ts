@@ -1,6 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { callerName } from '../map.ts';
-import type { TrialTally } from '../record-tallies.ts';
+import { callerName, type StoredRecord, type TrialTally } from '#record-store';
 import type { Api, ApiContext } from './context.ts';
 import { answers, Instant, instantOf, PageQuery, pageFrom, pageOf } from './schemas.ts';
 
@@ -37,18 +36,21 @@ const MAX_GROUPS = 10_000;
 
 /** GET /dry-run. */
 export function addDryRunRoute(api: Api, context: ApiContext): void {
-  api.openapi(list, (c) => {
+  api.openapi(list, async (c) => {
     const { since, ...page } = c.req.valid('query');
     const now = context.clock();
     const sinceMs = instantOf(since, 'since', now) ?? now - DEFAULT_SINCE_MS;
-    const { items, next } = pageFrom(context.records.trials(sinceMs, MAX_GROUPS), page);
-    return c.json({ items: items.map((tally) => trialOf(tally, context)), next }, 200);
+    const { items, next } = pageFrom(await context.records.trials(sinceMs, MAX_GROUPS), page);
+    const samples = await context.records.byIds(items.map(({ sampleId }) => sampleId));
+    return c.json(
+      { items: items.map((tally) => trialOf(tally, samples.get(tally.sampleId))), next },
+      200,
+    );
   });
 }
 
-function trialOf(tally: TrialTally, context: ApiContext): z.infer<typeof Trial> {
+function trialOf(tally: TrialTally, record: StoredRecord | undefined): z.infer<typeof Trial> {
   const { policy, sourceId, verdict, would, count } = tally;
-  const record = context.records.byId(tally.sampleId);
   return {
     policy,
     source: callerName(sourceId, tally.sourceService),

@@ -49,7 +49,7 @@ const overview = createRoute({
 export function addOverviewRoute(api: Api, context: ApiContext): void {
   api.openapi(overview, async (c) => {
     const conditions = await context.alerts.conditions();
-    const { problems, series, ...found } = survey(context, conditions);
+    const { problems, series, ...found } = await survey(context, conditions);
     const { calls, denied, errors, ...time } = series;
     const slots = { calls: [...calls], denied: [...denied], errors: [...errors] };
     return c.json({ ...found, problems: [...problems], series: { ...time, ...slots } }, 200);

@@ -1,6 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
+import type { PlaintextTally } from '#record-store';
 import { portModes } from '../open-ports.ts';
-import type { PlaintextTally } from '../record-tallies.ts';
 import type { Api, ApiContext } from './context.ts';
 import { answers, Instant, instantOf } from './schemas.ts';
 
@@ -38,11 +38,11 @@ const MAX_CALLERS = 100;
 
 /** GET /plaintext. */
 export function addPlaintextRoute(api: Api, context: ApiContext): void {
-  api.openapi(list, (c) => {
+  api.openapi(list, async (c) => {
     const now = context.clock();
     const sinceMs = instantOf(c.req.valid('query').since, 'since', now) ?? now - DEFAULT_SINCE_MS;
     const tallies = Map.groupBy(
-      context.records.plaintext(sinceMs, MAX_GROUPS),
+      await context.records.plaintext(sinceMs, MAX_GROUPS),
       ({ namespace, service, port }) => `${namespace}/${service}:${port}`,
     );
     const ports = portModes(context.resources.now()).flatMap(({ mode, ...port }) => {

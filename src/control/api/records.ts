@@ -1,5 +1,12 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import type { RecordQuery, StoredRecord } from '../records-store.ts';
+import {
+  type Condition,
+  parseCondition,
+  type RecordQuery,
+  recordMeets,
+  type StoredRecord,
+} from '#record-store';
+import { ApiProblem } from '../errors.ts';
 import type { Api, ApiContext } from './context.ts';
 import {
   AnyObject,
@@ -7,7 +14,6 @@ import {
   asObject,
   instantOf,
   PageQuery,
-  pageOf,
   problemAnswers,
   wholeNumber,
 } from './schemas.ts';
@@ -15,7 +21,8 @@ import type { SseStreams } from './sse.ts';
 
 const name = z.string().max(2048).optional();
 
-const Filters = z.object({
+/** Everything else in the query is a field of the record, compared as `parseCondition` reads it. */
+const Filters = z.looseObject({
   since: z.string().max(40).optional(),
   until: z.string().max(40).optional(),
   denied: z.enum(['true', 'false']).optional(),
@@ -23,16 +30,35 @@ const Filters = z.object({
   to: name,
   namespace: name,
   id: name,
+  q: name.openapi({ description: 'text anywhere in the record' }),
+});
+
+const Missing = z.object({
+  source: z.string(),
+  from: z.string(),
+  until: z.string(),
+  count: z.int(),
+  why: z.string(),
 });
 
 const list = createRoute({
   method: 'get',
   path: '/records',
-  summary: 'Access records of all enforcement points, newest first unless order=asc',
+  summary:
+    'Access records of all enforcement points, newest first unless order=asc; any field filters: status=500, path=/api/*, duration_us=>5000, reason=!null',
   request: {
-    query: PageQuery.extend({ ...Filters.shape, order: z.enum(['asc', 'desc']).optional() }),
+    query: PageQuery.extend({
+      ...Filters.shape,
+      order: z.enum(['asc', 'desc']).optional(),
+    }).loose(),
   },
-  responses: answers(pageOf(AnyObject.openapi('AccessRecord'))),
+  responses: answers(
+    z.object({
+      items: z.array(AnyObject.openapi('AccessRecord')),
+      next: z.string().nullable(),
+      missing: z.array(Missing),
+    }),
+  ),
 });
 
 const watch = createRoute({
@@ -52,73 +78,100 @@ const watch = createRoute({
 const DEFAULT_LIMIT = 100;
 // What a reconnecting reader missed is sent again up to here; for more it reads pages.
 const MAX_REPLAY = 1_000;
+const MAX_CONDITIONS = 20;
+const DEFAULT_MISSING_MS = 24 * 3_600_000;
 
 /** GET /records and /records/watch. */
 export function addRecordRoutes(api: Api, context: ApiContext, streams: SseStreams): void {
-  const { records, arriving } = context;
-  api.openapi(list, (c) => {
+  const { records, arriving, clock } = context;
+  api.openapi(list, async (c) => {
     const { limit = DEFAULT_LIMIT, cursor, order, ...filters } = c.req.valid('query');
+    const query = queryOf(filters, clock());
     const page = {
-      limit: limit + 1,
+      limit,
       cursor: cursor === undefined ? undefined : wholeNumber(cursor, 'cursor'),
       ascending: order === 'asc',
     };
-    const found = records.list(queryOf(filters, context.clock()), page);
-    const items = found.slice(0, limit);
-    const next = found.length > limit ? (items.at(-1)?.['record.id'] ?? null) : null;
-    return c.json({ items: items.map(asObject), next }, 200);
+    const { records: found, next } = await records.list(query, page);
+    const now = clock();
+    const { sinceMs = now - DEFAULT_MISSING_MS, untilMs = now } = query;
+    const missing = await records.missing({ fromMs: sinceMs, untilMs });
+    const items = found.map(asObject);
+    return c.json(
+      { items, next: next === undefined ? null : String(next), missing: [...missing] },
+      200,
+    );
   });
   api.openapi(watch, (c) => {
-    const query = queryOf(c.req.valid('query'), context.clock());
+    const query = queryOf(c.req.valid('query'), clock());
     const last = c.req.header('last-event-id');
     const cursor = last === undefined ? undefined : wholeNumber(last, 'Last-Event-ID');
     return streams.open((send) => {
       const emit = (record: StoredRecord) =>
         send({ event: 'record', data: record, id: record['record.id'] });
-      if (cursor !== undefined) {
-        for (const record of records.list(query, { limit: MAX_REPLAY, cursor, ascending: true })) {
-          emit(record);
+      // What arrives while the missed ones are read waits for them, and none goes out twice.
+      let waiting: StoredRecord[] | undefined = cursor === undefined ? undefined : [];
+      const stop = arriving.listen((added) => {
+        for (const record of added.records()) {
+          if (!recordMeets(record, query.where ?? [])) continue;
+          if (waiting === undefined) emit(record);
+          else waiting.push(record);
         }
-      }
-      return arriving.listen((record) => {
-        if (matches(record, query)) emit(record);
       });
+      if (cursor !== undefined) {
+        void missedSince(records, query, cursor).then((missed) => {
+          for (const record of missed) emit(record);
+          const last = Number(missed.at(-1)?.['record.id'] ?? cursor);
+          for (const record of waiting ?? []) if (Number(record['record.id']) > last) emit(record);
+          waiting = undefined;
+        });
+      }
+      return stop;
     }) as never;
   });
 }
 
-function queryOf(filters: z.infer<typeof Filters>, nowMs: number): RecordQuery {
+async function missedSince(
+  records: ApiContext['records'],
+  query: RecordQuery,
+  cursor: number,
+): Promise<readonly StoredRecord[]> {
+  try {
+    return (await records.list(query, { limit: MAX_REPLAY, cursor, ascending: true })).records;
+  } catch {
+    // What is new goes out all the same; the reader sees by the numbers that some are missing.
+    return [];
+  }
+}
+
+/** The filters of a query; ends the request where one of them is none. */
+export function queryOf(filters: z.infer<typeof Filters>, nowMs: number): RecordQuery {
+  const { since, until, denied, from, to, namespace, id, q, ...fields } = filters;
+  const where: Condition[] = [];
+  const equal = (field: string, value: string | undefined): void => {
+    if (value !== undefined) where.push({ kind: 'field', field, operator: 'eq', value });
+  };
+  if (denied !== undefined) equal('verdict', denied === 'true' ? 'deny' : 'allow');
+  equal('destination.namespace', namespace);
+  equal('denial_id', id);
+  if (from !== undefined) where.push({ kind: 'from', name: from });
+  if (to !== undefined) where.push({ kind: 'to', name: to });
+  if (q !== undefined && q !== '') where.push({ kind: 'text', text: q });
+  for (const [field, value] of Object.entries(fields)) where.push(...conditionsOf(field, value));
+  if (where.length > MAX_CONDITIONS) {
+    throw new ApiProblem('bad_request', `a question has at most ${MAX_CONDITIONS} conditions`);
+  }
   return {
-    sinceMs: instantOf(filters.since, 'since', nowMs),
-    untilMs: instantOf(filters.until, 'until', nowMs),
-    denied: filters.denied === undefined ? undefined : filters.denied === 'true',
-    from: filters.from,
-    to: filters.to,
-    namespace: filters.namespace,
-    denialId: filters.id,
+    sinceMs: instantOf(since, 'since', nowMs),
+    untilMs: instantOf(until, 'until', nowMs),
+    where,
   };
 }
 
-/** Whether a record that just arrived is one that `query` would list. */
-function matches(record: StoredRecord, query: RecordQuery): boolean {
-  const { namespace, denied, from, to, denialId } = query;
-  if (denied !== undefined && (record.verdict === 'deny') !== denied) return false;
-  if (namespace !== undefined && record['destination.namespace'] !== namespace) return false;
-  if (denialId !== undefined && record.denial_id !== denialId) return false;
-  return isFrom(record, from) && isTo(record, to);
-}
-
-function isFrom(record: StoredRecord, from: string | undefined): boolean {
-  if (from === undefined) return true;
-  if (from.startsWith('spiffe://')) return record['source.id'] === from;
-  const [namespace, service] = from.includes('/') ? from.split('/') : [undefined, from];
-  if (record['source.service'] !== service) return false;
-  return namespace === undefined || (record['source.id'] ?? '').includes(`/ns/${namespace}/`);
-}
-
-function isTo(record: StoredRecord, to: string | undefined): boolean {
-  if (to === undefined) return true;
-  const [namespace, service] = to.includes('/') ? to.split('/') : [undefined, to];
-  if (record['destination.service'] !== service) return false;
-  return namespace === undefined || record['destination.namespace'] === namespace;
+function conditionsOf(field: string, value: unknown): readonly Condition[] {
+  return [value].flat().map((text) => {
+    const condition = parseCondition(field, String(text).slice(0, 2_048));
+    if (!condition.ok) throw new ApiProblem('bad_request', condition.error);
+    return condition.value;
+  });
 }

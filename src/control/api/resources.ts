@@ -58,10 +58,11 @@ export function addResourceRoutes(api: Api, context: ApiContext): void {
     );
     return c.json(pageFrom(found, page), 200);
   });
-  api.openapi(hits, (c) => {
+  api.openapi(hits, async (c) => {
     const { since, ...page } = c.req.valid('query');
     const now = context.clock();
-    const tallies = context.records.hits(instantOf(since, 'since', now) ?? now - DEFAULT_HITS_MS);
+    const sinceMs = instantOf(since, 'since', now) ?? now - DEFAULT_HITS_MS;
+    const tallies = await context.records.hits(sinceMs);
     const items = tallies.map(({ policy, rule, verdict, count, lastMs }) => ({
       namespace: policy.split('/')[0] ?? '',
       policy,

@@ -1,4 +1,3 @@
-import type { DatabaseSync } from 'node:sqlite';
 import type { AccessRecord } from '#telemetry';
 
 /** Denials that are alike, with one of them. Times in ms since 1970. */
@@ -55,25 +54,14 @@ export type PlaintextTally = {
   readonly lastMs: number;
 };
 
-/** Counts of records that are alike, exact but for the first five minutes of a question. */
-export type RecordTallies = {
-  /** Counts records by their new ids; to be called in the transaction that stores them. */
-  readonly count: (records: ReadonlyMap<number, AccessRecord>) => void;
-  /** The latest first, since about `sinceMs`. */
-  readonly denials: (sinceMs: number, limit: number) => readonly DenialTally[];
-  readonly hits: (sinceMs: number) => readonly RuleTally[];
-  readonly trials: (sinceMs: number, limit: number) => readonly TrialTally[];
-  /** The latest first, since about `sinceMs`. */
-  readonly plaintext: (sinceMs: number, limit: number) => readonly PlaintextTally[];
-  readonly countDenied: (sinceMs: number) => number;
-  readonly forgetBefore: (ms: number) => void;
-};
+/** What is counted of records, besides where and how often. */
+export type TallyKind = 'denial' | 'hit' | 'trial' | 'plaintext';
 
-type Kind = 'denial' | 'hit' | 'trial' | 'plaintext';
-
-type Tally = {
-  readonly kind: Kind;
+/** Records of one slot of five minutes that are alike; counts are weighted. Times in ms since 1970. */
+export type Tally = {
+  readonly kind: TallyKind;
   readonly slot: number;
+  /** JSON of what they have alike, by kind. */
   readonly key: string;
   count: number;
   firstMs: number;
@@ -81,74 +69,73 @@ type Tally = {
   sampleId: number;
 };
 
-type Row = Pick<Tally, 'key' | 'count' | 'firstMs' | 'lastMs' | 'sampleId'>;
+/** Tallies of several slots with the same key, added up. */
+export type TallyRow = Pick<Tally, 'key' | 'count' | 'firstMs' | 'lastMs' | 'sampleId'>;
 
 const SLOT_MS = 5 * 60_000;
 
-/** Opens the tallies of a records database. */
-export function openTallies(db: DatabaseSync): RecordTallies {
-  const upsert = db.prepare(
-    `INSERT INTO tallies (kind, slot, key, count, first_ms, last_ms, sample_id) VALUES (?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT DO UPDATE SET count = count + excluded.count, first_ms = min(first_ms, excluded.first_ms),
-       last_ms = max(last_ms, excluded.last_ms), sample_id = max(sample_id, excluded.sample_id)`,
-  );
-  const select = db.prepare(
-    `SELECT key, sum(count) AS count, min(first_ms) AS firstMs, max(last_ms) AS lastMs, max(sample_id) AS sampleId
-     FROM tallies WHERE kind = ? AND slot >= ? GROUP BY key ORDER BY lastMs DESC, sampleId DESC LIMIT ?`,
-  );
-  const total = db.prepare(
-    'SELECT ifnull(sum(count), 0) AS count FROM tallies WHERE kind = ? AND slot >= ?',
-  );
-  const forget = db.prepare('DELETE FROM tallies WHERE slot < ?');
-  const read = (kind: Kind, sinceMs: number, limit: number) =>
-    select.all(kind, slotOf(sinceMs), limit) as unknown as readonly Row[];
-  return {
-    count(records) {
-      for (const tally of tallyUp(records)) {
-        const { kind, slot, key, count, firstMs, lastMs, sampleId } = tally;
-        upsert.run(kind, slot, key, count, firstMs, lastMs, sampleId);
-      }
-    },
-    denials: (sinceMs, limit) => read('denial', sinceMs, limit).map(denialTally),
-    hits: (sinceMs) => read('hit', sinceMs, -1).map(ruleTally).sort(byRule),
-    trials: (sinceMs, limit) => read('trial', sinceMs, limit).map(trialTally),
-    plaintext: (sinceMs, limit) => read('plaintext', sinceMs, limit).map(plaintextTally),
-    countDenied: (sinceMs) => (total.get('denial', slotOf(sinceMs)) as { count: number }).count,
-    forgetBefore: (ms) => forget.run(slotOf(ms)),
-  };
-}
-
-function slotOf(ms: number): number {
+/** The slot that an instant lies in. */
+export function slotOf(ms: number): number {
   return Math.floor(ms / SLOT_MS);
 }
 
-/** One tally for all records of a batch that are alike: a batch of thousands writes a few rows. */
-function tallyUp(records: ReadonlyMap<number, AccessRecord>): Iterable<Tally> {
+/** Counts records, each with its id: one tally for all that are alike, so that thousands write a few rows. */
+export function tallyUp(records: Iterable<readonly [number, AccessRecord]>): readonly Tally[] {
   const tallies = new Map<string, Tally>();
   for (const [id, record] of records) {
     // Both sides of a call record it; the server's word counts.
     if (record.reporter !== 'destination') continue;
     const ms = Date.parse(record.time);
+    const weight = record.weight ?? 1;
     for (const [kind, key] of keysOf(record)) {
       const slot = slotOf(ms);
       const name = `${kind} ${slot} ${key}`;
       const tally = tallies.get(name);
       if (tally === undefined) {
-        tallies.set(name, { kind, slot, key, count: 1, firstMs: ms, lastMs: ms, sampleId: id });
+        tallies.set(name, {
+          kind,
+          slot,
+          key,
+          count: weight,
+          firstMs: ms,
+          lastMs: ms,
+          sampleId: id,
+        });
         continue;
       }
-      tally.count++;
+      tally.count += weight;
       tally.firstMs = Math.min(tally.firstMs, ms);
       tally.lastMs = Math.max(tally.lastMs, ms);
       tally.sampleId = Math.max(tally.sampleId, id);
     }
   }
-  return tallies.values();
+  return [...tallies.values()];
 }
 
-function keysOf(record: AccessRecord): readonly (readonly [Kind, string])[] {
+/** Adds up rows of the same key, the latest first. */
+export function mergeTallies(rows: Iterable<TallyRow>): readonly TallyRow[] {
+  const merged = new Map<string, TallyRow>();
+  for (const row of rows) {
+    const known = merged.get(row.key);
+    merged.set(
+      row.key,
+      known === undefined
+        ? row
+        : {
+            key: row.key,
+            count: known.count + row.count,
+            firstMs: Math.min(known.firstMs, row.firstMs),
+            lastMs: Math.max(known.lastMs, row.lastMs),
+            sampleId: Math.max(known.sampleId, row.sampleId),
+          },
+    );
+  }
+  return [...merged.values()].sort((a, b) => b.lastMs - a.lastMs || b.sampleId - a.sampleId);
+}
+
+function keysOf(record: AccessRecord): readonly (readonly [TallyKind, string])[] {
   const { policy, rule, verdict, reason } = record;
-  const keys: (readonly [Kind, string])[] = [];
+  const keys: (readonly [TallyKind, string])[] = [];
   if (policy !== null) keys.push(['hit', JSON.stringify([policy, rule, verdict])]);
   const caller = [record['source.id'], record['source.service']];
   const called = [record['destination.namespace'], record['destination.service']];
@@ -168,7 +155,8 @@ function keysOf(record: AccessRecord): readonly (readonly [Kind, string])[] {
   return keys;
 }
 
-function denialTally({ key, ...numbers }: Row): DenialTally {
+/** Reads a tally of denials. */
+export function denialTally({ key, ...numbers }: TallyRow): DenialTally {
   const parts = JSON.parse(key) as (string | null)[];
   const [sourceId = null, sourceService = null, namespace, service, ...why] = parts;
   const [policy = null, rule = null, reason = null] = why;
@@ -176,7 +164,8 @@ function denialTally({ key, ...numbers }: Row): DenialTally {
   return { ...numbers, ...called, sourceId, sourceService, policy, rule, reason };
 }
 
-function trialTally({ key, ...numbers }: Row): TrialTally {
+/** Reads a tally of what policies in dry-run said. */
+export function trialTally({ key, ...numbers }: TallyRow): TrialTally {
   const parts = JSON.parse(key) as (string | null)[];
   const [sourceId = null, sourceService = null, namespace, service, policy, verdict, would] = parts;
   return {
@@ -191,7 +180,8 @@ function trialTally({ key, ...numbers }: Row): TrialTally {
   };
 }
 
-function plaintextTally({ key, count, firstMs, lastMs }: Row): PlaintextTally {
+/** Reads a tally of calls without TLS. */
+export function plaintextTally({ key, count, firstMs, lastMs }: TallyRow): PlaintextTally {
   const parts = JSON.parse(key) as (string | number | null)[];
   const [sourceIp, namespace, service, port, verdict] = parts;
   return {
@@ -206,12 +196,14 @@ function plaintextTally({ key, count, firstMs, lastMs }: Row): PlaintextTally {
   };
 }
 
-function ruleTally({ key, count, lastMs }: Row): RuleTally {
+/** Reads a tally of a rule. */
+export function ruleTally({ key, count, lastMs }: TallyRow): RuleTally {
   const [policy, rule, verdict] = JSON.parse(key) as [string, string | null, 'allow' | 'deny'];
   return { policy, rule, verdict, count, lastMs };
 }
 
-function byRule(a: RuleTally, b: RuleTally): number {
+/** Orders rules by policy and rule. */
+export function byRule(a: RuleTally, b: RuleTally): number {
   const [left, right] = [`${a.policy} ${a.rule ?? ''}`, `${b.policy} ${b.rule ?? ''}`];
   return left < right ? -1 : Number(left > right);
 }

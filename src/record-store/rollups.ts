@@ -1,0 +1,222 @@
+import type { AccessRecord } from '#telemetry';
+
+/** Which sums over time: points of `stepMs`, times in ms since 1970. */
+export type RollupQuery = {
+  readonly stepMs: number;
+  readonly fromMs: number;
+  readonly untilMs: number;
+  readonly group: RollupGroup;
+  readonly metrics: readonly RollupMetric[];
+};
+
+export type RollupGroup = 'edge' | 'service' | 'total';
+export const ROLLUP_METRICS = [
+  'requests',
+  'denied',
+  'errors',
+  'bytes_in',
+  'bytes_out',
+  'mean_us',
+  'p50_us',
+  'p95_us',
+  'p99_us',
+] as const;
+export type RollupMetric = (typeof ROLLUP_METRICS)[number];
+
+/** One line a key; a point is its time and a value for each metric asked for, null where nothing was measured. */
+export type RollupAnswer = { readonly series: readonly RollupSeries[] };
+export type RollupSeries = {
+  /** `{source, destination}`, `{service}`, or empty for all. */
+  readonly key: Readonly<Record<string, string>>;
+  readonly points: readonly (readonly (number | null)[])[];
+};
+
+/** Sums over the calls of one edge in one step of time, weighted; `durations` by bucket. */
+export type Rollup = {
+  readonly timeMs: number;
+  readonly source: string;
+  readonly destination: string;
+  requests: number;
+  denied: number;
+  errors: number;
+  bytesIn: number;
+  bytesOut: number;
+  durationUs: number;
+  readonly durations: number[];
+};
+
+/**
+ * Durations double from bucket to bucket: bucket 0 is up to 64 µs, the last one what is over 4.5 minutes. A quantile is
+ * read as if a bucket's calls were spread evenly in it.
+ */
+export const DURATION_BUCKETS = 24;
+const FIRST_BUCKET_US = 64;
+
+/** The finest step: all of it is kept for a short while, then a minute's is added up, then an hour's. */
+export const ROLLUP_LEVELS_MS = [1_000, 60_000, 3_600_000] as const;
+
+// SECURITY: callers without an identity can be as many as somebody likes; past this they are one.
+const MAX_EDGES_AT_ONCE = 4_000;
+const OTHERS = 'others';
+
+/** Adds records up by second and edge. */
+export function rollUp(records: Iterable<AccessRecord>): readonly Rollup[] {
+  const rollups = new Map<string, Rollup>();
+  for (const record of records) {
+    if (!counts(record)) continue;
+    const { source, destination } = edgeOf(record);
+    const timeMs = Math.floor(Date.parse(record.time) / ROLLUP_LEVELS_MS[0]) * ROLLUP_LEVELS_MS[0];
+    const isFull = rollups.size >= MAX_EDGES_AT_ONCE;
+    const rollup =
+      rollups.get(keyOf(timeMs, source, destination)) ??
+      addTo(rollups, isFull ? [timeMs, OTHERS, OTHERS] : [timeMs, source, destination]);
+    addCall(rollup, record);
+  }
+  return [...rollups.values()];
+}
+
+function addTo(
+  rollups: Map<string, Rollup>,
+  [timeMs, source, destination]: readonly [number, string, string],
+): Rollup {
+  const key = keyOf(timeMs, source, destination);
+  const known = rollups.get(key) ?? emptyRollup(timeMs, source, destination);
+  rollups.set(key, known);
+  return known;
+}
+
+/** A rollup of nothing. */
+export function emptyRollup(timeMs: number, source: string, destination: string): Rollup {
+  const durations = Array.from({ length: DURATION_BUCKETS }, () => 0);
+  const sums = { requests: 0, denied: 0, errors: 0, bytesIn: 0, bytesOut: 0, durationUs: 0 };
+  return { timeMs, source, destination, ...sums, durations };
+}
+
+function keyOf(timeMs: number, source: string, destination: string): string {
+  return `${timeMs} ${source} ${destination}`;
+}
+
+/** Both sides record a call that reached the other: the server's word counts, and the caller's of what never did. */
+function counts(record: AccessRecord): boolean {
+  return record.reporter === 'destination' || record['destination.id'] === null;
+}
+
+function edgeOf(record: AccessRecord): { source: string; destination: string } {
+  const namespace = record['destination.namespace'] ?? '';
+  return {
+    source: callerName(record['source.id'], record['source.service']),
+    destination: `${namespace}/${record['destination.service'] ?? ''}`,
+  };
+}
+
+/** A caller's name: its service with the namespace of its identity, else the identity, else `unknown`. */
+export function callerName(sourceId: string | null, sourceService: string | null): string {
+  const namespace = /^spiffe:\/\/[^/]+\/ns\/([^/]+)\//.exec(sourceId ?? '')?.[1];
+  if (sourceService !== null) {
+    return namespace === undefined ? sourceService : `${namespace}/${sourceService}`;
+  }
+  return sourceId ?? 'unknown';
+}
+
+function addCall(rollup: Rollup, record: AccessRecord): void {
+  const weight = record.weight ?? 1;
+  rollup.requests += weight;
+  if (record.verdict === 'deny') rollup.denied += weight;
+  else if (isFailure(record)) rollup.errors += weight;
+  rollup.bytesIn += record.bytes_in * weight;
+  rollup.bytesOut += record.bytes_out * weight;
+  rollup.durationUs += record.duration_us * weight;
+  const bucket = bucketOf(record.duration_us);
+  rollup.durations[bucket] = (rollup.durations[bucket] ?? 0) + weight;
+}
+
+function isFailure({ status, reason }: AccessRecord): boolean {
+  return (status ?? 0) >= 500 || (reason !== null && !reason.startsWith('allowed'));
+}
+
+function bucketOf(us: number): number {
+  if (us <= FIRST_BUCKET_US) return 0;
+  return Math.min(DURATION_BUCKETS - 1, Math.ceil(Math.log2(us / FIRST_BUCKET_US)));
+}
+
+/** The answer out of sums, which may be of any step that is not longer than the one asked for. */
+export function answerOf(rollups: Iterable<Rollup>, query: RollupQuery): RollupAnswer {
+  const groups = new Map<string, { key: RollupSeries['key']; points: Map<number, Rollup> }>();
+  for (const rollup of rollups) {
+    const key = keyFor(rollup, query.group);
+    const name = Object.values(key).join(' ');
+    let group = groups.get(name);
+    if (group === undefined) groups.set(name, (group = { key, points: new Map() }));
+    const timeMs = Math.floor(rollup.timeMs / query.stepMs) * query.stepMs;
+    const sum = group.points.get(timeMs) ?? emptyRollup(timeMs, '', '');
+    group.points.set(timeMs, sum);
+    addRollup(sum, rollup);
+  }
+  const series = Array.from(groups.values(), ({ key, points }) => ({
+    key,
+    points: Array.from(points.values())
+      .sort((a, b) => a.timeMs - b.timeMs)
+      .map((sum) => [sum.timeMs, ...query.metrics.map((metric) => metricOf(sum, metric))]),
+  }));
+  const total = (one: RollupSeries): number =>
+    one.points.reduce((sum, point) => sum + (point[1] ?? 0), 0);
+  return { series: series.sort((a, b) => total(b) - total(a)) };
+}
+
+function keyFor({ source, destination }: Rollup, group: RollupGroup): RollupSeries['key'] {
+  if (group === 'total') return {};
+  return group === 'service' ? { service: destination } : { source, destination };
+}
+
+function addRollup(sum: Rollup, more: Rollup): void {
+  sum.requests += more.requests;
+  sum.denied += more.denied;
+  sum.errors += more.errors;
+  sum.bytesIn += more.bytesIn;
+  sum.bytesOut += more.bytesOut;
+  sum.durationUs += more.durationUs;
+  for (const [bucket, count] of more.durations.entries()) {
+    sum.durations[bucket] = (sum.durations[bucket] ?? 0) + count;
+  }
+}
+
+const QUANTILES: Readonly<Partial<Record<RollupMetric, number>>> = {
+  p50_us: 0.5,
+  p95_us: 0.95,
+  p99_us: 0.99,
+};
+
+function metricOf(sum: Rollup, metric: RollupMetric): number | null {
+  const quantile = QUANTILES[metric];
+  if (quantile !== undefined) return quantileOf(sum.durations, quantile);
+  switch (metric) {
+    case 'requests':
+      return sum.requests;
+    case 'denied':
+      return sum.denied;
+    case 'errors':
+      return sum.errors;
+    case 'bytes_in':
+      return sum.bytesIn;
+    case 'bytes_out':
+      return sum.bytesOut;
+    default:
+      return sum.requests === 0 ? null : Math.round(sum.durationUs / sum.requests);
+  }
+}
+
+function quantileOf(durations: readonly number[], quantile: number): number | null {
+  const total = durations.reduce((sum, count) => sum + count, 0);
+  if (total === 0) return null;
+  let left = total * quantile;
+  for (const [bucket, count] of durations.entries()) {
+    if (left > count || count === 0) {
+      left -= count;
+      continue;
+    }
+    const until = FIRST_BUCKET_US * 2 ** bucket;
+    const from = bucket === 0 ? 0 : until / 2;
+    return Math.round(from + (until - from) * (left / count));
+  }
+  return FIRST_BUCKET_US * 2 ** (DURATION_BUCKETS - 1);
+}

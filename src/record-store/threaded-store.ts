@@ -1,0 +1,164 @@
+import { ok, type Result } from '#lib';
+import { type Completeness, missingFrom } from './coverage.ts';
+import type { AddedPlaces } from './embedded-store.ts';
+import { denialConditions } from './filter.ts';
+import { parseRecord } from './parse-record.ts';
+import type {
+  Added,
+  RecordBounds,
+  RecordPage,
+  RecordStore,
+  Report,
+  StoredRecord,
+  StoreState,
+} from './record-store.ts';
+import type { RollupAnswer } from './rollups.ts';
+import type { ServeRecords } from './serve-records.ts';
+import {
+  byRule,
+  denialTally,
+  plaintextTally,
+  ruleTally,
+  type TallyKind,
+  type TallyRow,
+  trialTally,
+} from './tallies.ts';
+import { createWorkerClient, type WorkerClient } from './worker-client.ts';
+import { packReports } from './worker-messages.ts';
+
+/** What a store on this machine is made of. */
+export type ThreadedOptions = {
+  /** Holds a file a day; made with mode 0700. */
+  readonly folder: string;
+  readonly bounds: RecordBounds;
+  /** A `records.db` of version 0.1, taken over at the first start and then removed; undefined: none. */
+  readonly importFrom?: string | undefined;
+  /** When the thread that does the work ended by itself; the next question starts another. */
+  readonly onLost: (reason: string) => void;
+};
+
+/** Loads what the thread is made of: for the thread, and to compile it ahead. The rest of a process does without. */
+export function loadRecordThread(): Promise<RecordThread> {
+  return import('./serve-records.ts');
+}
+
+type RecordThread = { readonly serveRecords: ServeRecords };
+
+const MAX_TRACE_RECORDS = 1_000;
+
+/** Opens the embedded store in a thread of its own. Rejects where its folder cannot be used. */
+export async function openThreadedStore(options: ThreadedOptions): Promise<RecordStore> {
+  const { folder, bounds, importFrom, onLost } = options;
+  const client = createWorkerClient({ folder, bounds, importFrom }, onLost);
+  try {
+    await client.ask<StoreState>({ kind: 'state' });
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+  return storeOf(client);
+}
+
+function storeOf(client: WorkerClient): RecordStore {
+  const { ask } = client;
+  const list: RecordStore['list'] = (query, page) => ask<RecordPage>({ kind: 'list', query, page });
+  const byIds: RecordStore['byIds'] = async (ids) => {
+    const found = await ask<readonly (StoredRecord | null)[]>({ kind: 'byIds', ids });
+    return new Map(
+      found.flatMap((record, at) => (record === null ? [] : [[ids[at] ?? 0, record]])),
+    );
+  };
+  const tallies = (tally: TallyKind, sinceMs: number) =>
+    ask<readonly TallyRow[]>({ kind: 'tallies', tally, sinceMs });
+  const completeness: RecordStore['completeness'] = (range) =>
+    ask<Completeness>({ kind: 'completeness', range });
+  return {
+    async add(reports, nowMs) {
+      const packed = packReports(reports);
+      const added = await ask<Result<AddedPlaces, string>>({ kind: 'add', reports: packed, nowMs });
+      return added.ok ? ok(addedOf(reports, added.value)) : added;
+    },
+    list,
+    async readAfter(cursor, limit) {
+      const records: StoredRecord[] = [];
+      // A page ends early when its time is over; a reader in order wants all there is.
+      for (let next: number | undefined = cursor; next !== undefined && records.length < limit; ) {
+        const page = await list(
+          {},
+          { limit: limit - records.length, cursor: next, ascending: true },
+        );
+        records.push(...page.records);
+        next = page.next;
+      }
+      return records;
+    },
+    newestId: () => ask({ kind: 'newestId' }),
+    async denial(denialId) {
+      const where = denialConditions(denialId);
+      return (await listAll(list, { where }, { limit: 1, ascending: false }))[0];
+    },
+    byId: async (id) => (await byIds([id])).get(id),
+    byIds,
+    async trace(traceId) {
+      const where = [{ kind: 'field', field: 'trace_id', operator: 'eq', value: traceId } as const];
+      const found = await listAll(list, { where }, { limit: MAX_TRACE_RECORDS, ascending: false });
+      return found.toSorted((a, b) => (a.time < b.time ? -1 : 1));
+    },
+    denials: async (sinceMs, limit) =>
+      (await tallies('denial', sinceMs)).slice(0, limit).map(denialTally),
+    hits: async (sinceMs) => (await tallies('hit', sinceMs)).map(ruleTally).sort(byRule),
+    trials: async (sinceMs, limit) =>
+      (await tallies('trial', sinceMs)).slice(0, limit).map(trialTally),
+    plaintext: async (sinceMs, limit) =>
+      (await tallies('plaintext', sinceMs)).slice(0, limit).map(plaintextTally),
+    countDenied: async (sinceMs) =>
+      (await tallies('denial', sinceMs)).reduce((sum, { count }) => sum + count, 0),
+    rollups: (query) => ask<RollupAnswer>({ kind: 'rollups', query }),
+    completeness,
+    missing: async (range) => missingFrom(await completeness(range)),
+    prune: (nowMs) => ask({ kind: 'prune', nowMs }),
+    state: () => ask({ kind: 'state' }),
+    close: client.close,
+  };
+}
+
+/** All pages of a question whose answer is small. */
+async function listAll(
+  list: RecordStore['list'],
+  query: Parameters<RecordStore['list']>[0],
+  page: Parameters<RecordStore['list']>[1],
+): Promise<readonly StoredRecord[]> {
+  const records: StoredRecord[] = [];
+  let cursor: number | undefined;
+  do {
+    const found: RecordPage = await list(query, {
+      ...page,
+      limit: page.limit - records.length,
+      cursor,
+    });
+    records.push(...found.records);
+    cursor = found.next;
+  } while (cursor !== undefined && records.length < page.limit);
+  return records;
+}
+
+/** The records are parsed here only if somebody asks: who stores twenty thousand a second mostly does not. */
+function addedOf(reports: readonly Report[], { firstId, accepted, ...rest }: AddedPlaces): Added {
+  let known: readonly StoredRecord[] | undefined;
+  return {
+    ...rest,
+    records() {
+      let id = firstId;
+      known ??= reports.flatMap(({ node, records }, at) =>
+        (accepted[at] ?? []).flatMap((place) => {
+          const bytes = records[place];
+          const parsed = bytes === undefined ? undefined : parseRecord(bytes);
+          if (parsed?.ok !== true) return [];
+          const own = { ...parsed.value, node, 'record.id': String(id++) };
+          return [own as unknown as StoredRecord];
+        }),
+      );
+      return known;
+    },
+  };
+}
