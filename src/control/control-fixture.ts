@@ -73,14 +73,15 @@ type CommitOptions = {
 
 const HOUR_MS = 3_600_000;
 
-/** Starts a control plane on free ports of 127.0.0.1, with a console unless told otherwise. */
-export async function startFixture(): Promise<Fixture> {
+/** Starts a control plane on free ports of 127.0.0.1, with the console of `assets` or one of two files. */
+export async function startFixture(assets?: string): Promise<Fixture> {
   const folder = mkdtempSync(join(tmpdir(), 'palisade-control-'));
   const authority = createFakeAuthority();
   const caAddress = await authority.listen();
   const { root, signer } = writeTrustRoot(folder, authority);
   const admin = writeFiles(folder);
-  const start = () => createControl(controlOptions(folder, caAddress));
+  const options = controlOptions(folder, caAddress);
+  const start = () => createControl({ ...options, consoleAssets: assets ?? options.consoleAssets });
   let control = await start();
   const clients: GrpcClient[] = [];
 

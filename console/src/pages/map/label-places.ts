@@ -19,14 +19,25 @@ export function placeLabels(
 ): readonly Point[] {
   const taken: (Point & LabelSize)[] = [...obstacles];
   return labels.map(({ curve, size }) => {
-    const crowd = (place: Point): number =>
-      taken.filter((box) => overlaps({ ...place, ...size }, box)).length;
-    const places = TRIES.map((share) => pointAt(curve, share));
-    // The sort is stable, so that of equals the better try comes first.
-    const place = places.toSorted((a, b) => crowd(a) - crowd(b))[0] ?? curve[0];
+    const place = leastCrowded(curve, size, taken);
     taken.push({ ...place, ...size });
     return place;
   });
+}
+
+/** The first free place, or of the least crowded ones the first: each is looked at once. */
+function leastCrowded(curve: Curve, size: LabelSize, taken: readonly (Point & LabelSize)[]): Point {
+  let best = curve[0];
+  let least = Number.POSITIVE_INFINITY;
+  for (const share of TRIES) {
+    const place = pointAt(curve, share);
+    const box = { ...place, ...size };
+    let crowd = 0;
+    for (const other of taken) if (overlaps(box, other)) crowd += 1;
+    if (crowd === 0) return place;
+    if (crowd < least) [best, least] = [place, crowd];
+  }
+  return best;
 }
 
 /** The point of a curve at a share of its parameter, 0 to 1. */

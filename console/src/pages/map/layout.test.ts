@@ -77,3 +77,23 @@ test('any graph: nothing overlaps, all lies inside, the same input gives the sam
     }),
   );
 });
+
+test('layers beyond what fits are pressed into columns of about one height, and none overlap', () => {
+  const chain = Array.from({ length: 24 }, (_, index) => `n${index}>n${index + 1}`).join(' ');
+  const { nodes, edges } = graphOf(`${chain} n3>n0 n24>n2`);
+  const layout = layOut(nodes, edges, { ...OPTIONS, maxLayers: 5 });
+  const columns = Map.groupBy(layout.nodes.values(), (placed) => placed.layer);
+  assert.equal(layout.layers, 5);
+  assert.deepEqual(
+    [...columns.values()].map((column) => column.length),
+    [5, 5, 5, 5, 5],
+  );
+  for (const column of columns.values()) {
+    const ys = column.map((placed) => placed.y).toSorted((a, b) => a - b);
+    for (const [index, y] of ys.entries()) {
+      const above = ys[index - 1];
+      assert.ok(above === undefined || y - above >= OPTIONS.nodeHeight);
+    }
+  }
+  assert.ok(layout.width <= OPTIONS.width + 2 * OPTIONS.margin + 5 * OPTIONS.nodeWidth);
+});

@@ -1,8 +1,7 @@
 /** A left-to-right layered drawing of a small graph. Pure: the same input gives the same picture. */
 
-import type { Point } from './label-places.ts';
 import { assignLayers, type LayoutEdge, type LayoutNode } from './layers.ts';
-import { type Routed, route } from './routes.ts';
+import { type Routed, route, type Way } from './routes.ts';
 
 /** Sizes in pixels. `width` is what the picture should fill if it can. */
 export type LayoutOptions = {
@@ -13,6 +12,8 @@ export type LayoutOptions = {
   readonly maxColumnGap: number;
   readonly margin: number;
   readonly width: number;
+  /** More layers than this are pressed together; undefined: as many as there are. */
+  readonly maxLayers?: number | undefined;
 };
 
 /** Left top corner of a node. */
@@ -41,8 +42,9 @@ type Graph = {
 };
 
 const SWEEPS = 6;
-/** A bend needs less room than a node. */
+/** A bend needs less room than a node, and among many of them still less. */
 const BEND_SHARE = 0.5;
+const PRESSED_BEND_SHARE = 0.25;
 
 /** Places the nodes in layers so that calls lead to the right, and routes the edges between them. */
 export function layOut(
@@ -52,11 +54,29 @@ export function layOut(
 ): Layout {
   const known = new Set(nodes.map((node) => node.id));
   const usable = edges.filter((edge) => known.has(edge.from) && known.has(edge.to));
-  const layerOf = assignLayers(nodes, usable);
+  const layerOf = pressed(assignLayers(nodes, usable), options.maxLayers);
   const graph = buildGraph(nodes, usable, layerOf);
   for (let sweep = 0; sweep < SWEEPS; sweep += 1) orderOnce(graph, sweep % 2 === 0);
   const height = placeVertically(graph, options);
   return draw({ graph, edges: usable, options, height });
+}
+
+/** The layers in their order, several in one where there would be too many: columns of about one height. */
+function pressed(
+  layerOf: ReadonlyMap<string, number>,
+  maxLayers: number | undefined,
+): ReadonlyMap<string, number> {
+  const count = Math.max(0, ...layerOf.values()) + 1;
+  if (maxLayers === undefined || count <= maxLayers) return layerOf;
+  const sizes = Array.from({ length: count }, () => 0);
+  for (const layer of layerOf.values()) sizes[layer] = (sizes[layer] ?? 0) + 1;
+  let before = 0;
+  const columns = sizes.map((size) => {
+    const middle = before + size / 2;
+    before += size;
+    return Math.min(maxLayers - 1, Math.floor((middle * maxLayers) / layerOf.size));
+  });
+  return new Map([...layerOf].map(([id, layer]) => [id, columns[layer] ?? 0]));
 }
 
 function buildGraph(
@@ -131,7 +151,9 @@ function placeVertically(graph: Graph, options: LayoutOptions): number {
     for (const slot of layer) slot.y -= y / 2;
   }
   const yOf = new Map(graph.layers.flat().map((slot) => [slot.id, slot]));
-  for (let sweep = 0; sweep < SWEEPS; sweep += 1) {
+  // Layers pressed together are packed: calls within one pull nobody anywhere.
+  const sweeps = options.maxLayers === undefined ? SWEEPS : 0;
+  for (let sweep = 0; sweep < sweeps; sweep += 1) {
     const order = sweep % 2 === 0 ? graph.layers : graph.layers.toReversed();
     for (const layer of order) settle({ layer, graph, yOf, options });
   }
@@ -172,7 +194,9 @@ function distance(above: Slot | undefined, below: Slot, options: LayoutOptions):
   const full = options.nodeHeight + options.rowGap;
   if (above === undefined) return full;
   const groupGap = !above.bend && !below.bend && above.group !== below.group ? 0.25 : 0;
-  return full * ((above.bend || below.bend ? BEND_SHARE : 1) + groupGap);
+  const bendShare = options.maxLayers === undefined ? BEND_SHARE : PRESSED_BEND_SHARE;
+  if (above.bend && below.bend) return full * bendShare;
+  return full * ((above.bend || below.bend ? Math.max(BEND_SHARE, bendShare) : 1) + groupGap);
 }
 
 function draw(input: {
@@ -219,12 +243,14 @@ function waysOf(input: {
   options: LayoutOptions;
   left: number;
   column: number;
-}): { readonly points: readonly Point[]; readonly isBack: boolean } {
+}): Way {
   const { edge, nodes, yOf, graph, options, left, column } = input;
   const from = nodes.get(edge.from) ?? { x: 0, y: 0, layer: 0 };
   const to = nodes.get(edge.to) ?? { x: 0, y: 0, layer: 0 };
   const start = { x: from.x + options.nodeWidth, y: from.y + options.nodeHeight / 2 };
-  const end = { x: to.x, y: to.y + options.nodeHeight / 2 };
+  const isBeside = to.layer === from.layer && edge.from !== edge.to;
+  const end = { x: isBeside ? to.x + options.nodeWidth : to.x, y: to.y + options.nodeHeight / 2 };
+  if (isBeside) return { points: [start, end], kind: 'beside' };
   const bends = (graph.bends.get(edge.id) ?? []).flatMap((id, index) => {
     const x = left + (from.layer + 1 + index) * column;
     const y = yOf.get(id) ?? start.y;
@@ -233,7 +259,7 @@ function waysOf(input: {
       { x: x + options.nodeWidth, y },
     ];
   });
-  return { points: [start, ...bends, end], isBack: to.layer <= from.layer };
+  return { points: [start, ...bends, end], kind: to.layer <= from.layer ? 'back' : 'forward' };
 }
 
 function compare(a: string, b: string): number {

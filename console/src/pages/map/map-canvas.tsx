@@ -1,22 +1,23 @@
 import { type ReactNode, useMemo, useRef, useState } from 'react';
-import type { MapEdge, MapNode, ServiceMap } from '../../api/service-map.ts';
+import type { MapEdge } from '../../api/service-map.ts';
 import { Icon } from '../../parts/icon.tsx';
 import { type Size, useSize } from '../../parts/use-size.ts';
+import type { ShownMap, ShownNode } from './grouping.ts';
 import type { Point } from './label-places.ts';
 import type { Layout } from './layout.ts';
 import { MapEdgeLabel, MapEdgeShape } from './map-edge.tsx';
-import { labelPlaces, layOutMap } from './map-layout.ts';
+import { CROWDED_ZOOM, labelPlaces, layOutMap } from './map-layout.ts';
 import { MapLegend } from './map-legend.tsx';
 import { MapNodeShape } from './map-node.tsx';
 import type { Highlight } from './neighbours.ts';
 
 type MapCanvasProps = {
-  map: ServiceMap;
+  map: ShownMap;
   shine: Highlight | undefined;
   selectedEdge: string | undefined;
   focusedNode: string | undefined;
   onEdge: (edge: MapEdge) => void;
-  onNode: (node: MapNode) => void;
+  onNode: (node: ShownNode) => void;
 };
 
 const ZOOMS = [0.7, 0.85, 1, 1.25, 1.5] as const;
@@ -150,7 +151,7 @@ function ZoomButton(props: {
 function fittingZoom(layout: Layout | undefined, frame: Size | undefined): number {
   if (layout === undefined || frame === undefined || frame.width < 600) return 1;
   const share = Math.min(frame.width / layout.width, frame.height / layout.height);
-  return share >= 1 ? 1 : 0.85;
+  return share >= 1 ? 1 : CROWDED_ZOOM;
 }
 
 function step(zoom: number, by: number): number | undefined {

@@ -1,5 +1,6 @@
-import type { MapNode, ServiceMap } from '../../api/service-map.ts';
+import type { MapNode } from '../../api/service-map.ts';
 import { edgeState } from './edge-state.ts';
+import type { ShownMap } from './grouping.ts';
 import { type Point, placeLabels } from './label-places.ts';
 import { type Layout, layOut } from './layout.ts';
 
@@ -12,12 +13,20 @@ const LABEL_RISE = 8;
 const LABEL_HEIGHT = 15;
 /** Rough widths: a rate alone, and a rate with a state's word. */
 const LABEL_WIDTH = { allowed: 46, other: 118 } as const;
-/** Rows as far apart as the frame has room for; the last fits anything. */
-const ROW_GAPS = [72, 56, 44, 32] as const;
+/** Rows as far apart as the frame has room for. */
+const ROW_GAPS = [72, 56, 44] as const;
+const CLOSEST_GAP = 32;
+const COLUMN_GAP = 124;
+const FOLDED_COLUMN_GAP = 96;
+const MARGIN = 20;
+/** Calls within a column go round its right side. */
+const FOLDED_MARGIN = 56;
+/** The zoom at which a picture is shown that does not fit; names stay readable. */
+export const CROWDED_ZOOM = 0.85;
 const STORE_PROTOCOLS = new Set(['tcp', 'postgres', 'redis', 'mysql', 'mongo']);
 
 /** The places of services and edges in a frame of this size. */
-export function layOutMap(map: ServiceMap, frame: { width: number; height: number }): Layout {
+export function layOutMap(map: ShownMap, frame: { width: number; height: number }): Layout {
   const stores = storesOf(map);
   const nodes = map.nodes.map((node) => ({
     id: node.id,
@@ -29,24 +38,42 @@ export function layOutMap(map: ServiceMap, frame: { width: number; height: numbe
     from: edge.source,
     to: edge.destination,
   }));
-  const layouts = ROW_GAPS.map((rowGap) =>
+  const isLarge = isFolded(map);
+  const withGap = (rowGap: number): Layout =>
     layOut(nodes, edges, {
       nodeWidth: NODE_WIDTH,
       nodeHeight: NODE_HEIGHT,
       rowGap,
-      minColumnGap: 124,
+      minColumnGap: isLarge ? FOLDED_COLUMN_GAP : COLUMN_GAP,
       maxColumnGap: 280,
-      margin: 20,
+      margin: isLarge ? FOLDED_MARGIN : MARGIN,
       width: frame.width,
-    }),
-  );
-  const fitting = layouts.find((layout) => layout.height <= frame.height) ?? layouts.at(-1);
-  if (fitting === undefined) throw new Error('there is at least one row gap');
-  return fitting;
+      // Folded namespaces call each other in circles: their layers say little, so they must fit.
+      maxLayers: isLarge ? columnsIn(frame.width) : undefined,
+    });
+  // What does not fit closest does not fit at all, and needs no more tries.
+  const closest = withGap(CLOSEST_GAP);
+  if (closest.height > frame.height) return closest;
+  for (const gap of ROW_GAPS) {
+    const layout = withGap(gap);
+    if (layout.height <= frame.height) return layout;
+  }
+  return closest;
+}
+
+function isFolded(map: ShownMap): boolean {
+  return map.nodes.some((node) => node.services !== undefined);
+}
+
+/** How many columns fit a frame beside each other without scrolling, at the zoom of a crowded picture. */
+function columnsIn(width: number): number {
+  const usable = width / CROWDED_ZOOM - 2 * FOLDED_MARGIN + FOLDED_COLUMN_GAP;
+  return Math.max(2, Math.floor(usable / (NODE_WIDTH + FOLDED_COLUMN_GAP)));
 }
 
 /** Where the label of each edge is centred; states' words get theirs before plain rates. */
-export function labelPlaces(map: ServiceMap, layout: Layout): ReadonlyMap<string, Point> {
+export function labelPlaces(map: ShownMap, layout: Layout): ReadonlyMap<string, Point> {
+  const isLarge = isFolded(map);
   const isPlain = (index: number): boolean => {
     const edge = map.edges[index];
     return edge === undefined || edgeState(edge).tone === 'allowed';
@@ -58,6 +85,8 @@ export function labelPlaces(map: ServiceMap, layout: Layout): ReadonlyMap<string
     const edge = map.edges[index];
     const routed = edge === undefined ? undefined : layout.edges.get(edge.id);
     if (edge === undefined || routed === undefined) return [];
+    // Among many edges those that say nothing have no label.
+    if (isLarge && isPlain(index) && edge.rate <= 0) return [];
     const width = isPlain(index) ? LABEL_WIDTH.allowed : LABEL_WIDTH.other;
     const rise = (point: Point): Point => ({ x: point.x, y: point.y - LABEL_RISE });
     const [a, b, c, d] = routed.labelled;
@@ -75,7 +104,7 @@ export function labelPlaces(map: ServiceMap, layout: Layout): ReadonlyMap<string
 }
 
 /** A store is called in a store's protocol only, and calls nobody. */
-function storesOf(map: ServiceMap): ReadonlySet<string> {
+function storesOf(map: ShownMap): ReadonlySet<string> {
   const calls = new Set(map.edges.map((edge) => edge.source));
   const isStore = (node: MapNode): boolean => {
     const incoming = map.edges.filter((edge) => edge.destination === node.id);

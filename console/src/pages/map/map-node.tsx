@@ -1,15 +1,15 @@
 import type { KeyboardEvent, ReactNode } from 'react';
-import type { MapNode } from '../../api/service-map.ts';
 import { formatNoun } from '../../words/format.ts';
+import type { ShownNode } from './grouping.ts';
 import type { Placed } from './layout.ts';
 import { NODE_HEIGHT, NODE_WIDTH } from './map-layout.ts';
 
 type MapNodeProps = {
-  node: MapNode;
+  node: ShownNode;
   placed: Placed | undefined;
   dim: boolean;
   focused: boolean;
-  onPick: (node: MapNode) => void;
+  onPick: (node: ShownNode) => void;
 };
 
 /** One service: its name, and how its sidecars are. */
@@ -27,7 +27,11 @@ export function MapNodeShape({ node, placed, dim, focused, onPick }: MapNodeProp
       role="button"
       tabIndex={0}
       aria-pressed={focused}
-      aria-label={`${node.service} ${words}`}
+      aria-label={
+        node.services === undefined
+          ? `${node.service} ${words}`
+          : `namespace ${node.service}: ${words}, open`
+      }
       data-kind={node.kind}
       data-tone={tone}
       data-dim={dim ? '' : undefined}
@@ -35,6 +39,10 @@ export function MapNodeShape({ node, placed, dim, focused, onPick }: MapNodeProp
       onClick={() => onPick(node)}
       onKeyDown={onKeyDown}
     >
+      {/* A second edge behind: there is more in it. */}
+      {node.id.startsWith('fold:') && (
+        <rect className="map-fold" x="4" y="-4" width={NODE_WIDTH} height={NODE_HEIGHT} rx="6" />
+      )}
       <rect width={NODE_WIDTH} height={NODE_HEIGHT} rx="6" />
       {/* The space keeps the two lines apart for those who hear them. */}
       <text className="map-node-name" x="12" y="19">
@@ -47,11 +55,12 @@ export function MapNodeShape({ node, placed, dim, focused, onPick }: MapNodeProp
   );
 }
 
-function describe(node: MapNode): { words: string; tone: 'stale' | 'failing' | undefined } {
+type Tone = 'stale' | 'failing' | 'denied' | 'plaintext';
+type Described = { readonly words: string; readonly tone: Tone | undefined };
+
+function describe(node: ShownNode): Described {
+  if (node.id.startsWith('fold:')) return describeFolded(node);
   if (node.kind === 'unknown') return { words: 'no identity', tone: 'failing' };
-  if (node.id.startsWith('fold:')) {
-    return { words: `${formatNoun(node.proxies, 'sidecar')}, open`, tone: undefined };
-  }
   if (node.kind === 'external') return { words: 'caller only', tone: undefined };
   if (node.stale > 0) return { words: `${node.stale} of ${node.proxies} stale`, tone: 'stale' };
   if (node.proxies === 0) return { words: 'no sidecar now', tone: 'stale' };
@@ -60,6 +69,18 @@ function describe(node: MapNode): { words: string; tone: 'stale' | 'failing' | u
   }
   const namespace = node.namespace === null ? '' : `${node.namespace} · `;
   return { words: `${namespace}${node.ready} ready`, tone: undefined };
+}
+
+/** The worst that goes on inside, or how many services there are. */
+function describeFolded({ services = 0, hidden, stale, proxies, ready }: ShownNode): Described {
+  for (const tone of ['plaintext', 'denied', 'failing'] as const) {
+    const count = hidden?.[tone] ?? 0;
+    if (count > 0) return { words: `${services}, ${count} ${tone}`, tone };
+  }
+  if (stale > 0) return { words: `${services}, ${stale} stale`, tone: 'stale' };
+  if (ready < proxies)
+    return { words: `${services}, ${proxies - ready} not ready`, tone: 'failing' };
+  return { words: formatNoun(services, 'service'), tone: undefined };
 }
 
 /** SVG text does not cut itself off; the full name is in the title. */

@@ -1,4 +1,4 @@
-import { type ReactNode, useMemo } from 'react';
+import { type ReactNode, useDeferredValue, useMemo } from 'react';
 import type { MapEdge, MapNode, ServiceMap } from '../../api/service-map.ts';
 import { useAnswer } from '../../live/use-live.ts';
 import { AnswerNote, Empty } from '../../parts/answer-states.tsx';
@@ -6,9 +6,10 @@ import { PageHead } from '../../parts/page-head.tsx';
 import { SearchBox } from '../../parts/search-box.tsx';
 import { useQuery } from '../../route/use-place.ts';
 import { commandLine } from '../../words/command.ts';
+import { formatCount } from '../../words/format.ts';
 import { EdgePanel } from './edge-panel.tsx';
 import { EdgeTable, edgeColumns } from './edge-table.tsx';
-import { FOLD_ABOVE, foldNamespaces } from './grouping.ts';
+import { FOLD_ABOVE, type ShownMap, shownMap } from './grouping.ts';
 import { MapCanvas } from './map-canvas.tsx';
 import { mapSentence } from './map-sentence.ts';
 import { highlight } from './neighbours.ts';
@@ -18,7 +19,13 @@ export function MapPage(): ReactNode {
   const answer = useAnswer<ServiceMap>('/map', { topics: ['map'] });
   const [query, setQuery] = useQuery();
   const openedText = query.get('open') ?? '';
-  const map = useMemo(() => shownMap(answer.data, openedText), [answer.data, openedText]);
+  const focus = query.get('focus') ?? undefined;
+  const search = query.get('q') ?? '';
+  const map = useMemo(
+    () =>
+      answer.data && shownMap(answer.data, { open: new Set(openedText.split(',')), focus, search }),
+    [answer.data, openedText, focus, search],
+  );
   const names = useMemo(() => namesOf(map?.nodes ?? []), [map]);
   const edge = map?.edges.find((entry) => entry.id === query.get('edge'));
   return (
@@ -30,7 +37,14 @@ export function MapPage(): ReactNode {
         exported={{ name: 'palisade-map', columns: edgeColumns(names), rows: map?.edges ?? [] }}
       />
       <AnswerNote answer={answer} rows={10} />
-      {map !== undefined && <MapToolbar names={names} query={query} onChange={setQuery} />}
+      {map !== undefined && (
+        <MapToolbar
+          names={names}
+          query={query}
+          onChange={setQuery}
+          total={answer.data?.nodes.length ?? 0}
+        />
+      )}
       {map?.edges.length === 0 && (
         <Empty title="No calls yet.">
           Edges appear with the first call between two services. Start one with{' '}
@@ -50,7 +64,8 @@ type QueryProps = {
   onChange: (patch: Readonly<Record<string, string | undefined>>) => void;
 };
 
-function MapToolbar({ names, query, onChange }: QueryProps): ReactNode {
+function MapToolbar(props: QueryProps & { total: number }): ReactNode {
+  const { names, query, onChange } = props;
   const focus = query.get('focus');
   return (
     <div className="toolbar">
@@ -70,15 +85,24 @@ function MapToolbar({ names, query, onChange }: QueryProps): ReactNode {
           Fold namespaces
         </button>
       )}
+      {props.total > FOLD_ABOVE && focus === null && (
+        <span className="quiet">
+          {formatCount(props.total)} are too many for one picture: a namespace opens by a click, a
+          service shows its neighbours, and a search finds a service in its namespace.
+        </span>
+      )}
     </div>
   );
 }
 
-function MapView(props: QueryProps & { map: ServiceMap; edge: MapEdge | undefined }): ReactNode {
+function MapView(props: QueryProps & { map: ShownMap; edge: MapEdge | undefined }): ReactNode {
   const { map, names, edge, query, onChange } = props;
   const focus = query.get('focus') ?? undefined;
   const search = query.get('q') ?? '';
   const shine = useMemo(() => highlight(map, { focus, search }), [map, focus, search]);
+  // The picture answers the hand; the table may follow a frame later.
+  const tableMap = useDeferredValue(map);
+  const tableShine = useDeferredValue(shine);
   const openEdge = (opened: MapEdge): void => onChange({ edge: opened.id });
   const closeEdge = (): void => onChange({ edge: undefined });
   const pickNode = (node: MapNode): void => {
@@ -99,9 +123,9 @@ function MapView(props: QueryProps & { map: ServiceMap; edge: MapEdge | undefine
           onNode={pickNode}
         />
         <EdgeTable
-          map={map}
+          map={tableMap}
           names={names}
-          shine={shine}
+          shine={tableShine}
           selected={edge?.id}
           onOpen={openEdge}
           onClose={closeEdge}
@@ -122,11 +146,6 @@ function edgeCommand(edge: MapEdge): string {
       ['to', edge.destination],
     ],
   );
-}
-
-function shownMap(map: ServiceMap | undefined, opened: string): ServiceMap | undefined {
-  if (map === undefined || map.nodes.length <= FOLD_ABOVE) return map;
-  return foldNamespaces(map, new Set(opened.split(',')));
 }
 
 /** Services by their plain names, with the namespace where two share one. */

@@ -10,12 +10,18 @@ export type RouteOptions = {
   readonly minColumnGap: number;
 };
 
-/** A smooth path through the points; a call back to an earlier layer goes round below. */
-export function route(
-  way: { readonly points: readonly Point[]; readonly isBack: boolean },
-  options: RouteOptions,
-): Routed {
-  const stretches = way.isBack ? [stretchBack(way.points, options)] : stretchesOf(way.points);
+/** The points an edge passes, and whether it leads on, back, or to a neighbour in its own layer. */
+export type Way = {
+  readonly points: readonly Point[];
+  readonly kind: 'forward' | 'back' | 'beside';
+};
+
+/**
+ * A smooth path through the points; a call back to an earlier layer goes round below, one within a
+ * layer round its right side.
+ */
+export function route(way: Way, options: RouteOptions): Routed {
+  const stretches = routedStretches(way, options);
   const [first] = stretches;
   if (first === undefined) throw new Error('an edge has at least its two ends');
   const start = `M${round(first[0].x)} ${round(first[0].y)}`;
@@ -24,6 +30,18 @@ export function route(
       `C${round(a.x)} ${round(a.y)} ${round(b.x)} ${round(b.y)} ${round(end.x)} ${round(end.y)}`,
   );
   return { path: [start, ...path].join(' '), labelled: first };
+}
+
+function routedStretches({ points, kind }: Way, options: RouteOptions): readonly Curve[] {
+  if (kind === 'back') return [stretchBack(points, options)];
+  return kind === 'beside' ? [stretchBeside(points)] : stretchesOf(points);
+}
+
+function stretchBeside(points: readonly Point[]): Curve {
+  const start = points[0] ?? { x: 0, y: 0 };
+  const end = points.at(-1) ?? start;
+  const reach = 24 + Math.abs(end.y - start.y) * 0.12;
+  return [start, { x: start.x + reach, y: start.y }, { x: end.x + reach, y: end.y }, end];
 }
 
 /** Each stretch leaves and arrives level, so that they join without a kink. */

@@ -109,7 +109,7 @@ function traceSentence(trace: Trace, lengthUs: number): string {
   const denied = trace.records.find((record) => record.verdict === 'deny');
   if (denied !== undefined)
     return `${start}; ${calleeOf(denied)} denied it to ${callerOf(denied)}.`;
-  const failed = trace.records.filter((record) => (record.status ?? 0) >= 500).at(-1);
+  const failed = trace.records.findLast((record) => (record.status ?? 0) >= 500);
   if (failed !== undefined) return `${start}; it failed at ${calleeOf(failed)}.`;
   return `${start}, allowed everywhere.`;
 }

@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { Browser, Page } from 'playwright-core';
+import { type BigMesh, startBigMesh } from './big-mesh.ts';
+import { launchBrowser, openPage, whySkipped } from './browser.ts';
+
+// The map of 200 services from a real control plane: it stays readable, says what is wrong wherever it
+// is folded away, and answers within 100 ms.
+
+const skip = await whySkipped();
+const MAX_INTERACTION_MS = 100;
+/** A machine that does other things too is slow now and then, never the same way each time. */
+const ROUNDS = 3;
+
+let browser: Browser;
+let mesh: BigMesh;
+let screenshots: string;
+
+before(async () => {
+  if (skip !== false) return;
+  mesh = await startBigMesh();
+  browser = await launchBrowser();
+  screenshots = await mkdtemp(join(tmpdir(), 'palisade-big-mesh-'));
+});
+
+after(async () => {
+  await browser?.close();
+  await mesh?.close();
+  if (skip === false) process.stdout.write(`screenshots in ${screenshots}\n`);
+});
+
+/** Signs in and opens the map. */
+async function openMap(): Promise<Page> {
+  const { page } = await openPage(browser, { theme: 'light', width: 1280 }, mesh.url);
+  await page.addInitScript(OBSERVE_INTERACTIONS);
+  await page.goto(mesh.signInLink());
+  await page.goto(`${mesh.url}/map`);
+  await page.locator('.map-node').first().waitFor();
+  return page;
+}
+
+// From the input to the next frame that shows what it did, as the browser itself measures it.
+const OBSERVE_INTERACTIONS = `
+  window.interactions = [];
+  new PerformanceObserver((list) => {
+    for (const { name, duration, interactionId } of list.getEntries()) {
+      if (interactionId) window.interactions.push({ name, duration });
+    }
+  }).observe({ type: 'event', durationThreshold: 16, buffered: true });
+`;
+
+test('200 services are shown by namespace, and nothing that is wrong is folded away', {
+  skip,
+}, async () => {
+  const page = await openMap();
+  const nodes = page.locator('.map-node');
+  assert.equal(await nodes.count(), 10);
+  assert.match(await page.locator('.sentence').innerText(), /^200 services on \d{3} edges/);
+  const words = await nodes.evaluateAll((all) => all.map((one) => one.getAttribute('aria-label')));
+  assert.ok(
+    words.some((label) => /plaintext|denied/.test(label ?? '')),
+    words.join(', '),
+  );
+  await page.screenshot({ path: join(screenshots, 'folded.png') });
+
+  await page.getByRole('button', { name: /^namespace billing:/ }).click();
+  await page.locator('.map-node').nth(28).waitFor();
+  assert.equal(new URL(page.url()).searchParams.get('open'), 'billing');
+  await page.getByRole('button', { name: 'billing-sync 1 of 1 stale' }).waitFor();
+  await page.screenshot({ path: join(screenshots, 'opened.png') });
+
+  await page.getByRole('button', { name: /^billing-gateway billing / }).click();
+  await page.getByRole('button', { name: 'Show all, not only billing-gateway' }).waitFor();
+  const near = await nodes.count();
+  assert.ok(near > 3 && near < 16, `${near} neighbours`);
+  await page.screenshot({ path: join(screenshots, 'focused.png') });
+  await page.context().close();
+});
+
+test('a service is found by its name though its namespace is folded', { skip }, async () => {
+  const page = await openMap();
+  await page.keyboard.press('/');
+  await page.keyboard.type('reports-pri');
+  await page.getByRole('button', { name: /^reports-pricing reports / }).waitFor();
+  assert.equal(await page.locator('.map-node').count(), 11);
+  await page.reload();
+  await page.getByRole('button', { name: /^reports-pricing reports / }).waitFor();
+  await page.screenshot({ path: join(screenshots, 'found.png') });
+  await page.context().close();
+});
+
+const INTERACTIONS: readonly { name: string; act: (page: Page) => Promise<void> }[] = [
+  {
+    name: 'a namespace opens',
+    act: (page) => page.getByRole('button', { name: /^namespace billing:/ }).click(),
+  },
+  {
+    name: 'a second one opens',
+    act: (page) => page.getByRole('button', { name: /^namespace search:/ }).click(),
+  },
+  { name: 'an edge opens', act: (page) => page.locator('tbody tr').first().click() },
+  { name: 'it closes', act: (page) => page.keyboard.press('Escape') },
+  {
+    name: 'a service is focused',
+    act: (page) => page.getByRole('button', { name: /^billing-gateway billing / }).press('Enter'),
+  },
+  {
+    name: 'all are shown again',
+    act: (page) => page.getByRole('button', { name: /^Show all/ }).click(),
+  },
+  { name: 'a letter is typed', act: (page) => page.getByRole('searchbox').press('p') },
+  { name: 'another one', act: (page) => page.getByRole('searchbox').press('r') },
+];
+
+test('every interaction shows within 100 ms', { skip }, async () => {
+  const best = new Map<string, number>();
+  const page = await openMap();
+  for (let round = 0; round < ROUNDS; round += 1) {
+    await page.goto(`${mesh.url}/map`);
+    await page.locator('.map-node').first().waitFor();
+    for (const { name, act } of INTERACTIONS) {
+      const took = await timed(page, () => act(page));
+      best.set(name, Math.min(took, best.get(name) ?? Number.POSITIVE_INFINITY));
+    }
+  }
+  await page.context().close();
+  const slow = [...best].filter(([, took]) => took > MAX_INTERACTION_MS);
+  process.stdout.write(`${[...best].map(([name, took]) => `${name}: ${took} ms`).join(', ')}\n`);
+  assert.deepEqual(slow, []);
+});
+
+test('new counts patch the picture and move nothing', { skip }, async () => {
+  const page = await openMap();
+  const places =
+    'JSON.stringify([...document.querySelectorAll(".map-node")].map((node) => node.getAttribute("transform")))';
+  const before = await page.evaluate<string>(places);
+  const rate = (): Promise<string> => page.locator('td[data-head=Rate]').first().innerText();
+  const shown = await rate();
+  await mesh.reportCalls();
+  const deadline = Date.now() + 8_000;
+  while ((await rate()) === shown && Date.now() < deadline) await page.waitForTimeout(100);
+  assert.notEqual(await rate(), shown);
+  assert.equal(await page.evaluate<string>(places), before);
+  await page.context().close();
+});
+
+/** What the browser says the longest event of an action took; what takes less than 16 ms it does not tell. */
+async function timed(page: Page, act: () => Promise<void>): Promise<number> {
+  await page.evaluate('window.interactions.length = 0');
+  await act();
+  await page.evaluate('new Promise((done) => setTimeout(done, 150))');
+  const durations = await page.evaluate<number[]>('window.interactions.map((one) => one.duration)');
+  return Math.max(0, ...durations);
+}
