@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import {
   createFakeMesh,
@@ -18,6 +18,7 @@ import {
   isWholeAnswer,
   talk,
 } from './fake-pair.ts';
+import type { Endpoint } from './options.ts';
 
 const TCP = [{ port: 6379, name: 'redis', protocol: 'tcp' }] as const;
 const GET = 'GET / HTTP/1.1\r\nHost: orders\r\n\r\n';
@@ -159,6 +160,33 @@ test('rotation: the next call is made under the new certificate, calls never fai
   socket.destroy();
   await pair.close();
 });
+
+for (const transport of ['hbone', 'mtls'] as const) {
+  test(`rotation in the middle of a handshake over ${transport}: the connection serves one call, no other`, async () => {
+    let during: () => void = () => undefined;
+    const relay = await relayTo(() => during());
+    const pair = await createFakePair({
+      application: (_, response) => response.end('ok'),
+      mesh,
+      transport,
+      endpoints: (own) => [relay.endpoint(own)],
+    });
+    const next = { web: mesh.issue('web'), orders: mesh.issue('orders') };
+    // The caller's hello has left, the server has answered it: both speak for the old certificates.
+    during = () => {
+      pair.web.identity.set(next.web);
+      pair.orders.identity.set(next.orders);
+    };
+    const socket = connect(pair.caller.outboundPort ?? 0, '127.0.0.1');
+    assert.match(await talk(socket, GET, isWholeAnswer), /^HTTP\/1\.1 200 /);
+    assert.match(await talk(socket, GET, isWholeAnswer), /^HTTP\/1\.1 200 /);
+    assert.equal(pair.orders.records[1]?.about.peer_serial, next.web.serial);
+    assert.equal(pair.web.records[1]?.about.peer_serial, next.orders.serial);
+    socket.destroy();
+    await pair.close();
+    relay.close();
+  });
+}
 
 test('rotation and policy changes under load: not one allowed call fails', async () => {
   const pair = await createFakePair({ application: (_, response) => response.end('ok'), mesh });
@@ -325,3 +353,32 @@ test('a service of another namespace is looked up once its name could be one', a
   await caller.close();
   await pair.close();
 });
+
+/** Passes bytes on to the endpoint of a server; `during` is called when the server has spoken for the first time. */
+async function relayTo(during: () => void) {
+  let port = 0;
+  const sockets = new Set<Socket>();
+  const relay = createServer((near) => {
+    const far = connect(port, '127.0.0.1');
+    for (const socket of [near, far]) {
+      sockets.add(socket);
+      socket.on('error', () => {
+        // Connections are given up in these tests.
+      });
+    }
+    far.once('data', during);
+    near.pipe(far).pipe(near);
+  });
+  await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve));
+  const at = (relay.address() as AddressInfo).port;
+  return {
+    endpoint(own: Endpoint): Endpoint {
+      port = own.hbonePort || own.port;
+      return { ...own, port: at, ...(own.hbonePort ? { hbonePort: at } : {}) };
+    },
+    close() {
+      relay.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}

@@ -28,6 +28,7 @@ class TranslatedPipe implements BytePipe, LegSink {
   readonly unsentBytes = 0;
   readonly halfCloses = true;
   readonly drainsByPeer = false;
+  readonly isRetired = false;
   readonly #server: H2Upstream;
   readonly #reader = createRequestReader({ pathNormalization: () => 'NONE' });
   readonly #body = new BodyReader();

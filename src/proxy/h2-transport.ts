@@ -6,6 +6,8 @@ export type H2TransportOptions = {
   readonly role: 'client' | 'server';
   readonly limits?: Partial<H2Limits>;
   readonly events: Omit<H2Events, 'onOutput'>;
+  /** What the pipe runs in will end. */
+  readonly onRetire?: () => void;
   /** Called once and last, however the pipe ended. */
   readonly onClose: () => void;
 };
@@ -18,6 +20,7 @@ export class H2Transport {
   readonly connection: H2Connection;
   readonly #pipe: BytePipe;
   readonly #onClose: () => void;
+  readonly #onRetire: (() => void) | undefined;
   #isReading = false;
   #isScheduled = false;
   #isFinishing = false;
@@ -25,6 +28,7 @@ export class H2Transport {
   constructor(pipe: BytePipe, options: H2TransportOptions) {
     this.#pipe = pipe;
     this.#onClose = options.onClose;
+    this.#onRetire = options.onRetire;
     this.connection = new H2Connection({
       role: options.role,
       limits: options.limits ?? {},
@@ -39,6 +43,7 @@ export class H2Transport {
       onData: (chunk) => this.#receive(chunk),
       onEnd: () => this.#pipe.end(),
       onDrain: () => this.#flush(),
+      onRetire: () => this.#onRetire?.(),
       onClose: () => {
         this.connection.closed();
         this.#onClose();

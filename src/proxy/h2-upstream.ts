@@ -52,12 +52,15 @@ export class H2Upstream {
           if (this.#isRetired) this.#endIfUnused();
         },
       },
+      onRetire: () => this.retire(),
       onClose: () => {
         this.#isGone = true;
         events.onGone(this);
       },
     });
     this.#transport.start();
+    // Calls that wait for it dial anew.
+    if (pipe.isRetired) this.retire();
   }
 
   /** Whether another stream can be opened now. */

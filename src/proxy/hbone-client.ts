@@ -22,7 +22,12 @@ const REFUSED: DialedPeer = {
   failure: { kind: 'upstream_connect_failed', detail: 'tunnel_refused' },
 };
 
-type Waiter = { readonly target: ServiceTarget; readonly done: (result: DialedPeer) => void };
+type Waiter = {
+  readonly target: ServiceTarget;
+  readonly done: (result: DialedPeer) => void;
+  /** It waited for a tunnel before that took no streams after all. */
+  readonly isAgain?: boolean;
+};
 
 /**
  * The tunnels to other proxies: one connection a destination, shared by all calls to whatever is
@@ -41,20 +46,7 @@ export class Tunnels {
 
   /** Opens a stream to the port of a service; calls back once. */
   open(target: ServiceTarget, done: (result: DialedPeer) => void): void {
-    const { host, hbonePort = 0 } = target.endpoint;
-    const key = `${host}:${hbonePort}`;
-    const known = this.#open.get(key);
-    if (known?.takesStreams === true) return known.open({ target, done });
-    const tunnel = new Tunnel(this.#context, {
-      onRetired: () => {
-        if (this.#open.get(key) === tunnel) this.#open.delete(key);
-      },
-      onGone: () => this.#all.delete(tunnel),
-    });
-    this.#open.set(key, tunnel);
-    this.#all.add(tunnel);
-    tunnel.open({ target, done });
-    tunnel.connect({ host, port: hbonePort, timeoutMs: target.service.timeouts.connectMs });
+    this.#serve({ target, done });
   }
 
   /** Identity or trust changed: the next call dials anew, what is under way goes on. */
@@ -65,9 +57,33 @@ export class Tunnels {
   close(): void {
     for (const tunnel of this.#all) tunnel.destroy();
   }
+
+  #serve(waiter: Waiter): void {
+    const { service, endpoint } = waiter.target;
+    const { host, hbonePort = 0 } = endpoint;
+    const key = `${host}:${hbonePort}`;
+    const known = this.#open.get(key);
+    if (known?.takesStreams === true) return known.open(waiter);
+    const tunnel = new Tunnel(this.#context, {
+      onFull: (late) => this.#serve({ ...late, isAgain: true }),
+      onRetired: () => {
+        if (this.#open.get(key) === tunnel) this.#open.delete(key);
+      },
+      onGone: () => this.#all.delete(tunnel),
+    });
+    this.#open.set(key, tunnel);
+    this.#all.add(tunnel);
+    tunnel.open(waiter);
+    tunnel.connect({ host, port: hbonePort, timeoutMs: service.timeouts.connectMs });
+  }
 }
 
-type TunnelEvents = { readonly onRetired: () => void; readonly onGone: () => void };
+type TunnelEvents = {
+  /** It took no streams any more when it was connected. */
+  readonly onFull: (waiter: Waiter) => void;
+  readonly onRetired: () => void;
+  readonly onGone: () => void;
+};
 
 /** The client's end of one tunnel. */
 class Tunnel implements Live {
@@ -126,6 +142,7 @@ class Tunnel implements Live {
   /** Opens a stream once it is connected. */
   open(waiter: Waiter): void {
     if (this.#reached === undefined || !this.#isReady) this.#waiting.push(waiter);
+    else if (!this.#connection.canOpen && waiter.isAgain !== true) this.#events.onFull(waiter);
     else waiter.done(this.#openStream(waiter.target, this.#reached));
   }
 
@@ -199,6 +216,8 @@ class Tunnel implements Live {
       const failure = { kind: 'upstream_connect_failed', detail: 'tunnel_full' } as const;
       return { kind: 'failed', failure };
     }
+    // It was told to end while the stream's caller waited for its handshake.
+    pipe.isRetired = this.#retired;
     this.#streams.add(pipe);
     this.deadlineAt = 0;
     return { kind: 'connected', ...reached, pipe };

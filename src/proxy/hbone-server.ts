@@ -25,9 +25,13 @@ export function acceptTunnel(raw: Socket, context: ProxyContext, pool: Connectio
   // Half-open connections of peers that vanished are found out by the kernel.
   raw.setKeepAlive(true, KEEP_ALIVE_MS);
   const newcomer = watchNewcomer(raw, context);
+  const shown = context.tls();
   authenticate(raw, context, TUNNEL_ALPN, (arrival) => {
     newcomer.settle();
-    new InboundTunnel(arrival, context, pool).start();
+    const tunnel = new InboundTunnel(arrival, context, pool);
+    tunnel.start();
+    // Our certificate changed during the handshake, which nobody could see who drained the tunnels there were.
+    if (context.tls() !== shown) tunnel.drain();
   });
 }
 

@@ -17,6 +17,7 @@ const NOBODY: PipeEvents = {
 export class TunnelStream implements BytePipe, H2StreamSink {
   readonly halfCloses = true;
   readonly drainsByPeer = true;
+  isRetired = false;
   closed = false;
   isBehind = false;
   readonly #connection: H2Connection;
@@ -150,6 +151,7 @@ export class TunnelStream implements BytePipe, H2StreamSink {
 
   /** The tunnel will end: whoever keeps the stream for later should not. */
   retire(): void {
+    this.isRetired = true;
     if (!this.closed) this.#events.onRetire?.();
   }
 

@@ -50,4 +50,9 @@ export type BytePipe = {
   readonly halfCloses: boolean;
   /** It runs in a tunnel, whose other end closes idle streams when it hears that the tunnel drains. */
   readonly drainsByPeer: boolean;
+  /**
+   * It was made under an identity that is no longer ours, or what it runs in will end: good for what it was made for, and
+   * for nothing after that.
+   */
+  readonly isRetired: boolean;
 };

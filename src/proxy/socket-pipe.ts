@@ -73,6 +73,7 @@ export class SocketPipe implements BytePipe {
   closed: boolean;
   readonly halfCloses: boolean;
   readonly drainsByPeer = false;
+  isRetired = false;
   readonly #socket: Socket;
   readonly #reads: ChunkSink;
   readonly #isLent: boolean;

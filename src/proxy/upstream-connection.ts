@@ -60,7 +60,7 @@ export class UpstreamConnection {
   #hasHead = false;
   #touched = false;
   #switched = false;
-  #reusable = true;
+  #reusable: boolean;
 
   constructor(
     pipe: BytePipe,
@@ -72,6 +72,7 @@ export class UpstreamConnection {
     this.secure = peer?.secure;
     this.peerId = peer?.id;
     this.facts = peer?.facts;
+    this.#reusable = !pipe.isRetired;
     pipe.attach({
       onData: (chunk) => this.#onData(chunk),
       onEnd: () => this.#onEnd(),
