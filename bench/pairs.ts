@@ -182,7 +182,8 @@ function startPeers(
   });
 }
 
-function startOrigin(folder: string, port: number): ChildProcess {
+/** Starts the nginx that is behind every pair; ends with SIGTERM, a master that is killed leaves its worker behind. */
+export function startOrigin(folder: string, port: number): ChildProcess {
   const root = join(folder, 'www');
   mkdirSync(root);
   writeFileSync(join(root, 'index.html'), 'x'.repeat(1024));
@@ -217,7 +218,8 @@ async function waitForAnswer(pair: Pair): Promise<void> {
   throw new Error(`the ${pair.name} pair does not answer`);
 }
 
-async function freePorts(count: number): Promise<number[]> {
+/** Ports that nobody listens on just now. */
+export async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer());
   const ports = await Promise.all(
     servers.map(

@@ -14,6 +14,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ readonly default: Benc
   issue: () => import('./issue.ts'),
   rotate: () => import('./rotate.ts'),
   revoke: () => import('./revoke.ts'),
+  record: () => import('./record.ts'),
   memory: () => import('./memory.ts'),
   start: () => import('./start.ts'),
   'workload-api': () => import('./workload-api.ts'),

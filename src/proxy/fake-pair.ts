@@ -51,6 +51,12 @@ export type FakePairOptions = {
   readonly consult?: ProxyOptions['consult'];
   /** Endpoints of the service; that of the server's proxy unless told. */
   readonly endpoints?: (own: Endpoint) => readonly Endpoint[];
+  /** Where the two sides' records and counts go instead of into lists. */
+  readonly evidence?: (
+    side: 'web' | 'orders',
+  ) => Partial<Pick<ProxyOptions, 'records' | 'metrics'>>;
+  /** What the server's side records of calls. */
+  readonly telemetry?: Parameters<typeof fakeSnapshot>[1]['telemetry'];
   /** Limits of the server's own sidecar. */
   readonly limits?: Parameters<typeof fakeSnapshot>[1]['limits'];
   /** What each side knows of revoked peers. */
@@ -80,11 +86,13 @@ export async function createFakePair(options: FakePairOptions): Promise<FakePair
       limits,
       providers: options.providers ?? [],
       tokens: options.tokens ?? [],
+      telemetry: options.telemetry ?? {},
     }),
     mesh.issue(options.serverAccount ?? 'orders'),
   );
   const server = await createProxy(
     orders.options({
+      ...options.evidence?.('orders'),
       appPort: app.port,
       fetchJwks: options.fetchJwks,
       revocations: options.revocations?.orders,
@@ -109,6 +117,7 @@ export async function createFakePair(options: FakePairOptions): Promise<FakePair
   );
   const caller = await createProxy(
     web.options({
+      ...options.evidence?.('web'),
       revocations: options.revocations?.web,
       endpoints: () => endpoints,
       listen: {

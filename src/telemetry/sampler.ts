@@ -16,6 +16,10 @@ export type EdgeRoutes = {
   readonly writes: Map<string, Route>;
   /** What all routes beyond the bound share. */
   readonly others: Route;
+  /** The one before: most calls of a connection are to the same. */
+  lastMethod: string | null;
+  lastPath: string | null;
+  last: Route;
 };
 
 /** How fast one route of an edge is, and how much of it is kept. */
@@ -132,8 +136,17 @@ class AdaptiveSampler implements Sampler {
   }
 
   #routeOf(edge: EdgeCounters, call: RecordedCall): Route {
-    edge.routes ??= { reads: new Map(), writes: new Map(), others: newRoute(FIRST_CALLS) };
-    const { reads, writes, others } = edge.routes;
+    const known = (edge.routes ??= newRoutes());
+    if (known.lastPath !== call.path || known.lastMethod !== call.method) {
+      known.last = this.#findRoute(known, call);
+      // A long path is not worth its memory.
+      known.lastPath = (call.path?.length ?? 0) <= MAX_ROUTE_CHARS ? call.path : '';
+      known.lastMethod = call.method;
+    }
+    return known.last;
+  }
+
+  #findRoute({ reads, writes, others }: EdgeRoutes, call: RecordedCall): Route {
     const routes = READS.has(call.method ?? '') ? reads : writes;
     const name = firstSegment(call.path ?? '');
     const known = routes.get(name);
@@ -180,6 +193,13 @@ function remarkableOf(route: Route, call: RecordedCall, isSlow: boolean): KeptRe
 function firstSegment(path: string): string {
   const end = path.indexOf('/', 1);
   return end < 0 ? path : path.slice(0, end);
+}
+
+function newRoutes(): EdgeRoutes {
+  const others = newRoute(FIRST_CALLS);
+  // No method is like this one, so that the first call finds its own.
+  const nothing = { lastMethod: '', lastPath: '', last: others };
+  return { reads: new Map(), writes: new Map(), others, ...nothing };
 }
 
 function newRoute(seen: number): Route {

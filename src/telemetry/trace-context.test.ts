@@ -23,6 +23,9 @@ check(`00-${'0'.repeat(32)}-${SPAN}-01`, undefined);
 check(`00-${TRACE}-${'0'.repeat(16)}-01`, undefined);
 check(`00-${TRACE.toUpperCase()}-${SPAN}-01`, undefined);
 check(`00-${TRACE}-${SPAN}`, undefined);
+check(`00-${TRACE}-${SPAN.slice(1)}g-01`, undefined);
+check(`00-${TRACE}x${SPAN}-01`, undefined);
+check(`00-0000${TRACE.slice(4)}-${SPAN}-01`, { ...sampled, traceId: `0000${TRACE.slice(4)}` });
 check('', undefined);
 check(`01-${TRACE}-${SPAN}-01-${'x'.repeat(1000)}`, undefined);
 

@@ -10,12 +10,43 @@ export type TraceParent = {
 };
 
 const VERSION_00 = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
+/** `00-` trace id `-` parent id `-01`. */
+const PLAIN_CHARS = 55;
+const TRACE_AT = 3;
+const PARENT_AT = 36;
+const HYPHEN = 0x2d;
+const ZERO = 0x30;
 const POOL_BYTES = 4096;
 const TRACE_ID_BYTES = 16;
 const SPAN_ID_BYTES = 8;
 
 /** Parses a `traceparent` header's value (W3C Trace Context 3.2); undefined if it is not one, and a new trace begins. */
 export function parseTraceparent(value: string): TraceParent | undefined {
+  return parsePlain(value) ?? parseAny(value);
+}
+
+/** What nearly all callers send, told without an expression: version 00, sampled or not. */
+function parsePlain(value: string): TraceParent | undefined {
+  if (value.length !== PLAIN_CHARS || !value.startsWith('00-')) return undefined;
+  const isPlain = value.endsWith('-01') || value.endsWith('-00');
+  if (!isPlain || value.charCodeAt(PARENT_AT - 1) !== HYPHEN) return undefined;
+  // One that is all zeros, or begins so, is for the other reader to judge.
+  if (value.startsWith('0000', TRACE_AT) || value.startsWith('0000', PARENT_AT)) return undefined;
+  for (let i = TRACE_AT; i < PLAIN_CHARS - 3; i++) {
+    if (i !== PARENT_AT - 1 && !isHex(value.charCodeAt(i))) return undefined;
+  }
+  return {
+    traceId: value.slice(TRACE_AT, PARENT_AT - 1),
+    parentId: value.slice(PARENT_AT, PLAIN_CHARS - 3),
+    isSampled: value.endsWith('1'),
+  };
+}
+
+function isHex(code: number): boolean {
+  return (code >= 0x30 && code <= 0x39) || (code >= 0x61 && code <= 0x66);
+}
+
+function parseAny(value: string): TraceParent | undefined {
   const match = value.length > 512 ? null : VERSION_00.exec(value);
   if (match === null) return undefined;
   const [, version, traceId = '', parentId = '', flags = '', rest] = match;
@@ -49,7 +80,7 @@ export function createTraceIds(fill: (pool: Buffer) => void = randomFillSync): T
     used += bytes;
     const id = pool.hexSlice(used - bytes, used);
     // All zeros is no valid ID.
-    return /[^0]/.test(id) ? id : next(bytes);
+    return id.charCodeAt(0) !== ZERO || /[^0]/.test(id) ? id : next(bytes);
   }
   return { traceId: () => next(TRACE_ID_BYTES), spanId: () => next(SPAN_ID_BYTES) };
 }
