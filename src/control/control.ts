@@ -138,12 +138,14 @@ async function start(options: ControlOptions, closers: Closer[]): Promise<Omit<C
   const identity = await enrol(options, pinned, core.revocations.check);
   closers.push(identity.close);
   const ports: number[] = [portOf(options.ca.address)];
+  let consolePort: number | undefined;
   const sinks = await startSinks({
     ...core,
     folder: join(options.folder, 'sinks'),
     trustDomain: pinned.trustDomain,
     version: options.softwareVersion ?? '',
     ownPorts: () => ports,
+    consoleUrl: () => consoleUrl(options.console?.host, consolePort) ?? '',
     clock,
     log,
   });
@@ -153,7 +155,9 @@ async function start(options: ControlOptions, closers: Closer[]): Promise<Omit<C
   ports.push(grpc.port);
   const parts = { core, identity, pinned, closers, admins, grpc, sinks };
   const http = await serveHttp(options, parts);
-  ports.push(http.apiPort, ...(http.consolePort === undefined ? [] : [http.consolePort]));
+  consolePort = http.consolePort;
+  consolePort = http.consolePort;
+  ports.push(http.apiPort, ...(consolePort === undefined ? [] : [consolePort]));
   return {
     apiPort: http.apiPort,
     grpcPort: grpc.port,

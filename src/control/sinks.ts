@@ -36,6 +36,8 @@ export type SinksOptions = {
   readonly version: string;
   /** Ports of this mesh on this host, to which no sink may lead. */
   readonly ownPorts: () => readonly number[];
+  /** Of the console, for links; empty where there is none. */
+  readonly consoleUrl: () => string;
   readonly resources: ResourceView;
   readonly records: RecordStore;
   readonly arriving: Broadcast<Added>;
@@ -57,6 +59,7 @@ export async function startSinks(options: SinksOptions): Promise<Sinks> {
     version,
     hostname: hostname(),
     ownPorts,
+    consoleUrl: options.consoleUrl,
     sources: { records: recordSource(records, 'records'), traces: recordSource(records, 'traces') },
     clock,
     scheduler: createScheduler(),

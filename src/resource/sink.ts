@@ -18,10 +18,12 @@ import {
   readAllowedAddresses,
   readSinkFile,
   readSinkHttp,
+  readSinkSyslog,
   readSinkTls,
   readSinkWebhook,
   type SinkFile,
   type SinkHttp,
+  type SinkSyslog,
   type SinkTls,
   type SinkWebhook,
 } from './sink-receiver.ts';
@@ -35,13 +37,15 @@ export type SinkResource = {
 };
 
 /** How evidence is written down. */
-export type SinkFormat = 'otlp' | 'json';
+export type SinkFormat = 'otlp' | 'ocsf' | 'cef' | 'ecs' | 'json' | 'alertmanager';
 
 /** What is sent, in which form, and to exactly one receiver. */
 export type SinkSpec = {
   readonly evidence: SinkEvidence;
   readonly format: SinkFormat;
   readonly otlpHttp?: SinkHttp;
+  readonly otlpGrpc?: SinkHttp;
+  readonly syslog?: SinkSyslog;
   readonly file?: SinkFile;
   readonly webhook?: SinkWebhook;
   readonly tls?: SinkTls;
@@ -78,26 +82,34 @@ const limits: Reader<SinkLimits> = object('limits', {
   timeout: defaulted(duration(100, 120_000), () => DEFAULT_LIMITS.timeout),
 });
 
-const RECEIVERS = ['otlpHttp', 'file', 'webhook'] as const;
+const RECEIVERS = ['otlpHttp', 'otlpGrpc', 'syslog', 'file', 'webhook'] as const;
 type Receiver = (typeof RECEIVERS)[number];
 
 // The first of each is the one of a sink that names none.
 const FORMATS: Readonly<Record<Receiver, readonly [SinkFormat, ...SinkFormat[]]>> = {
   otlpHttp: ['otlp'],
-  file: ['json'],
-  webhook: ['json'],
+  otlpGrpc: ['otlp'],
+  syslog: ['cef', 'ocsf', 'ecs', 'json'],
+  file: ['json', 'ocsf', 'ecs', 'cef'],
+  webhook: ['json', 'ocsf', 'ecs', 'alertmanager'],
 };
 
 // What each format has words for.
 const CARRIES: Readonly<Record<SinkFormat, readonly (keyof SinkEvidence)[]>> = {
   otlp: ['records', 'audit', 'alerts', 'traces', 'metrics'],
   json: ['records', 'audit', 'alerts', 'traces', 'metrics'],
+  ocsf: ['records', 'audit', 'alerts'],
+  ecs: ['records', 'audit', 'alerts'],
+  cef: ['records', 'audit', 'alerts'],
+  alertmanager: ['alerts'],
 };
 
 const fields = {
   evidence: required(readSinkEvidence, 'name what it gets, e.g. `evidence: {records: {}}`'),
-  format: optional(oneOf(['otlp', 'json'])),
+  format: optional(oneOf(['otlp', 'ocsf', 'cef', 'ecs', 'json', 'alertmanager'])),
   otlpHttp: optional(readSinkHttp),
+  otlpGrpc: optional(readSinkHttp),
+  syslog: optional(readSinkSyslog),
   file: optional(readSinkFile),
   webhook: optional(readSinkWebhook),
   tls: optional(readSinkTls),

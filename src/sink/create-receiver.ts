@@ -1,25 +1,57 @@
-import type { SinkSpec } from '#resource';
-import { createFileReceiver } from './deliver/file.ts';
+import { alertmanagerWebhooks } from '#alert';
+import type { SinkFormat, SinkSpec } from '#resource';
+import { createFileReceiver, type WriteLine } from './deliver/file.ts';
+import { createOtlpGrpc } from './deliver/otlp-grpc.ts';
 import { createOtlpHttp } from './deliver/otlp-http.ts';
-import { createWebhook } from './deliver/webhook.ts';
+import { createSyslog } from './deliver/syslog.ts';
+import { createWebhook, type WriteBody } from './deliver/webhook.ts';
+import { cefLine } from './formats/cef.ts';
+import { ecsLine } from './formats/ecs.ts';
 import { jsonDelivery, jsonLine } from './formats/json.ts';
+import { ocsfLine } from './formats/ocsf.ts';
+import { safeJson } from './formats/plain-text.ts';
 import type { Receiver } from './receiver.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** How `GET /sinks` names the receivers. */
-export function receiverKind(spec: SinkSpec): string {
+export function receiverKind(
+  spec: SinkSpec,
+): 'otlp_http' | 'otlp_grpc' | 'syslog' | 'file' | 'webhook' {
   if (spec.otlpHttp !== undefined) return 'otlp_http';
+  if (spec.otlpGrpc !== undefined) return 'otlp_grpc';
+  if (spec.syslog !== undefined) return 'syslog';
   return spec.webhook === undefined ? 'file' : 'webhook';
 }
 
 /** The receiver that a spec describes. */
 export function createReceiver(spec: SinkSpec, surroundings: Surroundings): Receiver {
-  const { otlpHttp, file, webhook } = spec;
+  const { otlpHttp, otlpGrpc, syslog, file, webhook, format } = spec;
   if (otlpHttp !== undefined) return createOtlpHttp(otlpHttp, surroundings);
-  if (webhook !== undefined) {
-    const { sink } = surroundings;
-    return createWebhook(webhook, surroundings, (batch, id) => jsonDelivery(batch, { id, sink }));
-  }
-  if (file !== undefined) return createFileReceiver(file, surroundings.filesFolder, jsonLine);
-  throw new Error('a sink without a receiver');
+  if (otlpGrpc !== undefined) return createOtlpGrpc(otlpGrpc, surroundings);
+  const write = lineWriter(format, surroundings);
+  if (syslog !== undefined) return createSyslog(syslog, surroundings, write);
+  if (file !== undefined) return createFileReceiver(file, surroundings.filesFolder, write);
+  if (webhook === undefined) throw new Error('a sink without a receiver');
+  const writeBody = format === 'alertmanager' ? alertmanagerBody : bodyOfLines(write);
+  return createWebhook(webhook, surroundings, writeBody(surroundings));
+}
+
+function lineWriter(format: SinkFormat, author: Surroundings): WriteLine {
+  if (format === 'ocsf') return (item) => ocsfLine(item, author);
+  if (format === 'ecs') return (item) => ecsLine(item, author);
+  return format === 'cef' ? (item) => cefLine(item, author) : jsonLine;
+}
+
+function bodyOfLines(write: WriteLine): (surroundings: Surroundings) => WriteBody {
+  return ({ sink }) =>
+    (batch, id) =>
+      jsonDelivery(batch, { id, sink }, write);
+}
+
+function alertmanagerBody({ sink, consoleUrl }: Surroundings): WriteBody {
+  return (batch) => {
+    const alerts = batch.flatMap((item) => (item.kind === 'alerts' ? [item.value] : []));
+    const [message] = alertmanagerWebhooks(alerts, { receiver: sink, consoleUrl: consoleUrl() });
+    return safeJson(message);
+  };
 }

@@ -1,3 +1,4 @@
+import type { AlertEvent } from '#alert';
 import type { AccessRecord } from '#telemetry';
 
 /** What there is to send, each kind in a queue of its own. */
@@ -40,7 +41,7 @@ export type TraceEvidence = Item<'traces', ReportedRecord>;
 /** An entry of an audit log. */
 export type AuditEvidence = Item<'audit', AuditedAction>;
 /** A change of an alert. */
-export type AlertEvidence = Item<'alerts', ReportedAlert>;
+export type AlertEvidence = Item<'alerts', AlertEvent>;
 /** Metrics as they were at one time. */
 export type MetricsEvidence = Item<'metrics', MetricsReading>;
 
@@ -74,22 +75,6 @@ export type AuditedAction = {
   readonly diff: string | null;
   readonly previous_hash: string;
   readonly hash: string;
-};
-
-/** An alert as it changed. */
-export type ReportedAlert = {
-  readonly id: string;
-  readonly name: string;
-  readonly severity: 'page' | 'ticket';
-  readonly state: string;
-  readonly starts_at: string | null;
-  readonly ends_at: string | null;
-  readonly summary: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly evidence: readonly { readonly text: string; readonly link?: string | null }[];
-  readonly likely_cause: string;
-  readonly runbook: string;
-  readonly command: string;
 };
 
 /** Metrics as read at `time`, counting since `since`; both ISO 8601. */

@@ -49,6 +49,8 @@ export type HubOptions = {
   readonly version: string;
   readonly hostname: string;
   readonly ownPorts: () => readonly number[];
+  /** Of the console, for links; empty where there is none. */
+  readonly consoleUrl: () => string;
   /** Kinds that can be read again after a restart. */
   readonly sources: Partial<Readonly<Record<EvidenceKind, EvidenceSource>>>;
   readonly clock: () => number;
@@ -199,7 +201,7 @@ class RunningHub implements SinkHub {
 
   #surroundings(name: string, { spec }: SinkResource): Surroundings {
     const { folder, env, version, ownPorts } = this.#options;
-    const { trustDomain, hostname, clock } = this.#options;
+    const { trustDomain, hostname, consoleUrl, clock } = this.#options;
     const secretsFolder = join(folder, 'secrets');
     mkdirSync(secretsFolder, { recursive: true, mode: 0o700 });
     return {
@@ -208,6 +210,7 @@ class RunningHub implements SinkHub {
       version,
       userAgent: `palisade/${version === '' ? '0' : version}`,
       hostname,
+      consoleUrl,
       tls: spec.tls,
       secrets: { folder: secretsFolder, env },
       guard: createAddressGuard({ ownPorts, allowed: spec.allowAddresses ?? [] }),

@@ -13,12 +13,12 @@ export {
   type MetricsEvidence,
   type MetricsReading,
   type RecordEvidence,
-  type ReportedAlert,
   type ReportedRecord,
   recordId,
   type TraceEvidence,
   UNNUMBERED,
 } from './evidence.ts';
+export { ocsfEvent } from './formats/ocsf.ts';
 export { createSinkHub, type HubOptions, type SinkHub, type SinkTest } from './hub.ts';
 export type { LaneState } from './lane.ts';
 export { createScheduler, type Scheduler } from './scheduler.ts';

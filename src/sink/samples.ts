@@ -53,6 +53,9 @@ function sampleAlert(id: string, nowMs: number): AlertEvidence {
     likely_cause: 'somebody ran `palisade sink test`',
     runbook: '',
     command: 'palisade sink list',
+    group: 'sink-test',
+    silenced_by: null,
+    inhibited_by: null,
   } as const;
   return { kind: 'alerts', id, position: nowMs, value };
 }

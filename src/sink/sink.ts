@@ -30,8 +30,7 @@ export type Sink = {
 /** How a sink is doing. */
 export type SinkState = {
   readonly name: string;
-  /** `otlp_http`, `otlp_grpc`, `syslog`, `file` or `webhook`. */
-  readonly kind: string;
+  readonly kind: ReturnType<typeof receiverKind>;
   readonly format: string;
   /** Of the lane that is worst off. */
   readonly state: LaneState['condition'];
@@ -110,7 +109,8 @@ function openLane(kind: EvidenceKind, receiver: Receiver, options: SinkOptions):
     queue,
     receiver,
     deadLetters: createDeadLetters(join(folder, 'dead-letter.jsonl'), clock),
-    maxBatch: limits.maxBatch,
+    // Alertmanager's messages are each about one group.
+    maxBatch: resource.spec.format === 'alertmanager' ? 1 : limits.maxBatch,
     timeoutMs: timeoutOf(resource.spec),
     clock,
     scheduler,

@@ -11,6 +11,8 @@ export type Surroundings = {
   readonly userAgent: string;
   /** Of this host, for formats that name it. */
   readonly hostname: string;
+  /** Of the console, without a slash at its end; empty where there is none. */
+  readonly consoleUrl: () => string;
   readonly tls: SinkTls | undefined;
   readonly secrets: SecretSource;
   readonly guard: AddressGuard;

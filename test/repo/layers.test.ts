@@ -31,7 +31,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'record-store': ['lib', 'telemetry'],
   wire: ['lib'],
   revocation: ['lib', 'identity', 'trust', 'telemetry', 'wire'],
-  sink: ['lib', 'resource', 'telemetry', 'wire'],
+  sink: ['lib', 'resource', 'alert', 'audit', 'telemetry', 'wire'],
   audit: ['lib', 'trust'],
   proxy: ['lib', 'identity', 'protocol', 'policy', 'token', 'snapshot', 'telemetry'],
   'ext-authz': ['lib', 'policy', 'snapshot', 'wire', 'proxy'],

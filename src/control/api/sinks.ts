@@ -89,7 +89,7 @@ function statusOf({ name, kind, format, state, lanes }: SinkState, nowMs: number
   const delivered = own.flatMap(({ last_delivered_at: at }) => at ?? []).toSorted();
   return {
     name,
-    kind: kind as z.infer<typeof SinkStatus>['kind'],
+    kind,
     format,
     state,
     lag_records: sum('lag_records'),

@@ -1,8 +1,9 @@
 import type { Evidence } from '../evidence.ts';
+import { safeJson } from './plain-text.ts';
 
 /** One line, without its newline: the item as the reference describes it, with its id and what kind of evidence it is. */
 export function jsonLine(item: Evidence): string {
-  return JSON.stringify(plain(item));
+  return safeJson(plain(item));
 }
 
 /** The body of one delivery of a webhook: several items, whichever format wrote them. */
@@ -12,7 +13,7 @@ export function jsonDelivery(
   write: (item: Evidence) => string = jsonLine,
 ): string {
   const { id, sink } = delivery;
-  const head = JSON.stringify({ id, sink, evidence: batch[0]?.kind, count: batch.length });
+  const head = safeJson({ id, sink, evidence: batch[0]?.kind, count: batch.length });
   return `${head.slice(0, -1)},"items":[${batch.map(write).join(',')}]}`;
 }
 

@@ -1,4 +1,5 @@
-import type { AuditedAction, Evidence, ReportedAlert, ReportedRecord } from '../evidence.ts';
+import type { AlertEvent } from '#alert';
+import type { AuditedAction, Evidence, ReportedRecord } from '../evidence.ts';
 
 /** One sentence that says what an item is about; for formats that have room for words. */
 export function summaryOf(item: Evidence): string {
@@ -25,6 +26,6 @@ function summaryOfAudit(event: AuditedAction): string {
   return `${who} ${event.result === 'ok' ? 'did' : 'was refused'} ${event.action}${target === '' ? '' : ` on ${target}`}`;
 }
 
-function summaryOfAlert(alert: ReportedAlert): string {
+function summaryOfAlert(alert: AlertEvent): string {
   return `${alert.name} ${alert.state}: ${alert.summary}`;
 }
