@@ -1,7 +1,7 @@
 import type { AuditEvent } from './event.ts';
 
 /** The version of OCSF whose API Activity class is written. */
-export const OCSF_VERSION = '1.3.0';
+export const OCSF_VERSION = '1.5.0';
 
 // Verbs that change nothing, make something and take something away; whatever else there is changes what is there.
 const READS = new Set(['export', 'read', 'verify', 'search']);

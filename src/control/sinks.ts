@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import type { AlertEvent } from '#alert';
+import type { AuditEvent } from '#audit';
 import type { Added, RecordStore, StoredRecord } from '#record-store';
 import { ROOT_NAMESPACE, type SinkResource } from '#resource';
 import {
@@ -15,6 +16,7 @@ import {
 } from '#sink';
 import { BUCKET_BOUNDS, EVENT, type Log, type MetricFamily } from '#telemetry';
 import type { Alerts } from './alerts.ts';
+import type { AuditTrail } from './audit-trail.ts';
 import type { Broadcast, ControlEvent } from './events.ts';
 import type { ResourceView } from './resource-sets.ts';
 
@@ -43,6 +45,7 @@ export type SinksOptions = {
   readonly arriving: Broadcast<Added>;
   readonly events: Broadcast<ControlEvent>;
   readonly alerts: Pick<Alerts, 'onAlert'>;
+  readonly audit: Pick<AuditTrail, 'readAfter' | 'newestIndex' | 'onEvent'>;
   readonly clock: () => number;
   readonly log: Log;
 };
@@ -60,7 +63,11 @@ export async function startSinks(options: SinksOptions): Promise<Sinks> {
     hostname: hostname(),
     ownPorts,
     consoleUrl: options.consoleUrl,
-    sources: { records: recordSource(records, 'records'), traces: recordSource(records, 'traces') },
+    sources: {
+      records: recordSource(records, 'records'),
+      traces: recordSource(records, 'traces'),
+      audit: auditSource(options.audit),
+    },
     clock,
     scheduler: createScheduler(),
     log,
@@ -72,14 +79,18 @@ export async function startSinks(options: SinksOptions): Promise<Sinks> {
       configure().catch((error: unknown) => log.error(EVENT.sinkFailed, { error }));
     }),
     options.arriving.listen((added) => {
-      for (const kind of ['records', 'traces'] as const) {
-        if (hub.wants(kind)) {
-          hub.offer(
-            kind,
-            added.records().map((record) => evidenceOf(record, kind)),
-          );
-        }
+      const kinds = (['records', 'traces'] as const).filter((kind) => hub.wants(kind));
+      // They are parsed only where somebody wants them.
+      const stored = kinds.length === 0 ? [] : added.records();
+      for (const kind of kinds) {
+        hub.offer(
+          kind,
+          stored.map((record) => evidenceOf(record, kind)),
+        );
       }
+    }),
+    options.audit.onEvent((event) => {
+      if (hub.wants('audit')) hub.offer('audit', [auditEvidence(event)]);
     }),
     options.alerts.onAlert((event) => {
       if (hub.wants('alerts')) hub.offer('alerts', [alertEvidence(event, clock())]);
@@ -126,6 +137,20 @@ function evidenceOf(record: StoredRecord, kind: 'records' | 'traces'): Evidence 
   // The store's own number is not the receiver's business.
   const { 'record.id': number, ...value } = record;
   return { kind, id: recordId(value), position: Number(number), value };
+}
+
+function auditSource(audit: SinksOptions['audit']): EvidenceSource {
+  return {
+    readAfter: async (position, limit) =>
+      (await audit.readAfter(position, limit)).map(auditEvidence),
+    newest: () => Promise.resolve(audit.newestIndex()),
+  };
+}
+
+function auditEvidence(event: AuditEvent): Evidence {
+  const { index } = event;
+  const value = { ...event, log: 'control' };
+  return { kind: 'audit', id: `audit:control:${index}`, position: index, value };
 }
 
 function alertEvidence(value: AlertEvent, nowMs: number): Evidence {

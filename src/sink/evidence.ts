@@ -1,4 +1,5 @@
 import type { AlertEvent } from '#alert';
+import type { AuditEvent } from '#audit';
 import type { AccessRecord } from '#telemetry';
 
 /** What there is to send, each kind in a queue of its own. */
@@ -39,7 +40,7 @@ export type RecordEvidence = Item<'records', ReportedRecord>;
 /** An access record, to be sent as spans. */
 export type TraceEvidence = Item<'traces', ReportedRecord>;
 /** An entry of an audit log. */
-export type AuditEvidence = Item<'audit', AuditedAction>;
+export type AuditEvidence = Item<'audit', LoggedAction>;
 /** A change of an alert. */
 export type AlertEvidence = Item<'alerts', AlertEvent>;
 /** Metrics as they were at one time. */
@@ -58,24 +59,8 @@ export type ReportedRecord = AccessRecord & {
   readonly tunnel_wait_us?: number;
 };
 
-/** What somebody did to the mesh; keys flat and dotted. */
-export type AuditedAction = {
-  readonly time: string;
-  readonly index: number;
-  /** Whose log: the control plane's where absent. */
-  readonly log?: string;
-  readonly action: string;
-  readonly 'actor.id': string | null;
-  readonly 'actor.ip': string | null;
-  readonly 'target.kind': string | null;
-  readonly 'target.name': string | null;
-  readonly 'target.namespace': string | null;
-  readonly result: 'ok' | 'refused';
-  readonly reason: string | null;
-  readonly diff: string | null;
-  readonly previous_hash: string;
-  readonly hash: string;
-};
+/** A record of an audit log; `log` says of whose. */
+export type LoggedAction = AuditEvent & { readonly log: string };
 
 /** Metrics as read at `time`, counting since `since`; both ISO 8601. */
 export type MetricsReading = {

@@ -4,7 +4,6 @@
 export {
   type AlertEvidence,
   type AuditEvidence,
-  type AuditedAction,
   EVIDENCE_KINDS,
   type Evidence,
   type EvidenceKind,
@@ -18,7 +17,6 @@ export {
   type TraceEvidence,
   UNNUMBERED,
 } from './evidence.ts';
-export { ocsfEvent } from './formats/ocsf.ts';
 export { createSinkHub, type HubOptions, type SinkHub, type SinkTest } from './hub.ts';
 export type { LaneState } from './lane.ts';
 export { createScheduler, type Scheduler } from './scheduler.ts';

@@ -24,15 +24,14 @@ export function sampleEvidence(
   const value = {
     time,
     index: 0,
+    log: 'control',
     action: 'sink.test',
     'actor.id': 'palisade sink test',
-    'actor.ip': null,
     'target.kind': 'Sink',
     'target.name': 'test',
     'target.namespace': 'palisade-system',
     result: 'ok',
     reason: 'a test of this sink, not an event',
-    diff: null,
     previous_hash: '0'.repeat(64),
     hash: '0'.repeat(64),
   } as const;

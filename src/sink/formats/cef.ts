@@ -151,5 +151,5 @@ function alertEvent({ value: alert }: AlertEvidence): CefEvent {
 
 // A label without its value would name nothing.
 function label(key: string, value: unknown, name: string): Extension {
-  return value === null || value === '' ? {} : { [key]: name };
+  return value === null || value === undefined || value === '' ? {} : { [key]: name };
 }

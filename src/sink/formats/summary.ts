@@ -1,5 +1,5 @@
 import type { AlertEvent } from '#alert';
-import type { AuditedAction, Evidence, ReportedRecord } from '../evidence.ts';
+import type { Evidence, LoggedAction, ReportedRecord } from '../evidence.ts';
 
 /** One sentence that says what an item is about; for formats that have room for words. */
 export function summaryOf(item: Evidence): string {
@@ -20,8 +20,8 @@ function summaryOfRecord(record: ReportedRecord): string {
   return `${verb} ${what} of ${caller} to ${server}${why}`;
 }
 
-function summaryOfAudit(event: AuditedAction): string {
-  const who = event['actor.id'] ?? 'somebody';
+function summaryOfAudit(event: LoggedAction): string {
+  const who = event['actor.id'];
   const target = [event['target.kind'], event['target.name']].filter(Boolean).join('/');
   return `${who} ${event.result === 'ok' ? 'did' : 'was refused'} ${event.action}${target === '' ? '' : ` on ${target}`}`;
 }
