@@ -52,3 +52,18 @@ export function readHeaders(
   }
   return ok(read);
 }
+
+/**
+ * Text of a receiver without what it was sent in secret. SECURITY: one that repeats the request in its error would have
+ * our credentials shown in status, metrics and logs.
+ */
+export function withoutSecrets(text: string, secrets: Readonly<Record<string, string>>): string {
+  let clean = text;
+  for (const value of Object.values(secrets)) {
+    // `Bearer TOKEN` may come back without its first word.
+    for (const part of [value, ...value.split(' ')]) {
+      if (part.length >= 4) clean = clean.replaceAll(part, '[redacted]');
+    }
+  }
+  return clean;
+}

@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { SinkHttp } from '#resource';
 import { type Outcome, outcomeOfStatus, parseRetryAfter, quoted, retry } from '../receiver.ts';
-import { readHeaders } from '../secrets.ts';
+import { readHeaders, withoutSecrets } from '../secrets.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { readTls } from '../tls.ts';
 
@@ -79,7 +79,8 @@ export function createHttpClient(receiver: SinkHttp, surroundings: Surroundings)
     try {
       const response = await responseTo(message, body);
       const answer = await readAnswer(response);
-      return { outcome: outcomeOf(response, answer, clock()), body: answer };
+      const detail = withoutSecrets(textOf(response, answer), headers.value);
+      return { outcome: outcomeOf(response, quoted(detail), clock()), body: answer };
     } catch (error) {
       return nothing(retry(`not delivered: ${quoted(messageOf(error as Error))}`));
     }
@@ -97,18 +98,17 @@ function serverName({ tls }: Surroundings, host: string): { servername: string }
   return { servername: tls?.serverName ?? (isIP(host) === 0 ? host : '') };
 }
 
-function outcomeOf(response: IncomingMessage, answer: Buffer, nowMs: number): Outcome {
+function outcomeOf(response: IncomingMessage, answered: string, nowMs: number): Outcome {
   const status = response.statusCode ?? 0;
   // SECURITY: a redirect would lead where no guard and no author has looked.
-  const detail =
-    status >= 300 && status < 400 ? 'redirects are not followed' : textOf(response, answer);
+  const detail = status >= 300 && status < 400 ? 'redirects are not followed' : answered;
   return outcomeOfStatus(status, detail, parseRetryAfter(response.headers['retry-after'], nowMs));
 }
 
 // Only what is text, and of that little: answers are shown to people.
 function textOf({ headers }: IncomingMessage, answer: Buffer): string {
   const isText = /^(text\/plain|application\/(problem\+)?json)/.test(headers['content-type'] ?? '');
-  return isText ? quoted(answer.subarray(0, 1024).toString('utf8')) : '';
+  return isText ? answer.subarray(0, 1024).toString('utf8') : '';
 }
 
 function responseTo(message: ClientRequest, body: Uint8Array): Promise<IncomingMessage> {

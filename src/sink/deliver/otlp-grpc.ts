@@ -6,7 +6,7 @@ import { loadOtlp, type Otlp } from '#wire';
 import type { Evidence } from '../evidence.ts';
 import { encodeOtlp, type OtlpSignal, readPartialSuccess, signalOf } from '../formats/otlp.ts';
 import { type Outcome, quoted, type Receiver, retry } from '../receiver.ts';
-import { readHeaders } from '../secrets.ts';
+import { readHeaders, withoutSecrets } from '../secrets.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { readTls } from '../tls.ts';
 
@@ -76,7 +76,7 @@ export function createOtlpGrpc(receiver: SinkHttp, surroundings: Surroundings): 
       const kind = signalOf(batch);
       const body = encodeOtlp(otlp, batch, surroundings);
       const reply = await call(client.value, { path: METHOD[kind], body, metadata }, signal);
-      return outcomeOf({ grpc, otlp, kind }, reply);
+      return outcomeOf({ grpc, otlp, kind, secrets: headers.value }, reply);
     },
     close: () => channel?.client.close(),
   };
@@ -105,13 +105,17 @@ function call(
   });
 }
 
-function outcomeOf(
-  { grpc, otlp, kind }: { readonly grpc: Grpc; readonly otlp: Otlp; readonly kind: OtlpSignal },
-  { error, body }: Reply,
-): Outcome {
+type AnswerContext = {
+  readonly grpc: Grpc;
+  readonly otlp: Otlp;
+  readonly kind: OtlpSignal;
+  readonly secrets: Readonly<Record<string, string>>;
+};
+
+function outcomeOf({ grpc, otlp, kind, secrets }: AnswerContext, { error, body }: Reply): Outcome {
   if (error === null) return readPartialSuccess(otlp, kind, body);
   const name = grpc.status[error.code] ?? String(error.code);
-  const reason = `answered ${name}: ${quoted(error.details)}`;
+  const reason = `answered ${name}: ${quoted(withoutSecrets(error.details, secrets))}`;
   // What is wrong with the data itself; all else can be put right without losing any.
   if (error.code === grpc.status.INVALID_ARGUMENT) return { kind: 'refused', reason };
   return retry(reason);
