@@ -125,8 +125,8 @@ function callPeer(options: AgentPeersOptions, address: string): RevocationFollow
         address,
         rootsPem,
         client,
-        verifyServer(leafDer) {
-          const peer = peerOf([leafDer], options);
+        verifyServer(chain) {
+          const peer = peerOf(chain, options);
           return peer.ok ? undefined : peer.error;
         },
       });

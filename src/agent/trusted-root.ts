@@ -17,7 +17,7 @@ export type X509Trust = { readonly bundle: Bundle; readonly rootsPem: readonly s
 export function x509TrustOf(root: TrustRoot): Result<X509Trust, string> {
   const trustDomain = parseTrustDomain(root.trustDomain);
   if (!trustDomain.ok) return trustDomain;
-  const rootsPem = root.x509Roots.map((der) => derToPem(Buffer.from(der, 'base64')));
+  const rootsPem = [...new Set(root.x509Roots)].map((der) => derToPem(Buffer.from(der, 'base64')));
   const bundle = parseBundle(trustDomain.value, rootsPem.join(''));
   return bundle.ok ? ok({ bundle: bundle.value, rootsPem }) : fail(bundle.error);
 }
@@ -51,16 +51,16 @@ export type ServerExpectation = {
 };
 
 /**
- * A check for `GrpcTarget.verifyServer`: the server's leaf is a valid SVID with exactly the ID `spiffeId`; the
+ * A check for `GrpcTarget.verifyServer`: the server's chain is a valid SVID with exactly the ID `spiffeId`; the
  * returned function says why it is not.
  */
 export function expectServer(
   trust: X509Trust,
   spiffeId: string,
   { clock, revoked }: ServerExpectation,
-): (leafDer: Buffer) => string | undefined {
-  return (leafDer) => {
-    const peer = verifyX509Svid([leafDer], trust.bundle, clock());
+): (chain: readonly Uint8Array[]) => string | undefined {
+  return (chain) => {
+    const peer = verifyX509Svid(chain, trust.bundle, clock());
     if (!peer.ok) return `the server's certificate: ${peer.error.message}`;
     const problem = revoked()(peer.value, clock());
     if (problem !== undefined) return problem.message;

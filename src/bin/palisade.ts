@@ -5,6 +5,7 @@ const processes: Processes = {
   up: async (options) => (await import('./up.ts')).up(options),
   control: async (options) => (await import('./control.ts')).control(options),
   ca: async (options) => (await import('./ca.ts')).ca(options),
+  authority: async (options) => (await import('./authority.ts')).authority(options),
   agent: async (options) => (await import('./agent.ts')).agent(options),
   bundleEndpoint: async (options) => (await import('./bundle-endpoint.ts')).bundleEndpoint(options),
   proxy: async (options) => (await import('./proxy.ts')).proxy(options),

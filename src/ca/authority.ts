@@ -329,7 +329,7 @@ function readiness(expiresAt: number, nowMs: number): { ready: boolean; reason: 
 /** The roots of the trust root now, in the forms their users want; the same objects until it changes. */
 function createRoots(policy: Policy) {
   const compute = (root: TrustRoot) => {
-    const der = root.x509Roots.map((text) => Buffer.from(text, 'base64'));
+    const der = [...new Set(root.x509Roots)].map((text) => Buffer.from(text, 'base64'));
     const pem = der.map((bytes) => derToPem(bytes));
     return { root, der, pem, bundle: bundleOf(root.trustDomain, pem) };
   };

@@ -49,6 +49,8 @@ export function openIssuanceLog(database: DatabaseSync): IssuanceLog {
 
   // Read from disk inside each transaction; remembered for those who only ask.
   let known: LogHead | undefined;
+  const dataVersion = database.prepare('PRAGMA data_version');
+  let knownVersion = 0;
 
   function head(): LogHead {
     const row = last.get();
@@ -102,6 +104,10 @@ export function openIssuanceLog(database: DatabaseSync): IssuanceLog {
       return select.all(after, limit).map((row) => JSON.parse(String(row['entry'])) as LogEntry);
     },
     head() {
+      // An operator's `ca sign-csr` writes from another process.
+      const version = Number(dataVersion.get()?.['data_version']);
+      if (version !== knownVersion) known = undefined;
+      knownVersion = version;
       known ??= head();
       return known;
     },

@@ -54,6 +54,28 @@ export function nameOf({ certificateDer }: Pick<Issuer, 'certificateDer'>): stri
   return hash('sha256', certificateDer, 'hex').slice(0, 32);
 }
 
+/** The issuer under the first root that has one which is valid; of several the one that lasts longest. */
+export function newestIssuer(
+  held: readonly Held[],
+  { x509Roots }: TrustRoot,
+  nowMs: number,
+): Issuer | undefined {
+  for (const root of x509Roots) {
+    const found = newestUnder(held, root);
+    if (found !== undefined && found.expiresAt > nowMs) return found;
+  }
+  return undefined;
+}
+
+function newestUnder(held: readonly Held[], root: string): Issuer | undefined {
+  let newest: Issuer | undefined;
+  for (const each of held) {
+    if (each.root !== root) continue;
+    if (newest === undefined || each.issuer.expiresAt > newest.expiresAt) newest = each.issuer;
+  }
+  return newest;
+}
+
 class HeldIssuers {
   readonly #options: IssuersOptions;
   readonly #folder: IssuerFolder;
@@ -69,13 +91,10 @@ class HeldIssuers {
   }
 
   active(): Issuer {
-    const now = this.#options.clock();
-    let expired: Issuer | undefined;
-    for (const root of this.#options.trustRoot().x509Roots) {
-      const found = this.#newestUnder(root);
-      if (found !== undefined && found.expiresAt > now) return found;
-      expired ??= found;
-    }
+    const { trustRoot, clock } = this.#options;
+    const found = newestIssuer(this.#held, trustRoot(), clock());
+    if (found !== undefined) return found;
+    const expired = newestIssuer(this.#held, trustRoot(), 0);
     if (expired === undefined) {
       throw new Error("the trust root does not name this authority's certificate");
     }
@@ -115,7 +134,7 @@ class HeldIssuers {
     this.#held = [...this.#held, ...this.#folder.readAll(this.#held)];
     const { upstream, trustRoot, clock, log } = this.#options;
     if (upstream !== undefined && trustRoot().x509Roots.includes(upstream.root())) {
-      const current = this.#newestUnder(upstream.root());
+      const current = newestUnder(this.#held, upstream.root());
       if (current === undefined || clock() >= (current.startsAt + current.expiresAt) / 2) {
         this.#held = [...this.#held, this.#make()];
         log.info(EVENT.issuerRenewed, {});
@@ -124,19 +143,9 @@ class HeldIssuers {
     this.settle();
   }
 
-  #newestUnder(root: string): Issuer | undefined {
-    return this.#held
-      .filter((held) => held.root === root)
-      .map(({ issuer }) => issuer)
-      .reduce<Issuer | undefined>(
-        (best, each) => (best === undefined || each.expiresAt > best.expiresAt ? each : best),
-        undefined,
-      );
-  }
-
   // Nothing is signed with an intermediate that expired; what it signed needs its certificate, not its key.
   #isReplaced({ issuer, root }: Held): boolean {
-    return this.#newestUnder(root) !== issuer && issuer.expiresAt <= this.#options.clock();
+    return newestUnder(this.#held, root) !== issuer && issuer.expiresAt <= this.#options.clock();
   }
 
   #make(): Held {

@@ -142,8 +142,8 @@ export function controlTarget(
     address,
     rootsPem,
     client: { chainPem, privateKeyPem },
-    verifyServer(leafDer) {
-      const svid = verifyX509Svid([leafDer], bundle(), clock());
+    verifyServer(chain) {
+      const svid = verifyX509Svid(chain, bundle(), clock());
       if (!svid.ok) return svid.error.message;
       const problem = revoked()(svid.value, clock());
       if (problem !== undefined) return problem.message;

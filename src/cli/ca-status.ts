@@ -1,6 +1,13 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { certificateOf, phaseOf, type RotationPhase, rootDigest, type Session } from '#client';
+import {
+  certificateOf,
+  phaseOf,
+  type RotationPhase,
+  rootDigest,
+  rootsOf,
+  type Session,
+} from '#client';
 import { type EnforcementPoint, fetchAll } from './api-types.ts';
 
 /** What expires, when, and the command that keeps it from doing so. */
@@ -38,7 +45,7 @@ export async function caStatus(session: Session, nowMs: number): Promise<CaStatu
   const points = await fetchAll<EnforcementPoint>(api, '/enforcement-points');
   const sets = await fetchAll<SetSummary>(api, '/policy-sets');
   const mesh = await api.call<MeshInfo>('GET', '/mesh');
-  const roots = trustRoot.x509Roots.map((root, index) => ({
+  const roots = rootsOf(trustRoot).map((root, index) => ({
     sha256: rootDigest(root),
     role: index === 0 ? ('issuing' as const) : ('trusted' as const),
     expiresAt: certificateOf(root).validToDate.toISOString(),

@@ -13,6 +13,7 @@ export type Processes = {
   readonly up: (options: UpOptions) => Promise<number>;
   readonly control: (options: ControlOptions) => Promise<number>;
   readonly ca: (options: CaOptions) => Promise<number>;
+  readonly authority: (options: AuthorityOptions) => Promise<number>;
   readonly agent: (options: AgentOptions) => Promise<number>;
   readonly bundleEndpoint: (options: BundleEndpointOptions) => Promise<number>;
   readonly proxy: (options: ProxyOptions) => Promise<number>;
@@ -44,6 +45,14 @@ export type CaOptions = ProcessOptions & {
   readonly host: string;
   readonly port: number | undefined;
 };
+/** What is done by hand with the authority's keys, on its host. */
+export type AuthorityOptions = ProcessOptions & {
+  readonly action:
+    | { readonly kind: 'request' }
+    | { readonly kind: 'import'; readonly file: string }
+    | { readonly kind: 'sign'; readonly file: string; readonly ttlMs: number };
+};
+
 /** What a host shows, by the attestor that verifies it. */
 export type AttestOptions =
   | { readonly kind: 'join_token'; readonly tokenFile: string }

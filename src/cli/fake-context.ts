@@ -15,6 +15,7 @@ export function createFakeContext(
     up: unused,
     control: unused,
     ca: unused,
+    authority: unused,
     agent: unused,
     bundleEndpoint: unused,
     proxy: unused,

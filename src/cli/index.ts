@@ -1,6 +1,7 @@
 // cli: what people type. One file a command; processes are composed by bin and handed in.
 export type {
   AgentOptions,
+  AuthorityOptions,
   BundleEndpointOptions,
   CaOptions,
   CliContext,

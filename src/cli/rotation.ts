@@ -3,6 +3,8 @@ import {
   phaseOf,
   refreshTrustRoot,
   rootDigest,
+  rootsIn,
+  rootsOf,
   type Session,
   succeedRoots,
 } from '#client';
@@ -47,12 +49,13 @@ export async function rotate(session: Session, options: RotateOptions): Promise<
     const next = await fetchNextRoot(session.api, trustRoot);
     if (!next.ok) throw new ExitError(EXIT.no, next.error, 'nothing was changed');
     options.onStep({ step: 'prepare', trustRootVersion: trustRoot.version, followed: 0, of: 0 });
-    trustRoot = await change(session, trustRoot, [old, next.value]);
+    const roots = rootsIn('distributing', { old, next: next.value });
+    trustRoot = await change(session, trustRoot, roots);
   }
   if (phaseOf(trustRoot) === 'distributing') {
     await follow(session, trustRoot, { ...options, step: 'distribute', lag: lagOfRoot(trustRoot) });
-    const [old = '', next = ''] = trustRoot.x509Roots;
-    trustRoot = await change(session, trustRoot, [next, old]);
+    const [old = '', next = ''] = rootsOf(trustRoot);
+    trustRoot = await change(session, trustRoot, rootsIn('activating', { old, next }));
   }
   await follow(session, trustRoot, { ...options, step: 'activate', lag: lagOfIssuer(trustRoot) });
   // Connections that were made with certificates of the old root end with the calls that are on them.
@@ -69,8 +72,8 @@ export async function abort(session: Session, options: RotateOptions): Promise<T
   const phase = phaseOf(trustRoot);
   if (phase === 'idle') throw new ExitError(EXIT.no, 'no rotation is under way');
   if (phase === 'activating') {
-    const [next = '', old = ''] = trustRoot.x509Roots;
-    trustRoot = await change(session, trustRoot, [old, next]);
+    const [next = '', old = ''] = rootsOf(trustRoot);
+    trustRoot = await change(session, trustRoot, rootsIn('distributing', { old, next }));
     await follow(session, trustRoot, { ...options, step: 'abort', lag: lagOfIssuer(trustRoot) });
   }
   const [old = ''] = trustRoot.x509Roots;

@@ -3,6 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { derToPem, parseTrustDomain, verifyX509Svid } from '#identity';
+import { certificateChain } from '#lib';
 import type { TrustRoot } from '#trust';
 import type { DataFolder } from './data-folder.ts';
 import { readTrustRoot } from './trust-root-file.ts';
@@ -126,12 +127,12 @@ function tlsOptionsOf(folder: DataFolder, trustRoot: TrustRoot) {
     minVersion: 'TLSv1.3' as const,
     // SECURITY: the API is known by its SPIFFE ID, not by the name or address that was dialled.
     checkServerIdentity: (_host: string, certificate: { raw: Buffer }) =>
-      serverIdentityProblem(certificate.raw, trustRoot, roots),
+      serverIdentityProblem(certificateChain(certificate), trustRoot, roots),
   };
 }
 
 function serverIdentityProblem(
-  leaf: Buffer,
+  chain: readonly Uint8Array[],
   trustRoot: TrustRoot,
   roots: readonly Buffer[],
 ): Error | undefined {
@@ -141,7 +142,7 @@ function serverIdentityProblem(
     trustDomain: trustDomain.value,
     x509Roots: roots.map((der) => new X509Certificate(der)),
   };
-  const peer = verifyX509Svid([leaf], bundle, Date.now());
+  const peer = verifyX509Svid(chain, bundle, Date.now());
   if (!peer.ok) return new Error(peer.error.message);
   const expected = `spiffe://${trustRoot.trustDomain}/palisade/control`;
   return peer.value.id.text === expected

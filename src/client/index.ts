@@ -26,6 +26,8 @@ export {
   type RotationPhase,
   refreshTrustRoot,
   rootDigest,
+  rootsIn,
+  rootsOf,
   succeedRoots,
 } from './rotation.ts';
 export { loadAuthor, openSession, type Session } from './session.ts';

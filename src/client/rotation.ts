@@ -19,11 +19,41 @@ import type { Author } from './policy-set.ts';
  */
 export type RotationPhase = 'idle' | 'distributing' | 'activating';
 
-/** The phase of a trust root: of two roots the younger one is the next. */
-export function phaseOf({ x509Roots }: TrustRoot): RotationPhase {
-  const [first, second] = x509Roots.map((root) => certificateOf(root).validFromDate.getTime());
+/** The phase of a trust root: of two roots the one that is named twice is the next, else the younger one. */
+export function phaseOf({ x509Roots }: Pick<TrustRoot, 'x509Roots'>): RotationPhase {
+  const [first, second] = distinct(x509Roots);
   if (first === undefined || second === undefined) return 'idle';
-  return first > second ? 'activating' : 'distributing';
+  const count = (root: string) => x509Roots.filter((each) => each === root).length;
+  if (count(first) !== count(second)) {
+    return count(first) > count(second) ? 'activating' : 'distributing';
+  }
+  return validFrom(first) > validFrom(second) ? 'activating' : 'distributing';
+}
+
+/** Its roots, the one that is issued under first, each once. */
+export function rootsOf({ x509Roots }: TrustRoot): readonly string[] {
+  return distinct(x509Roots);
+}
+
+/**
+ * The roots that say that a rotation from `old` to `next` is in `phase`. Where ages would say otherwise (the root of another
+ * system may be older than ours) the next one is named twice: whoever only trusts them sees no difference.
+ */
+export function rootsIn(
+  phase: 'distributing' | 'activating',
+  { old, next }: { readonly old: string; readonly next: string },
+): readonly string[] {
+  const isYounger = validFrom(next) > validFrom(old);
+  const twice = isYounger ? [next] : [next, next];
+  return phase === 'distributing' ? [old, ...twice] : [...twice, old];
+}
+
+function validFrom(root: string): number {
+  return certificateOf(root).validFromDate.getTime();
+}
+
+function distinct(roots: readonly string[]): readonly string[] {
+  return [...new Set(roots)];
 }
 
 /** SHA-256 of a root of a trust root, lower-case hex, as acknowledgements name it. */

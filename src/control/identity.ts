@@ -179,8 +179,8 @@ function caClient(
     address: caAddress,
     rootsPem: rootsPem(trust.bundle),
     ...(client === undefined ? {} : { client }),
-    verifyServer(leafDer) {
-      const svid = verifyX509Svid([leafDer], trust.bundle, clock());
+    verifyServer(chain) {
+      const svid = verifyX509Svid(chain, trust.bundle, clock());
       if (!svid.ok) return svid.error.message;
       const revoked = revocations.current()(svid.value, clock());
       if (revoked !== undefined) return revoked.message;

@@ -97,7 +97,9 @@ export function readTrustRootFile(path: string, trustDomain: string): PinnedRoot
 function pin(root: TrustRoot, envelope: DsseEnvelope, what: string): PinnedRoot {
   const domain = parseTrustDomain(root.trustDomain);
   if (!domain.ok) throw new Error(domain.error);
-  const pem = root.x509Roots.map((text) => derToPem(Buffer.from(text, 'base64'))).join('');
+  const pem = [...new Set(root.x509Roots)]
+    .map((text) => derToPem(Buffer.from(text, 'base64')))
+    .join('');
   const bundle = parseBundle(domain.value, pem);
   if (!bundle.ok) throw new Error(`\`${what}\`: ${bundle.error}`);
   return { root, envelope, trustDomain: domain.value, bundle: bundle.value };

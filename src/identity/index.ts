@@ -23,6 +23,7 @@ export {
 export {
   type AuthorityRequest,
   createAuthorityCsr,
+  decodeSerial,
   type IntermediateOptions,
   issueIntermediate,
   loadIntermediate,

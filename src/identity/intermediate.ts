@@ -101,6 +101,16 @@ export function issueIntermediate(options: IntermediateOptions): Uint8Array {
   return encodeSigned(tbs, key.algorithm, key.sign(tbs));
 }
 
+/** An intermediate's serial number and end, as the issuance log names them. */
+export function decodeSerial(der: Uint8Array): {
+  readonly serial: string;
+  readonly expiresAtMs: number;
+} {
+  const decoded = decodeCertificate(der);
+  if (!decoded.ok) throw new RangeError(`an intermediate of our own making: ${decoded.error}`);
+  return { serial: decoded.value.serial, expiresAtMs: decoded.value.expiresAt };
+}
+
 /**
  * The authority that a chain (PEM: the intermediate of `key` first, the self-signed root last) makes of `key`. Fails
  * unless the path is valid now and some certificate below the root is constrained to SPIFFE IDs of the trust domain.

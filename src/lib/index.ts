@@ -6,6 +6,7 @@ export {
   type PathNormalization,
   type PathProblem,
 } from './canonical-path.ts';
+export { certificateChain, type LinkedCertificate } from './certificate-chain.ts';
 export { type Cidr, cidrContains, parseCidr, parseIp } from './cidr.ts';
 export { formatDuration, parseDuration } from './duration.ts';
 export { originalAddress } from './forwarded-for.ts';

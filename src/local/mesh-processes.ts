@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { AgentOptions } from '#agent';
 import type { DataFolder } from '#client';
 import type { Log } from '#telemetry';
+import type { TrustRoot } from '#trust';
 import { readPassphrase } from './passphrase.ts';
 import { StartError } from './start-error.ts';
 
@@ -37,6 +38,21 @@ export async function startCa(
     clock: Date.now,
     log,
   });
+}
+
+/** What an operator does by hand with the authority's keys of `folder`. */
+export async function openAuthority(options: {
+  readonly folder: DataFolder;
+  readonly trustRoot: TrustRoot;
+}) {
+  const [{ requestAuthority, importChain, signRequest }, { authorityKeys }] = await Promise.all([
+    import('#ca'),
+    import('./authority-keys.ts'),
+  ]);
+  const { folder, trustRoot } = options;
+  const keys = authorityKeys(process.env);
+  const of = { folder: folder.ca.folder, trustRoot, nowMs: Date.now(), ...keys };
+  return { of, requestAuthority, importChain, signRequest };
 }
 
 /** Starts the control plane of `folder`. */

@@ -16,6 +16,7 @@ import {
   type Metadata,
   type ServiceError,
 } from '@grpc/grpc-js';
+import { certificateChain } from '#lib';
 import type { TlsMaterial } from './server.ts';
 import { grpcDefinition } from './service.ts';
 
@@ -29,8 +30,8 @@ export type GrpcTarget =
       readonly rootsPem: readonly string[];
       /** Absent before enrolment. */
       readonly client?: Pick<TlsMaterial, 'chainPem' | 'privateKeyPem'>;
-      /** Why this leaf (DER), whose chain OpenSSL has verified, is not the server's; undefined if it is. */
-      readonly verifyServer: (leafDer: Buffer) => string | undefined;
+      /** Why this chain (DER, leaf first), which OpenSSL has verified, is not the server's; undefined if it is. */
+      readonly verifyServer: (chain: readonly Uint8Array[]) => string | undefined;
     };
 
 /** Typed calls to one service over one channel. */
@@ -132,7 +133,7 @@ function credentialsOf(target: GrpcTarget): ChannelCredentials {
     {
       // SECURITY: names in certificates are SPIFFE IDs; the address we dialled proves nothing.
       checkServerIdentity: (_host, certificate) => {
-        const problem = verifyServer(certificate.raw);
+        const problem = verifyServer(certificateChain(certificate));
         return problem === undefined ? undefined : new Error(problem);
       },
     },

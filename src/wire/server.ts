@@ -177,7 +177,9 @@ function createTlsListener<Peer>(
 }
 
 function secureContextOf(material: TlsMaterial): { cert: string; key: string; ca: string[] } {
-  return { cert: material.chainPem, key: material.privateKeyPem, ca: [...material.rootsPem] };
+  // No roots: `identify` is what verifies. With them Node.js 24.21 reads the client's certificate itself where OpenSSL
+  // is content, which takes the intermediates out of what anybody reads afterwards (nodejs/node#65579).
+  return { cert: material.chainPem, key: material.privateKeyPem, ca: [] };
 }
 
 async function listenTcp(server: NetServer, port: number, host: string): Promise<number> {

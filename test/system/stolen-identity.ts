@@ -52,8 +52,8 @@ export function targetOf(
     address,
     rootsPem: trust.rootsPem,
     ...(client === undefined ? {} : { client }),
-    verifyServer(leafDer) {
-      const svid = verifyX509Svid([leafDer], trust.bundle, Date.now());
+    verifyServer(chain) {
+      const svid = verifyX509Svid(chain, trust.bundle, Date.now());
       if (!svid.ok) return svid.error.message;
       return svid.value.id.text === id ? undefined : `\`${svid.value.id.text}\` is not \`${id}\``;
     },

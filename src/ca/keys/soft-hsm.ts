@@ -1,4 +1,4 @@
-// A PKCS #11 token in software (Debian's softhsm2) for tests of this layer.
+// A PKCS #11 token in software (Debian's softhsm2) for tests.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Session } from '#client';
 import { type CaStatus, caStatus } from '../ca-status.ts';
 import type { CommandModule } from '../commands.ts';
-import type { CliContext } from '../context.ts';
+import type { AuthorityOptions, CliContext } from '../context.ts';
 import { EXIT, ExitError } from '../exit.ts';
 import { parseDurationFlag, parsePort } from '../flags.ts';
 import { type Globals, globalsOf, sessionOf } from '../globals.ts';
@@ -35,6 +35,7 @@ export const register: CommandModule['register'] = (program, context, finish) =>
     });
   registerStatus(ca, context, finish);
   registerRotate(ca, context);
+  registerIntermediates(ca, context, finish);
 };
 
 function registerStatus(ca: Command, context: CliContext, finish: (status: number) => void): void {
@@ -109,6 +110,38 @@ function registerRotate(ca: Command, context: CliContext): void {
       printResult(context, globals.output, result, () => 'done');
     });
 }
+
+function registerIntermediates(
+  ca: Command,
+  context: CliContext,
+  finish: (status: number) => void,
+): void {
+  const run = async (command: Command, action: AuthorityOptions['action']) => {
+    const { dataDir, output, verbose } = globalsOf(command, context);
+    finish(await context.processes.authority({ dataDir, output, verbose, action }));
+  };
+  ca.command('csr')
+    .description(
+      'makes a key for an intermediate and prints the request that another CA is to sign',
+    )
+    .addHelpText('after', '\nExample:\n  $ palisade ca csr > palisade.csr\n')
+    .action((_options, command: Command) => run(command, { kind: 'request' }));
+  ca.command('import-chain')
+    .description('takes in what was signed: the intermediate first, the root last')
+    .argument('<file>', 'PEM')
+    .addHelpText('after', '\nExample:\n  $ palisade ca import-chain chain.pem\n')
+    .action((file: string, _options, command: Command) => run(command, { kind: 'import', file }));
+  ca.command('sign-csr')
+    .description('signs the request of an authority below this one, and prints its chain')
+    .argument('<file>', 'PEM, of `palisade ca csr`')
+    .option('--ttl <duration>', 'how long it is valid', parseDurationFlag, SIGNED_TTL_MS)
+    .addHelpText('after', '\nExample:\n  $ palisade ca sign-csr branch.csr --ttl 90d > chain.pem\n')
+    .action((file: string, { ttl }: { ttl: number }, command: Command) =>
+      run(command, { kind: 'sign', file, ttlMs: ttl }),
+    );
+}
+
+const SIGNED_TTL_MS = 90 * 86_400_000;
 
 type RotateFlags = {
   readonly rehearse?: boolean;
