@@ -3,8 +3,16 @@
 // that loads it the type stripper: 15 MB and half a second.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { loadDemo, loadLaunchSidecar, loadMeshProcesses, loadProxy, loadRun, loadUp } from '#local';
-import { loadRecordThread } from '#record-store';
+import {
+  loadAuthorityKeys,
+  loadDemo,
+  loadLaunchSidecar,
+  loadMeshProcesses,
+  loadProxy,
+  loadRun,
+  loadUp,
+  SIDECAR_FLAGS,
+} from '#local';
 
 // Loaded by name, as bin/palisade.ts does: an import for nothing but its effects is left out of a bundle.
 await Promise.all([
@@ -17,16 +25,22 @@ await Promise.all([
   import('./ca.ts'),
   import('./control.ts'),
   import('./proxy.ts'),
+  import('./record-thread.ts'),
   import('./run.ts'),
   import('./up.ts'),
+  loadAuthorityKeys(),
   loadDemo(),
   loadLaunchSidecar(),
   loadMeshProcesses(),
   loadProxy(),
-  loadRecordThread(),
   loadRun(),
   loadUp(),
 ]);
 // The main file runs what it is asked for when it is loaded, and the list of all commands loads all commands.
 const main = fileURLToPath(new URL('../../bin/palisade.js', import.meta.url));
-spawnSync(process.execPath, [main, '--help'], { stdio: 'ignore' });
+spawnSync(process.execPath, [...process.execArgv, main, '--help'], { stdio: 'ignore' });
+// What V8 compiled under other flags does not count for sidecars.
+if (!SIDECAR_FLAGS.every((flag) => process.execArgv.includes(flag))) {
+  const self = fileURLToPath(new URL('../../bin/warm.js', import.meta.url));
+  spawnSync(process.execPath, [...SIDECAR_FLAGS, self], { stdio: 'ignore' });
+}

@@ -9,6 +9,8 @@ export { SIDECAR_ENV, SIDECAR_FLAGS } from './sidecar.ts';
 export { explainListenError, StartError } from './start-error.ts';
 export type { RunningMesh, UpRequest } from './up.ts';
 
+/** How the keys of the CA are kept; on its own, for the CA alone. */
+export const loadAuthorityKeys = () => import('./authority-keys.ts');
 /** What `palisade up` is made of. */
 export const loadUp = () => import('./up.ts');
 /** The demo shop. */

@@ -43,7 +43,7 @@ test('after the warm-up every process runs the bundle, compiled ahead', async ()
     const status = await meshIn(dataDir, up).cli('status');
     assert.equal(status.status, 0, status.stderr);
     // Of the launcher, the sidecar and the application in one.
-    assert.match(run.output(), /dist\/bundle\/proxy-\S+\.js was accepted/);
+    assert.match(run.output(), /dist\/bundle\/\S+ was accepted/);
     const nothing = { sources: [], cold: [] };
     assert.deepEqual([loaded(up.output()), loaded(run.output())], [nothing, nothing]);
   } finally {
