@@ -5,6 +5,40 @@ import type { ApiClient } from '#client';
 /** One page of a list. */
 export type Page<T> = { readonly items: readonly T[]; readonly next: string | null };
 
+/** What is missing of one source's records. */
+export type MissingRecords = {
+  readonly source: string;
+  readonly from: string;
+  readonly until: string;
+  readonly count: number;
+  readonly why: string;
+};
+
+/** `GET /records` */
+export type RecordAnswer = Page<AccessRecord> & { readonly missing?: readonly MissingRecords[] };
+
+/** `GET /traces/:id` */
+export type TraceAnswer = {
+  readonly trace_id: string;
+  readonly spans: readonly TraceSpan[];
+  readonly records: readonly AccessRecord[];
+  readonly missing?: readonly MissingRecords[];
+};
+
+/** One stretch of a call at one place; times in microseconds. */
+export type TraceSpan = {
+  readonly span_id: string;
+  readonly parent_span_id: string | null;
+  readonly name: string;
+  readonly kind: string;
+  readonly service: string | null;
+  readonly node: string;
+  readonly start: string;
+  readonly start_us: number;
+  readonly duration_us: number;
+  readonly attributes: Readonly<Record<string, unknown>>;
+};
+
 export type ResourceEntry = {
   readonly namespace: string;
   readonly kind: string;

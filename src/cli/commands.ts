@@ -30,6 +30,7 @@ export const commandLoaders: Readonly<Record<string, () => Promise<CommandModule
   alerts: () => import('./commands/alerts.ts'),
   slo: () => import('./commands/slo.ts'),
   log: () => import('./commands/log.ts'),
+  trace: () => import('./commands/trace.ts'),
   sink: () => import('./commands/sink.ts'),
   identity: () => import('./commands/identity.ts'),
   token: () => import('./commands/token.ts'),

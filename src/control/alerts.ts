@@ -67,7 +67,7 @@ export type SilenceError = {
 };
 
 /** What alerting looks at, keeps and tells. */
-export type AlertOptions = Omit<FactSources, 'watch' | 'late' | 'failedWrites' | 'gaps'> & {
+export type AlertOptions = Omit<FactSources, 'watch' | 'late' | 'failedWrites'> & {
   readonly resources: ResourceView;
   readonly files: AlertFiles;
   /** To begin with. */
@@ -268,7 +268,6 @@ class AlertDesk implements Alerts {
         watch: this.#watch,
         late: () => this.#late,
         failedWrites: () => this.#recentFailures(now),
-        gaps: () => [],
       },
       now,
     );

@@ -18,6 +18,7 @@ import { createTrafficMap, type TrafficMap } from './map.ts';
 import { type ControlMetrics, createControlMetrics } from './metrics.ts';
 import { loadPolicySets, type PolicySets } from './policy-sets.ts';
 import { createPresenceSaver } from './presence.ts';
+import { createRecordHealth, type RecordHealth } from './record-health.ts';
 import { createResourceView, type ResourceView } from './resource-sets.ts';
 import { createSessionFile } from './session-file.ts';
 import { slosOf } from './slos.ts';
@@ -39,6 +40,7 @@ export type ControlCore = {
   readonly enforcement: Enforcement;
   readonly map: TrafficMap;
   readonly records: RecordStore;
+  readonly recordHealth: RecordHealth;
   readonly revocations: RevocationStore;
   /** What was done here, by whom. */
   readonly audit: AuditTrail;
@@ -118,7 +120,9 @@ export function createCore(options: CoreOptions): ControlCore {
   const clockwork = startClockwork({ store, records, enforcement, endpoints, map, clock, log });
   const hints = createHints(events, clock);
   const metrics = createControlMetrics();
-  const sources = { resources, sets, store, enforcement, map, records, clock, log };
+  const recordHealth = createRecordHealth({ records, clock, log });
+  const { gaps } = recordHealth;
+  const sources = { resources, sets, store, enforcement, map, records, gaps, clock, log };
   const told = { onChange: hints.alerts, onPropagated: metrics.propagated };
   const alerts = startAlerts(options, { ...sources, ...told }, events);
   return {
@@ -137,6 +141,7 @@ export function createCore(options: CoreOptions): ControlCore {
     enforcement,
     map,
     records,
+    recordHealth,
     revocations,
     audit,
     arriving,
@@ -149,6 +154,7 @@ export function createCore(options: CoreOptions): ControlCore {
     follow: (issuance) => followIssuance(issuance, hints.identities),
     async close() {
       alerts.close();
+      recordHealth.close();
       clockwork();
       await audit.close();
       revocations.close();
@@ -262,15 +268,8 @@ function takeRecords(
   if (added.denied > 0) hints.denials(added.denied);
 }
 
-async function pruneRecords(
-  records: RecordStore,
-  { nowMs, log, told }: { readonly nowMs: number; readonly log: Log; readonly told: Set<string> },
-): Promise<void> {
+async function pruneRecords(records: RecordStore, nowMs: number, log: Log): Promise<void> {
   try {
-    for (const { name, reason } of (await records.state()).damaged) {
-      if (!told.has(name)) log.error(EVENT.recordsSetAside, { aside: name, reason });
-      told.add(name);
-    }
     const pruned = await records.prune(nowMs);
     if (!pruned.ok) log.warn(EVENT.recordsNotStored, { reason: pruned.error });
   } catch (error) {
@@ -289,9 +288,7 @@ function startClockwork(parts: {
 }): () => void {
   const { enforcement, endpoints, map, records, clock, log } = parts;
   const savePresence = createPresenceSaver(parts);
-  const told = new Set<string>();
-  const prune = (): void => void pruneRecords(records, { nowMs: clock(), log, told });
-  prune();
+  const prune = (): void => void pruneRecords(records, clock(), log);
   const sweeping = setInterval(() => {
     enforcement.sweep();
     endpoints.sweep();

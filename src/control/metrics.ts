@@ -13,6 +13,7 @@ import type { AuditTrail } from './audit-trail.ts';
 import type { Distributor } from './distribute.ts';
 import type { Enforcement } from './enforcement.ts';
 import type { PolicySets } from './policy-sets.ts';
+import type { RecordHealth } from './record-health.ts';
 import { sinkFamilies } from './sink-metrics.ts';
 import type { TelemetryIngest } from './telemetry-ingest.ts';
 
@@ -37,6 +38,7 @@ export type MetricSources = {
   readonly enforcement: Enforcement;
   readonly sets: PolicySets;
   readonly audit: Pick<AuditTrail, 'verification' | 'failures'>;
+  readonly recordHealth: RecordHealth;
   readonly ingest: TelemetryIngest;
   readonly streams: () => number;
   readonly sinks: () => readonly SinkState[];
@@ -91,6 +93,7 @@ export function createControlMetrics(): ControlMetrics {
       kind: 'histogram',
       samples: [{ labels: {}, histogram: propagations }],
     },
+    ...sources.recordHealth.families(),
     ...alertFamilies(sources.alerts.numbers()),
     ...auditMetrics(sources.audit),
     ...sinkFamilies(sources.sinks(), sources.expiry.nowMs),

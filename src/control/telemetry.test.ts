@@ -378,3 +378,61 @@ async function* readBlocks(response: IncomingMessage): AsyncGenerator<string, un
   }
   return undefined;
 }
+
+test('a trace is shown across services, with the side that is missing', async () => {
+  const trace_id = 'c0ffee'.padEnd(32, '0');
+  const [outer, inner] = ['a'.repeat(16), 'b'.repeat(16)];
+  const caller = recordOf({ reporter: 'source', trace_id, span_id: outer, upstream_us: 700 });
+  await report([caller], 'default/web/1');
+  const half = await mesh.call('GET', `/api/v1/traces/${trace_id}`);
+  assert.match(half.json.missing[0].why, /server’s side/);
+  await report([recordOf({ trace_id, span_id: inner, parent_span_id: outer, decision_us: 40 })]);
+  const { json } = await mesh.call('GET', `/api/v1/traces/${trace_id}`);
+  const kinds = json.spans.map((span: { kind: string }) => span.kind).toSorted();
+  assert.deepEqual(kinds, ['decision', 'inbound', 'outbound', 'upstream']);
+  const inbound = json.spans.find((span: { kind: string }) => span.kind === 'inbound');
+  assert.deepEqual([inbound.parent_span_id, inbound.service], [outer, 'orders']);
+  assert.equal(json.records.length, 2);
+  assert.ok(!JSON.stringify(json.missing).includes('server’s side'));
+  assert.equal((await mesh.call('GET', '/api/v1/traces/xyz')).status, 400);
+  assert.equal((await mesh.call('GET', `/api/v1/traces/${'0'.repeat(32)}`)).status, 404);
+});
+
+test('any field filters, and a filter that is none is refused', async () => {
+  await report([recordOf({ path: '/odd/one', status: 418, trace_id: null })]);
+  const paths = async (query: string): Promise<readonly string[]> => {
+    const { json } = await mesh.call('GET', `/api/v1/records?${query}`);
+    return json.items.map((record: AccessRecord) => record.path);
+  };
+  assert.deepEqual(await paths('status=418'), ['/odd/one']);
+  assert.deepEqual(await paths('path=/odd/*&status=>400'), ['/odd/one']);
+  assert.deepEqual(await paths('q=ODD/ONE'), ['/odd/one']);
+  assert.deepEqual(await paths('status=418&path=/other'), []);
+  assert.equal((await mesh.call('GET', '/api/v1/records?Bad%20Name=1')).status, 400);
+  assert.equal((await mesh.call('GET', '/api/v1/records?status=>x')).status, 400);
+});
+
+test('sums over time and completeness are answered, and asked for within bounds', async () => {
+  await report([recordOf({ weight: 1_000 })]);
+  const sums = await mesh.call('GET', '/api/v1/rollups?group=edge&metric=requests,p95_us&from=10m');
+  const edge = sums.json.series.find(
+    ({ key }: { key: { source: string } }) => key.source === 'default/web',
+  );
+  assert.equal(edge.key.destination, 'default/orders');
+  const requests = edge.points.reduce((sum: number, point: number[]) => sum + (point[1] ?? 0), 0);
+  assert.ok(requests >= 1_000, String(requests));
+  const { json } = await mesh.call('GET', '/api/v1/completeness?from=2h');
+  assert.ok(json.sources.some(({ service }: { service: string }) => service === 'default/orders'));
+  assert.ok(json.ratio > 0 && json.ratio <= 1);
+  for (const query of ['step=1ms', 'step=1s&from=7d', 'metric=nonsense', 'from=never']) {
+    assert.equal((await mesh.call('GET', `/api/v1/rollups?${query}`)).status, 400, query);
+  }
+});
+
+test('attack: a sidecar reports a call of another service', async () => {
+  const before = (await mesh.call('GET', '/api/v1/records?limit=1000')).json.items.length;
+  await report([recordOf({ 'destination.service': 'billing' })]);
+  await report([recordOf({})], 'shop/orders/1');
+  const after = (await mesh.call('GET', '/api/v1/records?limit=1000')).json.items.length;
+  assert.equal(after, before);
+});

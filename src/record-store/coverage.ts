@@ -295,7 +295,7 @@ export function missingFrom({ sources }: Completeness): readonly MissingRecords[
     const named = gaps
       .filter((gap) => gap.why !== 'crash')
       .slice(0, MAX_NAMED)
-      .map((gap) => `${gap.from_seq}–${gap.until_seq}`);
+      .map(({ from_seq: a, until_seq: b }) => (a === b ? `${a}` : `${a}–${b}`));
     const why = named.length === 0 ? 'never arrived' : `never arrived: numbers ${named.join(', ')}`;
     return [...lost, { source, from: hour, until, count: missing, why }];
   });

@@ -1,9 +1,12 @@
 import { Option } from 'commander';
 import type { ApiClient } from '#client';
-import type { AccessRecord, Page } from '../api-types.ts';
+import type { AccessRecord, RecordAnswer } from '../api-types.ts';
 import type { CommandModule } from '../commands.ts';
+import { collectWord } from '../flags.ts';
 import { globalsOf, sessionOf } from '../globals.ts';
-import { painter, printable } from '../output.ts';
+import { painter } from '../output.ts';
+import { type RecordFilters, recordQuery } from '../record-filter.ts';
+import { complainOfMissing, recordLine } from '../record-line.ts';
 
 /** `palisade log` */
 export const register: CommandModule['register'] = (program, context) => {
@@ -15,6 +18,21 @@ export const register: CommandModule['register'] = (program, context) => {
     .option('--from <id>', 'only from this SPIFFE ID or service')
     .option('--to <service>', 'only to this service')
     .option('--since <duration>', 'only this far back', '5m')
+    .option('--until <time>', 'only before this, a time or a duration back')
+    .option('--verdict <verdict>', 'allow or deny')
+    .option('--reason <code>', 'only with this reason')
+    .option('--method <method>', 'only with this method')
+    .option('--path <prefix>', 'only paths that begin so')
+    .option('--status <status>', 'only with this status; also >=500')
+    .option('--policy <name>', 'only what this policy decided, NAMESPACE/NAME')
+    .option('--trace <id>', 'only of this trace; `palisade trace` shows it as a timeline')
+    .option('--node <name>', 'only what this sidecar reported')
+    .option('--text <text>', 'only with this text anywhere')
+    .option(
+      '--where <condition>',
+      'any field: FIELD=VALUE, !=, ~ (contains), >, >=, <, <=; VALUE* begins with; null is absent; may be repeated',
+      collectWord,
+    )
     .addOption(
       new Option(
         '--reporter <side>',
@@ -26,27 +44,26 @@ export const register: CommandModule['register'] = (program, context) => {
     .option('--limit <n>', 'at most this many, the newest', '1000')
     .addHelpText(
       'after',
-      '\nExamples:\n  $ palisade log --denied --since 1h\n  $ palisade log --follow --to orders -o json | jq .path\n',
+      '\nExamples:\n  $ palisade log --denied --since 1h\n  $ palisade log --follow --to orders -o json | jq .path\n  $ palisade log --since 1h --status ">=500" --where "duration_us>100000"\n',
     )
     .action(async (options, command) => {
       const globals = globalsOf(command, context);
       const { api } = sessionOf(globals);
-      const query = new URLSearchParams();
-      for (const name of ['from', 'to', 'since'])
-        if (options[name] !== undefined) query.set(name, options[name]);
-      if (options.denied === true) query.set('denied', 'true');
-      if (globals.namespaceGiven) query.set('namespace', globals.namespace);
+      const namespace = globals.namespaceGiven ? globals.namespace : undefined;
+      const query = recordQuery(options as RecordFilters, namespace);
       const paint = painter(context);
       const print = (record: AccessRecord) => {
         if (!isWanted(record, options.reporter)) return;
         context.stdout.write(
-          `${globals.output === 'text' ? lineOf(record, paint) : JSON.stringify(record)}\n`,
+          `${globals.output === 'text' ? recordLine(record, paint) : JSON.stringify(record)}\n`,
         );
       };
-      const newest = await newestRecords(api, query, Number(options.limit));
-      for (const record of newest.toReversed()) print(record);
+      const { records, missing } = await newestRecords(api, query, Number(options.limit));
+      for (const record of records.toReversed()) print(record);
+      complainOfMissing(context, missing);
       if (options.follow !== true) return;
       query.delete('since');
+      query.delete('until');
       await api.watch(`/records/watch?${query}`, (event, data) => {
         if (event === 'record') print(data as AccessRecord);
       });
@@ -64,37 +81,17 @@ async function newestRecords(
   api: ApiClient,
   query: URLSearchParams,
   limit: number,
-): Promise<readonly AccessRecord[]> {
+): Promise<{ records: readonly AccessRecord[]; missing: RecordAnswer['missing'] }> {
   const records: AccessRecord[] = [];
+  let missing: RecordAnswer['missing'];
   let cursor: string | null = null;
   while (records.length < limit) {
     const paging: string = `order=desc&limit=${Math.min(1000, limit - records.length)}${cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`}`;
-    const page: Page<AccessRecord> = await api.call<Page<AccessRecord>>(
-      'GET',
-      `/records?${query}&${paging}`,
-    );
+    const page: RecordAnswer = await api.call<RecordAnswer>('GET', `/records?${query}&${paging}`);
     records.push(...page.items);
+    missing ??= page.missing;
     cursor = page.next;
     if (cursor === null) break;
   }
-  return records;
-}
-
-function lineOf(record: AccessRecord, paint: ReturnType<typeof painter>): string {
-  const text = (name: string) => printable(String(record[name] ?? '-'));
-  const who = `${callerOf(record)} → ${text('destination.service')}`;
-  const what =
-    record['kind'] === 'tcp' ? 'tcp' : `${text('method')} ${text('path')} ${text('status')}`;
-  const denied = record['verdict'] === 'deny';
-  const verdict = paint(denied ? 'red' : 'green', denied ? 'denied' : 'allowed');
-  const why = denied ? ` ${text('reason')} ${text('denial_id')}` : ` by ${text('policy')}`;
-  const duration = `${(Number(record['duration_us'] ?? 0) / 1000).toFixed(1)} ms`;
-  return `${paint('dim', text('time'))} ${verdict} ${who} ${what} ${duration}${why}`;
-}
-
-function callerOf(record: AccessRecord): string {
-  const id = String(record['source.id'] ?? '');
-  const match = /\/ns\/([^/]+)\/sa\/([^/]+)$/.exec(id);
-  if (match === null) return id === '' ? 'unknown' : printable(id);
-  return printable(match[1] === 'default' ? (match[2] ?? '') : `${match[1]}/${match[2]}`);
+  return { records, missing };
 }

@@ -9,6 +9,7 @@ import { createAudited } from './audited.ts';
 import { addAuthorityRoutes } from './authority.ts';
 import { addCheckRoute } from './check.ts';
 import { addCommitRoute } from './commits.ts';
+import { addCompletenessRoute } from './completeness.ts';
 import type { Api, ApiContext, ApiEnv, Session } from './context.ts';
 import { addDenialRoutes } from './denials.ts';
 import { addDryRunRoute } from './dry-run.ts';
@@ -26,10 +27,12 @@ import { addPostureRoute } from './posture.ts';
 import { addRecordRoutes } from './records.ts';
 import { addResourceRoutes } from './resources.ts';
 import { addRevocationRoutes } from './revocations.ts';
+import { addRollupRoute } from './rollups.ts';
 import { addSinkRoutes } from './sinks.ts';
 import { addSloRoute } from './slos.ts';
 import type { SseStreams } from './sse.ts';
 import { addTestRoute } from './test.ts';
+import { addTraceRoute } from './traces.ts';
 
 /** Says who sent a request; undefined: nobody who may know anything. */
 export type Authenticate = (c: Context<ApiEnv>) => Session | undefined;
@@ -121,6 +124,9 @@ function createRoutes(context: ApiContext, streams: SseStreams): Api {
   addAuthorityRoutes(api, context);
   addIssuanceLogRoute(api, context);
   addRecordRoutes(api, context, streams);
+  addTraceRoute(api, context);
+  addRollupRoute(api, context);
+  addCompletenessRoute(api, context);
   addMapRoute(api, context);
   addDenialRoutes(api, context);
   addDryRunRoute(api, context);

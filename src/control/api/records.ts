@@ -13,6 +13,7 @@ import {
   answers,
   asObject,
   instantOf,
+  MissingRecord,
   PageQuery,
   problemAnswers,
   wholeNumber,
@@ -33,14 +34,6 @@ const Filters = z.looseObject({
   q: name.openapi({ description: 'text anywhere in the record' }),
 });
 
-const Missing = z.object({
-  source: z.string(),
-  from: z.string(),
-  until: z.string(),
-  count: z.int(),
-  why: z.string(),
-});
-
 const list = createRoute({
   method: 'get',
   path: '/records',
@@ -56,7 +49,7 @@ const list = createRoute({
     z.object({
       items: z.array(AnyObject.openapi('AccessRecord')),
       next: z.string().nullable(),
-      missing: z.array(Missing),
+      missing: z.array(MissingRecord),
     }),
   ),
 });

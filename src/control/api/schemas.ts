@@ -15,6 +15,17 @@ export function asObject(value: object): Record<string, unknown> {
   return { ...value };
 }
 
+/** What is missing of one source's records, and why as far as it is known. */
+export const MissingRecord = z
+  .object({
+    source: z.string(),
+    from: Instant,
+    until: Instant,
+    count: z.int(),
+    why: z.string(),
+  })
+  .openapi('MissingRecords');
+
 /** A DSSE envelope with a signed commit or trust root. */
 export const Envelope = z
   .object({
