@@ -36,6 +36,7 @@ export const commandLoaders: Readonly<Record<string, () => Promise<CommandModule
   token: () => import('./commands/token.ts'),
   audit: () => import('./commands/audit.ts'),
   doctor: () => import('./commands/doctor.ts'),
+  'support-bundle': () => import('./commands/support-bundle.ts'),
   control: () => import('./commands/control.ts'),
   ca: () => import('./commands/ca.ts'),
   agent: () => import('./commands/agent.ts'),
