@@ -3,8 +3,8 @@ import type { DsseEnvelope } from '#trust';
 import { isHash, isSize, openCheckpoint } from './checkpoint.ts';
 import { type AuditEvent, bodyOfEvent, hashOfBody, lineOf, TAIL_BYTES } from './event.ts';
 import { OCSF_VERSION, ocsfOfAudit } from './ocsf.ts';
-import type { AuditProblem } from './segment.ts';
-import { Frontier, rootFromInclusion, type TreeHead } from './tree.ts';
+import { type AuditProblem, SEGMENT_RECORDS } from './segment.ts';
+import { Frontier, isConsistent, rootFromInclusion, type TreeHead } from './tree.ts';
 
 /** What an export's last line proves, and how: the records before it are in the log that was signed. */
 export type ExportProof = {
@@ -13,7 +13,9 @@ export type ExportProof = {
   readonly first: number;
   readonly previous: string;
   readonly frontier: readonly string[];
-  /** Whether records were left out by a filter or because they expired: then each has a path of its own. */
+  /** Where whole segments before `first` expired: that the tree up to there continues that of `from` records. */
+  readonly gap?: { readonly from: number; readonly proof: readonly string[] };
+  /** Whether records were left out by a filter: then each has a path of its own. */
   readonly partial: boolean;
   /** The signed checkpoint; null while the authority has not signed one. */
   readonly checkpoint: DsseEnvelope | null;
@@ -60,6 +62,8 @@ export type VerifiedExport = TreeHead & {
   readonly first: number;
   /** Records that were read. */
   readonly records: number;
+  /** Records whose text is no longer kept, but whose hashes are in the tree. */
+  readonly expired: number;
   readonly last: string;
   /** The newest signed checkpoint that covers them; undefined if there is none. */
   readonly checkpoint: (TreeHead & { readonly last: string; readonly time: string }) | undefined;
@@ -91,6 +95,7 @@ export class ExportVerifier {
   #first = 0;
   #last = '';
   #records = 0;
+  #expired = 0;
   #log = '';
   #isPartial = false;
   #checkpoint: Signed | undefined;
@@ -133,6 +138,7 @@ export class ExportVerifier {
       log: this.#log,
       first: this.#first,
       records: this.#records,
+      expired: this.#expired,
       size: frontier.size,
       root: frontier.root(),
       last: this.#last,
@@ -166,17 +172,49 @@ export class ExportVerifier {
 
   #begin(proof: ExportProof): Result<Frontier, AuditProblem> {
     this.#isPartial ||= proof.partial;
-    if (this.#frontier !== undefined) {
-      if (proof.partial || proof.first === this.#frontier.size) return ok(this.#frontier);
-      return this.#bad('the next page does not continue the one before');
-    }
+    const before = this.#frontier;
+    if (before !== undefined && (proof.partial || proof.first === before.size)) return ok(before);
     const frontier = frontierOf(proof);
     if (frontier === undefined) return this.#bad('the proof is malformed');
-    this.#log = proof.log;
-    this.#first = proof.first;
+    const { since } = this.#trust;
+    const known = before === undefined ? since : { size: before.size, root: before.root() };
+    if (known !== undefined && known.size < proof.first && !proof.partial) {
+      const problem = this.#skip(known, frontier, proof);
+      if (problem !== undefined) return problem;
+    } else if (before !== undefined) {
+      return this.#bad('the next page does not continue the one before');
+    }
+    if (before === undefined) {
+      this.#log = proof.log;
+      this.#first = proof.first;
+      this.#expired = known === undefined ? proof.first : this.#expired;
+    }
     this.#last = proof.previous;
     this.#frontier = frontier;
     return ok(frontier);
+  }
+
+  // SECURITY: only whole segments expire; a record that is left out otherwise is missing.
+  #skip(
+    known: TreeHead,
+    frontier: Frontier,
+    { gap }: ExportProof,
+  ): Result<never, AuditProblem> | undefined {
+    const later = { size: frontier.size, root: frontier.root() };
+    const isWhole = later.size % SEGMENT_RECORDS === 0;
+    const isProved = gap?.from === known.size && isConsistent(known, later, gap.proof);
+    if (!isWhole || !isProved) {
+      const message = `records ${known.size} to ${later.size - 1} are left out without a proof: the log was rewritten or forked`;
+      return fail({ index: known.size, message });
+    }
+    this.#isSinceSeen ||= this.#trust.since?.size === known.size;
+    this.#expired += later.size - known.size;
+    return undefined;
+  }
+
+  /** How many records the pages so far reach to. */
+  size(): number {
+    return this.#frontier?.size ?? this.#trust.since?.size ?? 0;
   }
 
   /** Compares the tree, on its way, with the old checkpoint and with what was signed. */
@@ -260,7 +298,10 @@ function parseLine(line: string): ParsedLine | undefined {
 }
 
 function isProof(proof: Partial<ExportProof>): proof is ExportProof {
-  return isSize(proof.first) && isHash(proof.previous) && Array.isArray(proof.frontier);
+  const { gap } = proof;
+  const isGap =
+    gap === undefined || (isSize(gap.from) && Array.isArray(gap.proof) && gap.proof.every(isHash));
+  return isGap && isSize(proof.first) && isHash(proof.previous) && Array.isArray(proof.frontier);
 }
 
 function frontierOf({ first, frontier }: ExportProof): Frontier | undefined {

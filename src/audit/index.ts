@@ -11,19 +11,19 @@ export {
   type WitnessRefusal,
 } from './checkpoint.ts';
 export { type Changed, diffText } from './diff.ts';
-export { type AuditEvent, type AuditFields, FIRST_PREVIOUS } from './event.ts';
+export type { AuditEvent, AuditFields } from './event.ts';
 export {
   type ExportProof,
   type ExportTrust,
   ExportVerifier,
-  exportLine,
-  proofLine,
   type VerifiedExport,
 } from './export.ts';
+export { type ExportRequest, exportPage } from './export-page.ts';
 export { type AuditLog, type AuditLogOptions, type LogTip, openAuditLog } from './log.ts';
 export { ocsfOfAudit } from './ocsf.ts';
 export { redactText, redactValue } from './redact.ts';
+export { expireSegments, type LegalHold, readHolds, writeHolds } from './retention.ts';
 export { type AuditQuery, matches, searchEvents } from './search.ts';
-export type { AuditProblem } from './segment.ts';
+export { type AuditProblem, SEGMENT_RECORDS } from './segment.ts';
 export { Frontier, isConsistent, type TreeHead } from './tree.ts';
 export { verifyFolder } from './verify-folder.ts';

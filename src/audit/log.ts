@@ -37,6 +37,8 @@ export type AuditLog = {
   /** Size, root and last hash of what is on disk. */
   readonly head: () => LogTip;
   readonly leaves: LeafSource;
+  /** Index of the first record of the segment that is being written. */
+  readonly activeFirst: () => number;
   readonly folder: string;
   /** What was damaged at the end when the log was opened. */
   readonly setAside: readonly AuditProblem[];
@@ -125,6 +127,10 @@ class SegmentedLog implements AuditLog {
 
   head(): LogTip {
     return { size: this.#frontier.size, root: this.#frontier.root(), last: this.#last };
+  }
+
+  activeFirst(): number {
+    return this.#active.first;
   }
 
   async close(): Promise<void> {

@@ -5,6 +5,7 @@ import {
   type ExportProof,
   ExportVerifier,
   openCheckpoint,
+  SEGMENT_RECORDS,
   type TreeHead,
   type VerifiedExport,
 } from '#audit';
@@ -37,7 +38,7 @@ export async function verifyAudit(
   const from = isFull ? 0 : (known?.size ?? 0);
   for (let next: number | null = from; next !== null; ) {
     const page: string = await api
-      .callText('GET', `/audit/export?from=${next}`)
+      .callText('GET', pathOf(next, verifier.size()))
       .catch((error: unknown) => {
         // The log does not have as many records as we know it had.
         if (error instanceof ApiError && error.code === 'bad_request') throw broken(shorter(from));
@@ -46,7 +47,11 @@ export async function verifyAudit(
     next = takePage(verifier, page)?.next ?? null;
   }
   const verified = finish(verifier);
-  const { checkpoint } = verified;
+  const { checkpoint, first } = verified;
+  // Only whole segments expire.
+  if (first > from && known === undefined && first % SEGMENT_RECORDS !== 0) {
+    throw broken({ index: from, message: `records ${from} to ${first - 1} are missing` });
+  }
   if (checkpoint !== undefined) remember(folder, checkpoint);
   else if (known === undefined) {
     throw new ExitError(
@@ -92,6 +97,10 @@ export function checkpointOf(named: string, trustRoot: TrustRoot): TreeHead {
   const opened = openCheckpoint(envelope, trustRoot);
   if (!opened.ok) throw usage(opened.error);
   return opened.value;
+}
+
+function pathOf(from: number, after: number): string {
+  return `/audit/export?from=${from}&after=${after}`;
 }
 
 function takePage(verifier: ExportVerifier, page: string): ExportProof | undefined {

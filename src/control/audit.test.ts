@@ -122,3 +122,44 @@ test('the log goes on after a restart', async () => {
   assert.deepEqual(after.slice(-before.length), before);
   assert.deepEqual(added.toReversed().slice(0, 2), ['process.stop', 'process.start']);
 });
+
+test('a legal hold is made, listed, released, and on record', async () => {
+  const hold = { name: 'case-7', reason: 'counsel asked', since: '720h' };
+  assert.equal((await mesh.call('POST', '/api/v1/audit/holds', { body: hold })).status, 201);
+  const twice = await mesh.call('POST', '/api/v1/audit/holds', { body: hold });
+  assert.equal(twice.status, 400);
+  await mesh.restart();
+  const { json } = await mesh.call('GET', '/api/v1/audit/holds');
+  assert.equal(json.items[0].by, 'ann');
+  assert.equal((await mesh.call('DELETE', '/api/v1/audit/holds/case-7')).status, 200);
+  assert.equal((await mesh.call('DELETE', '/api/v1/audit/holds/case-7')).status, 404);
+  const events = await recorded('action=audit');
+  assert.deepEqual(
+    events.map(({ action, result }) => `${action} ${result}`),
+    [
+      'audit.hold_release refused',
+      'audit.hold_release ok',
+      'audit.hold_add refused',
+      'audit.hold_add ok',
+    ],
+  );
+});
+
+test('secrets in what is committed are on no record', async () => {
+  const jwt = 'eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJlLW9mLWl0';
+  const secrets = ['S3cretHeaderValue', 'hunter2hunter2', jwt];
+  const { from, to } = { from: [], to: [{ operation: { paths: [`/x?token=${secrets[1]}`] } }] };
+  const policy = {
+    apiVersion: 'security.istio.io/v1',
+    kind: 'AuthorizationPolicy',
+    metadata: { name: 'by-header', namespace: 'shop', annotations: { note: `Bearer ${jwt}` } },
+    spec: {
+      action: 'ALLOW',
+      rules: [{ from, to, when: [{ key: 'request.headers[x-api-key]', values: [secrets[0]] }] }],
+    },
+  };
+  await mesh.apply('shop', { 'AuthorizationPolicy/by-header': policy });
+  const [commit] = await recorded('action=policy.commit&target=shop');
+  assert.match(commit?.diff ?? '', /request\.headers\[x-api-key\]/);
+  for (const secret of secrets) assert.ok(!JSON.stringify(commit).includes(secret), secret);
+});

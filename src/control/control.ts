@@ -54,6 +54,8 @@ export type ControlOptions = {
   /** Unix milliseconds. */
   readonly clock: () => number;
   readonly log: Log;
+  /** How long audit records are kept, ms; 400 days unless told. */
+  readonly auditRetentionMs?: number;
   readonly softwareVersion?: string;
   /** Ends the wait for the certificate authority. */
   readonly signal?: AbortSignal;
@@ -84,6 +86,9 @@ export type ControlHealth = {
 
 const EXPIRY_MARGIN_MS = 60_000;
 const RECORD_BOUNDS = { maxBytes: 1024 ** 3, maxAgeMs: 7 * 24 * 3_600_000 };
+// A year, as those who audit ask for, and the time to ask.
+const DEFAULT_AUDIT_RETENTION_MS = 400 * 86_400_000;
+const AUDIT_CARE_MS = 3_600_000;
 
 type Closer = () => void | Promise<void>;
 
@@ -129,6 +134,7 @@ async function start(options: ControlOptions, closers: Closer[]): Promise<Omit<C
     silencesPath: join(options.folder, 'silences.json'),
     alertsPath: join(options.folder, 'alerts.json'),
     folder: options.folder,
+    auditRetentionMs: options.auditRetentionMs ?? DEFAULT_AUDIT_RETENTION_MS,
     pinned,
     clock,
     log,
@@ -194,7 +200,17 @@ async function recordStart(
       () => undefined,
     ),
   );
-  void audit.verify().catch((error: unknown) => log.error(EVENT.auditBroken, { error }));
+  const care = async (): Promise<void> => {
+    try {
+      await audit.verify();
+      await audit.expire();
+    } catch (error) {
+      log.error(EVENT.auditBroken, { error });
+    }
+  };
+  void care();
+  const caring = setInterval(() => void care(), AUDIT_CARE_MS);
+  closers.push(() => clearInterval(caring));
 }
 
 function enrol(

@@ -70,6 +70,7 @@ export type CoreOptions = {
   readonly alertsPath: string;
   /** Holds `audit/`. */
   readonly folder: string;
+  readonly auditRetentionMs: number;
   readonly pinned: TrustAnchor;
   readonly clock: () => number;
   readonly log: Log;
@@ -163,9 +164,16 @@ export function createCore(options: CoreOptions): ControlCore {
   };
 }
 
-function openTrail({ folder, pinned, clock, log }: CoreOptions): AuditTrail {
+function openTrail({ folder, pinned, auditRetentionMs, clock, log }: CoreOptions): AuditTrail {
   const openEnvelope = (envelope: unknown) => openCheckpoint(envelope, pinned.root);
-  return openAuditTrail({ folder, openEnvelope, clock, log });
+  return openAuditTrail({
+    folder,
+    trustDomain: pinned.trustDomain,
+    openEnvelope,
+    retentionMs: auditRetentionMs,
+    clock,
+    log,
+  });
 }
 
 function openDistributor(

@@ -2,6 +2,7 @@ import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { AuditEvent, ExportProof } from '#audit';
 import type { Session } from '#client';
+import { addHold } from '../audit-hold.ts';
 import { checkpointOf, type VerifiedAudit, verifyAudit, verifyExport } from '../audit-verify.ts';
 import type { CommandModule } from '../commands.ts';
 import type { CliContext } from '../context.ts';
@@ -10,7 +11,7 @@ import { globalsOf, sessionOf } from '../globals.ts';
 import { verifyIssuance } from '../issuance-verify.ts';
 import { printable, printResult } from '../output.ts';
 
-/** `palisade audit verify`, `export` and `search` */
+/** `palisade audit verify`, `export`, `search` and `hold` */
 export const register: CommandModule['register'] = (program, context) => {
   const audit = program
     .command('audit')
@@ -22,6 +23,7 @@ export const register: CommandModule['register'] = (program, context) => {
   addVerify(audit, context);
   addExport(audit, context);
   addSearch(audit, context);
+  addHold(audit, context);
 };
 
 type VerifyFlags = {
@@ -61,7 +63,8 @@ function addVerify(audit: Command, context: CliContext): void {
     });
 }
 
-function controlText({ records, from, size, root, checkpoint }: VerifiedAudit): string {
+function controlText(verified: VerifiedAudit): string {
+  const { records, expired, from, size, root, checkpoint } = verified;
   const unsigned = size - (checkpoint?.size ?? 0);
   const signed =
     checkpoint === undefined
@@ -69,7 +72,8 @@ function controlText({ records, from, size, root, checkpoint }: VerifiedAudit): 
       : `checkpoint ${checkpoint.size}:${checkpoint.root}, signed at ${checkpoint.time}`;
   const rest =
     checkpoint !== undefined && unsigned > 0 ? `; ${unsigned} after it not signed yet` : '';
-  return `audit log: ${records} records from ${from} verified\nroot ${size}:${root}\n${signed}${rest}`;
+  const gone = expired === 0 ? '' : `; of ${expired} that expired, their hashes`;
+  return `audit log: ${records} records from ${from} verified${gone}\nroot ${size}:${root}\n${signed}${rest}`;
 }
 
 type Filters = {
@@ -136,6 +140,7 @@ async function exportAll(
   let records = 0;
   for (let next: number | null = 0; next !== null; ) {
     query.set('from', String(next));
+    if (next > 0) query.set('after', String(next));
     const page = await api.callText('GET', `/audit/export?${query}`);
     const lines = page.trimEnd().split('\n');
     const proof = proofOf(lines.at(-1) ?? '');

@@ -1,18 +1,17 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import {
-  type AuditEvent,
-  type AuditQuery,
-  type ExportProof,
-  exportLine,
-  FIRST_PREVIOUS,
-  matches,
-  proofLine,
-  searchEvents,
-} from '#audit';
+import { type AuditEvent, type AuditQuery, exportPage, type LegalHold, searchEvents } from '#audit';
 import { ApiProblem } from '../errors.ts';
 import { auditOfIssuance, issuanceVerification } from './audit-issuance.ts';
 import type { Api, ApiContext } from './context.ts';
-import { AnyObject, answers, asObject, instantOf, problemAnswers, wholeNumber } from './schemas.ts';
+import {
+  AnyObject,
+  answers,
+  asObject,
+  Instant,
+  instantOf,
+  problemAnswers,
+  wholeNumber,
+} from './schemas.ts';
 
 const Filters = {
   action: z.string().max(200).optional(),
@@ -75,6 +74,7 @@ const exported = createRoute({
     query: z.object({
       ...Filters,
       from: z.coerce.number().int().min(0).optional(),
+      after: z.coerce.number().int().min(0).optional(),
       limit: z.coerce.number().int().min(1).max(8192).optional(),
     }),
   },
@@ -87,11 +87,72 @@ const exported = createRoute({
   },
 });
 
+const Hold = z
+  .object({
+    name: z.string(),
+    reason: z.string(),
+    by: z.string(),
+    since: Instant,
+    until: Instant.nullable(),
+    created_at: Instant,
+  })
+  .openapi('LegalHold');
+
+const holds = createRoute({
+  method: 'get',
+  path: '/audit/holds',
+  summary: 'Legal holds: records that do not expire',
+  responses: answers(z.object({ items: z.array(Hold), next_cursor: z.null() })),
+});
+
+const hold = createRoute({
+  method: 'post',
+  path: '/audit/holds',
+  summary: 'Keeps records of a time from expiring, until it is released',
+  request: {
+    body: {
+      required: true,
+      content: {
+        'application/json': {
+          schema: z
+            .object({
+              name: z.string().regex(/^[A-Za-z0-9][\w.-]{0,99}$/),
+              reason: z.string().min(1).max(1_000),
+              since: z.string().max(40).optional(),
+              until: z.string().max(40).optional(),
+            })
+            .openapi('NewLegalHold'),
+        },
+      },
+    },
+  },
+  responses: {
+    201: { description: 'held', content: { 'application/json': { schema: Hold } } },
+    ...problemAnswers(['read_only', 'storage_failed']),
+  },
+});
+
+const release = createRoute({
+  method: 'delete',
+  path: '/audit/holds/{name}',
+  summary: 'Releases a legal hold',
+  request: {
+    params: z.object({
+      name: z
+        .string()
+        .max(100)
+        .openapi({ param: { name: 'name', in: 'path' } }),
+    }),
+  },
+  responses: answers(Hold, ['not_found', 'read_only', 'storage_failed']),
+});
+
 const DEFAULT_LIMIT = 100;
 const EXPORT_PAGE = 4_096;
 
-/** GET /audit, /audit/verification and /audit/export. */
+/** GET /audit, /audit/verification, /audit/export and /audit/holds; POST and DELETE of holds. */
 export function addAuditRoutes(api: Api, context: ApiContext): void {
+  addHoldRoutes(api, context);
   const { audit, clock } = context;
   api.openapi(search, async (c) => {
     const { log = 'control', limit = DEFAULT_LIMIT, cursor, ...filters } = c.req.valid('query');
@@ -110,18 +171,66 @@ export function addAuditRoutes(api: Api, context: ApiContext): void {
     );
   });
   api.openapi(exported, async (c) => {
-    const { from = 0, limit = EXPORT_PAGE, ...filters } = c.req.valid('query');
+    const { from = 0, after = from, limit = EXPORT_PAGE, ...filters } = c.req.valid('query');
     const query = queryOf(filters, clock());
-    const isPartial = Object.values(query).some((each) => each !== undefined);
     c.set('audit', {
       action: 'export.audit',
       target: { kind: 'AuditLog', name: 'control' },
       reason: `records from ${from}`,
     });
     await audit.sign();
-    const page = await exportPage(context, { from, limit, query, isPartial });
-    return c.body(page, 200, { 'content-type': 'application/x-ndjson' }) as never;
+    const page = await exportPage(audit, {
+      from,
+      after,
+      limit,
+      query,
+      checkpoint: audit.checkpoint(),
+      log: 'control',
+      version: context.facts().version,
+      timeMs: clock(),
+    });
+    if (!page.ok) throw new ApiProblem('bad_request', `\`from\`: ${page.error}`);
+    return c.body(page.value, 200, { 'content-type': 'application/x-ndjson' }) as never;
   });
+}
+
+function addHoldRoutes(api: Api, { audit, clock }: ApiContext): void {
+  api.openapi(holds, (c) =>
+    c.json({ items: audit.holds().map(viewOfHold), next_cursor: null }, 200),
+  );
+  api.openapi(hold, (c) => {
+    const { name, reason, since, until } = c.req.valid('json');
+    c.set('audit', { action: 'audit.hold_add', target: { kind: 'LegalHold', name }, reason });
+    const made = audit.hold({
+      name,
+      reason,
+      by: c.get('session').name,
+      since: instantOf(since, 'since', clock()) ?? 0,
+      until: instantOf(until, 'until', clock()),
+      createdAt: clock(),
+    });
+    if (!made.ok) throw new ApiProblem(made.error.kind, made.error.message);
+    return c.json(viewOfHold(made.value), 201);
+  });
+  api.openapi(release, (c) => {
+    const { name } = c.req.valid('param');
+    c.set('audit', { action: 'audit.hold_release', target: { kind: 'LegalHold', name } });
+    const released = audit.release(name);
+    if (!released.ok) throw new ApiProblem(released.error.kind, released.error.message);
+    return c.json(viewOfHold(released.value), 200);
+  });
+}
+
+function viewOfHold({ name, reason, by, since, until, createdAt }: LegalHold) {
+  const iso = (ms: number): string => new Date(ms).toISOString();
+  return {
+    name,
+    reason,
+    by,
+    since: iso(since),
+    until: until === undefined ? null : iso(until),
+    created_at: iso(createdAt),
+  };
 }
 
 function pageOf(events: readonly AuditEvent[], next: number | undefined) {
@@ -140,55 +249,6 @@ function queryOf(
     since: instantOf(since, 'since', nowMs),
     until: instantOf(until, 'until', nowMs),
   };
-}
-
-async function exportPage(
-  context: ApiContext,
-  of: {
-    readonly from: number;
-    readonly limit: number;
-    readonly query: AuditQuery;
-    readonly isPartial: boolean;
-  },
-): Promise<string> {
-  const { audit, clock } = context;
-  const { from, limit, query, isPartial } = of;
-  const about = { log: 'control', version: context.facts().version };
-  const checkpoint = audit.checkpoint();
-  const { size } = audit.head();
-  // Records that no signature covers yet cannot be proved one by one.
-  const end = isPartial ? (checkpoint?.size ?? 0) : size;
-  const events = await audit.readAfter(from - 1, limit);
-  const read = events.filter(({ index }) => index < end);
-  // Where segments expired, the rest still is in the tree: each record by a path of its own.
-  const isGapped = read.some(({ index }, i) => index !== from + i);
-  const partial = isPartial || isGapped;
-  const proved = (index: number): readonly string[] | undefined => {
-    if (!partial || checkpoint === undefined || index >= checkpoint.size) return undefined;
-    return audit.leaves.inclusion(index, checkpoint.size);
-  };
-  const lines = read
-    .filter((event) => matches(event, query))
-    .map((event) => exportLine(event, about, proved(event.index)));
-  const last = read.at(-1)?.index;
-  const next = last !== undefined && last + 1 < end ? last + 1 : null;
-  const proof: ExportProof = {
-    log: 'control',
-    first: from,
-    previous: from === 0 ? FIRST_PREVIOUS : previousOf(context, from),
-    frontier: audit.leaves.frontier(from).hashes(),
-    partial,
-    checkpoint: checkpoint?.envelope ?? null,
-    next,
-  };
-  return lines.join('') + proofLine(proof, { ...about, timeMs: clock() });
-}
-
-function previousOf({ audit }: ApiContext, from: number): string {
-  if (from > audit.newestIndex() + 1) {
-    throw new ApiProblem('bad_request', `\`from\`: there are ${audit.newestIndex() + 1} records`);
-  }
-  return audit.leaves.leaf(from - 1);
 }
 
 function witnessesOf({ enforcement }: ApiContext) {
