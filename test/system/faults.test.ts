@@ -100,6 +100,16 @@ describe('a full disk', () => {
     }
   });
 
+  test('a sidecar serves on, and says that its records cannot be written', async (t) => {
+    if (typeof disk === 'string') return t.skip(disk);
+    await waitFor(async () => {
+      assert.equal((await call('/never')).status, 403);
+      const { status, body } = await readiness(mesh, server);
+      assert.equal(status, 200);
+      return body.startsWith('ready, but access records cannot be written to disk: ENOSPC');
+    });
+  });
+
   test('a sidecar that dies meanwhile comes back and enforces', async (t) => {
     if (typeof disk === 'string') return t.skip(disk);
     const served = /"\/((?:start|round\/\d+))"/.exec(await livePolicy())?.[1] ?? '';
@@ -126,6 +136,7 @@ describe('a full disk', () => {
     await mesh.apply(policy('after'));
     await waitFor(async () => (await call('/after')).status === 200);
     assert.equal((await call('/start')).status, 403);
+    await waitFor(async () => (await readiness(mesh, client)).body === 'ready\n');
     await up.stop('SIGKILL');
     up = await startUp(disk.folder);
     assert.ok((await livePolicy()).includes('"/after"'));
