@@ -2,11 +2,12 @@ import { status } from '@grpc/grpc-js';
 import { parseSpiffeId } from '#identity';
 import { fail, ok, type Result } from '#lib';
 import { createRevocationService, type RevocationStore } from '#revocation';
-import { EVENT, type Log, type Readiness } from '#telemetry';
+import { EVENT, type Log, type MetricFamily, type Readiness } from '#telemetry';
 import { createGrpcServer, Distribution } from '#wire';
 import { createAccounts } from './accounts.ts';
 import { acknowledgement } from './acknowledge.ts';
 import { type AgentIdentity, createAgentIdentity } from './agent-identity.ts';
+import { agentFamilies } from './agent-metrics.ts';
 import { type AgentPeers, startAgentPeers } from './agent-peers.ts';
 import { prepareSocket } from './agent-socket.ts';
 import { type Attestor, createAttestor, type LocalPeer } from './attest.ts';
@@ -77,6 +78,7 @@ export type AgentOptions = {
 export type Agent = {
   readonly spiffeId: string;
   readonly health: () => Readiness;
+  readonly metrics: () => readonly MetricFamily[];
   readonly close: () => Promise<void>;
 };
 
@@ -97,6 +99,7 @@ export async function createAgent(options: AgentOptions): Promise<Result<Agent, 
   return ok({
     spiffeId: core.value.spiffeId,
     health: () => healthOf(core.value),
+    metrics: () => familiesOf(core.value, options.clock()),
     async close() {
       socket.value.remove();
       await server.close();
@@ -402,6 +405,18 @@ function workloadAttestors(
       ? []
       : [createKubernetesAttestor(processes, createKubelet({ ...kubelet, log }))]),
   ];
+}
+
+function familiesOf(core: Core, nowMs: number): readonly MetricFamily[] {
+  const { identity, serving, subscription, swap } = core;
+  return agentFamilies({
+    nowMs,
+    ready: healthOf(core).ready,
+    connected: subscription.isConnected(),
+    policySets: swap.held().length,
+    workloads: serving.parts.svids.served(),
+    certificateExpiresAt: identity.current()?.expiresAt,
+  });
 }
 
 function healthOf({

@@ -30,6 +30,8 @@ export type SvidAnswer =
 
 /** The identities of the workloads on this host. */
 export type SvidSource = {
+  /** How many identities there are for workloads now. */
+  readonly served: () => number;
   /** The SPIFFE IDs that registrations give to a process with these selectors. */
   readonly idsFor: (selectors: readonly string[]) => readonly string[];
   /** The same with their hints; undefined until the registrations are known. */
@@ -124,6 +126,11 @@ class CachedSvids implements SvidSource {
         for (const watch of this.#watches) this.#tell(watch);
       }),
     ];
+  }
+
+  served(): number {
+    return Array.from(this.#entries.values()).filter(({ identity }) => identity !== undefined)
+      .length;
   }
 
   idsFor(selectors: readonly string[]): readonly string[] {

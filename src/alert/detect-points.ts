@@ -68,8 +68,8 @@ function workloadConditions(point: PointFact): readonly Condition[] {
 }
 
 function certificateConditions(point: PointFact, nowMs: number): readonly Condition[] {
-  const expiresAt = Date.parse(point.certificateExpiresAt ?? '');
-  if (!point.connected || !(expiresAt - nowMs < CERTIFICATE_NOTICE_MS)) return [];
+  const leftMs = Date.parse(point.certificateExpiresAt ?? '') - nowMs;
+  if (!point.connected || !(leftMs < certificateNoticeMs(point, CERTIFICATE_NOTICE_MS))) return [];
   const summary = `${point.node} has a certificate until ${point.certificateExpiresAt} that was not renewed`;
   const proof = `certificate until ${point.certificateExpiresAt}`;
   const condition = simple(point, 'certificate-expiring', { summary, proof });
@@ -92,4 +92,12 @@ function about({ node, namespace, service }: PointFact, name: AlertName) {
     ...(service === null ? {} : { service }),
   };
   return { name, severity: ALERTS[name].severity, labels };
+}
+
+/** Renewal begins at half life, so a certificate of a few minutes is not late before a quarter of it is left. */
+export function certificateNoticeMs(
+  { certificateLifeMs }: Pick<PointFact, 'certificateLifeMs'>,
+  atMostMs: number,
+): number {
+  return Math.min(atMostMs, (certificateLifeMs ?? Number.POSITIVE_INFINITY) / 4);
 }

@@ -46,6 +46,8 @@ export type PointFact = {
   readonly ready: boolean;
   readonly readyReason: string;
   readonly certificateExpiresAt: string | null;
+  /** From its issuance to its end, ms; undefined where the authority's log does not tell. */
+  readonly certificateLifeMs?: number | undefined;
   readonly troubled: readonly {
     readonly namespace: string;
     readonly service: string;

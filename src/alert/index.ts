@@ -9,6 +9,7 @@ export type { Condition, Evidence } from './condition.ts';
 export { createDenialWatch, type DenialWatch } from './denial-watch.ts';
 export { detect } from './detect.ts';
 export { burningConditions } from './detect-burn.ts';
+export { certificateNoticeMs } from './detect-points.ts';
 export type {
   AuditLogFact,
   DenialBurst,
@@ -19,6 +20,7 @@ export type {
   TelemetryGap,
 } from './facts.ts';
 export { judgePosture, type Posture, type PostureFacts, type PosturePart } from './posture.ts';
+export { type PrometheusRule, type PrometheusRules, prometheusRules } from './prometheus-rules.ts';
 export { checkSilence, type Silence, type SilenceMatch, type SilenceRequest } from './silence.ts';
 export { SLI_NAMES, SLIS, type SliName } from './sli.ts';
 export { builtInSlo, DEFAULT_SLOS, formatObjective, type Scope, type Slo } from './slo.ts';

@@ -61,13 +61,9 @@ const NATIVE: Partial<Readonly<Record<AlertName, Native>>> = {
     summary: 'calls to {{ $labels.destination_service }} pass in plaintext',
   },
   'denial-burst': {
-    expr: `${denials('[5m]')} >= 20 unless ${denials('[55m] offset 5m')} * 5 / 11 * 5 > ${denials('[5m]')}`,
+    expr: `${denials('[5m]')} >= 20 unless ${denials('[55m] offset 5m')} * 5 / 11 > ${denials('[5m]')}`,
     summary:
       '{{ $labels.source_principal }} → {{ $labels.destination_service }} was denied {{ $value | humanize }} times in five minutes',
-  },
-  'telemetry-gap': {
-    expr: 'increase(palisade_telemetry_damaged_total[10m]) > 0',
-    summary: '{{ $labels.instance }} found damaged records',
   },
   'records-not-stored': {
     expr: 'increase(palisade_control_records_total{outcome="failed_write"}[5m]) > 0',
@@ -99,7 +95,8 @@ function plainRule(name: AlertName): PrometheusRule {
   return {
     alert: prometheusName(name),
     expr: native.expr,
-    for: promDuration(forMs),
+    // What the control plane says has waited already.
+    for: NATIVE[name] === undefined ? '0s' : promDuration(forMs),
     labels: { severity },
     annotations: annotationsOf(name, native.summary),
   };
@@ -138,15 +135,13 @@ function burnRules(slo: Slo): readonly PrometheusRule[] {
         return `(${bad(promDuration(rule.longMs))} >= ${limit} and ${bad(promDuration(rule.shortMs))} >= ${limit} and ${few})`;
       })
       .join(' or ');
-    return [
-      {
-        alert: prometheusName(name),
-        expr,
-        for: '0s',
-        labels: { severity: slo.alert === 'ticket' ? 'ticket' : severity, slo: slo.name },
-        annotations: annotationsOf(name, `${slo.name}: ${ALERTS[name].title}`),
-      },
-    ];
+    return {
+      alert: prometheusName(name),
+      expr,
+      for: '0s',
+      labels: { severity, slo: slo.name },
+      annotations: annotationsOf(name, `${slo.name}: ${ALERTS[name].title}`),
+    };
   });
 }
 

@@ -117,6 +117,15 @@ for (const sli of SLI_NAMES) {
   });
 }
 
+test('a certificate that lives for a minute is not late with twenty seconds left', () => {
+  const check = (leftMs: number) =>
+    detect(
+      goodFacts(point({ certificateLifeMs: MINUTE, certificateExpiresAt: iso(NOON + leftMs) })),
+    ).map(({ name }) => name);
+  assert.deepEqual(check(20_000), []);
+  assert.deepEqual(check(14_000), ['certificate-expiring']);
+});
+
 test('every alert of the catalog is rehearsed', () => {
   const rehearsed = [...Object.keys(CAUSES), ...Object.values(BURN_ALERTS)];
   assert.deepEqual(rehearsed.toSorted(), ALERT_NAMES.toSorted());

@@ -41,7 +41,7 @@ export const SLIS = {
     thresholdMs: undefined,
   },
   certificate_horizon: {
-    good: 'a look at a connected workload whose certificate lasts longer than the threshold',
+    good: 'a look at a connected workload whose certificate lasts longer than the threshold, or than a quarter of its life',
     judge: 'atLeast',
     thresholdMs: 10 * MINUTE_MS,
   },
@@ -65,7 +65,20 @@ export const SLIS = {
 /** Their names, in the order in which they are shown. */
 export const SLI_NAMES: readonly SliName[] = Object.keys(SLIS) as SliName[];
 
+/** A measured duration; `enoughMs` is enough whatever the threshold asks for. */
+export type Measured = {
+  readonly valueMs: number;
+  /** How many it stands for. */
+  readonly weight: number;
+  readonly enoughMs?: number;
+};
+
 /** Whether a measured value is a good one. */
-export function isGood(sli: SliName, valueMs: number, thresholdMs: number): boolean {
-  return SLIS[sli].judge === 'atLeast' ? valueMs > thresholdMs : valueMs <= thresholdMs;
+export function isGood(
+  sli: SliName,
+  { valueMs, enoughMs = Number.POSITIVE_INFINITY }: Measured,
+  thresholdMs: number,
+): boolean {
+  if (SLIS[sli].judge === 'atLeast') return valueMs > Math.min(thresholdMs, enoughMs);
+  return valueMs <= thresholdMs;
 }

@@ -5,7 +5,7 @@ import {
   type Tally,
 } from './budget-series.ts';
 import { judgeSlo, type SloStatus } from './burn.ts';
-import { isGood, type SliName } from './sli.ts';
+import { isGood, type Measured, type SliName } from './sli.ts';
 import { covers, type Scope, type Slo } from './slo.ts';
 
 /** The series of every SLO as kept on disk, by `seriesKey`. */
@@ -16,13 +16,7 @@ export type SloTracker = {
   /** Replaces the objectives; one whose meaning stayed keeps what was counted. */
   readonly setSlos: (slos: readonly Slo[]) => void;
   readonly count: (sli: SliName, scope: Scope, tally: Tally, nowMs: number) => void;
-  /** A measured duration that stands for `weight` of them. */
-  readonly measure: (
-    sli: SliName,
-    scope: Scope,
-    measured: { readonly valueMs: number; readonly weight: number },
-    nowMs: number,
-  ) => void;
+  readonly measure: (sli: SliName, scope: Scope, measured: Measured, nowMs: number) => void;
   readonly statuses: (nowMs: number) => readonly SloStatus[];
   readonly save: () => SavedBudgets;
 };
@@ -50,11 +44,11 @@ export function createSloTracker(slos: readonly Slo[], saved: SavedBudgets = {})
         if (slo.sli === sli && covers(slo, scope)) series.add(tally, nowMs);
       }
     },
-    measure(sli, scope, { valueMs, weight }, nowMs) {
+    measure(sli, scope, measured, nowMs) {
       for (const { slo, series } of tracked) {
         if (slo.sli !== sli || !covers(slo, scope)) continue;
-        const good = isGood(sli, valueMs, slo.thresholdMs ?? 0) ? weight : 0;
-        series.add({ good, total: weight }, nowMs);
+        const good = isGood(sli, measured, slo.thresholdMs ?? 0) ? measured.weight : 0;
+        series.add({ good, total: measured.weight }, nowMs);
       }
     },
     statuses: (nowMs) => tracked.map(({ slo, series }) => judgeSlo(slo, series, nowMs)),

@@ -22,6 +22,7 @@ export function agent(options: AgentOptions): Promise<number> {
         allowOtherUsers: options.allowOtherUsers,
         kubelet: options.kubelet,
         evidence: options.attest,
+        metrics: options.metrics,
       });
       process.stdout.write(`ready ${settings.agentSocket}\n`);
       await stopped;

@@ -20,6 +20,7 @@ export function ca(options: CaOptions): Promise<number> {
         log,
         listen,
         control: mesh.settings.grpc,
+        metrics: options.metrics,
       });
       process.stdout.write(`ready ${listen.host}:${listen.port}\n`);
       await stopped;

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { type Bundle, derToPem, parseBundle, parseTrustDomain } from '#identity';
 import { createRevocationService, followRevocations, openRevocationStore } from '#revocation';
-import { EVENT, type Log } from '#telemetry';
+import { EVENT, type Log, type MetricFamily } from '#telemetry';
 import {
   type DsseEnvelope,
   decodeEnvelope,
@@ -27,6 +27,7 @@ import { openJwtKeys } from './jwt-keys.ts';
 import type { KeyDevice } from './keys/key-device.ts';
 import { createKeyStore } from './keys/key-store.ts';
 import { meshRole } from './mesh-identity.ts';
+import { createCaMetrics } from './metrics.ts';
 import { createOwnIdentity } from './own-identity.ts';
 import { openPolicy, type Policy } from './policy.ts';
 import { createRateLimit } from './rate-limit.ts';
@@ -69,6 +70,7 @@ export type Ca = {
   /** The issuance log's head, signed with the log key. */
   readonly logHead: () => DsseEnvelope;
   readonly health: () => CaHealth;
+  readonly metrics: () => readonly MetricFamily[];
   readonly close: () => Promise<void>;
 };
 
@@ -138,17 +140,19 @@ async function start(options: CaOptions, parts: Parts): Promise<Ca> {
       subscription?.reconnect();
   });
   const signer = parts.secrets.logSigner;
+  const health = (): CaHealth => ({
+    ...readiness(identity.expiresAt(), clock()),
+    connected: subscription?.connected() ?? false,
+    policySets: policy.sets().length,
+    issued: issuanceLog.head().number,
+    certificateExpiresAt: identity.expiresAt(),
+  });
   return {
     port,
     certificate: () => ({ serial: identity.serial(), expiresAt: identity.expiresAt() }),
     logHead: () => signLogHead(issuanceLog.head(), { trustDomain, nowMs: clock(), signer }),
-    health: () => ({
-      ...readiness(identity.expiresAt(), clock()),
-      connected: subscription?.connected() ?? false,
-      policySets: policy.sets().length,
-      issued: issuanceLog.head().number,
-      certificateExpiresAt: identity.expiresAt(),
-    }),
+    health,
+    metrics: () => core.metrics.families({ nowMs: clock(), ...health() }),
     async close() {
       clearInterval(renewal);
       stopWatching();
@@ -221,7 +225,8 @@ function createCore(options: CaOptions, { secrets, database, trustRoot }: Parts)
     log,
   });
   const made = { crl, issuers, issue, issueJwt, jwtKeys, identity };
-  return { issuanceLog, hosts, policy, revocations, roots, ...made };
+  const metrics = createCaMetrics();
+  return { issuanceLog, hosts, policy, revocations, roots, metrics, ...made };
 }
 
 async function listen(
@@ -233,6 +238,7 @@ async function listen(
   const { issuanceLog, hosts, policy, revocations, roots, issue, issueJwt, jwtKeys } = core;
   const { identity, issuers } = core;
   const service = createIssuanceService({
+    answered: core.metrics.answered,
     trustDomain,
     joinTokens: secrets.joinTokens,
     policy,

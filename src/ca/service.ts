@@ -49,12 +49,14 @@ import type { Grant, Issue } from './issue.ts';
 import type { createIssueJwt } from './issue-jwt.ts';
 import type { JwtKeys } from './jwt-keys.ts';
 import { meshRole } from './mesh-identity.ts';
+import type { CaMetrics } from './metrics.ts';
 import type { Policy } from './policy.ts';
 import type { RateLimit } from './rate-limit.ts';
 import { grpcError, type Refusal, refuse } from './refusal.ts';
 
 /** What the service decides by and acts with. */
 export type ServiceOptions = {
+  readonly answered: CaMetrics['answered'];
   readonly trustDomain: string;
   readonly joinTokens: JoinTokens;
   readonly policy: Policy;
@@ -148,19 +150,21 @@ function answer<Request, Response>(
 }
 
 async function respondTo<Response>(
-  { log }: ServiceOptions,
+  { log, answered }: ServiceOptions,
   method: string,
   respond: () => Promise<Result<Response, Refusal>>,
   done: sendUnaryData<Response>,
 ): Promise<void> {
   try {
     const result = await respond();
+    answered(method, result.ok ? 'ok' : 'refused');
     if (result.ok) return done(null, result.value);
     const { status, message } = result.error;
     log.warn(EVENT.certificateRefused, { method, status, reason: message });
     return done(grpcError(result.error));
   } catch (error) {
     // SECURITY: what broke in here is for our own log; the caller learns that it was not its fault.
+    answered(method, 'failed');
     log.error(EVENT.failed, { method, error });
     return done(
       grpcError({ status: 'internal', message: 'the authority failed; its log says why' }),

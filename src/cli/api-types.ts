@@ -1,3 +1,4 @@
+import type { SliName } from '#alert';
 import type { ApiClient } from '#client';
 
 // Answers of the control plane's API, as docs/reference/api.md gives them.
@@ -127,7 +128,7 @@ export type SloEntry = {
   readonly name: string;
   readonly namespace: string | null;
   readonly service: string | null;
-  readonly sli: string;
+  readonly sli: SliName;
   readonly objective: string;
   readonly window: string;
   readonly threshold: string | null;
@@ -135,6 +136,8 @@ export type SloEntry = {
   readonly burn_1h: number;
   readonly burn_6h: number;
   readonly state: 'ok' | 'burning' | 'exhausted' | 'no_data';
+  readonly alert: 'page' | 'ticket' | 'none';
+  readonly built_in: boolean;
 };
 
 /** A record as stored: keys flat and dotted. */

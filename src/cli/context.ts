@@ -42,6 +42,8 @@ export type ControlOptions = ProcessOptions & {
   readonly port: number | undefined;
 };
 export type CaOptions = ProcessOptions & {
+  /** Where metrics are served; undefined: nowhere. */
+  readonly metrics: { readonly host: string; readonly port: number } | undefined;
   readonly host: string;
   readonly port: number | undefined;
 };
@@ -70,6 +72,8 @@ export type AttestOptions =
     };
 
 export type AgentOptions = ProcessOptions & {
+  /** Where metrics are served; undefined: nowhere. */
+  readonly metrics: { readonly host: string; readonly port: number } | undefined;
   readonly hostName: string | undefined;
   readonly peers: { readonly host: string; readonly port: number } | undefined;
   readonly allowOtherUsers: boolean;

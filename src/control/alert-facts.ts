@@ -9,7 +9,7 @@ import type {
 import { callerName, type DenialTally, type RecordStore } from '#record-store';
 import { ROOT_NAMESPACE } from '#resource';
 import type { SinkState } from '#sink';
-import type { Enforcement } from './enforcement.ts';
+import type { Enforcement, PointStatus } from './enforcement.ts';
 import type { IssuanceReader } from './issuance.ts';
 import type { TrafficMap } from './map.ts';
 import type { PolicySets } from './policy-sets.ts';
@@ -64,7 +64,7 @@ export async function collectFacts(of: FactSources, nowMs: number): Promise<Mesh
   const state = late?.issuance.state();
   return {
     nowMs,
-    points: of.enforcement.status(),
+    points: withLives(of.enforcement.status(), late?.issuance),
     policySets: of.sets.all().map(({ namespace, head }) => ({
       namespace,
       expiresAt: Date.parse(head.commit.expires),
@@ -94,6 +94,22 @@ export async function collectFacts(of: FactSources, nowMs: number): Promise<Mesh
     sinks: late?.sinks?.() ?? [],
     auditLogs: late?.auditLogs?.() ?? [],
   };
+}
+
+/** Enforcement points with how long their certificates live, as the authority's log has it. */
+function withLives(
+  points: readonly PointStatus[],
+  issuance: IssuanceReader | undefined,
+): MeshFacts['points'] {
+  const wanted = new Set(points.map(({ certificateSerial }) => certificateSerial));
+  const lives = new Map<string, number>();
+  for (const { serial, issuedAt, expiresAt } of issuance?.identities() ?? []) {
+    if (wanted.has(serial)) lives.set(serial, Date.parse(expiresAt) - Date.parse(issuedAt));
+  }
+  return points.map((point) => ({
+    ...point,
+    certificateLifeMs: lives.get(point.certificateSerial ?? ''),
+  }));
 }
 
 async function burstsOf(of: FactSources, nowMs: number): Promise<readonly DenialBurst[]> {

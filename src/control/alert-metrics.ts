@@ -12,7 +12,8 @@ export type AlertNumbers = {
 type Labels = Readonly<Record<string, string>>;
 
 /** Alerts by name, error budgets by objective, and the posture; bounded by how many of each there can be. */
-export function alertFamilies({ alerts, slos, posture }: AlertNumbers): readonly MetricFamily[] {
+export function alertFamilies(numbers: AlertNumbers): readonly MetricFamily[] {
+  const { alerts, slos, posture } = numbers;
   const each = (value: (status: SloStatus) => number) =>
     slos.map((status) => ({ labels: labelsOf(status), value: value(status) }));
   const burn = slos.flatMap((status) => [

@@ -3,6 +3,7 @@ import {
   type AlertEvent,
   burningConditions,
   type Condition,
+  certificateNoticeMs,
   checkSilence,
   createAlertBook,
   createDenialWatch,
@@ -19,12 +20,14 @@ import {
   type SloTracker,
 } from '#alert';
 import { fail, ok, type Result } from '#lib';
+import type { SourceHour } from '#record-store';
 import { callerName } from '#record-store';
 import { EVENT, type Log } from '#telemetry';
 import type { EdgeCount, ReportRequest } from '#wire';
 import { collectFacts, type FactSources, type LateSources } from './alert-facts.ts';
 import type { AlertFiles, AlertState } from './alert-files.ts';
 import type { AlertNumbers } from './alert-metrics.ts';
+import { createCompletenessWatch } from './completeness-watch.ts';
 import { type Broadcast, createBroadcast } from './events.ts';
 import { postureFacts } from './posture.ts';
 import { createPropagationWatch } from './propagation.ts';
@@ -69,6 +72,8 @@ export type SilenceError = {
 /** What alerting looks at, keeps and tells. */
 export type AlertOptions = Omit<FactSources, 'watch' | 'late' | 'failedWrites'> & {
   readonly resources: ResourceView;
+  /** What became of the records of this hour and the last, by source. */
+  readonly hours: () => readonly SourceHour[];
   readonly files: AlertFiles;
   /** To begin with. */
   readonly slos: readonly Slo[];
@@ -102,6 +107,7 @@ class AlertDesk implements Alerts {
   readonly #options: AlertOptions;
   readonly #watch = createDenialWatch();
   readonly #propagation = createPropagationWatch();
+  readonly #completeness = createCompletenessWatch();
   readonly #tracker: SloTracker;
   readonly #book: ReturnType<typeof createAlertBook>;
   readonly #told: Broadcast<AlertEvent>;
@@ -235,7 +241,7 @@ class AlertDesk implements Alerts {
     const { clock, log, onChange } = this.#options;
     try {
       const facts = await this.#facts();
-      this.#observe(facts.nowMs);
+      this.#observe(facts);
       this.#follow(facts);
       const told = this.#book.update(await this.#conditionsOf(facts), {
         nowMs: facts.nowMs,
@@ -297,7 +303,7 @@ class AlertDesk implements Alerts {
   }
 
   /** Takes the samples of indicators that nobody reports. */
-  #observe(now: number): void {
+  #observe({ nowMs: now, points: facts }: MeshFacts): void {
     const points = this.#options.enforcement.status();
     for (const { tookMs, ...scope } of this.#propagation.look(points, now)) {
       this.#options.onPropagated(tookMs);
@@ -307,11 +313,19 @@ class AlertDesk implements Alerts {
       };
       this.#tracker.measure('policy_propagation', where, { valueMs: tookMs, weight: 1 }, now);
     }
-    for (const { connected, certificateExpiresAt, namespace, service } of points) {
+    for (const point of facts) {
+      const { connected, certificateExpiresAt, namespace, service } = point;
       if (!connected || certificateExpiresAt === null) continue;
       const where = { namespace: namespace ?? undefined, service: service ?? undefined };
-      const valueMs = Date.parse(certificateExpiresAt) - now;
-      this.#tracker.measure('certificate_horizon', where, { valueMs, weight: 1 }, now);
+      const measured = {
+        valueMs: Date.parse(certificateExpiresAt) - now,
+        weight: 1,
+        enoughMs: certificateNoticeMs(point, Number.POSITIVE_INFINITY),
+      };
+      this.#tracker.measure('certificate_horizon', where, measured, now);
+    }
+    for (const { good, total, ...where } of this.#completeness.look(this.#options.hours())) {
+      this.#tracker.count('telemetry_completeness', where, { good, total }, now);
     }
     const seconds = Math.max(0, Math.min(now - this.#evaluatedAt, RECENT_MS)) / 1_000;
     this.#evaluatedAt = now;

@@ -122,8 +122,8 @@ export function createCore(options: CoreOptions): ControlCore {
   const hints = createHints(events, clock);
   const metrics = createControlMetrics();
   const recordHealth = createRecordHealth({ records, clock, log });
-  const { gaps } = recordHealth;
-  const sources = { resources, sets, store, enforcement, map, records, gaps, clock, log };
+  const { gaps, hours } = recordHealth;
+  const sources = { resources, sets, store, enforcement, map, records, gaps, hours, clock, log };
   const told = { onChange: hints.alerts, onPropagated: metrics.propagated };
   const alerts = startAlerts(options, { ...sources, ...told }, events);
   return {

@@ -1,4 +1,4 @@
-import type { MeshFacts, PostureFacts, SloStatus } from '#alert';
+import { certificateNoticeMs, type MeshFacts, type PostureFacts, type SloStatus } from '#alert';
 import { type ResourceSets, workloadLabels } from '#compile';
 import {
   type AuthorizationPolicyResource,
@@ -51,8 +51,9 @@ export function postureFacts(of: {
     stalePoints: facts.points.filter(({ stale }) => stale).length,
     identities: certified.length,
     expiringIdentities: certified.filter(
-      ({ certificateExpiresAt }) =>
-        Date.parse(certificateExpiresAt ?? '') - facts.nowMs < EXPIRES_SOON_MS,
+      (point) =>
+        Date.parse(point.certificateExpiresAt ?? '') - facts.nowMs <
+        certificateNoticeMs(point, EXPIRES_SOON_MS),
     ).length,
     allowRules: rules.length,
     wideRules: rules

@@ -6,6 +6,8 @@ import { EVENT, type Log, METRIC, type MetricFamily } from '#telemetry';
 export type RecordHealth = {
   /** Sources of which numbers are missing in this hour or the last. */
   readonly gaps: () => readonly TelemetryGap[];
+  /** What became of the records of this hour and the last. */
+  readonly hours: () => readonly SourceHour[];
   readonly families: () => readonly MetricFamily[];
   readonly refresh: () => Promise<void>;
   readonly close: () => void;
@@ -49,6 +51,7 @@ export function createRecordHealth(options: RecordHealthOptions): RecordHealth {
   void refresh();
   return {
     gaps: () => completeness.sources.filter(({ missing }) => missing > 0).map(gapOf),
+    hours: () => completeness.sources,
     families: () => (state === undefined ? [] : familiesOf(state, completeness)),
     refresh,
     close: () => clearInterval(timer),

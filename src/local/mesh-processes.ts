@@ -3,9 +3,10 @@ import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { AgentOptions } from '#agent';
 import type { DataFolder } from '#client';
-import type { Log } from '#telemetry';
+import type { Log, MetricFamily, Readiness } from '#telemetry';
 import type { TrustRoot } from '#trust';
 import { readPassphrase } from './passphrase.ts';
+import { serveMetrics } from './serve-metrics.ts';
 import { StartError } from './start-error.ts';
 
 export { openMeshFolder } from './mesh-folder.ts';
@@ -21,14 +22,18 @@ type Shared = { readonly folder: DataFolder; readonly trustDomain: string; reado
 
 /** Starts the CA of `folder`. */
 export async function startCa(
-  options: Shared & { readonly listen: Listen; readonly control: string | undefined },
+  options: Shared & {
+    readonly listen: Listen;
+    readonly control: string | undefined;
+    readonly metrics?: Listen | undefined;
+  },
 ) {
   const { folder, trustDomain, log, listen, control } = options;
   const [{ createCa }, { authorityKeys }] = await Promise.all([
     import('#ca'),
     import('./authority-keys.ts'),
   ]);
-  return createCa({
+  const ca = await createCa({
     folder: folder.ca.folder,
     ...authorityKeys(process.env),
     trustRootFile: folder.trustRoot,
@@ -38,6 +43,7 @@ export async function startCa(
     clock: Date.now,
     log,
   });
+  return shown(ca, options.metrics);
 }
 
 /** What an operator does by hand with the authority's keys of `folder`. */
@@ -97,6 +103,7 @@ export async function startAgent(
     readonly allowOtherUsers?: boolean;
     readonly kubelet?: AgentOptions['kubelet'];
     readonly evidence?: AgentOptions['evidence'];
+    readonly metrics?: Listen | undefined;
   },
 ) {
   const { folder, log } = options;
@@ -118,7 +125,25 @@ export async function startAgent(
   });
   if (!agent.ok)
     throw new StartError(`the agent cannot start: ${agent.error}`, 'see `palisade doctor`');
-  return agent.value;
+  return shown(agent.value, options.metrics);
+}
+
+/** The same process with its metrics served, and no longer than it runs. */
+async function shown<
+  T extends {
+    readonly metrics: () => readonly MetricFamily[];
+    readonly health: () => Readiness;
+    readonly close: () => Promise<void>;
+  },
+>(running: T, metrics: Listen | undefined): Promise<T> {
+  const { metrics: families, health: ready } = running;
+  try {
+    const stop = await serveMetrics(metrics, { families, ready });
+    return { ...running, close: () => stop().then(running.close) };
+  } catch (error) {
+    await running.close();
+    throw error;
+  }
 }
 
 function joinTokenOf(path: string): () => Promise<string> {

@@ -43,32 +43,37 @@ export async function expose(
       ? prometheus.Registry.OPENMETRICS_CONTENT_TYPE
       : prometheus.Registry.PROMETHEUS_CONTENT_TYPE,
   );
-  for (const family of families) registry.registerMetric(asMetric(family));
+  for (const family of families) registry.registerMetric(asMetric(family, openMetrics));
   return { contentType: registry.contentType, body: await registry.metrics() };
 }
 
-function asMetric(family: MetricFamily): Metric {
+function asMetric(family: MetricFamily, openMetrics: boolean): Metric {
   const metric = {
     name: family.name,
     help: family.help,
     type: family.kind,
     // Under OpenMetrics the registry renames a counter before it asks, hence `this`-like access to the name.
-    get: () => Promise.resolve({ ...metric, values: valuesOf(family) }),
+    get: () => Promise.resolve({ ...metric, values: valuesOf(family, openMetrics) }),
   };
   // The registry calls nothing else of a metric than `get` and its name.
   return metric as unknown as Metric;
 }
 
-function valuesOf(family: MetricFamily): Value[] {
+function valuesOf(family: MetricFamily, openMetrics: boolean): Value[] {
   if (family.kind === 'histogram') {
-    return family.samples.flatMap((sample) => histogramValues(family.name, sample));
+    return family.samples.flatMap((sample) => histogramValues(family.name, sample, openMetrics));
   }
   return family.samples.map(({ labels, value }) => ({ labels: { ...labels }, value }));
 }
 
-function histogramValues(name: string, { labels, histogram }: HistogramSample): Value[] {
+function histogramValues(
+  name: string,
+  { labels, histogram }: HistogramSample,
+  openMetrics: boolean,
+): Value[] {
   let count = 0;
-  const buckets = [...histogram.bounds, '+Inf'].map((le, i) => {
+  const bounds = openMetrics ? histogram.bounds.map(canonical) : histogram.bounds;
+  const buckets = [...bounds, '+Inf'].map((le, i) => {
     count += histogram.buckets[i] ?? 0;
     return { labels: { ...labels, le }, value: count, metricName: `${name}_bucket` };
   });
@@ -77,4 +82,11 @@ function histogramValues(name: string, { labels, histogram }: HistogramSample): 
     { labels: { ...labels }, value: histogram.sum, metricName: `${name}_sum` },
     { labels: { ...labels }, value: count, metricName: `${name}_count` },
   ];
+}
+
+/** OpenMetrics 1.0, "Considerations: Canonical Numbers": a bound that is whole says so, as `5.0`. */
+function canonical(bound: number): string {
+  if (Number.isInteger(bound)) return `${bound}.0`;
+  // Below a ten-thousandth the exponent has two digits.
+  return bound < 1e-4 ? bound.toExponential().replace(/e-(\d)$/, 'e-0$1') : String(bound);
 }

@@ -30,6 +30,11 @@ export const register: CommandModule['register'] = (program, context, finish) =>
       'take revocations from other agents here, for when the control plane is away',
       parseHostPort,
     )
+    .option(
+      '--metrics <host:port>',
+      'serve metrics and health here (15022 is usual)',
+      parseHostPort,
+    )
     .option('--allow-other-users', 'let processes of other users connect to the socket')
     .addOption(
       new Option(
@@ -73,6 +78,7 @@ Examples:
           verbose,
           hostName: options.hostName,
           peers: options.peers,
+          metrics: options.metrics,
           allowOtherUsers: options.allowOtherUsers === true,
           attest: attestOf(options),
           kubelet: options.kubelet === undefined ? undefined : kubeletOf(options),

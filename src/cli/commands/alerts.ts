@@ -1,13 +1,15 @@
-import type { AlertEvent } from '#alert';
-import { fetchAll, type SilenceEntry } from '../api-types.ts';
+import type { Command } from 'commander';
+import { type AlertEvent, DEFAULT_SLOS, prometheusRules, type Slo } from '#alert';
+import { parseDuration } from '#lib';
+import { fetchAll, type SilenceEntry, type SloEntry } from '../api-types.ts';
 import type { CommandModule } from '../commands.ts';
 import type { CliContext } from '../context.ts';
 import { EXIT, ExitError } from '../exit.ts';
 import { collectPair } from '../flags.ts';
-import { globalsOf, sessionOf } from '../globals.ts';
+import { type Globals, globalsOf, sessionOf } from '../globals.ts';
 import { age, painter, printable, printResult, table } from '../output.ts';
 
-/** `palisade alerts list|silence|silences|unsilence` */
+/** `palisade alerts list|silence|silences|unsilence|export` */
 export const register: CommandModule['register'] = (program, context) => {
   const alerts = program
     .command('alerts')
@@ -77,7 +79,43 @@ export const register: CommandModule['register'] = (program, context) => {
       const ended = await sessionOf(globals).api.call<SilenceEntry>('DELETE', path);
       printResult(context, globals.output, ended, () => `ended silence ${ended.id}`);
     });
+  registerExport(alerts, context);
 };
+
+function registerExport(alerts: Command, context: CliContext): void {
+  alerts
+    .command('export')
+    .description('the same alerts as rules for Prometheus, with the objectives in force')
+    .option('--defaults', 'with the built-in objectives; asks no control plane')
+    .addHelpText('after', '\nExample:\n  $ palisade alerts export > palisade-rules.yaml\n')
+    .action(async (options, command) => {
+      const globals = globalsOf(command, context);
+      const slos = options.defaults === true ? DEFAULT_SLOS : await slosInForce(globals);
+      const rules = prometheusRules(slos);
+      // Prometheus reads YAML, whatever the format of other commands.
+      printResult(context, globals.output === 'json' ? 'json' : 'yaml', rules, () => '');
+    });
+}
+
+async function slosInForce(globals: Globals): Promise<readonly Slo[]> {
+  const found = await fetchAll<SloEntry>(sessionOf(globals).api, '/slos');
+  return found.map((entry) => ({
+    name: entry.name,
+    sli: entry.sli,
+    objective: Number.parseFloat(entry.objective) / 100,
+    windowMs: millisecondsOf(entry.window) ?? 0,
+    thresholdMs: millisecondsOf(entry.threshold),
+    namespace: entry.namespace ?? undefined,
+    service: entry.service ?? undefined,
+    alert: entry.alert,
+    builtIn: entry.built_in,
+  }));
+}
+
+function millisecondsOf(text: string | null): number | undefined {
+  const parsed = text === null ? undefined : parseDuration(text);
+  return parsed?.ok === true ? parsed.value : undefined;
+}
 
 // An id is a name with labels after it, or a name alone where the alert has none.
 function matchOf(alert: string | undefined): { readonly id?: string; readonly name?: string } {

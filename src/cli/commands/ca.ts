@@ -4,7 +4,7 @@ import { type CaStatus, caStatus } from '../ca-status.ts';
 import type { CommandModule } from '../commands.ts';
 import type { AuthorityOptions, CliContext } from '../context.ts';
 import { EXIT, ExitError } from '../exit.ts';
-import { parseDurationFlag, parsePort } from '../flags.ts';
+import { parseDurationFlag, parseHostPort, parsePort } from '../flags.ts';
 import { type Globals, globalsOf, sessionOf } from '../globals.ts';
 import { age, printResult, table } from '../output.ts';
 import { abort, rehearse, rotate, type Step } from '../rotation.ts';
@@ -20,6 +20,11 @@ export const register: CommandModule['register'] = (program, context, finish) =>
       'port to listen on (default: what the data folder names, else 7702)',
       parsePort,
     )
+    .option(
+      '--metrics <host:port>',
+      'serve metrics and health here (15021 is usual)',
+      parseHostPort,
+    )
     .addHelpText('after', '\nExample:\n  $ palisade ca --data /var/lib/palisade\n')
     .action(async (options, command) => {
       const { dataDir, output, verbose } = globalsOf(command, context);
@@ -30,6 +35,7 @@ export const register: CommandModule['register'] = (program, context, finish) =>
           verbose,
           host: options.host,
           port: options.port,
+          metrics: options.metrics,
         }),
       );
     });

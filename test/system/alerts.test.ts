@@ -1,0 +1,173 @@
+// Alerts of a real mesh: each is caused as its runbook says, and what a person is told leads to the cause.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  BIN,
+  curlFrom,
+  type Finished,
+  type Service,
+  startTestMesh,
+  type TestMesh,
+} from './mesh.ts';
+
+const ECHO = `require('http').createServer((q, s) => s.end('ok')).listen(process.env.PORT, '127.0.0.1')`;
+const WAIT_MS = 20_000;
+
+type Alert = {
+  readonly id: string;
+  readonly name: string;
+  readonly state: string;
+  readonly severity: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly evidence: readonly { readonly text: string }[];
+  readonly command: string;
+  readonly silenced_by: string | null;
+  readonly inhibited_by: string | null;
+};
+
+let mesh: TestMesh;
+let web: Service;
+let intruder: Service;
+let orders: Service;
+
+before(async () => {
+  mesh = await startTestMesh();
+  [web, intruder, orders] = await Promise.all([
+    mesh.run('web', ['sleep', '600']),
+    mesh.run('intruder', ['sleep', '600']),
+    mesh.run('orders', [process.execPath, '-e', ECHO]),
+  ]);
+  await mesh.apply(policyFor('web'));
+  await until('the call of web', async () => {
+    const { status } = await curlFrom(web, 'http://orders/');
+    return status === 200 ? true : undefined;
+  });
+});
+after(() => mesh.close());
+
+test('an intruder who tries doors pages, and the command of the alert says why it was denied', async () => {
+  await tryDoors(intruder);
+  const alert = await alertOf(
+    'denial-burst',
+    ({ labels }) => labels['source'] === 'default/intruder',
+  );
+  assert.deepEqual([alert.severity, alert.state, alert.inhibited_by], ['page', 'firing', null]);
+  assert.match(alert.command, /^palisade explain \S+$/);
+  const explained = await mesh.cli(...alert.command.split(' ').slice(1));
+  assert.match(explained.stdout, /intruder/, explained.stderr);
+});
+
+test('who takes it on is named, and nobody is called until that ends', async () => {
+  const made = await mesh.cli(
+    'alerts',
+    'silence',
+    'denial-burst',
+    '--label',
+    'source=default/intruder',
+    '--for',
+    '2h',
+    '--reason',
+    'a test of doors',
+    '-o',
+    'json',
+  );
+  assert.equal(made.status, 0, made.stderr);
+  const { id } = JSON.parse(made.stdout);
+  const quiet = await alertOf('denial-burst', ({ silenced_by }) => silenced_by === id);
+  assert.equal(quiet.labels['source'], 'default/intruder');
+  const listed = await mesh.cli('alerts', 'silences');
+  assert.match(listed.stdout, /a test of doors/);
+  assert.equal((await mesh.cli('alerts', 'unsilence', id)).status, 0);
+});
+
+test('the denials of a change of policy are explained by its commit', async () => {
+  await mesh.apply(policyFor('nobody'));
+  await tryDoors(web);
+  const alert = await alertOf('denial-burst', ({ labels }) => labels['source'] === 'default/web');
+  assert.match(alert.inhibited_by ?? '', /^commit default@\d+$/);
+});
+
+test('a sidecar that stops listening is stale', async () => {
+  process.kill(orders.ports.pid, 'SIGSTOP');
+  try {
+    const applied = await apply(policyFor('web'));
+    assert.equal(applied.status, 0, applied.stderr);
+    const stale = await alertOf('enforcement-point-stale', ofService('orders'));
+    assert.equal(stale.severity, 'page');
+    assert.match(stale.evidence[0]?.text ?? '', /instead of version/);
+  } finally {
+    process.kill(orders.ports.pid, 'SIGCONT');
+  }
+});
+
+test('objectives have counted what happened', async () => {
+  const { stdout, stderr } = await mesh.cli('slo', 'list', '-o', 'json');
+  const slos = JSON.parse(stdout || stderr) as { sli: string; state: string; total: number }[];
+  const counted = slos.filter(({ total }) => total > 0).map(({ sli }) => sli);
+  for (const sli of [
+    'authentication_success',
+    'handshake_success',
+    'decision_latency',
+    'policy_propagation',
+    'certificate_horizon',
+    'denial_rate',
+    'control_availability',
+    'control_latency',
+  ]) {
+    assert.ok(counted.includes(sli), `${sli} counted nothing`);
+  }
+});
+
+function policyFor(caller: string): string {
+  return `
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: orders }
+spec:
+  selector: { matchLabels: { app: orders } }
+  action: ALLOW
+  rules:
+    - from: [{ source: { principals: [cluster.local/ns/default/sa/${caller}] } }]
+`;
+}
+
+async function tryDoors(from: Service): Promise<void> {
+  const urls = Array.from({ length: 30 }, (_, i) => `http://orders/door/${i}`);
+  const { status } = await curlFrom(from, ...urls);
+  assert.equal(status, 403);
+}
+
+async function apply(yaml: string): Promise<Finished> {
+  const child = spawn(process.execPath, [BIN, 'apply', '-f', '-', '--data', mesh.dataDir]);
+  let stderr = '';
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString('utf8')));
+  child.stdin.end(yaml);
+  const [code] = await once(child, 'close');
+  return { status: code ?? 1, stdout: '', stderr };
+}
+
+function ofService(service: string): (alert: Alert) => boolean {
+  return ({ labels }) => labels['service'] === service;
+}
+
+/** The alert of this name that fits, as soon as there is one. */
+function alertOf(name: string, fits: (alert: Alert) => boolean): Promise<Alert> {
+  return until(name, async () => {
+    const listed = await mesh.cli('alerts', 'list', '--state', 'all', '-o', 'json');
+    const alerts = JSON.parse(listed.stdout || '[]') as readonly Alert[];
+    return alerts.find((alert) => alert.name === name && fits(alert));
+  });
+}
+
+async function until<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {
+  const deadline = Date.now() + WAIT_MS;
+  for (;;) {
+    const found = await ask();
+    if (found !== undefined) return found;
+    assert.ok(Date.now() < deadline, `${what}: not within ${WAIT_MS} ms`);
+    await delay(300);
+  }
+}
