@@ -37,11 +37,15 @@ export type LogVerification = {
   } | null;
   readonly state: 'verified' | 'failed' | 'unverified';
   readonly verified_at?: string | null;
-  readonly problem?: string | null;
+  /** The first entry that does not fit, and why. */
+  readonly problem?: { readonly index: number; readonly message: string } | null;
 };
 
 /** `GET /audit/verification`: whether the logs can be believed, and who besides us keeps checkpoints. */
 export type AuditVerification = {
   readonly logs: readonly LogVerification[];
-  readonly witnesses?: unknown;
+  readonly witnesses: readonly Witness[];
 };
+
+/** An agent that keeps a signed checkpoint of its own. */
+export type Witness = { readonly node: string; readonly size: number; readonly root: string };

@@ -3,6 +3,7 @@ import type { Answer } from '../live/answer-cache.ts';
 import { useNow } from '../live/use-now.ts';
 import { formatSpan } from '../words/format.ts';
 import { Icon } from './icon.tsx';
+import { Words } from './words.tsx';
 
 /** Bars where rows will be, of the height the rows will have. */
 export function Loading(props: { rows?: number }): ReactNode {
@@ -38,14 +39,14 @@ export function AnswerNote(props: { answer: Answer<unknown>; rows?: number }): R
   const isSilent = failure.code === 'unreachable';
   const sentence = isSilent
     ? 'The control plane does not answer. Enforcement goes on without it; this page will when it is back.'
-    : `The control plane answered: ${failure.sentence}.`;
+    : `The control plane answered: ${failure.sentence}`;
   const age =
     heardAt === undefined ? '' : ` Shown is what it said ${formatSpan(nowMs - heardAt)} ago.`;
   return (
     <div className="notice" data-tone={data === undefined ? 'failing' : 'stale'} role="status">
       <Icon name={data === undefined ? 'bang' : 'clock'} />
       <p>
-        {sentence}
+        <Words text={sentence} />
         {age}
         {isSilent && data === undefined && (
           <>

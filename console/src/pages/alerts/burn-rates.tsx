@@ -47,7 +47,8 @@ const COLUMNS: readonly Column<Slo>[] = [
     width: '6.5rem',
     align: 'end',
     value: (slo) => slo.budget_left_ratio,
-    cell: (slo) => known(slo, formatShare(slo.budget_left_ratio)),
+    cell: (slo) =>
+      known(slo, slo.budget_left_ratio <= 0 ? 'none' : formatShare(slo.budget_left_ratio)),
   },
   {
     head: 'Burn, 1 h',

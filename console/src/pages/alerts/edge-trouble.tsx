@@ -54,7 +54,12 @@ const COLUMNS: readonly Column<EdgeSum>[] = [
 ];
 
 /** Which edges had denials and errors; a row opens the calls behind it. */
-export function EdgeTrouble(props: { answer: Answer<Rollups>; range: TimeRange }): ReactNode {
+export function EdgeTrouble(props: {
+  answer: Answer<Rollups>;
+  range: TimeRange;
+  /** What chooses the time, which is that of the lists below too. */
+  children: ReactNode;
+}): ReactNode {
   const { answer, range } = props;
   const edges = answer.data === undefined ? [] : troubledEdges(answer.data);
   const open = (edge: EdgeSum): void =>
@@ -68,7 +73,10 @@ export function EdgeTrouble(props: { answer: Answer<Rollups>; range: TimeRange }
     );
   return (
     <section className="section" aria-labelledby="edge-trouble">
-      <h2 id="edge-trouble">Denials and errors by edge</h2>
+      <div className="section-head">
+        <h2 id="edge-trouble">Denials and errors by edge</h2>
+        {props.children}
+      </div>
       <AnswerNote answer={answer} rows={4} />
       {answer.data !== undefined && edges.length === 0 && (
         <p className="quiet">No call was denied and none failed in this time.</p>

@@ -51,15 +51,14 @@ export function OnCall(): ReactNode {
   return (
     <>
       <BurnRates answer={slos} />
-      <div className="section-head on-call-time">
+      <EdgeTrouble answer={edges} range={range}>
         <TimeRangePicker
           range={range}
           defaultSpan={DEFAULT_SPAN}
           spans={SPANS}
           onChange={setQuery}
         />
-      </div>
-      <EdgeTrouble answer={edges} range={range} />
+      </EdgeTrouble>
       <div className="on-call">
         <ChangeList changes={changes} isAudited={audit.data !== undefined} />
         <div>

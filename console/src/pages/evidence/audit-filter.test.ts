@@ -10,13 +10,14 @@ const cases: { query: string; path: string; command: string }[] = [
     command: 'palisade audit search --log control --since 24h',
   },
   {
-    query: '?log=ca&action=ca.issue&actor=ann&target=shop%2Forders&q=serial%207&since=1h',
-    path: '/audit?log=ca&action=ca.issue&actor=ann&target=shop%2Forders&text=serial+7&since=1h&limit=100',
+    query:
+      '?log=ca&action=ca.issue&actor=ann&target=shop%2Forders&result=refused&q=serial%207&since=1h',
+    path: '/audit?log=ca&action=ca.issue&actor=ann&target=shop%2Forders&result=refused&text=serial+7&since=1h&limit=100',
     command:
-      "palisade audit search 'serial 7' --log ca --action ca.issue --actor ann --target shop/orders --since 1h",
+      "palisade audit search --log ca --action ca.issue --actor ann --target shop/orders --result refused --text 'serial 7' --since 1h",
   },
   {
-    query: '?log=elsewhere',
+    query: '?log=elsewhere&result=perhaps',
     path: '/audit?log=control&since=24h&limit=100',
     command: 'palisade audit search --log control --since 24h',
   },

@@ -8,29 +8,33 @@ export type AuditFilter = {
   readonly action: string;
   readonly actor: string;
   readonly target: string;
+  readonly result: '' | 'ok' | 'refused';
   readonly text: string;
 };
 
 /** The filter that an address asks for. */
 export function parseAuditFilter(query: URLSearchParams): AuditFilter {
   const read = (key: string): string => query.get(key)?.trim() ?? '';
+  const result = read('result');
   return {
     log: query.get('log') === 'ca' ? 'ca' : 'control',
     action: read('action'),
     actor: read('actor'),
     target: read('target'),
+    result: result === 'ok' || result === 'refused' ? result : '',
     text: query.get('q') ?? '',
   };
 }
 
 /** The API path that lists what the filter asks for, newest first. */
 export function auditPath(filter: AuditFilter, range: TimeRange, cursor?: string): string {
-  const { log, action, actor, target, text } = filter;
+  const { log, action, actor, target, result, text } = filter;
   return apiPath('/audit', {
     log,
     action,
     actor,
     target,
+    result,
     text: text.trim(),
     ...rangeQuery(range),
     limit: '100',
@@ -42,12 +46,14 @@ export function auditPath(filter: AuditFilter, range: TimeRange, cursor?: string
 export function auditCommand(filter: AuditFilter, range: TimeRange): string {
   const { since, until } = rangeQuery(range);
   return commandLine(
-    ['audit', 'search', ...(filter.text.trim() === '' ? [] : [filter.text.trim()])],
+    ['audit', 'search'],
     [
       ['log', filter.log],
       ['action', filter.action],
       ['actor', filter.actor],
       ['target', filter.target],
+      ['result', filter.result],
+      ['text', filter.text.trim()],
       ['since', since],
       ['until', until],
     ],

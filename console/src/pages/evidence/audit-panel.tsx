@@ -45,10 +45,10 @@ export function AuditPanel({ event, log, onClose }: AuditPanelProps): ReactNode 
       {event.diff && (
         <section aria-labelledby="audit-diff">
           <h3 id="audit-diff">What changed</h3>
-          <SourceView text={event.diff} label="What changed" diff />
+          <SourceView text={event.diff} label="The changed lines" diff />
         </section>
       )}
-      <CopyCommand command={commandLine(['audit', 'verify'], [['log', event.log ?? log]])} />
+      <CopyCommand command={commandLine(['audit', 'verify'], [['full', true]])} />
     </SidePanel>
   );
 }

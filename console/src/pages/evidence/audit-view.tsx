@@ -24,7 +24,7 @@ const TYPING_MS = 250;
 const COLUMNS: readonly Column<AuditEvent>[] = [
   {
     head: 'Time',
-    width: '8.5rem',
+    width: '9.25rem',
     value: (event) => event.time,
     cell: (event) => (
       <time dateTime={event.time} title={formatInstant(event.time)}>
@@ -178,9 +178,24 @@ function AuditFilterBar(props: {
       />
       <label className="field">
         <span>Log</span>
-        <select value={filter.log} onChange={(event) => onChange({ log: event.target.value })}>
+        <select
+          className="auto"
+          value={filter.log}
+          onChange={(event) => onChange({ log: event.target.value })}
+        >
           <option value="control">control</option>
           <option value="ca">ca</option>
+        </select>
+      </label>
+      <label className="field">
+        <span>Result</span>
+        <select
+          value={filter.result}
+          onChange={(event) => onChange({ result: event.target.value })}
+        >
+          <option value="">any</option>
+          <option value="ok">done</option>
+          <option value="refused">refused</option>
         </select>
       </label>
       {(['action', 'actor', 'target'] as const).map((key) => (

@@ -15,7 +15,7 @@ function log(state: LogVerification['state']): LogVerification {
 }
 
 function sink(state: Sink['state']): Sink {
-  return { name: 'siem', kind: 'ocsf', state };
+  return { name: 'siem', state } as Sink;
 }
 
 test('a source is summed over its hours, and the least complete comes first', () => {
@@ -44,10 +44,19 @@ test('the sentence says the worst of each, and nothing of what is not known', ()
   const check = (known: Partial<Parameters<typeof evidenceSentence>[0]>, expected: string) =>
     assert.equal(evidenceSentence({ ...unknown, ...known }), expected);
   check({}, 'The control plane has not said yet what it can prove.');
-  check({ verification: { logs: [log('verified')] } }, '7 audit events, all verified.');
-  check({ verification: { logs: [log('unverified')] } }, '1 log is not verified yet.');
   check(
-    { verification: { logs: [log('failed')] }, sinks: [sink('ok'), sink('failing')] },
+    { verification: { logs: [log('verified')], witnesses: [] } },
+    '7 audit events, all verified.',
+  );
+  check(
+    { verification: { logs: [log('unverified')], witnesses: [] } },
+    '1 log is not verified yet.',
+  );
+  check(
+    {
+      verification: { logs: [log('failed')], witnesses: [] },
+      sinks: [sink('ok'), sink('failing')],
+    },
     'The control log does not verify; 1 of 2 sinks not delivering.',
   );
   check(

@@ -1,7 +1,7 @@
 import { type ReactNode, useState } from 'react';
 import { fetchJson } from '../../api/fetch-json.ts';
 import type { Page } from '../../api/page.ts';
-import type { Sink } from '../../api/sink.ts';
+import type { Sink, SinkTest as SinkTestAnswer } from '../../api/sink.ts';
 import type { Answer } from '../../live/answer-cache.ts';
 import { AnswerNote, Empty } from '../../parts/answer-states.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
@@ -21,7 +21,7 @@ const COLUMNS: readonly Column<Sink>[] = [
     cell: (sink) => (
       <span className="identity">
         <strong>{sink.name}</strong>
-        <span className="quiet">{sink.kind}</span>
+        <span className="quiet">{kindWords(sink)}</span>
       </span>
     ),
     stacked: 'title',
@@ -98,7 +98,7 @@ export function SinksView({ answer, sentence, tabs }: SinksViewProps): ReactNode
           label="Sinks"
           columns={COLUMNS}
           rows={sinks}
-          keyOf={(sink) => `${sink.namespace ?? ''}/${sink.name}`}
+          keyOf={(sink) => sink.name}
           toneOf={(sink) => (sink.state === 'ok' ? undefined : sinkState(sink).tone)}
           minWidth="72rem"
         />
@@ -108,7 +108,8 @@ export function SinksView({ answer, sentence, tabs }: SinksViewProps): ReactNode
 }
 
 type TestState =
-  | { readonly kind: 'idle' | 'sending' | 'sent' }
+  | { readonly kind: 'idle' | 'sending' }
+  | { readonly kind: 'answered'; readonly items: SinkTestAnswer['items'] }
   | { readonly kind: 'failed'; readonly why: string; readonly isReadOnly: boolean };
 
 /** Sends one of each kind of evidence, marked as a test, and says what the sink answered. */
@@ -116,8 +117,10 @@ function SinkTest({ name }: { name: string }): ReactNode {
   const [state, setState] = useState<TestState>({ kind: 'idle' });
   const send = (): void => {
     setState({ kind: 'sending' });
-    void fetchJson<TestAnswer>(`/sinks/${encodeURIComponent(name)}/test`, {}).then((result) => {
-      if (result.kind === 'answer') return setState(outcomeOf(result.data));
+    void fetchJson<SinkTestAnswer>(`/sinks/${encodeURIComponent(name)}/test`, {}).then((result) => {
+      if (result.kind === 'answer') {
+        return setState({ kind: 'answered', items: result.data.items });
+      }
       const { code, sentence } = result.failure;
       setState({ kind: 'failed', why: sentence, isReadOnly: code === 'read_only' });
     });
@@ -134,8 +137,13 @@ function SinkTest({ name }: { name: string }): ReactNode {
         {state.kind === 'sending' ? 'sending' : 'Test'}
         <span className="visually-hidden"> {name}</span>
       </button>
-      <span role="status">
-        {state.kind === 'sent' && <StateWord tone="allowed">taken</StateWord>}
+      <span role="status" className="sink-answers">
+        {state.kind === 'answered' &&
+          state.items.map(({ evidence, delivered, answer }) => (
+            <StateWord key={evidence} tone={delivered ? 'allowed' : 'denied'}>
+              {evidence}: {answer}
+            </StateWord>
+          ))}
         {state.kind === 'failed' && !state.isReadOnly && (
           <StateWord tone="denied">{state.why}</StateWord>
         )}
@@ -147,31 +155,35 @@ function SinkTest({ name }: { name: string }): ReactNode {
   );
 }
 
-/** What a test answers; a control plane that has more to say says it besides. */
-type TestAnswer = { readonly ok?: boolean; readonly error?: string | null };
-
-function outcomeOf(answer: TestAnswer): TestState {
-  if (answer.ok !== false) return { kind: 'sent' };
-  return { kind: 'failed', why: answer.error ?? 'not taken', isReadOnly: false };
+/** The names of the kinds as people say them, e.g. `ocsf by webhook`. */
+function kindWords({ kind, format }: Sink): string {
+  const ways: Readonly<Record<string, string>> = {
+    otlp_http: 'OTLP over HTTP',
+    otlp_grpc: 'OTLP over gRPC',
+    syslog: 'by syslog',
+    file: 'to a file',
+    webhook: 'by webhook',
+  };
+  const way = ways[kind] ?? kind;
+  return way.startsWith('OTLP') ? way : `${format} ${way}`;
 }
 
 function lagWords(sink: Sink): ReactNode {
-  const records = sink.lag_records ?? 0;
+  const records = sink.lag_records;
   if (records === 0) return <span className="quiet">nothing</span>;
-  const seconds = sink.lag_seconds ?? 0;
-  return `${formatNoun(records, 'record')}, ${formatSpan(seconds * 1000)}`;
+  return `${formatNoun(records, 'item')}, ${formatSpan(sink.lag_seconds * 1000)}`;
 }
 
 function rank(sink: Sink): number {
   return ['ok', 'paused', 'retrying', 'failing'].indexOf(sink.state);
 }
 
-function count(head: string, read: (sink: Sink) => number | null | undefined): Column<Sink> {
+function count(head: string, read: (sink: Sink) => number): Column<Sink> {
   return {
     head,
     width: '6.5rem',
     align: 'end',
     value: read,
-    cell: (sink) => formatCount(read(sink) ?? 0),
+    cell: (sink) => formatCount(read(sink)),
   };
 }

@@ -1,5 +1,5 @@
 import type { ReactNode } from 'react';
-import type { AuditVerification, LogVerification } from '../../api/audit-event.ts';
+import type { AuditVerification, LogVerification, Witness } from '../../api/audit-event.ts';
 import type { Answer } from '../../live/answer-cache.ts';
 import { AnswerNote } from '../../parts/answer-states.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
@@ -23,6 +23,7 @@ export function VerificationLines({ answer }: { answer: Answer<AuditVerification
           ))}
           <li>
             <span className="quiet">{witnessWords(answer.data.witnesses)}</span>
+            <CopyCommand command={commandLine(['audit', 'verify'])} />
           </li>
         </ul>
       )}
@@ -39,7 +40,7 @@ function LogLine({ log }: { log: LogVerification }): ReactNode {
       <StateWord tone={state.tone}>{state.word}</StateWord>
       <span className="log-words">
         {log.problem ? (
-          <Words text={log.problem} />
+          <Words text={`entry ${log.problem.index}: ${log.problem.message}`} />
         ) : (
           <>
             {formatNoun(log.size, 'event')}
@@ -57,20 +58,16 @@ function LogLine({ log }: { log: LogVerification }): ReactNode {
           </>
         )}
       </span>
-      <CopyCommand command={commandLine(['audit', 'verify'], [['log', log.name]])} />
     </li>
   );
 }
 
 /** Who besides the control plane keeps checkpoints, so that it cannot rewrite what they have seen. */
-function witnessWords(witnesses: unknown): string {
-  const count = Array.isArray(witnesses)
-    ? witnesses.length
-    : typeof witnesses === 'number'
-      ? witnesses
-      : undefined;
-  if (count === undefined) return 'Which agents keep checkpoints is not known.';
-  if (count === 0)
+function witnessWords(witnesses: readonly Witness[]): string {
+  if (witnesses.length === 0) {
     return 'No agent keeps a checkpoint yet: only the control plane could tell of a rewrite.';
-  return `${formatNoun(count, 'agent keeps', 'agents keep')} checkpoints: a rewrite of what they saw is found.`;
+  }
+  const upTo = Math.max(...witnesses.map((witness) => witness.size));
+  const agents = formatNoun(witnesses.length, 'agent keeps', 'agents keep');
+  return `${agents} checkpoints, up to ${formatNoun(upTo, 'event')}: a rewrite of what they saw is found.`;
 }

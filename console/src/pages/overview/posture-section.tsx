@@ -57,16 +57,16 @@ function Part({ part }: { part: PosturePart }): ReactNode {
       </span>
       <span className="posture-why">
         <Words text={part.why} />
-        {part.fix && (
+        {part.fix && !isFull && (
           <>
             {' '}
             <strong>
-              <Words text={part.fix} />
+              To win it back: <Words text={part.fix} />
             </strong>
           </>
         )}
       </span>
-      {part.command && <CopyCommand command={part.command} />}
+      {part.command && !isFull && <CopyCommand command={part.command} />}
     </li>
   );
 }
@@ -76,7 +76,7 @@ function lostWords(posture: Posture): string {
   const lost = posture.parts
     .filter((part) => part.score < part.of)
     .toSorted((a, b) => b.of - b.score - (a.of - a.score))
-    .map((part) => `${round(part.of - part.score)} by ${part.name.toLowerCase()}`);
+    .map((part) => `${round(part.of - part.score)} by ${part.name}`);
   return lost.length === 0 ? 'Nothing is lost.' : `Lost: ${lost.join(', ')}.`;
 }
 

@@ -23,7 +23,7 @@ export function ResourceSource({ entry, hits }: ResourceSourceProps): ReactNode 
       </div>
       <SourceView
         text={text}
-        label={`${entry.kind} ${entry.name}`}
+        label={`Source of ${entry.kind} ${entry.name}`}
         margin={marginOf(entry, hits)}
       />
     </section>
