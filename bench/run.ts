@@ -15,6 +15,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ readonly default: Benc
   rotate: () => import('./rotate.ts'),
   revoke: () => import('./revoke.ts'),
   record: () => import('./record.ts'),
+  sink: () => import('./sink.ts'),
   memory: () => import('./memory.ts'),
   start: () => import('./start.ts'),
   'workload-api': () => import('./workload-api.ts'),

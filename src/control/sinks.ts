@@ -17,7 +17,7 @@ import {
 import { BUCKET_BOUNDS, EVENT, type Log, type MetricFamily } from '#telemetry';
 import type { Alerts } from './alerts.ts';
 import type { AuditTrail } from './audit-trail.ts';
-import type { Broadcast, ControlEvent } from './events.ts';
+import { type Broadcast, type ControlEvent, throttle } from './events.ts';
 import type { ResourceView } from './resource-sets.ts';
 
 /** The sinks of this control plane, as its signed resources describe them. */
@@ -51,10 +51,14 @@ export type SinksOptions = {
 };
 
 const METER_MS = 1_000;
+const HINT_MS = 1_000;
 
 /** Starts the sinks that the root namespace's set describes, and follows it. */
 export async function startSinks(options: SinksOptions): Promise<Sinks> {
   const { folder, trustDomain, version, ownPorts, records, clock, log } = options;
+  const hint = throttle(HINT_MS, () =>
+    options.events.publish({ kind: 'sinks', at: new Date(clock()).toISOString() }),
+  );
   const hub = createSinkHub({
     folder,
     env: process.env,
@@ -71,6 +75,7 @@ export async function startSinks(options: SinksOptions): Promise<Sinks> {
     clock,
     scheduler: createScheduler(),
     log,
+    onChange: () => hint(undefined),
   });
   const configure = () => hub.configure(sinkResources(options.resources));
   const stops = [

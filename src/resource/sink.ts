@@ -71,7 +71,7 @@ const HOUR_MS = 3_600_000;
 const DEFAULT_LIMITS: SinkLimits = {
   maxQueueBytes: 512 * MIB,
   maxAge: '72h',
-  maxBatch: 1000,
+  maxBatch: 500,
   timeout: '10s',
 };
 

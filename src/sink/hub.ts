@@ -150,11 +150,11 @@ class RunningHub implements SinkHub {
   }
 
   #start(name: string, resource: SinkResource): void {
-    const { scheduler, log, sources, onChange } = this.#options;
+    const { scheduler, log, sources } = this.#options;
     try {
       const surroundings = this.#surroundings(name, resource);
-      const changed = onChange === undefined ? {} : { onChange: () => this.#tell(name) };
-      const sink = createSink({ resource, surroundings, scheduler, ...changed });
+      const told = () => this.#tell(name);
+      const sink = createSink({ resource, surroundings, scheduler, onChange: told });
       const readable = [...sink.lanes.keys()].filter((kind) => sources[kind] !== undefined);
       const entry: Entry = {
         sink,

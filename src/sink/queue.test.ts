@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
-import { openQueue, type Queue, type QueueEntry } from './queue.ts';
+import { openQueue, type Queue, type QueueEntry, type QueueOptions } from './queue.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -23,7 +23,7 @@ function entries(from: number, to: number, text = ''): QueueEntry[] {
   }));
 }
 
-function fixture(t: TestContext, options: { maxBytes?: number; maxAgeMs?: number } = {}) {
+function fixture(t: TestContext, options: Partial<QueueOptions> = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'palisade-queue-'));
   let now = 1_000_000;
   let queue: Queue | undefined;
@@ -33,6 +33,7 @@ function fixture(t: TestContext, options: { maxBytes?: number; maxAgeMs?: number
       maxBytes: options.maxBytes ?? 1 << 30,
       maxAgeMs: options.maxAgeMs ?? DAY_MS,
       clock: () => now,
+      ...(options.isSpare === undefined ? {} : { isSpare: options.isSpare }),
     }));
   t.after(() => {
     queue?.close();
@@ -200,6 +201,40 @@ test('beyond its bytes the oldest goes, and is counted', (t) => {
   assert.equal(numbers.length, items);
   assert.equal(numbers[0], lost.full);
   assert.equal(numbers.at(-1), position - 1);
+});
+
+test('beyond its bytes what can be spared goes first, in order all the same', (t) => {
+  const isSpare = (line: string) => line.includes('spare');
+  const { open } = fixture(t, { maxBytes: 3 * 1024 * 1024, isSpare });
+  const queue = open();
+  const noise = () =>
+    Array.from({ length: 60 }, () => Math.random().toString(36).slice(2)).join('');
+  let position = 0;
+  const needed: number[] = [];
+  for (let i = 0; i < 40; i++) {
+    const some = Array.from({ length: 200 }, () => {
+      position++;
+      if (position % 10 === 0) needed.push(position);
+      return {
+        position,
+        line: `${position} ${position % 10 === 0 ? 'needed' : 'spare'} ${noise()}`,
+      };
+    });
+    queue.append(some);
+    queue.tend();
+  }
+  const { items, bytes, lost } = queue.state();
+  assert.ok(bytes <= 3 * 1024 * 1024, `${bytes} bytes`);
+  assert.equal(items + lost.full, position);
+  const left = drain(queue, 500).map((line) => Number.parseInt(line, 10));
+  assert.deepEqual(
+    left,
+    left.toSorted((a, b) => a - b),
+  );
+  assert.equal(left.length, items);
+  const kept = left.filter((n) => n % 10 === 0);
+  assert.deepEqual(kept, needed.slice(-kept.length));
+  assert.ok(kept.length > 0.7 * needed.length, `${kept.length} of ${needed.length}`);
 });
 
 test('what is older than the bound goes, and is counted', (t) => {

@@ -19,6 +19,7 @@ import {
   type ReadFrame,
   readFrame,
   type Segment,
+  thinSegment,
 } from './segment.ts';
 
 /** One thing that waits; `line` holds no newline. */
@@ -73,9 +74,11 @@ export type QueueOptions = {
   readonly maxBytes: number;
   readonly maxAgeMs: number;
   readonly clock: () => number;
+  /** Which lines go first when there are too many bytes; without it the oldest do. */
+  readonly isSpare?: (line: string) => boolean;
 };
 
-const SEGMENT_BYTES = 4 * 1024 * 1024;
+const SEGMENT_BYTES = 1024 * 1024;
 const FRAME_CHARS = 256 * 1024;
 // With the disk full, so much waits in memory.
 const MAX_PENDING_CHARS = 8 * 1024 * 1024;
@@ -200,6 +203,7 @@ class DiskQueue implements Queue {
     const expired = clock() - maxAgeMs;
     for (let [oldest] = this.#segments; oldest !== undefined; [oldest] = this.#segments) {
       const isOver = this.#bytes() > maxBytes && this.#segments.length > 1;
+      if (isOver && this.#thin()) continue;
       const isOld = oldest.items > 0 && oldest.newestAt < expired;
       if (!isOver && !isOld) return;
       this.#drop(oldest, isOver ? 'full' : 'expired');
@@ -326,6 +330,25 @@ class DiskQueue implements Queue {
       this.#place = { segment: next, offset: 0, index: 0, passed: 0 };
       this.#saveCursor();
     }
+  }
+
+  /** Takes the spare lines out of the oldest segment that has any and that nobody reads; false where there is none. */
+  #thin(): boolean {
+    const { isSpare } = this.#options;
+    const last = this.#segments.at(-1);
+    const fat = this.#segments.find(
+      (segment) => segment.number > this.#place.segment && segment !== last && !segment.isThin,
+    );
+    if (isSpare === undefined || fat === undefined) return false;
+    const before = fat.items;
+    try {
+      thinSegment(fat, isSpare);
+    } catch {
+      // A disk that takes nothing: it is dropped as a whole, in its turn.
+      return false;
+    }
+    this.#lost.full += before - fat.items;
+    return true;
   }
 
   /** Deletes what is behind the reader. */

@@ -1,5 +1,21 @@
-import { closeSync, fstatSync, openSync, readFileSync, readSync, truncateSync } from 'node:fs';
-import { decodeFrame, decodeHead, type FrameHead, HEAD_BYTES, nextFrame } from './frame.ts';
+import {
+  closeSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import {
+  decodeFrame,
+  decodeHead,
+  encodeFrame,
+  type FrameHead,
+  HEAD_BYTES,
+  nextFrame,
+} from './frame.ts';
 
 /** One file of a queue, and what its frames say of themselves. */
 export type Segment = {
@@ -11,6 +27,8 @@ export type Segment = {
   position: number;
   /** When the last frame was written; Unix milliseconds. */
   newestAt: number;
+  /** Whether what it could spare is gone. */
+  isThin: boolean;
 };
 
 /** What stands at a place of a segment. */
@@ -22,7 +40,7 @@ export type ReadFrame =
 
 /** An empty segment. */
 export function emptySegment(number: number, path: string): Segment {
-  return { number, path, bytes: 0, items: 0, position: -1, newestAt: 0 };
+  return { number, path, bytes: 0, items: 0, position: -1, newestAt: 0, isThin: false };
 }
 
 /**
@@ -88,6 +106,30 @@ export function readFrame(segment: Segment, offset: number): ReadFrame {
   } finally {
     closeSync(file);
   }
+}
+
+/** Writes the segment anew without its spare lines. Throws where the disk does not take it; then it is as it was. */
+export function thinSegment(segment: Segment, isSpare: (line: string) => boolean): void {
+  const frames: Buffer[] = [];
+  const thin = emptySegment(segment.number, segment.path);
+  for (let offset = 0; ; ) {
+    const read = readFrame(segment, offset);
+    if (read.kind === 'end') break;
+    offset = read.kind === 'frame' ? offset + read.head.bytes : read.next;
+    const lines = read.kind === 'frame' ? read.lines.filter((line) => !isSpare(line)) : [];
+    if (read.kind !== 'frame' || lines.length === 0) continue;
+    const { position, at } = read.head;
+    const frame = encodeFrame({ lines, position, at });
+    frames.push(frame);
+    count(thin, { bytes: frame.length, items: lines.length, position, at });
+  }
+  writeFileSync(`${segment.path}.new`, Buffer.concat(frames), { mode: 0o600 });
+  renameSync(`${segment.path}.new`, segment.path);
+  Object.assign(segment, thin, {
+    isThin: true,
+    position: segment.position,
+    newestAt: segment.newestAt,
+  });
 }
 
 function headAt(file: number, offset: number): FrameHead | undefined {
