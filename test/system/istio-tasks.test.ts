@@ -1,12 +1,14 @@
 // The security tasks of Istio's documentation, rewritten with data of our own, give the outcomes that it documents:
 // real sidecars, a real issuer of keys, requests by curl.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createFakeIssuer } from '../../src/proxy/fake-issuer.ts';
-import { curlFrom, type Service, startTestMesh, type TestMesh } from './mesh.ts';
+import { curlFrom, finish, freePort, type Service, startTestMesh, type TestMesh } from './mesh.ts';
 
 // Answers with the headers that arrived.
 const HTTPBIN = `require('http').createServer((q, s) => s.end(JSON.stringify(q.headers))).listen(process.env.PORT, '127.0.0.1')`;
@@ -232,6 +234,152 @@ test('claims as headers: from a valid token, and from nobody else', async () => 
     await delay(100);
   }
   assert.equal(await ask('x-jwt-claim-foo: spoofed'), undefined);
+});
+
+const ECHO = `require('net').createServer((c) => c.on('error', () => {}).on('data', (d) => c.end('hello ' + d))).listen(process.env.PORT, '127.0.0.1')`;
+const ECHO_PORTS = [9000, 9001, 9002];
+
+test('TCP traffic: by port, and HTTP fields neither allow nor narrow', async () => {
+  await mesh.apply(`
+apiVersion: palisade.dev/v1
+kind: Service
+metadata: {name: tcp-echo, namespace: foo}
+spec: {ports: [${ECHO_PORTS.map((port) => `{name: p${port}, port: ${port}, protocol: tcp}`).join(', ')}]}
+`);
+  await mesh.run('tcp-echo', [process.execPath, '-e', ECHO], IN_FOO);
+  const local = await Promise.all(ECHO_PORTS.map(() => freePort()));
+  const upstreams = ECHO_PORTS.flatMap((port, i) => ['--upstream', `tcp-echo:${port}=${local[i]}`]);
+  await mesh.run('tcp-client', ['sleep', '600'], [...IN_FOO, ...upstreams]);
+  const expectEcho = async (wanted: readonly string[]): Promise<void> => {
+    let got: readonly string[] = [];
+    for (let attempt = 0; attempt < 50; attempt += 1) {
+      got = await Promise.all(local.map((port) => echoOf(port)));
+      if (`${got}` === `${wanted}`) return;
+      await delay(100);
+    }
+    assert.deepEqual(got, wanted);
+  };
+  const applied = async (action: string, operation: string): Promise<void> => {
+    const file = join(mesh.dataDir, 'tcp.yaml');
+    writeFileSync(
+      file,
+      policy(
+        'tcp-policy',
+        `{selector: {matchLabels: {app: tcp-echo}}, action: ${action}, rules: [{to: [{operation: ${operation}}]}]}`,
+      ),
+    );
+    const done = await mesh.cli('apply', '-f', file, '--accept', 'http_field_on_tcp');
+    assert.equal(done.status, 0, done.stderr);
+  };
+  const open = 'hello world';
+  await expectEcho([open, open, open]);
+  await applied('ALLOW', '{ports: ["9000", "9001"]}');
+  await expectEcho([open, open, '']);
+  // As Istio documents it: such an ALLOW rule is void, and such a DENY rule loses the method.
+  await applied('ALLOW', '{ports: ["9000"], methods: [GET]}');
+  await expectEcho(['', '', '']);
+  await applied('DENY', '{ports: ["9000"], methods: [GET]}');
+  await expectEcho(['', open, open]);
+  await remove('authorizationpolicy/tcp-policy');
+});
+
+/** What the echo answers, nothing where the connection is reset. */
+function echoOf(port: number): Promise<string> {
+  return new Promise((resolve) => {
+    let got = '';
+    const socket = connect(port, '127.0.0.1', () => socket.write('world'));
+    socket.setEncoding('utf8').on('data', (text) => {
+      got += text;
+    });
+    socket.on('error', () => resolve('')).on('close', () => resolve(got));
+  });
+}
+
+test('trust domain migration: policies for the old name hold once it is an alias', async () => {
+  await mesh.apply(
+    policy(
+      'service-httpbin',
+      `{${HTTPBIN_ONLY}, action: ALLOW, rules: [{from: [{source: {principals: ["old-td/ns/foo/sa/curl"]}}]}]}`,
+    ),
+  );
+  await expectStatus(403, 'http://httpbin/ip');
+  await mesh.apply(OPEN.replace('{default', '{trustDomainAliases: [old-td], default'));
+  await expectStatus(200, 'http://httpbin/ip');
+  await expectStatus(403, 'http://httpbin/ip', { from: productpage });
+  await mesh.apply(OPEN);
+  await expectStatus(403, 'http://httpbin/ip');
+  await remove('authorizationpolicy/service-httpbin');
+});
+
+// Passes on what comes from outside to httpbin, through its own sidecar.
+const GATEWAY = `
+const http = require('http');
+const via = new URL(process.env.HTTP_PROXY);
+http.createServer((q, s) => {
+  const to = { host: via.hostname, port: via.port, path: 'http://httpbin' + q.url, headers: { host: 'httpbin' } };
+  http.get(to, (a) => { s.statusCode = a.statusCode; a.pipe(s); }).on('error', () => s.destroy());
+}).listen(process.env.PORT, '127.0.0.1');`;
+
+test('ingress: by the address of who connects, and by the one that trusted proxies tell', async () => {
+  const gateway = await mesh.run('ingress', [process.execPath, '-e', GATEWAY], IN_FOO);
+  await mesh.apply(`
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: ingress, namespace: foo}
+spec: {selector: {matchLabels: {app: ingress}}, mtls: {mode: PERMISSIVE}}
+${policy(
+  'only-ingress',
+  `{${HTTPBIN_ONLY}, action: ALLOW, rules: [{from: [{source: {principals: ["cluster.local/ns/foo/sa/ingress"]}}]}]}`,
+)}`);
+  const url = `http://127.0.0.1:${gateway.ports.inboundPort}/get`;
+  const outside = async (...args: string[]): Promise<number> => {
+    const done = await finish([
+      'curl',
+      '-s',
+      '-o',
+      '/dev/null',
+      '-w',
+      '%{http_code}',
+      ...args,
+      url,
+    ]);
+    return Number(done.stdout);
+  };
+  const expectOutside = async (wanted: number, ...args: string[]): Promise<void> => {
+    let got = 0;
+    for (let attempt = 0; attempt < 50 && got !== wanted; attempt += 1) {
+      if (attempt > 0) await delay(100);
+      got = await outside(...args);
+    }
+    assert.equal(got, wanted, args.join(' '));
+  };
+  const ingressPolicy = (action: string, source: string): Promise<void> =>
+    mesh.apply(
+      policy(
+        'ingress-policy',
+        `{selector: {matchLabels: {app: ingress}}, action: ${action}, rules: [{from: [{source: ${source}}]}]}`,
+      ),
+    );
+  await expectOutside(200);
+  await expectStatus(403, 'http://httpbin/get');
+  await ingressPolicy('ALLOW', '{ipBlocks: ["127.0.0.2", "10.0.0.0/8"]}');
+  await expectOutside(403);
+  assert.equal(await outside('--interface', '127.0.0.2'), 200);
+  const forged = ['-H', 'X-Forwarded-For: 10.2.3.4'];
+  assert.equal(await outside(...forged), 403, 'the peer counts, whatever it says');
+  await ingressPolicy('DENY', '{ipBlocks: ["127.0.0.2"]}');
+  await expectOutside(403, '--interface', '127.0.0.2');
+  assert.equal(await outside(), 200);
+  await ingressPolicy('ALLOW', '{remoteIpBlocks: ["10.0.0.0/8"]}');
+  await expectOutside(403);
+  assert.equal(await outside(...forged), 200);
+  assert.equal(await outside('-H', 'X-Forwarded-For: 10.2.3.4, 192.0.2.1'), 403);
+  // Behind one more trusted proxy the last entry is that proxy's own client.
+  await mesh.apply(OPEN.replace('{default', '{numTrustedProxies: 1, default'));
+  await expectOutside(200, '-H', 'X-Forwarded-For: 10.2.3.4, 192.0.2.1');
+  assert.equal(await outside('-H', 'X-Forwarded-For: 10.2.3.4, 192.0.2.1, 192.0.2.2'), 403);
+  await mesh.apply(OPEN);
+  await remove('authorizationpolicy/ingress-policy', 'authorizationpolicy/only-ingress');
 });
 
 test('keys stay good while their issuer is gone, also after the sidecar starts again', async () => {
