@@ -78,6 +78,19 @@ export function createNeeds(): Needs {
   };
 }
 
+/** What either of two needs. */
+export function allNeeds(a: Needs, b: Needs): Needs {
+  return {
+    host: a.host || b.host,
+    address: a.address || b.address,
+    remoteAddress: a.remoteAddress || b.remoteAddress,
+    destinationAddress: a.destinationAddress || b.destinationAddress,
+    headers: a.headers || b.headers,
+    claims: a.claims || b.claims,
+    time: a.time || b.time,
+  };
+}
+
 /** Notes what a field needs. */
 export function addNeed(needs: Needs, field: Field): void {
   if (field === 'ip') needs.address = true;

@@ -1,4 +1,5 @@
-import type { Needs } from './facts.ts';
+import { DecisionCache, isCacheable } from './decision-cache.ts';
+import { allNeeds, type Needs } from './facts.ts';
 import type { PolicyIr, PolicyOptions } from './ir.ts';
 import { evaluateOverlay, type Overlay, overlayOf } from './overlay.ts';
 import type { Decision, Question } from './question.ts';
@@ -73,11 +74,11 @@ function wholeProgram(policies: readonly PolicyIr[], options: PolicyOptions): Pr
   const { matcher, code, http, tcp } = parts;
   const program: Program = {
     ruleCount: countRules(policies),
-    reads: readsOf([matcher.needs]),
-    evaluate(question) {
+    reads: readsOf(matcher.needs),
+    evaluate: remembered(matcher.needs, (question) => {
       matcher.match(question);
       return evaluateSide(question.request === undefined ? tcp : http, code);
-    },
+    }),
   };
   MADE_OF.set(program, { base: policies, parts, policies, options });
   return program;
@@ -89,28 +90,30 @@ function overlaidProgram(
   overlay: Overlay,
 ): Program {
   const { base, added } = overlay;
+  const needs = allNeeds(base.matcher.needs, added.matcher.needs);
   const program: Program = {
     ruleCount: countRules(policies),
-    reads: readsOf([base.matcher.needs, added.matcher.needs]),
-    evaluate: (question) => evaluateOverlay(overlay, question),
+    reads: readsOf(needs),
+    evaluate: remembered(needs, (question) => evaluateOverlay(overlay, question)),
   };
   MADE_OF.set(program, { base: overlay.basePolicies, parts: base, policies, options });
   return program;
+}
+
+/** Decisions that depend on little are remembered, by a cache of this program's own. */
+function remembered(needs: Needs, evaluate: Program['evaluate']): Program['evaluate'] {
+  if (!isCacheable(needs)) return evaluate;
+  const cache = new DecisionCache(needs, evaluate);
+  return (question) => cache.decide(question);
 }
 
 function countRules(policies: readonly PolicyIr[]): number {
   return policies.reduce((sum, policy) => sum + policy.rules.length, 0);
 }
 
-function readsOf(needs: readonly Needs[]): ProgramReads {
-  const any = (need: keyof Needs) => needs.some((one) => one[need]);
-  return {
-    headers: any('headers'),
-    claims: any('claims'),
-    remoteIp: any('remoteAddress'),
-    destinationIp: any('destinationAddress'),
-    time: any('time'),
-  };
+function readsOf(needs: Needs): ProgramReads {
+  const { headers, claims, time, remoteAddress, destinationAddress } = needs;
+  return { headers, claims, remoteIp: remoteAddress, destinationIp: destinationAddress, time };
 }
 
 function isMadeOf(made: Made, policies: readonly PolicyIr[], options: PolicyOptions): boolean {

@@ -34,14 +34,6 @@ export function parseTemplate(text: string): Result<PathTemplate, string> {
   return ok({ head, tail: after });
 }
 
-/** The text every match of the template starts with. */
-export function templateStart(template: PathTemplate): string {
-  const star = template.head.indexOf(undefined);
-  const fixed = star < 0 ? template.head : template.head.slice(0, star);
-  const open = star >= 0 || template.tail !== undefined;
-  return `${fixed.map((part) => `/${part}`).join('')}${open ? '/' : ''}`;
-}
-
 /** Whether the whole of a canonical path matches. Linear in the path: it is hostile input. */
 export function templateMatches(template: PathTemplate, path: string): boolean {
   let at = 0;
@@ -83,6 +75,7 @@ const SEGMENT = new Set(
 );
 const IS_SEGMENT = Uint8Array.from({ length: 128 }, (_, code) => (SEGMENT.has(code) ? 1 : 0));
 
-function isSegmentCode(code: number): boolean {
+/** Whether a character may stand in what `{*}` stands for. */
+export function isSegmentCode(code: number): boolean {
   return IS_SEGMENT[code] === 1;
 }

@@ -1,8 +1,7 @@
-import { createGuarded, type Guarded } from './guarded-index.ts';
 import type { Pattern } from './ir.ts';
 import type { NumberList } from './number-list.ts';
 import { type PrefixHashes, PrefixTable } from './prefix-table.ts';
-import { templateStart } from './template.ts';
+import { TemplateIndex } from './template-index.ts';
 import { createSuffixTrie, type SuffixTrie } from './trie.ts';
 
 /** Numbers under patterns of texts: exact, prefix, suffix, presence and path template. */
@@ -13,7 +12,7 @@ export class TextIndex {
   #named: Map<string, number> | undefined;
   #suffixes: SuffixTrie<number> | undefined;
   #suffixSkip = 0;
-  #templates: Guarded | undefined;
+  #templates: TemplateIndex | undefined;
   #present: number | undefined;
   #presentEmpty = false;
 
@@ -39,8 +38,8 @@ export class TextIndex {
         this.#presentEmpty = pattern.empty;
         return (this.#present ??= create());
       case 'template':
-        this.#templates ??= createGuarded();
-        return this.#templates.at(templateStart(pattern.template), pattern, create);
+        this.#templates ??= new TemplateIndex();
+        return this.#templates.at(pattern.template, create);
       default:
         throw new Error(`a ${pattern.kind} pattern does not match text`);
     }
@@ -55,7 +54,7 @@ export class TextIndex {
     if (this.#hasTexts) this.#texts.collect(text, hashes, out);
     if (this.#present !== undefined && (this.#presentEmpty || text !== '')) out.push(this.#present);
     this.#suffixes?.collect(text, this.#suffixSkip, out);
-    this.#templates?.collect(text, 0, out);
+    this.#templates?.collect(text, hashes, out);
   }
 
   #exactAt(text: string, create: () => number): number {
