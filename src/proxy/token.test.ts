@@ -90,6 +90,7 @@ suite('tokens of one issuer', () => {
     ['attack: garbage', [bearer('garbage')], 401],
     ['attack: two tokens', [bearer(good.token()), bearer(good.token())], 400],
     ['attack: a token of 20 KB', [bearer(`${'a'.repeat(20_000)}.b.c`)], 401],
+    ['attack: a token of 1 MB', [bearer('a'.repeat(1_000_000))], 431],
     ['attack: a token of 100 KB', [bearer('a'.repeat(100_000))], 431],
   ];
   for (const [name, lines, status] of cases) {

@@ -1,4 +1,5 @@
 import type { Problem } from './diagnostic.ts';
+import { foreignLetter } from './foreign-letter.ts';
 import type { MapNode, ScalarNode } from './node.ts';
 import {
   type Context,
@@ -82,7 +83,7 @@ const COMMON_METHODS = new Set([
 ]);
 
 function checkMethod(value: string, node: ScalarNode, context: Context): undefined {
-  const star = misplacedStar(value);
+  const star = misplacedStar(value) ?? foreignLetter(value, 'method');
   if (star !== undefined) return context.report.warn(node.range, star) as undefined;
   const upper = value.toUpperCase();
   if (value === upper || !COMMON_METHODS.has(upper.replace('*', ''))) return;
@@ -94,6 +95,8 @@ function checkMethod(value: string, node: ScalarNode, context: Context): undefin
 }
 
 function checkPath(value: string, node: ScalarNode, context: Context): Problem | undefined {
+  const foreign = foreignLetter(value, 'path');
+  if (foreign !== undefined) context.report.warn(node.range, foreign);
   if (value.includes('{*}') || value.includes('{**}')) return templateProblem(value);
   const star = misplacedStar(value);
   if (star !== undefined) context.report.warn(node.range, star);
@@ -137,7 +140,7 @@ function templateProblem(value: string): Problem | undefined {
 }
 
 function checkHost(value: string, node: ScalarNode, context: Context): undefined {
-  const star = misplacedStar(value);
+  const star = misplacedStar(value) ?? foreignLetter(value, 'host');
   if (star !== undefined) return context.report.warn(node.range, star) as undefined;
   if (!/[/\s@]/.test(value)) return;
   const bare = value.replace(/^[a-z]+:\/\//i, '').replace(/[/\s].*$/s, '');

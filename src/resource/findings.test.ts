@@ -106,6 +106,34 @@ check('the port of the application', rule('to: [{operation: {ports: ["8080"]}}]'
   ['8:33', 'warning', 'never_matches', /write 80, the port that callers use/],
 ]);
 
+check(
+  'attack: letters that only look like the right ones deny nothing',
+  rule(
+    'to: [{operation: {paths: ["/p\u0430y/*", "/caf\u00e9"], hosts: [b\u00fccher.example], methods: ["G\u0415T"]}}]',
+    'orders',
+    'DENY',
+  ),
+  [
+    ['8:33', 'warning', 'never_matches', /type it again if it only looks right.*`\/p%D0%B0y\/\*`/],
+    ['8:43', 'warning', 'never_matches', /`\/caf%C3%A9`/],
+    ['8:61', 'warning', 'never_matches', /`xn--bcher-kva\.example`/],
+    ['8:61', 'warning', 'host_port_missed', /:\*/],
+    ['8:88', 'warning', 'never_matches', /letters A to Z/],
+  ],
+);
+check(
+  'attack: names with letters of other scripts, or that take no room, are nobody’s',
+  rule(
+    'from: [{source: {principals: ["cluster.local/ns/shop/sa/w\u0435b"], namespaces: ["sh\u200bop"]}}]',
+  ),
+  [
+    ['8:37', 'warning', 'never_matches', /write the whole identity/],
+    ['8:83', 'warning', 'never_matches', /lower-case letters, digits/],
+    ['8:70', 'warning', 'never_matches', /name callers of the namespaces/],
+    ['8:83', 'warning', 'unknown_principal', /correct the name|did you mean/],
+  ],
+);
+
 const DENY = (rules: string) => `
 ---
 apiVersion: security.istio.io/v1

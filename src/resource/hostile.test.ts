@@ -40,6 +40,11 @@ check('a document of two megabytes', `a: ${'x'.repeat(2 ** 21)}`, 'document_too_
 check('a document of commas', `[${','.repeat(500_000)}`, 'document_too_large');
 check('commas behind a false marker', `a: [\n---x${','.repeat(150_000)}`, 'document_too_large');
 check('more documents than anybody writes', '---\n'.repeat(50_000), 'too_many');
+check(
+  'a hundred thousand principals',
+  `${policy('p')}  rules: [{from: [{source: {principals: [${Array.from({ length: 100_000 }, (_, i) => `td/ns/a/sa/s${i}`).join(', ')}]}}]}]`,
+  'document_too_large',
+);
 check('deep brackets', '['.repeat(90_000), 'too_deep');
 check('deep lists', '- '.repeat(20_000), 'too_deep');
 check(

@@ -205,7 +205,12 @@ export const flag: Reader<boolean> = (node, context) => {
 /** An authored value made fit for a message: in backticks, shortened, without control characters. */
 export function quote(value: string): string {
   const short = value.length > 60 ? `${value.slice(0, 57)}...` : value;
-  return `\`${JSON.stringify(short).slice(1, -1).replaceAll('\\"', '"').replaceAll('`', "'")}\``;
+  const visible = JSON.stringify(short).replaceAll(
+    // What takes no room would leave two different values looking the same.
+    /[\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (letter) => `\\u${(letter.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
+  );
+  return `\`${visible.slice(1, -1).replaceAll('\\"', '"').replaceAll('`', "'")}\``;
 }
 
 const EMPTY_LIST: Problem = {
