@@ -4,6 +4,7 @@ type Benchmark = () => Promise<void>;
 const BENCHMARKS: Readonly<Record<string, () => Promise<{ readonly default: Benchmark }>>> = {
   decide: () => import('./decide.ts'),
   policy: () => import('./policy.ts'),
+  jwt: () => import('./jwt.ts'),
   sidecar: () => import('./sidecar.ts'),
   grpc: () => import('./grpc.ts'),
   http2: () => import('./http2.ts'),
