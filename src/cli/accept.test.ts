@@ -66,5 +66,5 @@ test('what is simply wrong cannot be accepted', async () => {
   writeFileSync(file, policy('{to: [{operation: {method: [GET]}}]}'));
   const { status, text } = await validate(file, '--accept', 'unknown_field');
   assert.equal(status, 2);
-  assert.match(text, /write one of fails_open, http_field_on_tcp, wide_wildcard/);
+  assert.match(text, /write one of fails_open, .*wide_wildcard/);
 });

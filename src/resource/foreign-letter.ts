@@ -1,4 +1,3 @@
-import { domainToASCII } from 'node:url';
 import type { Problem } from './diagnostic.ts';
 import { quote } from './schema.ts';
 
@@ -26,8 +25,8 @@ const HELP: Readonly<Record<'method' | 'path' | 'host', (value: string) => strin
   path: (value) =>
     `type it again if it only looks right; if it is meant, write it as it travels: ${quote(escaped(value))}`,
   host(value) {
-    const name = domainToASCII(value.replaceAll('*', ''));
-    return name === ''
+    const name = URL.parse(`http://${value.replaceAll('*', '')}/`)?.hostname;
+    return name === undefined
       ? 'type it again if it only looks right'
       : `type it again if it only looks right; if it is meant, write it as it travels: ${quote(name)}`;
   },
