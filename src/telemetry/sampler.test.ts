@@ -28,6 +28,19 @@ function callWith(more: Partial<RecordedCall> = {}): RecordedCall {
 
 type Traffic = { readonly perSecond: number; readonly seconds: number; readonly fromMs?: number };
 
+let seed = 7;
+/** Numbers that look random and are the same in every run. */
+function draw(): number {
+  seed = (seed * 48_271) % 2_147_483_647;
+  return seed / 2_147_483_647;
+}
+
+function traceId(): string {
+  return `${'a'.repeat(24)}${Math.floor(draw() * 2 ** 32)
+    .toString(16)
+    .padStart(8, '0')}`;
+}
+
 /** Sends calls evenly over time; how many were kept in the last second, and the sum of all weights. */
 function send(
   sampler: Sampler,
@@ -39,7 +52,7 @@ function send(
   let weight = 0;
   let keptLast = 0;
   for (let i = 0; i < perSecond * seconds; i++) {
-    const call = callWith(more);
+    const call = callWith({ traceId: traceId(), ...more });
     const atMs = fromMs + (i * 1000) / perSecond;
     if (!sampler.keeps(call, edge, atMs)) continue;
     weight += call.weight;
@@ -61,14 +74,14 @@ test('below the budget every call is kept, and stands for itself', () => {
 });
 
 test('far above it the rate meets the budget, and the weights still add up', () => {
-  const sampler = createSampler(100, () => 0.5);
+  const sampler = createSampler(100, draw);
   const { weight, keptLast } = send(sampler, newEdge(), { perSecond: 20_000, seconds: 5 });
   assert.ok(keptLast > 60 && keptLast < 150, `${keptLast}`);
   assert.ok(Math.abs(weight - 100_000) < 1_000, `${weight}`);
 });
 
 test('a burst after silence does not get through whole', () => {
-  const sampler = createSampler(100, () => 0.5);
+  const sampler = createSampler(100, draw);
   const edge = newEdge();
   send(sampler, edge, { perSecond: 50, seconds: 3 });
   const { keptLast, weight } = send(sampler, edge, {
@@ -81,7 +94,7 @@ test('a burst after silence does not get through whole', () => {
 });
 
 test('a busy edge does not cost a quiet one its records', () => {
-  const sampler = createSampler(100, () => 0.5);
+  const sampler = createSampler(100, draw);
   const busy = newEdge();
   const quiet = newEdge();
   let keptOfQuiet = 0;
@@ -149,10 +162,8 @@ test('slow follows the route: about one in a hundred is, whatever its speed', ()
     const sampler = createSampler(1);
     const edge = newEdge();
     let slow = 0;
-    let seed = 7;
     for (let i = 0; i < 50_000; i++) {
-      seed = (seed * 48_271) % 2_147_483_647;
-      const call = callWith({ durationUs: scale * (1 - Math.log(seed / 2_147_483_647)) });
+      const call = callWith({ durationUs: scale * (1 - Math.log(draw())) });
       if (sampler.keeps(call, edge, START_MS) && call.kept === 'slow') slow++;
     }
     assert.ok(slow > 100 && slow < 1_500, `${slow} of 50000`);
@@ -160,7 +171,7 @@ test('slow follows the route: about one in a hundred is, whatever its speed', ()
 });
 
 test('client errors are thinned apart, so that they do not stand for successes', () => {
-  const sampler = createSampler(200, () => 0.5);
+  const sampler = createSampler(200, draw);
   const edge = newEdge();
   const weights = { ok: 0, notFound: 0 };
   for (let i = 0; i < 50_000; i++) {
@@ -186,7 +197,7 @@ test('attack: paths made up for each call cost no memory and are no news', () =>
 });
 
 test('attack: a clock that steps back keeps the rate', () => {
-  const sampler = createSampler(100, () => 0.5);
+  const sampler = createSampler(100, draw);
   const edge = newEdge();
   send(sampler, edge, { perSecond: 10_000, seconds: 3 });
   const { keptLast } = send(sampler, edge, {
@@ -195,6 +206,39 @@ test('attack: a clock that steps back keeps the rate', () => {
     fromMs: START_MS - 86_400_000,
   });
   assert.ok(keptLast < 300, `${keptLast}`);
+});
+
+test('the sidecars of a call choose alike, so that traces are whole', () => {
+  const [source, destination] = [createSampler(100, draw), createSampler(100, draw)];
+  const [a, b] = [newEdge(), newEdge()];
+  let [both, either] = [0, 0];
+  for (let i = 0; i < 50_000; i++) {
+    const call = callWith({ traceId: traceId() });
+    const atMs = START_MS + i / 10;
+    const kept = [source.keeps(call, a, atMs), destination.keeps({ ...call }, b, atMs + 1)];
+    if (kept.includes(true)) either++;
+    if (!kept.includes(false)) both++;
+  }
+  assert.ok(both > 0.8 * either, `${both} of ${either}`);
+});
+
+test('attack: a caller whose trace ids are never chosen is seen all the same', () => {
+  const sampler = createSampler(100, draw);
+  const { weight, keptLast } = send(
+    sampler,
+    newEdge(),
+    { perSecond: 10_000, seconds: 5 },
+    { traceId: 'f'.repeat(32) },
+  );
+  assert.ok(keptLast >= 10, `${keptLast}`);
+  assert.ok(weight > 45_000, `${weight}`);
+});
+
+test('attack: a caller whose trace ids are always chosen does not take the budget', () => {
+  const sampler = createSampler(100, draw);
+  const more = { traceId: '0'.repeat(31) + '1' };
+  const { keptLast } = send(sampler, newEdge(), { perSecond: 10_000, seconds: 5 }, more);
+  assert.ok(keptLast < 350, `${keptLast}`);
 });
 
 test('a call without an edge is kept', () => {

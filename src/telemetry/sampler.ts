@@ -38,8 +38,8 @@ export type Route = {
   readonly clientErrors: Thinned;
 };
 
-/** A run of calls of which one is kept for all: once `skipped` comes to `stretch` times the route's `every`. */
-type Thinned = { skipped: number; stretch: number };
+/** A run of calls of which the next that is kept stands for all. */
+type Thinned = { skipped: number };
 
 /** What a proxy keeps where no TelemetryPolicy says otherwise: more than people at a laptop make. */
 export const DEFAULT_RECORDS_PER_SECOND = 500;
@@ -58,6 +58,9 @@ const MAX_ROUTES_AN_EDGE = 32;
 const MAX_ROUTES = 2048;
 const MAX_ROUTE_CHARS = 64;
 const MAX_EVERY = 1_000_000;
+// A run this many times as long as it should be is over; luck alone makes one in fifty of them.
+const MAX_RUN = 4;
+const MAX_BY_TRACE = 2;
 const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** Creates a sampler; `random` as `Math.random`. */
@@ -107,8 +110,7 @@ class AdaptiveSampler implements Sampler {
     }
     route.inSecond++;
     const thinned = call.status >= 400 ? route.clientErrors : route.plain;
-    const isKept = route.every === 1 || thinned.skipped + 1 >= thinned.stretch * route.every;
-    if (!isKept) {
+    if (route.every > 1 && !this.#isChosen(call, route.every, thinned.skipped)) {
       thinned.skipped++;
       this.#isLimiting = true;
       return false;
@@ -119,9 +121,19 @@ class AdaptiveSampler implements Sampler {
     // A burst is more than the last second told of; routes with few calls are not to pay for it.
     const isBurst = ++this.#kept > this.perSecond && route.inSecond > this.#share;
     if (isBurst) route.every = Math.min(MAX_EVERY, route.every * 2);
-    // Runs of random length: what comes in a rhythm would else be kept always, or never.
-    thinned.stretch = 2 * this.#random();
     return true;
+  }
+
+  /**
+   * Whether one in `every` falls on this call. By its trace, so that the sidecars of a call choose alike and what is
+   * kept of a trace is whole. SECURITY: a caller may make up its trace ids. It cannot stay unseen for long by them, nor
+   * take the budget of all others.
+   */
+  #isChosen({ traceId }: RecordedCall, every: number, skipped: number): boolean {
+    if (skipped >= MAX_RUN * every) return true;
+    const isByTrace = traceId !== null && this.#kept <= MAX_BY_TRACE * this.perSecond;
+    const drawn = isByTrace ? Number.parseInt(traceId.slice(24), 16) / 2 ** 32 : this.#random();
+    return drawn * every < 1;
   }
 
   #nextSecond(second: number): void {
@@ -212,7 +224,7 @@ function newRoute(seen: number): Route {
     second: 0,
     inSecond: 0,
     every: 1,
-    plain: { skipped: 0, stretch: 1 },
-    clientErrors: { skipped: 0, stretch: 1 },
+    plain: { skipped: 0 },
+    clientErrors: { skipped: 0 },
   };
 }
