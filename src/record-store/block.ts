@@ -1,16 +1,6 @@
 import { crc32 } from 'node:zlib';
-import {
-  decodeDeltas,
-  decodeNumbers,
-  decodeTexts,
-  encodeDeltas,
-  encodeNumbers,
-  encodeTexts,
-  packSection,
-  type Texts,
-  unpackSection,
-} from './columns.ts';
-import { type FieldKind, fieldKind, type Row } from './row.ts';
+import { decodeDeltas, decodeNumbers, decodeTexts, type Texts, unpackSection } from './columns.ts';
+import type { FieldKind, Row } from './row.ts';
 
 /**
  * A block: records that arrived one after the other, by columns. What records have alike is a shape, written once and
@@ -32,105 +22,11 @@ export type Shape = readonly ShapeField[];
 type ColumnPlace = readonly [name: string, kind: FieldKind, start: number, length: number];
 type Head = { readonly shapes: readonly Shape[]; readonly columns: readonly ColumnPlace[] };
 
-const SHAPE_COLUMN = '';
+/** The name of the column that says which shape each record has. */
+export const SHAPE_COLUMN = '';
 
-/** Writes rows as one block. */
-export function encodeBlock(rows: readonly Row[]): EncodedBlock {
-  const shapes = new Map<string, { readonly index: number; readonly shape: Shape }>();
-  const columns = new Map<string, ColumnBuilder>();
-  const shapeOf = rows.map((row, at) => {
-    const { key, shape } = takeRow(row, { at, count: rows.length, columns });
-    let known = shapes.get(key);
-    if (known === undefined) shapes.set(key, (known = { index: shapes.size, shape }));
-    return known.index;
-  });
-  const parts: Buffer[] = [];
-  const places: ColumnPlace[] = [];
-  let start = 0;
-  const put = (name: string, kind: FieldKind, bytes: Buffer): void => {
-    const packed = packSection(bytes);
-    parts.push(packed);
-    places.push([name, kind, start, packed.length]);
-    start += packed.length;
-  };
-  put(SHAPE_COLUMN, 'count', encodeNumbers(shapeOf));
-  for (const { name, kind, values } of columns.values())
-    put(name, kind, encodeColumn(kind, values));
-  const head: Head = { shapes: Array.from(shapes.values(), ({ shape }) => shape), columns: places };
-  const written = packSection(Buffer.from(JSON.stringify(head)));
-  const bytes = Buffer.concat(parts);
-  return { count: rows.length, head: written, columns: bytes, crc: crc32(bytes, crc32(written)) };
-}
-
-type ColumnBuilder = {
-  readonly name: string;
-  readonly kind: FieldKind;
-  readonly values: (string | number)[];
-};
-
-function takeRow(
-  { node, fields }: Row,
-  { at, count, columns }: { at: number; count: number; columns: Map<string, ColumnBuilder> },
-): { key: string; shape: Shape } {
-  let key = `${node}\n`;
-  const shape: ShapeField[] = [['node', 'literal', node]];
-  for (const name in fields) {
-    const value = fields[name];
-    if (name === 'id' && isNumbered(value, fields['seq'])) {
-      const prefix = value.slice(0, value.lastIndexOf('-') + 1);
-      key += `id numbered ${prefix}\n`;
-      shape.push([name, 'numbered', prefix]);
-      continue;
-    }
-    const kind = fieldKind(name, value);
-    if (kind === 'literal') {
-      // A name and a value cannot be taken for others: JSON ends where it ends.
-      key += `${name}=${typeof value === 'object' ? JSON.stringify(value) : `${typeof value}:${String(value)}`}\n`;
-      shape.push([name, kind, value]);
-      continue;
-    }
-    key += `${name} ${kind}\n`;
-    shape.push([name, kind]);
-    const place = `${kind} ${name}`;
-    let column = columns.get(place);
-    if (column === undefined) {
-      column = {
-        name,
-        kind,
-        values: Array.from({ length: count }, () => (isNumeric(kind) ? 0 : '')),
-      };
-      columns.set(place, column);
-    }
-    column.values[at] = columnValue(kind, value);
-  }
-  return { key, shape };
-}
-
-function isNumbered(id: unknown, seq: unknown): id is string {
-  return typeof id === 'string' && Number.isSafeInteger(seq) && id.endsWith(`-${String(seq)}`);
-}
-
-function isNumeric(kind: FieldKind): boolean {
-  return kind === 'time' || kind === 'count' || kind === 'serial';
-}
-
-function columnValue(kind: FieldKind, value: unknown): string | number {
-  if (kind === 'time') return Date.parse(String(value));
-  if (kind === 'json') return JSON.stringify(value);
-  return value as string | number;
-}
-
-function encodeColumn(kind: FieldKind, values: readonly (string | number)[]): Buffer {
-  if (kind === 'time' || kind === 'serial') return encodeDeltas(values as readonly number[]);
-  if (kind === 'count') return encodeNumbers(values as readonly number[]);
-  if (kind !== 'hex8' && kind !== 'hex16') return encodeTexts(values as readonly string[]);
-  const width = widthOf(kind);
-  const bytes = Buffer.alloc(width * values.length);
-  for (const [i, value] of values.entries()) bytes.write(value as string, i * width, 'hex');
-  return bytes;
-}
-
-function widthOf(kind: FieldKind): number {
+/** Bytes of a value in a column of digests. */
+export function widthOf(kind: FieldKind): number {
   return kind === 'hex16' ? 16 : 8;
 }
 
@@ -147,11 +43,15 @@ export type Block = {
   readonly shapeAt: (at: number) => number;
   /** One field of the record at a place, whose shape has that field. */
   readonly value: (field: ShapeField, at: number) => unknown;
-  /** The distinct values of a text column, and which each record has. */
-  readonly texts: (name: string) => Texts | undefined;
+  /** All columns but that of the shapes. */
+  readonly columns: readonly (readonly [name: string, kind: FieldKind])[];
+  /** The distinct values of a column of texts (or of JSON), and which each record has. */
+  readonly texts: (name: string, kind?: FieldKind) => Texts | undefined;
+  /** The values of a column of digests, one after the other. */
+  readonly bytes: (name: string, kind: FieldKind) => Buffer | undefined;
   readonly numbers: (name: string, kind: FieldKind) => Float64Array | undefined;
   /** The record at a place with all its fields, and `node`. */
-  readonly row: (at: number) => Row;
+  readonly row: (at: number) => Omit<Row, 'ms'>;
 };
 
 /** Opens a block; columns are read when they are asked for. `columns` is called at most once. */
@@ -175,7 +75,11 @@ export function openBlock(count: number, headBytes: Buffer, columns: () => Buffe
   }
   const read = (name: string, kind: FieldKind, at: number): unknown =>
     valueAt(column(name, kind), kind, at);
-  const shapeAt = (at: number): number => Number(read(SHAPE_COLUMN, 'count', at));
+  let shapeIndexes: Float64Array | undefined;
+  const shapeAt = (at: number): number => {
+    const found = (shapeIndexes ??= numbersOf(column(SHAPE_COLUMN, 'count')));
+    return found[at] ?? 0;
+  };
   const value = ([name, kind, literal]: ShapeField, at: number): unknown => {
     if (kind === 'literal') return literal;
     return kind === 'numbered' ? `${literal}${read('seq', 'serial', at)}` : read(name, kind, at);
@@ -185,9 +89,14 @@ export function openBlock(count: number, headBytes: Buffer, columns: () => Buffe
     shapes: head.shapes,
     shapeAt,
     value,
-    texts(name) {
-      const found = column(name, 'text');
+    columns: head.columns.slice(1).map(([name, kind]) => [name, kind] as const),
+    texts(name, kind = 'text') {
+      const found = column(name, kind);
       return found?.kind === 'texts' ? found.values : undefined;
+    },
+    bytes(name, kind) {
+      const found = column(name, kind);
+      return found?.kind === 'bytes' ? found.values : undefined;
     },
     numbers(name, kind) {
       const found = column(name, kind);
@@ -203,6 +112,11 @@ export function openBlock(count: number, headBytes: Buffer, columns: () => Buffe
       return { node, fields };
     },
   };
+}
+
+function numbersOf(column: Column | undefined): Float64Array {
+  if (column?.kind !== 'numbers') throw new RangeError('a block without shapes');
+  return column.values;
 }
 
 /** Whether the parts of a block are as they were written. */

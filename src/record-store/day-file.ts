@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { type Block, type EncodedBlock, encodeBlock, isIntact, openBlock } from './block.ts';
+import { type Block, type EncodedBlock, isIntact, openBlock } from './block.ts';
+import { encodeBlock, joinBlocks } from './block-write.ts';
 import type { HourCounts, SourceState } from './coverage.ts';
 import { addCounts } from './coverage.ts';
 import { DAY_SCHEMA, DAY_SCHEMA_VERSION } from './day-schema.ts';
@@ -58,6 +59,8 @@ export type DayFile = {
   ) => readonly (HourCounts & { node: string; hourMs: number })[];
   readonly facts: () => { readonly records: number; readonly newestArrivalMs: number | undefined };
   readonly bytes: () => number;
+  /** Puts what stands in its journal where it belongs: nothing more is written here for long. */
+  readonly rest: () => void;
   readonly close: () => void;
 };
 
@@ -111,7 +114,8 @@ function createDayFile(path: string, db: DatabaseSync): DayFile {
     next: () => next,
     append(rows, arrivedMs) {
       for (let at = 0; at < rows.length; at += FULL_RECORDS) {
-        put(next + at, rows.slice(at, at + FULL_RECORDS), arrivedMs);
+        const part = rows.slice(at, at + FULL_RECORDS);
+        put({ first: next + at, block: encodeBlock(part), arrivedMs, ...span(part) });
       }
     },
     appended(count) {
@@ -126,6 +130,7 @@ function createDayFile(path: string, db: DatabaseSync): DayFile {
       return { records, newestArrivalMs: newest ?? undefined };
     },
     bytes: () => sizeOf(path) + sizeOf(`${path}-wal`),
+    rest: () => db.exec('PRAGMA wal_checkpoint(TRUNCATE)'),
     close: () => db.close(),
   };
   return file;
@@ -176,26 +181,33 @@ function openCheckedBlock(count: number, head: Buffer, columns: () => Buffer): B
   }
 }
 
-type PutBlock = (first: number, rows: readonly Row[], arrivedMs: number) => void;
+/** A block to write: what it holds, and of which times. */
+type NewBlock = {
+  readonly first: number;
+  readonly block: EncodedBlock;
+  readonly minMs: number;
+  readonly maxMs: number;
+  readonly arrivedMs: number;
+};
+type PutBlock = (block: NewBlock) => void;
 
 function createBlockWriter(db: DatabaseSync): PutBlock {
   const place = db.prepare(
     `INSERT INTO blocks (first, count, min_ms, max_ms, arrived_ms, size, crc, zones) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const part = db.prepare('INSERT INTO parts (id, data) VALUES (?, ?)');
-  return (first, rows, arrivedMs) => {
-    const block = encodeBlock(rows);
-    const index = rows.length < INDEXED_FROM ? undefined : indexOf(block);
+  return ({ first, block, minMs, maxMs, arrivedMs }) => {
+    const { count, crc } = block;
+    const index = count < INDEXED_FROM ? undefined : indexOf(block);
     const parts: (readonly [number, Buffer])[] = [
       [PART.head, block.head],
       [PART.columns, block.columns],
     ];
     if (index !== undefined) parts.push([PART.terms, index.terms], [PART.traces, index.traces]);
     for (const [which, bytes] of parts) part.run(first * PARTS + which, bytes);
-    const { minMs, maxMs } = span(rows);
     const zones = index === undefined ? null : JSON.stringify(index.zones);
     const size = parts.reduce((sum, [, bytes]) => sum + bytes.length, 0);
-    place.run(first, rows.length, minMs, maxMs, arrivedMs, size, block.crc, zones);
+    place.run(first, count, minMs, maxMs, arrivedMs, size, crc, zones);
   };
 }
 
@@ -206,8 +218,7 @@ function indexOf({ count, head, columns }: EncodedBlock): BlockIndex {
 function span(rows: readonly Row[]): { minMs: number; maxMs: number } {
   let minMs = Number.MAX_SAFE_INTEGER;
   let maxMs = 0;
-  for (const { fields } of rows) {
-    const ms = Math.floor(Date.parse(String(fields['time'])));
+  for (const { ms } of rows) {
     if (ms < minMs) minMs = ms;
     if (ms > maxMs) maxMs = ms;
   }
@@ -247,16 +258,14 @@ function trailingRun(file: DayFile, tier: number): readonly BlockPlace[] {
 }
 
 function join(file: DayFile, run: readonly BlockPlace[], put: PutBlock): void {
-  const rows: Row[] = [];
-  for (const place of run) {
-    const block = file.block(place);
-    for (let at = 0; at < block.count; at++) rows.push(block.row(at));
-  }
   const first = run[0]?.first ?? 0;
   const { db } = file;
+  const block = joinBlocks(run.map(file.block));
   db.prepare('DELETE FROM blocks WHERE first >= ?').run(first);
   db.prepare('DELETE FROM parts WHERE id >= ?').run(first * PARTS);
-  put(first, rows, run.at(-1)?.arrivedMs ?? 0);
+  const minMs = Math.min(...run.map((place) => place.minMs));
+  const maxMs = Math.max(...run.map((place) => place.maxMs));
+  put({ first, block, minMs, maxMs, arrivedMs: run.at(-1)?.arrivedMs ?? 0 });
 }
 
 function talliesOf(db: DatabaseSync): Pick<DayFile, 'count' | 'tallies'> {

@@ -98,6 +98,7 @@ class Files implements DayFiles {
     const isOpen = last !== undefined && last.base >= today;
     if (isOpen && last.file.bytes() < this.#bounds.maxBytes / FILES_AT_LEAST) return last;
     const isDamaged = damagedToday(this.#damaged, nowMs);
+    last?.file.rest();
     return this.#open(nameFor(nextBase(nowMs, last, isDamaged)));
   }
 

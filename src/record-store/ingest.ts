@@ -112,13 +112,13 @@ class IntakeBuilder {
     this.#sources.set(node, state);
     const isCounted = counts.issued > 0 || counts.arrived > 0 || counts.sampled > 0;
     if (isCounted) this.#hours.push({ hourMs, node, counts });
-    for (const [i, { at, fields }] of own.entries()) {
+    for (const [i, { at, fields, ms }] of own.entries()) {
       if (isNew[i] !== true) {
         this.#duplicates++;
         continue;
       }
       accepted.push(at);
-      this.#rows.push({ node, fields });
+      this.#rows.push({ node, fields, ms: Math.floor(ms) });
       this.#noteDenial(fields as unknown as AccessRecord);
     }
   }

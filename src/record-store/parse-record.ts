@@ -59,6 +59,12 @@ const REQUIRED: readonly (readonly [string, Check])[] = [
   ].map((name) => [name, isText] as const),
 ];
 
+const KNOWN: ReadonlySet<string> = new Set(REQUIRED.map(([name]) => name));
+
+function isName(name: string): boolean {
+  return KNOWN.has(name) || FIELD.test(name);
+}
+
 const OPTIONAL: Readonly<Record<string, Check>> = {
   weight: (value) => isCount(value) && (value as number) >= 1,
   dry_run: (value) => Array.isArray(value) && value.every(isTrial),
@@ -85,7 +91,7 @@ export function parseRecord(bytes: Uint8Array): Result<RecordFields, string> {
   for (const [name, check] of REQUIRED) if (!check(fields[name])) return notDocumented(name);
   let count = 0;
   for (const name in fields) {
-    if (++count > MAX_FIELDS || !FIELD.test(name) || OPTIONAL[name]?.(fields[name]) === false) {
+    if (++count > MAX_FIELDS || !isName(name) || OPTIONAL[name]?.(fields[name]) === false) {
       return notDocumented(name.slice(0, 80));
     }
   }

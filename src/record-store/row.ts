@@ -1,5 +1,10 @@
-/** A record on its way into a block: its fields as they were sent, and the node that sent them. */
-export type Row = { readonly node: string; readonly fields: Readonly<Record<string, unknown>> };
+/** A record on its way into a block: its fields as they were sent, its time, and the node that sent them. */
+export type Row = {
+  readonly node: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+  /** Ms since 1970. */
+  readonly ms: number;
+};
 
 /** How a field's value is kept: in the shape, or in a column of its kind. */
 export type FieldKind =
@@ -64,8 +69,18 @@ function countKind(name: string): FieldKind {
   return name === 'seq' ? 'serial' : 'count';
 }
 
+/** Whether a field's values are kept in shapes. */
+export function isLiteralField(name: string): boolean {
+  return LITERALS.has(name);
+}
+
+// Every such text is an instant, and the one that its number is written as; other days need a look at the calendar.
+const PLAIN_INSTANT =
+  /^20\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/;
+
 function isInstant(text: string): boolean {
   if (text.length !== ISO_LENGTH) return false;
+  if (PLAIN_INSTANT.test(text)) return true;
   const ms = Date.parse(text);
   return ms >= 0 && new Date(ms).toISOString() === text;
 }

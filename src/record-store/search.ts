@@ -97,7 +97,7 @@ function mayHaveTime({ minMs, maxMs }: BlockPlace, { sinceMs, untilMs }: BlockQu
 }
 
 /** A row as readers get it. */
-export function storedRecord({ node, fields }: Row, id: number): StoredRecord {
+export function storedRecord({ node, fields }: Omit<Row, 'ms'>, id: number): StoredRecord {
   return { ...fields, node, 'record.id': String(id) } as unknown as StoredRecord;
 }
 

@@ -1,0 +1,163 @@
+// Questions over ten million access records as the CLI and the console ask them, through the store's thread; and the bytes
+// that a record takes on disk. Writes half a gigabyte into the temporary folder; BENCH_FOLDER keeps it for the next run.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  type Condition,
+  openThreadedStore,
+  parseCondition,
+  type RecordStore,
+  type Report,
+} from '#record-store';
+import { quantile } from './quantile.ts';
+import { bootOf, createSyntheticRecords, nodeOf, SERVICE_COUNT } from './synthetic-records.ts';
+
+const RECORDS = Number(process.env['BENCH_RECORDS'] ?? 10_000_000);
+const BATCH = 8_192;
+const ROUNDS = 25;
+const PAGE = 100;
+const DAY_MS = 86_400_000;
+const DAYS = 6;
+
+/** Prints the table and, last, `query <slowest p95 in ms> ms`. */
+export default async function run(): Promise<void> {
+  const kept = process.env['BENCH_FOLDER'];
+  const folder = kept ?? mkdtempSync(join(tmpdir(), 'palisade-query-'));
+  const bounds = { maxBytes: 64 * 1024 ** 3, maxAgeMs: 3_650 * DAY_MS };
+  const store = await openThreadedStore({ folder, bounds, onLost: console.error });
+  try {
+    const begin = Date.now() - DAYS * DAY_MS;
+    if ((await store.state()).records < RECORDS) await fill(store, begin);
+    const { records, bytes } = await store.state();
+    console.log(`${records} records, ${(bytes / records).toFixed(1)} bytes each on disk`);
+    const slowest = await measure(store);
+    console.log(`query ${slowest.toFixed(0)} ms`);
+  } finally {
+    await store.close();
+    if (kept === undefined) rmSync(folder, { recursive: true });
+  }
+}
+
+async function fill(store: RecordStore, begin: number): Promise<void> {
+  const synthetic = createSyntheticRecords(1);
+  const started = performance.now();
+  const seqs = new Map<number, number>();
+  for (let at = 0; at < RECORDS; at += BATCH) {
+    const nowMs = begin + Math.floor((at / RECORDS) * DAYS * DAY_MS);
+    const each = Math.floor(BATCH / SERVICE_COUNT);
+    const reports = Array.from({ length: SERVICE_COUNT }, (_, service): Report => {
+      const first = seqs.get(service) ?? 1;
+      seqs.set(service, first + each);
+      const records = Array.from({ length: each }, (_, i) =>
+        Buffer.from(JSON.stringify(synthetic.next(service, first + i, nowMs + i))),
+      );
+      const none = { sampled: 0, dropped: {}, afterCrash: false, sinceMs: nowMs };
+      const accounts = [
+        { boot: bootOf(service), firstSeq: first, lastSeq: first + each - 1, ...none },
+      ];
+      return { node: nodeOf(service), identity: undefined, records, accounts };
+    });
+    const added = await store.add(reports, nowMs);
+    if (!added.ok) throw new Error(added.error);
+    if (at % (BATCH * 128) === 0) await store.prune(nowMs);
+  }
+  const seconds = (performance.now() - started) / 1_000;
+  console.log(`written in ${seconds.toFixed(0)} s`);
+}
+
+type Question = readonly [title: string, ask: (round: number) => Promise<number>];
+
+async function measure(store: RecordStore): Promise<number> {
+  const p95s: number[] = [];
+  console.log(`${'question'.padEnd(58)} ${'p50'.padStart(7)} ${'p95'.padStart(7)} ms  found`);
+  for (const [title, ask] of await questions(store)) {
+    const times: number[] = [];
+    let found = 0;
+    for (let round = 0; round < ROUNDS; round++) {
+      const started = performance.now();
+      found = await ask(round);
+      times.push(performance.now() - started);
+    }
+    p95s.push(quantile(times, 0.95));
+    const [p50, p95] = [0.5, 0.95].map((q) => quantile(times, q).toFixed(1).padStart(7));
+    console.log(`${title.padEnd(58)} ${p50} ${p95}     ${found}`);
+  }
+  return Math.max(...p95s);
+}
+
+async function questions(store: RecordStore): Promise<readonly Question[]> {
+  const newest = await store.newestId();
+  const samples = await store.readAfter(newest - Math.floor(RECORDS / 50), 1_000);
+  const sample = (round: number) => samples[(round * 37) % samples.length];
+  const now = Date.parse((await store.byId(newest))?.time ?? '');
+  const page = (where: readonly Condition[], sinceMs?: number) => async (): Promise<number> =>
+    (await store.list({ where, sinceMs }, { limit: PAGE })).records.length;
+  const range = { fromMs: now - DAY_MS, untilMs: now };
+  return [
+    ['the newest hundred', page([])],
+    ['denied', page([is('verdict', 'deny')])],
+    ['from one service to another', page([from('service-3'), to('service-1')])],
+    [
+      'denied from one service to another',
+      page([from('service-3'), to('service-1'), is('verdict', 'deny')]),
+    ],
+    ['a caller that never called', page([from('nobody')])],
+    ['an edge that never was', page([from('service-1'), to('service-20')])],
+    ['status 503', page([is('status', '503')])],
+    ['status 418, which never was', page([is('status', '418')])],
+    ['slower than 50 ms', page([is('duration_us', '>50000')])],
+    ['paths that begin with /api/v1/route-20/', page([is('path', '/api/v1/route-20/*')])],
+    ['one path', async (round) => page([is('path', String(sample(round)?.path))])()],
+    [
+      'failed, POST, by one policy',
+      page([
+        is('status', '>=500'),
+        is('method', 'POST'),
+        is('policy', 'default/service-1-callers'),
+      ]),
+    ],
+    [
+      'text anywhere (first answer; pages go on)',
+      page([{ kind: 'text', text: 'nowhere to be found' }]),
+    ],
+    ['the last hour, denied', page([is('verdict', 'deny')], now - 3_600_000)],
+    ['a trace', async (round) => (await store.trace(String(sample(round)?.trace_id))).length],
+    ['groups of denials of a day', async () => (await store.denials(now - DAY_MS, 100)).length],
+    ['hits of rules of a day', async () => (await store.hits(now - DAY_MS)).length],
+    [
+      'calls by edge, a day by minutes',
+      async () =>
+        (await store.rollups({ ...range, stepMs: 60_000, group: 'edge', metrics: ['requests'] }))
+          .series.length,
+    ],
+    [
+      'calls, errors and p95 in all, six days by hours',
+      async () =>
+        (
+          await store.rollups({
+            fromMs: now - DAYS * DAY_MS,
+            untilMs: now,
+            stepMs: 3_600_000,
+            group: 'total',
+            metrics: ['requests', 'errors', 'p95_us'],
+          })
+        ).series.length,
+    ],
+    ['completeness of a day', async () => (await store.completeness(range)).sources.length],
+  ];
+}
+
+function is(field: string, text: string): Condition {
+  const condition = parseCondition(field, text);
+  if (!condition.ok) throw new Error(condition.error);
+  return condition.value;
+}
+
+function from(name: string): Condition {
+  return { kind: 'from', name };
+}
+
+function to(name: string): Condition {
+  return { kind: 'to', name };
+}

@@ -1,0 +1,211 @@
+import { crc32 } from 'node:zlib';
+import {
+  type Block,
+  type EncodedBlock,
+  SHAPE_COLUMN,
+  type Shape,
+  type ShapeField,
+  widthOf,
+} from './block.ts';
+import { encodeDeltas, encodeNumbers, encodeTexts, packSection } from './columns.ts';
+import { type FieldKind, fieldKind, isLiteralField, type Row } from './row.ts';
+
+/** Writes rows as one block. */
+export function encodeBlock(rows: readonly Row[]): EncodedBlock {
+  const root = createBranch();
+  const columns: ColumnBuilder[] = [];
+  const shapes: Shape[] = [];
+  const count = rows.length;
+  const shapeOf = rows.map((row, at) => {
+    const leaf = walk(root, row, { at, count, columns });
+    if (leaf.index < 0) {
+      leaf.index = shapes.length;
+      shapes.push(shapeOfRow(row));
+    }
+    return leaf.index;
+  });
+  const written = columns.map(({ name, kind, values }) => ({
+    name,
+    kind,
+    bytes: encodeColumn(kind, values),
+  }));
+  return assemble(count, shapes, shapeOf, written);
+}
+
+/** Writes blocks that follow one another as one; their records are not even read. */
+export function joinBlocks(blocks: readonly Block[]): EncodedBlock {
+  const count = blocks.reduce((sum, block) => sum + block.count, 0);
+  const known = new Map<string, number>();
+  const shapes: Shape[] = [];
+  const shapeOf: number[] = [];
+  for (const block of blocks) {
+    const places = block.shapes.map((shape) => {
+      const key = JSON.stringify(shape);
+      const place = known.get(key) ?? shapes.length;
+      if (place === shapes.length) {
+        known.set(key, place);
+        shapes.push(shape);
+      }
+      return place;
+    });
+    for (let at = 0; at < block.count; at++) shapeOf.push(places[block.shapeAt(at)] ?? 0);
+  }
+  const names = new Map(
+    blocks.flatMap(({ columns }) => columns.map((column) => [column.join(' '), column] as const)),
+  );
+  const written = Array.from(names.values(), ([name, kind]) => ({
+    name,
+    kind,
+    bytes: joinColumn(blocks, name, kind),
+  }));
+  return assemble(count, shapes, shapeOf, written);
+}
+
+type WrittenColumn = { readonly name: string; readonly kind: FieldKind; readonly bytes: Buffer };
+
+function assemble(
+  count: number,
+  shapes: readonly Shape[],
+  shapeOf: readonly number[],
+  columns: readonly WrittenColumn[],
+): EncodedBlock {
+  const shape = { name: SHAPE_COLUMN, kind: 'count', bytes: encodeNumbers(shapeOf) } as const;
+  let start = 0;
+  const parts: Buffer[] = [];
+  const places = [shape, ...columns].map(({ name, kind, bytes }) => {
+    const packed = packSection(bytes);
+    const place = [name, kind, start, packed.length] as const;
+    parts.push(packed);
+    start += packed.length;
+    return place;
+  });
+  const head = packSection(Buffer.from(JSON.stringify({ shapes, columns: places })));
+  const bytes = Buffer.concat(parts);
+  return { count, head, columns: bytes, crc: crc32(bytes, crc32(head)) };
+}
+
+/**
+ * Rows that agree in all but their columns end at the same leaf: a step for each field's name, then one for its value
+ * or its column. Steps instead of one long text, since making and hashing that cost more than all the rest.
+ */
+type Branch = {
+  readonly next: Map<unknown, Branch>;
+  /** By their JSON. */
+  readonly objects: Map<string, Branch>;
+  column: ColumnBuilder | undefined;
+  index: number;
+};
+
+type ColumnBuilder = {
+  readonly name: string;
+  readonly kind: FieldKind;
+  readonly values: (string | number)[];
+};
+
+type Building = {
+  readonly at: number;
+  readonly count: number;
+  readonly columns: ColumnBuilder[];
+};
+
+function createBranch(): Branch {
+  return { next: new Map(), objects: new Map(), column: undefined, index: -1 };
+}
+
+function step<K>(from: Map<K, Branch>, key: K): Branch {
+  let branch = from.get(key);
+  if (branch === undefined) from.set(key, (branch = createBranch()));
+  return branch;
+}
+
+function walk(root: Branch, { node, fields }: Row, building: Building): Branch {
+  let branch = step(root.next, node);
+  for (const name in fields) {
+    const value = fields[name];
+    branch = step(branch.next, name);
+    if (value === null || isLiteralField(name)) {
+      branch =
+        typeof value === 'object' && value !== null
+          ? step(branch.objects, JSON.stringify(value))
+          : step(branch.next, value);
+      continue;
+    }
+    if (name === 'id' && isNumbered(value, fields['seq'])) {
+      branch = step(branch.next, `-${prefixOf(value)}`);
+      continue;
+    }
+    const kind = fieldKind(name, value);
+    branch = step(branch.next, kind);
+    branch.column ??= columnFor(building, name, kind);
+    branch.column.values[building.at] = columnValue(kind, value);
+  }
+  return branch;
+}
+
+function columnFor({ columns, count }: Building, name: string, kind: FieldKind): ColumnBuilder {
+  const known = columns.find((column) => column.name === name && column.kind === kind);
+  if (known !== undefined) return known;
+  const none = kind === 'time' || kind === 'count' || kind === 'serial' ? 0 : '';
+  const made = { name, kind, values: Array.from<string | number>({ length: count }).fill(none) };
+  columns.push(made);
+  return made;
+}
+
+function shapeOfRow({ node, fields }: Row): Shape {
+  const shape: ShapeField[] = [['node', 'literal', node]];
+  for (const name in fields) {
+    const value = fields[name];
+    if (name === 'id' && isNumbered(value, fields['seq'])) {
+      shape.push([name, 'numbered', prefixOf(value)]);
+      continue;
+    }
+    const kind = fieldKind(name, value);
+    shape.push(kind === 'literal' ? [name, kind, value] : [name, kind]);
+  }
+  return shape;
+}
+
+function isNumbered(id: unknown, seq: unknown): id is string {
+  return typeof id === 'string' && Number.isSafeInteger(seq) && id.endsWith(`-${String(seq)}`);
+}
+
+function prefixOf(id: string): string {
+  return id.slice(0, id.lastIndexOf('-') + 1);
+}
+
+function columnValue(kind: FieldKind, value: unknown): string | number {
+  if (kind === 'time') return Date.parse(String(value));
+  if (kind === 'json') return JSON.stringify(value);
+  return value as string | number;
+}
+
+function encodeColumn(kind: FieldKind, values: readonly (string | number)[]): Buffer {
+  if (kind === 'time' || kind === 'serial') return encodeDeltas(values as readonly number[]);
+  if (kind === 'count') return encodeNumbers(values as readonly number[]);
+  if (kind !== 'hex8' && kind !== 'hex16') return encodeTexts(values as readonly string[]);
+  const width = widthOf(kind);
+  const bytes = Buffer.alloc(width * values.length);
+  for (const [i, value] of values.entries()) bytes.write(value as string, i * width, 'hex');
+  return bytes;
+}
+
+/** One column of all blocks; a block without it has nothing to say there, which takes a default's room. */
+function joinColumn(blocks: readonly Block[], name: string, kind: FieldKind): Buffer {
+  if (kind === 'hex8' || kind === 'hex16') {
+    const width = widthOf(kind);
+    return Buffer.concat(
+      blocks.map((block) => block.bytes(name, kind) ?? Buffer.alloc(width * block.count)),
+    );
+  }
+  const values: (string | number)[] = [];
+  for (const block of blocks) {
+    const numbers = block.numbers(name, kind);
+    const texts = block.texts(name, kind);
+    for (let at = 0; at < block.count; at++) {
+      if (texts === undefined)
+        values.push(numbers?.[at] ?? (kind === 'text' || kind === 'json' ? '' : 0));
+      else values.push(texts.distinct[texts.indexes[at] ?? 0] ?? '');
+    }
+  }
+  return encodeColumn(kind, values);
+}
