@@ -121,12 +121,12 @@ function burnRules(slo: Slo): readonly PrometheusRule[] {
   const of = `slo="${slo.name}",namespace="${slo.namespace ?? ''}",service="${slo.service ?? ''}"`;
   const bad = (window: string): string =>
     `1 - increase(palisade_slo_good_total{${of}}[${window}]) / increase(palisade_slo_events_total{${of}}[${window}])`;
-  const severities: readonly Severity[] = ['page', 'ticket'];
-  return severities.flatMap((severity) => {
-    const rules = BURN_RULES.filter(
-      (rule) => rule.severity === severity && rule.longMs <= slo.windowMs,
-    );
-    if (rules.length === 0) return [];
+  const fitting = BURN_RULES.filter(({ longMs }) => longMs <= slo.windowMs);
+  const bySeverity = Map.groupBy(
+    fitting,
+    ({ severity }): Severity => (slo.alert === 'ticket' ? 'ticket' : severity),
+  );
+  return Array.from(bySeverity, ([severity, rules]) => {
     const expr = rules
       .map((rule) => {
         const threshold = Math.min(burnThreshold(slo, rule) * (1 - slo.objective), 0.9);

@@ -6,14 +6,23 @@ import { EVENT, type Log } from '#telemetry';
 /** Who may use the API: names by the SHA-256 fingerprints of their client certificates. */
 export type Admins = {
   /** The admin who proved to hold this certificate (DER), if it is one's. */
-  readonly identify: (certificateDer: Uint8Array) => string | undefined;
+  readonly identify: (certificateDer: Uint8Array) => Admin | undefined;
 };
 
-type Admin = { readonly name: string; readonly fingerprint: Buffer };
+/** Who may use the API; `readOnly`, for example a Prometheus that scrapes it, may change nothing. */
+export type Admin = {
+  readonly name: string;
+  readonly readOnly: boolean;
+  readonly fingerprint: Buffer;
+};
 
 const LIST = z
   .array(
-    z.object({ name: z.string().min(1).max(200), fingerprint: z.string().regex(/^[0-9a-f]{64}$/) }),
+    z.strictObject({
+      name: z.string().min(1).max(200),
+      fingerprint: z.string().regex(/^[0-9a-f]{64}$/),
+      readOnly: z.boolean().default(false),
+    }),
   )
   .max(10_000);
 
@@ -43,10 +52,10 @@ export function openAdmins(file: string, clock: () => number, log: Log): Admins 
     identify(certificateDer) {
       refresh();
       const fingerprint = hash('sha256', certificateDer, 'buffer');
-      let found: string | undefined;
+      let found: Admin | undefined;
       // SECURITY: all are compared, in constant time, so that no answer is faster than another.
       for (const admin of admins) {
-        if (timingSafeEqual(admin.fingerprint, fingerprint)) found = admin.name;
+        if (timingSafeEqual(admin.fingerprint, fingerprint)) found = admin;
       }
       return found;
     },
@@ -60,8 +69,9 @@ function read(file: string): readonly Admin[] {
       `\`${file}\` is not a list of admins, each with a name and a SHA-256 fingerprint`,
     );
   }
-  return parsed.data.map(({ name, fingerprint }) => ({
+  return parsed.data.map(({ name, readOnly, fingerprint }) => ({
     name,
+    readOnly,
     fingerprint: Buffer.from(fingerprint, 'hex'),
   }));
 }

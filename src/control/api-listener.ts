@@ -37,10 +37,10 @@ export function authenticateAdmin(admins: Admins): Authenticate {
     const { socket } = c.env.incoming;
     if (!(socket instanceof TLSSocket)) return undefined;
     const certificate = socket.getPeerX509Certificate();
-    const name = certificate && admins.identify(certificate.raw);
-    return name === undefined
-      ? undefined
-      : { kind: 'admin', name, readOnly: false, expiresAt: undefined };
+    const admin = certificate && admins.identify(certificate.raw);
+    if (admin === undefined) return undefined;
+    const { name, readOnly } = admin;
+    return { kind: 'admin', name, readOnly, expiresAt: undefined };
   };
 }
 
