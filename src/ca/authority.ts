@@ -4,6 +4,7 @@ import { type Bundle, derToPem, parseBundle, parseTrustDomain } from '#identity'
 import { createRevocationService, followRevocations, openRevocationStore } from '#revocation';
 import { EVENT, type Log, type MetricFamily } from '#telemetry';
 import {
+  activeRevocations,
   type DsseEnvelope,
   decodeEnvelope,
   encodeEnvelope,
@@ -130,6 +131,7 @@ async function start(options: CaOptions, parts: Parts): Promise<Ca> {
     );
     if (identity.renewIfRevoked(revoked)) subscription?.reconnect();
   });
+  const stopTainting = followTaint(core);
   let trustRoot = policy.trustRoot();
   const stopRotating = policy.onChange(() => {
     if (policy.trustRoot() === trustRoot) return;
@@ -157,6 +159,7 @@ async function start(options: CaOptions, parts: Parts): Promise<Ca> {
       clearInterval(renewal);
       stopWatching();
       stopRotating();
+      stopTainting();
       core.crl.close();
       subscription?.close();
       await server.close();
@@ -169,6 +172,21 @@ async function start(options: CaOptions, parts: Parts): Promise<Ca> {
 }
 
 type Core = ReturnType<typeof createCore>;
+
+/**
+ * Whoever revokes all that was issued so far does not trust the keys any more: those of JWT-SVIDs go too, also where the
+ * revocation came while this authority was down.
+ */
+function followTaint({ revocations, jwtKeys }: Core): () => void {
+  const retire = () => {
+    const instants = activeRevocations(revocations.all()).flatMap(({ target }) =>
+      target.kind === 'all' ? [Date.parse(target.issuedBefore)] : [],
+    );
+    if (instants.length > 0) jwtKeys.retireMadeBefore(Math.max(...instants));
+  };
+  retire();
+  return revocations.check.onChange(retire);
+}
 
 /** A device or an upstream that is away must not end the authority: what it has is good for a while. */
 function refreshIssuers({ log }: CaOptions, { issuers }: Core): void {

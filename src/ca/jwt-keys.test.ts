@@ -86,7 +86,7 @@ test('the sequence grows with each change, also after a long sleep and from a re
   assert.equal(published(keys).length, 1, 'nothing of before the sleep is left');
   const restored = start();
   restored.clock.nowMs = clock.nowMs + HOUR_MS;
-  restored.keys.rotateNow({ taint: false });
+  restored.keys.retireMadeBefore(restored.clock.nowMs);
   assert.ok(restored.keys.sequence() > keys.sequence());
 });
 
@@ -96,16 +96,20 @@ test('a clock that is set back finds a key to sign with', () => {
   assert.equal(keys.current().key.kid, published(keys)[0]);
 });
 
-test('rotated by hand, the old key stays published; tainted, it is gone', () => {
+test('keys of before an instant are gone at once, those of after it stay, over restarts too', () => {
   const { keys, clock } = start();
   const first = keys.current().key.kid;
   clock.nowMs += HOUR_MS;
-  keys.rotateNow({ taint: false });
+  const instant = clock.nowMs;
+  assert.ok(keys.retireMadeBefore(instant));
   const second = keys.current().key.kid;
-  assert.deepEqual(published(keys), [first, second]);
-  keys.rotateNow({ taint: true });
-  assert.deepEqual(published(keys), [keys.current().key.kid]);
-  assert.ok(![first, second].includes(keys.current().key.kid));
+  assert.notEqual(second, first);
+  assert.deepEqual(published(keys), [second]);
+  clock.nowMs += HOUR_MS;
+  assert.equal(keys.retireMadeBefore(instant), false);
+  // An instant that has not come does not take the key with which it is answered.
+  assert.ok(keys.retireMadeBefore(clock.nowMs + HOUR_MS));
+  assert.equal(keys.retireMadeBefore(clock.nowMs), false);
 });
 
 test('a damaged file is named, and what is in it is not', () => {

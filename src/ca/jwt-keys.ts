@@ -15,10 +15,10 @@ export type JwtKeys = {
   /** Makes, retires and removes keys that are due; true if any was. */
   readonly rotateIfDue: () => boolean;
   /**
-   * Signs with a new key from now on. Tainted, the keys of before are taken out of the document at once, so that what
-   * they signed verifies nowhere as soon as the document has arrived.
+   * Takes the keys that were made before this instant (Unix milliseconds) out of the document, so that whatever they sign
+   * verifies nowhere as soon as the document has arrived; whether there were any.
    */
-  readonly rotateNow: (options: { readonly taint: boolean }) => void;
+  readonly retireMadeBefore: (instantMs: number) => boolean;
 };
 
 /** What the keys live in. */
@@ -38,6 +38,8 @@ type Held = {
   readonly pem: string;
   readonly signsFrom: number;
   readonly signsUntil: number;
+  /** Absent in files of before this was kept. */
+  readonly madeAt?: number;
 };
 type Opened = Held & { readonly signing: JwtSigningKey; readonly jwt: JwtKey };
 type File = { readonly sequence: number; readonly keys: readonly Held[] };
@@ -97,22 +99,23 @@ class RotatingKeys implements JwtKeys {
     const last = live.at(-1);
     const next =
       last === undefined || now >= last.signsUntil
-        ? createKey(now)
+        ? createKey(now, now)
         : now >= last.signsUntil - PUBLISHED_AHEAD_MS
-          ? createKey(last.signsUntil)
+          ? createKey(last.signsUntil, now)
           : undefined;
     if (next === undefined && live.length === this.#keys.length) return false;
     this.#keep(next === undefined ? live : [...live, next]);
     return true;
   }
 
-  rotateNow({ taint }: { readonly taint: boolean }): void {
+  retireMadeBefore(instantMs: number): boolean {
     const now = this.#options.clock();
-    // What follows later has never signed, but lay beside what is tainted.
-    const before = this.#keys
-      .filter(({ signsFrom }) => signsFrom <= now)
-      .map((key) => ({ ...key, signsUntil: Math.min(key.signsUntil, now) }));
-    this.#keep([...(taint ? [] : before), createKey(now)]);
+    const until = Math.min(instantMs, now);
+    const kept = this.#keys.filter(({ madeAt = 0 }) => madeAt >= until);
+    if (kept.length === this.#keys.length) return false;
+    const signs = kept.some(({ signsFrom }) => signsFrom <= now);
+    this.#keep(signs ? kept : [createKey(now, now), ...kept]);
+    return true;
   }
 
   // A full disk must not stop what the present key can still sign.
@@ -131,7 +134,12 @@ class RotatingKeys implements JwtKeys {
     const sequence = Math.max(this.#sequence + 1, Math.floor(clock() / 1000));
     const file: File = {
       sequence,
-      keys: keys.map(({ pem, signsFrom, signsUntil }) => ({ pem, signsFrom, signsUntil })),
+      keys: keys.map(({ pem, signsFrom, signsUntil, madeAt = 0 }) => ({
+        pem,
+        signsFrom,
+        signsUntil,
+        madeAt,
+      })),
     };
     writeSealed(path, JSON.stringify(file), passphrase);
     this.#keys = keys;
@@ -141,9 +149,9 @@ class RotatingKeys implements JwtKeys {
   }
 }
 
-function createKey(signsFrom: number): Opened {
+function createKey(signsFrom: number, madeAt: number): Opened {
   const pem = createKeyPair().privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-  return open({ pem, signsFrom, signsUntil: signsFrom + SIGNS_FOR_MS });
+  return open({ pem, signsFrom, signsUntil: signsFrom + SIGNS_FOR_MS, madeAt });
 }
 
 function open(held: Held): Opened {

@@ -105,6 +105,8 @@ export function subscribeToPolicy(options: SubscriptionOptions): PolicySubscript
       if (live === undefined) return;
       hangUp(live);
       connect();
+      // Nothing may be new to us that would be answered: a rotation waits to hear under which root we stand now.
+      if (live !== undefined) acknowledge(live, options);
     },
     close() {
       stopAcknowledging();

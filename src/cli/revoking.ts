@@ -115,6 +115,17 @@ export function registerRevoking(identity: Command, context: CliContext): void {
     });
 }
 
+/** Revokes all that was issued before an instant, and waits for those that are connected. */
+export async function revokeAllBefore(
+  session: Session,
+  options: { readonly instant: string; readonly reason: string; readonly timeoutMs: number },
+): Promise<string> {
+  const target = { kind: 'all', issuedBefore: options.instant } as const;
+  const act: RevocationAct = { kind: 'revoke', reason: options.reason, until: null };
+  const taker = await signAndHandIn(session, await fetchHeld(session), [{ target, act }]);
+  return sentenceOf(await waitForAll(session, taker, options.timeoutMs));
+}
+
 /** `palisade identity list --revoked` */
 export async function listRevoked(context: CliContext, globals: Globals): Promise<void> {
   const { set, problems } = await fetchHeld(sessionOf(globals));

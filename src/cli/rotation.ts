@@ -23,6 +23,8 @@ export type RotateOptions = {
   readonly leaveBehind: boolean;
   /** Hears of each step as it is taken. */
   readonly onStep: (step: Step) => void;
+  /** Hears, once the old root is retired, since when the new one is issued under: ISO 8601. */
+  readonly onRetired?: (since: string) => Promise<void>;
 };
 
 /** A step of a rotation that was taken, and how many live enforcement points have followed. */
@@ -58,11 +60,13 @@ export async function rotate(session: Session, options: RotateOptions): Promise<
     trustRoot = await change(session, trustRoot, rootsIn('activating', { old, next }));
   }
   await follow(session, trustRoot, { ...options, step: 'activate', lag: lagOfIssuer(trustRoot) });
+  const activatedAt = trustRoot.issuedAt;
   // Connections that were made with certificates of the old root end with the calls that are on them.
   await new Promise((resolve) => setTimeout(resolve, options.settleMs));
   const [active = ''] = trustRoot.x509Roots;
   trustRoot = await change(session, trustRoot, [active]);
   await follow(session, trustRoot, { ...options, step: 'retire', lag: lagOfRoot(trustRoot) });
+  await options.onRetired?.(activatedAt);
   return trustRoot;
 }
 

@@ -1,6 +1,6 @@
 // The root of the mesh is replaced while it works: under load, with somebody stuck, and over a crash.
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -14,12 +14,7 @@ test('the root is rotated under load: nothing fails, all stand under the new one
   try {
     await mesh.run('server', [process.execPath, '-e', SERVER]);
     const client = await mesh.run('client', ['sleep', '600']);
-    await mesh.apply(`
-apiVersion: security.istio.io/v1
-kind: AuthorizationPolicy
-metadata: { name: server, namespace: default }
-spec: { rules: [{ from: [{ source: { principals: [cluster.local/ns/default/sa/client] } }] }] }
-`);
+    await mesh.apply(ALLOW_CLIENT);
     const rehearsed = await mesh.cli('ca', 'rotate', '--rehearse');
     assert.equal(rehearsed.status, 0, rehearsed.stdout + rehearsed.stderr);
     const before = await statusOf(mesh);
@@ -77,6 +72,55 @@ test('a rotation waits for a stuck agent and names it, and can be taken back', a
     await mesh.close();
   }
 });
+
+test('tainted: who does not follow is left behind, and nothing of before counts any more', async () => {
+  const mesh = await startTestMesh();
+  const kids = () => {
+    const path = join(mesh.dataDir, 'ca', 'jwt-keys.json');
+    return (JSON.parse(readFileSync(path, 'utf8')) as { keys: { pem: string }[] }).keys;
+  };
+  try {
+    const stuck = await mesh.run('stuck', ['sleep', '600']);
+    await mesh.run('server', [process.execPath, '-e', SERVER]);
+    const client = await mesh.run('client', ['sleep', '600']);
+    await mesh.apply(ALLOW_CLIENT);
+    const before = await statusOf(mesh);
+    const keysBefore = kids().map(({ pem }) => pem);
+    process.kill(stuck.ports.pid, 'SIGSTOP');
+    const flags = ['--taint', '--timeout', '7s', '-o', 'json'];
+    const rotated = await mesh.cli('ca', 'rotate', ...flags);
+    process.kill(stuck.ports.pid, 'SIGCONT');
+    assert.equal(rotated.status, 0, rotated.stderr);
+    const steps = JSON.parse(rotated.stdout).steps as { followed: number; of: number }[];
+    assert.equal(steps.at(-1)?.followed, (steps.at(-1)?.of ?? 0) - 1, rotated.stdout);
+    const after = await mesh.cli('ca', 'status', '-o', 'json');
+    const { phase, roots } = JSON.parse(after.stdout) as Status;
+    assert.equal(phase, 'idle');
+    assert.deepEqual(
+      roots.map(({ sha256 }) => sha256).filter((root) => root === before.roots[0]?.sha256),
+      [],
+    );
+    const isKept = () => kids().some(({ pem }) => keysBefore.includes(pem));
+    for (let waited = 0; isKept() && waited < 15_000; waited += 100) await delay(100);
+    assert.equal(isKept(), false, 'a key of JWT-SVIDs is left');
+    const revoked = await mesh.cli('identity', 'list', '--revoked');
+    assert.match(revoked.stdout, /everything issued before .*tainted/);
+    const load = startLoad(client.ports.outboundPort);
+    await delay(500);
+    const { failed, served } = await load.stop();
+    assert.deepEqual(failed, []);
+    assert.ok(served > 10, String(served));
+  } finally {
+    await mesh.close();
+  }
+});
+
+const ALLOW_CLIENT = `
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: server, namespace: default }
+spec: { rules: [{ from: [{ source: { principals: [cluster.local/ns/default/sa/client] } }] }] }
+`;
 
 type Status = {
   readonly phase: string;

@@ -7,6 +7,7 @@ import { EXIT, ExitError } from '../exit.ts';
 import { parseDurationFlag, parseHostPort, parsePort } from '../flags.ts';
 import { type Globals, globalsOf, sessionOf } from '../globals.ts';
 import { age, printResult, table } from '../output.ts';
+import { revokeAllBefore } from '../revoking.ts';
 import { abort, rehearse, rotate, type Step } from '../rotation.ts';
 
 /** `palisade ca`, `ca status` and `ca rotate` */
@@ -111,7 +112,20 @@ function registerRotate(ca: Command, context: CliContext): void {
           if (globals.output === 'text') context.stdout.write(`${stepText(step)}\n`);
         },
       };
-      const trustRoot = await (options.abort === true ? abort : rotate)(session, how);
+      const tainted = {
+        async onRetired(instant: string) {
+          const reason = 'the key of the authority was tainted';
+          const timeoutMs = how.timeoutMs;
+          const told = await revokeAllBefore(session, { instant, reason, timeoutMs });
+          if (globals.output === 'text') {
+            context.stdout.write(`revoked what was issued before ${instant}: ${told}\n`);
+          }
+        },
+      };
+      const trustRoot = await (options.abort === true ? abort : rotate)(
+        session,
+        isTaint ? { ...how, ...tainted } : how,
+      );
       const result = { trustRootVersion: trustRoot.version, steps };
       printResult(context, globals.output, result, () => 'done');
     });
