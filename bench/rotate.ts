@@ -1,5 +1,4 @@
-// Certificates that live a minute (the least a Registration may ask for), hence a new one every half, and a rotation of
-// the root in between, while one service calls another a thousand times a second. What counts is what fails.
+// Certificates that live ten seconds, hence a new one every five, and a rotation of the root in between, while one service calls another a thousand times a second. What counts is what fails.
 import { Agent, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startTestMesh } from '../test/system/mesh.ts';
@@ -14,9 +13,9 @@ const SERVER = `require('http').createServer((q, s) => s.end('hello')).listen(pr
 export default async function run(): Promise<void> {
   const mesh = await startTestMesh();
   try {
+    await mesh.apply(POLICY + ['client', 'server'].map(registration).join(''));
     await mesh.run('server', [process.execPath, '-e', SERVER]);
     const client = await mesh.run('client', ['sleep', '3600']);
-    await mesh.apply(POLICY + ['client', 'server'].map(registration).join(''));
     const load = startLoad(client.ports.outboundPort);
     await delay((SECONDS / 4) * 1000);
     const rotated = await mesh.cli('ca', 'rotate', '--timeout', '60s');
@@ -52,7 +51,7 @@ metadata: { name: short-${name}, namespace: default }
 spec:
   spiffeId: spiffe://cluster.local/ns/default/sa/${name}
   selectors: ['palisade:service:default/${name}', 'unix:uid:${process.getuid?.() ?? 0}', 'unix:gid:${process.getgid?.() ?? 0}']
-  ttl: 1m
+  ttl: 10s
 `;
 }
 

@@ -60,7 +60,10 @@ export async function rotate(session: Session, options: RotateOptions): Promise<
     trustRoot = await change(session, trustRoot, rootsIn('activating', { old, next }));
   }
   await follow(session, trustRoot, { ...options, step: 'activate', lag: lagOfIssuer(trustRoot) });
-  const activatedAt = trustRoot.issuedAt;
+  // Certificates know seconds only: what was issued under the new root in this very one is not of before.
+  const activatedAt = new Date(
+    Math.floor(Date.parse(trustRoot.issuedAt) / 1000) * 1000,
+  ).toISOString();
   // Connections that were made with certificates of the old root end with the calls that are on them.
   await new Promise((resolve) => setTimeout(resolve, options.settleMs));
   const [active = ''] = trustRoot.x509Roots;

@@ -84,6 +84,7 @@ export type ControlHealth = {
   readonly certificateExpiresAt: number;
 };
 
+const CUT_AFTER_MS = 100;
 const EXPIRY_MARGIN_MS = 60_000;
 const RECORD_BOUNDS = { maxBytes: 1024 ** 3, maxAgeMs: 7 * 24 * 3_600_000 };
 // A year, as those who audit ask for, and the time to ask.
@@ -280,9 +281,12 @@ async function serveGrpc(
   });
   const services = [revoking, distribution, ingest.service];
   const server: GrpcServer<MeshPeer> = createGrpcServer<MeshPeer>(services);
-  const stopCutting = revocations.check.onChange((check) =>
-    server.disconnect(({ svid }) => check(svid, clock()) !== undefined),
-  );
+  // A moment later: what is written to a connection that is destroyed in the same turn never leaves, and those who are
+  // concerned have to hear of it to ask for other certificates.
+  const stopCutting = revocations.check.onChange(() => {
+    const isOver = ({ svid }: MeshPeer) => revocations.check.current()(svid, clock()) !== undefined;
+    setTimeout(() => server.disconnect(isOver), CUT_AFTER_MS).unref();
+  });
   closers.push(() => ingest.close(), server.close, stopCutting);
   const port = await server.listenTls({
     ...address,

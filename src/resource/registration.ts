@@ -66,6 +66,9 @@ const hint = text((value) =>
 
 const dnsName = text((value, _node, context) => dnsNameProblem(value, context));
 
+// Renewed at half of it: shorter, the authority and its log would have nothing else to do.
+const LEAST_TTL_MS = 5_000;
+
 /** Reads the spec of a Registration. */
 export const readRegistrationSpec: Reader<RegistrationSpec> = object('a Registration', {
   spiffeId: required(spiffeId, 'write the identity that matching processes get'),
@@ -73,7 +76,7 @@ export const readRegistrationSpec: Reader<RegistrationSpec> = object('a Registra
     listOf(attestationSelector, { maxItems: 32 }),
     'write what a process must be, for example `selectors: [unix:uid:1000]`',
   ),
-  ttl: defaulted(duration(MINUTE_MS, DAY_MS), () => '1h'),
+  ttl: defaulted(duration(LEAST_TTL_MS, DAY_MS), () => '1h'),
   dnsNames: defaulted(listOf(dnsName, { maxItems: 32, mayBeEmpty: true }), () => []),
   jwtTtl: optional(duration(MINUTE_MS, DAY_MS)),
   hint: optional(hint),
