@@ -15,6 +15,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ readonly default: Benc
   issue: () => import('./issue.ts'),
   rotate: () => import('./rotate.ts'),
   revoke: () => import('./revoke.ts'),
+  audit: () => import('./audit.ts'),
   record: () => import('./record.ts'),
   sink: () => import('./sink.ts'),
   ingest: () => import('./ingest.ts'),

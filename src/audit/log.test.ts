@@ -72,7 +72,7 @@ test('what is appended is read again, in order, after a restart too', async () =
     assert.equal(event.previous_hash, events[i - 1]?.hash ?? '0'.repeat(64));
   }
   await log.close();
-  assert.equal(await verifyFolder(folder, [head]), undefined);
+  assert.equal((await verifyFolder(folder, [head])).problem, undefined);
 });
 
 test('a log grows over segments, and every proof holds across them', async () => {
@@ -81,7 +81,7 @@ test('a log grows over segments, and every proof holds across them', async () =>
   const second = await fill(folder, 2);
   const third = await fill(folder, SEGMENT_RECORDS);
   assert.equal(third.size, 2 * SEGMENT_RECORDS + 1);
-  assert.equal(await verifyFolder(folder, [first, second, third]), undefined);
+  assert.equal((await verifyFolder(folder, [first, second, third])).problem, undefined);
   const log = open(folder);
   assert.equal(log.head().root, third.root);
   for (const size of [1, first.size, SEGMENT_RECORDS, second.size, third.size]) {
@@ -117,7 +117,7 @@ test('every torn end is set aside, and what was whole stays', async () => {
     const event = await log.append(deed(9));
     assert.equal(event.index, kept);
     await log.close();
-    assert.equal(await verifyFolder(torn, []), undefined);
+    assert.equal((await verifyFolder(torn, [])).problem, undefined);
   }
 });
 
@@ -132,7 +132,7 @@ test('garbage after the last record is set aside and kept for whoever looks', as
   await log.close();
   const [name = ''] = readdirSync(join(folder, 'damaged'));
   assert.equal(readFileSync(join(folder, 'damaged', name), 'utf8'), garbage);
-  assert.equal(await verifyFolder(folder, []), undefined);
+  assert.equal((await verifyFolder(folder, [])).problem, undefined);
 });
 
 test('a flipped bit anywhere is found, named, and spoils nothing else', async () => {
@@ -144,7 +144,7 @@ test('a flipped bit anywhere is found, named, and spoils nothing else', async ()
     const bytes = Buffer.from(whole);
     bytes[at] = (bytes[at] ?? 0) ^ 1;
     writeFileSync(firstSegment(folder), bytes);
-    const problem = await verifyFolder(folder, [head]);
+    const { problem } = await verifyFolder(folder, [head]);
     const line = ends.findIndex((end) => at < end);
     assert.ok(problem !== undefined, `the bit at ${at}`);
     // Of a header nothing can be told but that the first record does not follow it.
@@ -175,7 +175,7 @@ test('damage that good records follow, or that a checkpoint covers, stays in its
       assert.equal(log.head().root, head.root, 'later records go on from the same hash');
     await log.append(deed(9));
     await log.close();
-    const problem = await verifyFolder(folder, size === 5 ? [head] : []);
+    const { problem } = await verifyFolder(folder, size === 5 ? [head] : []);
     assert.equal(problem?.index, size === 5 ? line : undefined);
   }
 });
@@ -191,7 +191,7 @@ test('edits, deletions, insertions, moves, truncation, forks and roll-backs are 
     const copy = folderOf();
     cpSync(folder, copy, { recursive: true });
     writeFileSync(firstSegment(copy), changed.join('\n'));
-    const problem = await verifyFolder(copy, [early, head]);
+    const { problem } = await verifyFolder(copy, [early, head]);
     assert.equal(problem?.index, index, `${name}: ${problem?.message}`);
   };
   await check('edited', lines.with(3, (lines[3] ?? '').replace('ann', 'eve')), 2);
@@ -200,7 +200,7 @@ test('edits, deletions, insertions, moves, truncation, forks and roll-backs are 
   await check('swapped', lines.with(3, lines[4] ?? '').with(4, lines[3] ?? ''), 2);
   await check('truncated', [...lines.slice(0, 9), ''], 8);
   await check('emptied', [lines[0] ?? '', ''], 0);
-  assert.equal((await verifyFolder(rolledBack, [early, head]))?.index, 6);
+  assert.equal((await verifyFolder(rolledBack, [early, head])).problem?.index, 6);
   // A fork is a good chain by itself; only who kept a checkpoint can tell.
   await fill(rolledBack, 6);
   const forked = open(rolledBack);
@@ -210,9 +210,9 @@ test('edits, deletions, insertions, moves, truncation, forks and roll-backs are 
   const other = open(rewritten);
   for (let i = 0; i < 12; i++) await other.append(deed(i + 1));
   await other.close();
-  assert.equal(await verifyFolder(rewritten, []), undefined);
+  assert.equal((await verifyFolder(rewritten, [])).problem, undefined);
   assert.match(
-    (await verifyFolder(rewritten, [early, head]))?.message ?? '',
+    (await verifyFolder(rewritten, [early, head])).problem?.message ?? '',
     /records 0 to 5 are not/,
   );
   const late = folderOf();
@@ -221,7 +221,10 @@ test('edits, deletions, insertions, moves, truncation, forks and roll-backs are 
   const lateLog = open(late);
   for (let i = 0; i < 4; i++) await lateLog.append(deed(50 + i));
   await lateLog.close();
-  assert.match((await verifyFolder(late, [early, head]))?.message ?? '', /records 6 to 11 are not/);
+  assert.match(
+    (await verifyFolder(late, [early, head])).problem?.message ?? '',
+    /records 6 to 11 are not/,
+  );
 });
 
 test('a missing segment, and a missing digest', async () => {
@@ -232,7 +235,7 @@ test('a missing segment, and a missing digest', async () => {
   assert.equal(log.head().root, head.root, 'digests are made again from the segments');
   await log.close();
   rmSync(join(folder, segmentName(SEGMENT_RECORDS)));
-  assert.deepEqual(await verifyFolder(folder, [head]), {
+  assert.deepEqual((await verifyFolder(folder, [head])).problem, {
     index: SEGMENT_RECORDS,
     message: 'its segment is missing',
   });

@@ -19,7 +19,7 @@ export type CheckedSegment = SegmentDigest & {
   readonly problems: readonly AuditProblem[];
   /** Its records are no longer kept; its leaves are. */
   readonly isExpired: boolean;
-  /** Every leaf, for roots at sizes within the segment. */
+  /** Every leaf; none where it is full and was checked on another thread. */
   readonly leaves: readonly string[];
 };
 
@@ -100,12 +100,20 @@ export function joinSegments(segments: readonly CheckedSegment[]): LogCheck {
 }
 
 /** The root that the first `size` records have by what was checked; undefined if there are fewer. */
-export function rootAt(segments: readonly CheckedSegment[], size: number): string | undefined {
+export function rootAt(
+  folder: string,
+  segments: readonly CheckedSegment[],
+  size: number,
+): string | undefined {
   const frontier = new Frontier();
-  for (const { first, count, root, leaves } of segments) {
+  for (const { first, count, root } of segments) {
     if (first !== frontier.size || size === first) break;
     if (count === SEGMENT_RECORDS && size - first >= count) frontier.pushPerfect(root, count);
-    else for (const leaf of leaves.slice(0, size - first)) frontier.push(leaf);
+    else {
+      for (const leaf of checkSegment(folder, first).leaves.slice(0, size - first)) {
+        frontier.push(leaf);
+      }
+    }
   }
   return frontier.size === size ? frontier.root() : undefined;
 }

@@ -208,7 +208,7 @@ function createVerifying(of: {
   return {
     verification,
     async verify() {
-      const problem = await verifyFolder(folder, kept.all());
+      const { problem } = await verifyFolder(folder, kept.all());
       if (problem !== undefined) log.error(EVENT.auditBroken, { ...problem });
       verified = { at: clock(), problem };
       return verification();
