@@ -3,7 +3,7 @@ import { parseSpiffeId } from '#identity';
 import { fail, ok, type Result } from '#lib';
 import { createRevocationService, type RevocationStore } from '#revocation';
 import { EVENT, type Log, type MetricFamily, type Readiness } from '#telemetry';
-import { createGrpcServer, Distribution } from '#wire';
+import { createGrpcServer, Distribution, PROCESS_STARTED_AT_MS } from '#wire';
 import { createAccounts } from './accounts.ts';
 import { acknowledgement } from './acknowledge.ts';
 import { type AgentIdentity, createAgentIdentity } from './agent-identity.ts';
@@ -271,6 +271,7 @@ function subscribe(of: {
         spiffeId,
         namespaces: ['*'],
         known: swap.held(),
+        startedAtMs: PROCESS_STARTED_AT_MS,
         softwareVersion: options.softwareVersion ?? '',
         trustRootVersion: BigInt(swap.current().trustRoot.version),
       };

@@ -11,7 +11,7 @@ import { ROOT_NAMESPACE } from '#resource';
 import type { RevocationStore } from '#revocation';
 import { findUpstream, type Snapshot, type UpstreamService } from '#snapshot';
 import type { Log, Readiness } from '#telemetry';
-import { createGrpcClient, Distribution } from '#wire';
+import { createGrpcClient, Distribution, PROCESS_STARTED_AT_MS } from '#wire';
 import { acknowledgement, type TroubledEndpoint } from './acknowledge.ts';
 import { type CompiledWorkload, compilePolicy } from './compile.ts';
 import { openContactFile } from './contact-file.ts';
@@ -263,6 +263,7 @@ function subscribe(of: {
         namespaces: namespacesOf(options),
         known: swap.held(),
         endpoints: announced.current().announcements.map((each) => ({ ...each })),
+        startedAtMs: PROCESS_STARTED_AT_MS,
         softwareVersion,
         metricsUrl: announced.current().metricsUrl,
         trustRootVersion: BigInt(swap.current().trustRoot.version),

@@ -25,5 +25,5 @@ export { redactText, redactValue } from './redact.ts';
 export { expireSegments, type LegalHold, readHolds, writeHolds } from './retention.ts';
 export { type AuditQuery, matches, searchEvents } from './search.ts';
 export { type AuditProblem, SEGMENT_RECORDS } from './segment.ts';
-export { Frontier, isConsistent, type TreeHead } from './tree.ts';
+export { Frontier, isConsistent, leafOfHash, type TreeHead } from './tree.ts';
 export { verifyFolder } from './verify-folder.ts';

@@ -20,6 +20,11 @@ export function nodeHash(left: string, right: string): string {
   return hash('sha256', node, 'hex');
 }
 
+/** The leaf of an entry that has a hash of its own: over that hash (RFC 6962 section 2.1). */
+export function leafOfHash(digest: string): string {
+  return hash('sha256', Buffer.from(`00${digest}`, 'hex'), 'hex');
+}
+
 /** The tree over leaves that only grow in number, in as many hashes as the size has bits set. */
 export class Frontier {
   /** Roots of perfect subtrees, the largest and oldest first. */

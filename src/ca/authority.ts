@@ -152,7 +152,10 @@ async function start(options: CaOptions, parts: Parts): Promise<Ca> {
   return {
     port,
     certificate: () => ({ serial: identity.serial(), expiresAt: identity.expiresAt() }),
-    logHead: () => signLogHead(issuanceLog.head(), { trustDomain, nowMs: clock(), signer }),
+    logHead() {
+      const tip = { ...issuanceLog.head(), root: issuanceLog.root() };
+      return signLogHead(tip, { trustDomain, nowMs: clock(), signer });
+    },
     health,
     metrics: () => core.metrics.families({ nowMs: clock(), ...health() }),
     async close() {

@@ -31,6 +31,11 @@ const MIGRATIONS: readonly string[] = [
      id TEXT PRIMARY KEY,
      expires_at INTEGER NOT NULL
    ) STRICT;`,
+  `CREATE TABLE issuance_tree (
+     id INTEGER PRIMARY KEY CHECK (id = 1),
+     size INTEGER NOT NULL,
+     frontier TEXT NOT NULL
+   ) STRICT;`,
 ];
 
 /** Opens the authority's database with mode 0600, bringing its schema up to date. Throws if a later version made it. */

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { Frontier, leafOfHash } from '#audit';
 import {
   createPolicyKey,
   hashOfLogEntry as hashOf,
@@ -67,13 +68,16 @@ test('dropped, moved, doubled and foreign entries show', () => {
 
 test('a log cut short shows against the head that the authority signed', () => {
   const options = { trustDomain: 'example.org', nowMs: 0, signer };
-  const signedHead = { envelope: signLogHead(head, options), logKey: key.publicKey };
+  const signedHead = {
+    envelope: signLogHead({ ...head, root: log.root() }, options),
+    logKey: key.publicKey,
+  };
   assert.equal(verified(entries, { signedHead }).number, 6);
   assert.equal(problemAt(entries.slice(0, 5), { signedHead }), 6);
   const other = { envelope: signedHead.envelope, logKey: createPolicyKey().publicKey };
   assert.equal(problemAt(entries, { signedHead: other }), 6);
   const forked = {
-    envelope: signLogHead({ ...head, hash: 'f'.repeat(64) }, options),
+    envelope: signLogHead({ ...head, hash: 'f'.repeat(64), root: log.root() }, options),
     logKey: key.publicKey,
   };
   assert.equal(problemAt(entries, { signedHead: forked }), 6);
@@ -148,3 +152,19 @@ function problemAt(list: readonly LogEntry[], against = {}): number | undefined 
   const result = verifyIssuanceLog(list, against);
   return result.ok ? undefined : result.error.number;
 }
+
+test('the root is over all entries, goes on over restarts, and catches up with what an earlier version logged', async () => {
+  const rootOver = (all: readonly LogEntry[]): string => {
+    const tree = new Frontier();
+    for (const entry of all) tree.push(leafOfHash(entry.hash));
+    return tree.root();
+  };
+  assert.equal(log.root(), rootOver(log.read(0, 100)));
+  await Promise.all([log.append(fields('a1')), log.append(fields('a2'))]);
+  assert.equal(log.root(), rootOver(log.read(0, 100)));
+  assert.equal(openIssuanceLog(database).root(), log.root());
+  database.exec('DELETE FROM issuance_tree');
+  assert.equal(openIssuanceLog(database).root(), rootOver(log.read(0, 100)));
+  await log.append(fields('a3'));
+  assert.equal(log.root(), rootOver(log.read(0, 100)));
+});

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
+import { Frontier, leafOfHash } from '#audit';
 import {
   canonicalJson,
   type DsseEnvelope,
@@ -28,6 +29,8 @@ export type IssuanceLog = {
   /** Up to `limit` entries after number `after`, oldest first. */
   readonly read: (after: number, limit: number) => LogEntry[];
   readonly head: () => LogHead;
+  /** Root of the tree over all entries. */
+  readonly root: () => string;
 };
 
 type Waiting = {
@@ -45,6 +48,7 @@ export function openIssuanceLog(database: DatabaseSync): IssuanceLog {
   const select = database.prepare(
     'SELECT entry FROM issuance WHERE number > ? ORDER BY number LIMIT ?',
   );
+  const tree = openTree(database);
   let waiting: Waiting[] = [];
 
   // Read from disk inside each transaction; remembered for those who only ask.
@@ -63,13 +67,17 @@ export function openIssuanceLog(database: DatabaseSync): IssuanceLog {
     known = undefined;
     return inTransaction(database, () => {
       let previous = head();
-      return batch.map((fields) => {
+      const grown = tree.at(previous.number);
+      const entries = batch.map((fields) => {
         const body = { ...fields, number: previous.number + 1, previousHash: previous.hash };
         const entry: LogEntry = { ...body, hash: hashOfLogEntry(body) };
         insert.run(entry.number, entry.hash, entry.serial, canonicalJson(entry));
+        grown.push(leafOfHash(entry.hash));
         previous = entry;
         return entry;
       });
+      tree.keep(grown);
+      return entries;
     });
   }
 
@@ -111,23 +119,56 @@ export function openIssuanceLog(database: DatabaseSync): IssuanceLog {
       known ??= head();
       return known;
     },
+    root: () => tree.at(head().number).root(),
+  };
+}
+
+/**
+ * The tree of RFC 6962 over the entries, in whose leaves their hashes are. It is kept beside them, in the same transaction,
+ * so that no start has to read the whole log; where it is behind (an earlier version wrote the log) it catches up.
+ */
+function openTree(database: DatabaseSync): {
+  readonly at: (size: number) => Frontier;
+  readonly keep: (frontier: Frontier) => void;
+} {
+  const load = database.prepare('SELECT size, frontier FROM issuance_tree');
+  const save = database.prepare(
+    'INSERT OR REPLACE INTO issuance_tree (id, size, frontier) VALUES (1, ?, ?)',
+  );
+  const after = database.prepare(
+    'SELECT hash FROM issuance WHERE number > ? AND number <= ? ORDER BY number',
+  );
+  return {
+    at(size) {
+      const row = load.get();
+      const kept = row === undefined ? 0 : Number(row['size']);
+      const isUsable = row !== undefined && kept <= size;
+      const frontier = isUsable
+        ? new Frontier(kept, JSON.parse(String(row['frontier'])) as string[])
+        : new Frontier();
+      for (const next of after.iterate(frontier.size, size)) {
+        frontier.push(leafOfHash(String(next['hash'])));
+      }
+      return frontier;
+    },
+    keep: (frontier) => void save.run(frontier.size, JSON.stringify(frontier.hashes())),
   };
 }
 
 /** The log's head, signed with the log key, for whoever wants to hold the authority to it later. */
 export function signLogHead(
-  head: LogHead,
+  head: LogHead & { readonly root: string },
   options: { readonly trustDomain: string; readonly nowMs: number; readonly signer: PolicySigner },
 ): DsseEnvelope {
-  const { number, hash } = head;
+  const { number, hash, root } = head;
   const time = new Date(options.nowMs).toISOString();
-  const value: SignedLogHead = { trustDomain: options.trustDomain, number, hash, time };
+  const value: SignedLogHead = { trustDomain: options.trustDomain, number, hash, root, time };
   return signJson(LOG_HEAD_TYPE, value, options.signer);
 }
 
 /** The signed head of now, encoded; signed once for all who ask while it stays the head. */
 export function createSignedHead(
-  log: Pick<IssuanceLog, 'head'>,
+  log: Pick<IssuanceLog, 'head' | 'root'>,
   options: {
     readonly trustDomain: string;
     readonly clock: () => number;
@@ -138,7 +179,8 @@ export function createSignedHead(
   return () => {
     const head = log.head();
     if (signed?.hash !== head.hash) {
-      const envelope = signLogHead(head, { ...options, nowMs: options.clock() });
+      const tip = { ...head, root: log.root() };
+      const envelope = signLogHead(tip, { ...options, nowMs: options.clock() });
       signed = { hash: head.hash, bytes: encodeEnvelope(envelope) };
     }
     return signed.bytes;

@@ -13,6 +13,7 @@ import {
   type GrpcTarget,
   HelloSchema,
   type PolicySetUpdate,
+  PROCESS_STARTED_AT_MS,
   type SubscribeRequest,
   SubscribeRequestSchema,
   type SubscribeResponse,
@@ -170,6 +171,7 @@ function greet(stream: Stream, options: SubscriptionOptions): void {
     spiffeId: meshId(trustDomain, 'ca').text,
     namespaces: ['*'],
     known: versionsOf(policy),
+    startedAtMs: PROCESS_STARTED_AT_MS,
     softwareVersion,
     trustRootVersion: BigInt(policy.trustRoot().version),
   });

@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Frontier, leafOfHash } from '#audit';
 import type { Session } from '#client';
 import {
   type DsseEnvelope,
@@ -18,6 +19,10 @@ export type VerifiedIssuance = LogHead & {
 };
 type Page = { readonly entries: readonly LogEntry[]; readonly head: DsseEnvelope | null };
 
+type Tree = { readonly tree: Frontier | undefined };
+/** `frontier` is absent where version 0.1 remembered it. */
+type Remembered = LogHead & { readonly frontier?: readonly string[] };
+
 const PAGE = 1000;
 
 /**
@@ -27,6 +32,7 @@ const PAGE = 1000;
 export async function verifyIssuance(session: Session, isFull: boolean): Promise<VerifiedIssuance> {
   const remembered = readHead(session);
   let head: LogHead | undefined = isFull ? undefined : remembered;
+  const tree = treeAfter(isFull ? undefined : remembered);
   const from = head?.number ?? 0;
   let entries = 0;
   let isRememberedSeen = remembered === undefined || head !== undefined;
@@ -44,23 +50,34 @@ export async function verifyIssuance(session: Session, isFull: boolean): Promise
       isRememberedSeen = true;
     }
     head = verified.value;
+    for (const { hash } of page.entries) tree?.push(leafOfHash(hash));
     entries += page.entries.length;
     if (page.entries.length === PAGE) continue;
-    const signed = signedHead(session, page, head);
+    const signed = signedHead(session, page, { ...head, tree });
     if (!isRememberedSeen) throw broken(forked(remembered));
-    writeHead(session, head);
+    writeHead(session, { ...head, tree });
     return { ...head, from, entries, signedAt: signed };
   }
 }
 
+/** The tree to go on from; undefined where only the chain is remembered. */
+function treeAfter(remembered: Remembered | undefined): Frontier | undefined {
+  if (remembered === undefined) return new Frontier();
+  const { number, frontier } = remembered;
+  return frontier === undefined ? undefined : new Frontier(number, frontier);
+}
+
 /** When the head was signed, if it is the end of what was shown. */
-function signedHead({ trustRoot }: Session, page: Page, head: LogHead): string {
+function signedHead({ trustRoot }: Session, page: Page, head: LogHead & Tree): string {
   const signed = openLogHead(page.head, trustRoot);
   if (!signed.ok) throw broken(`no signed head: ${signed.error}`);
-  const { number, hash, time } = signed.value;
+  const { number, hash, time, root } = signed.value;
   // Certificates go on being issued while we read.
   if (number > head.number) return time;
-  if (number === head.number && hash === head.hash) return time;
+  if (number === head.number && hash === head.hash) {
+    if (root === undefined || head.tree === undefined || head.tree.root() === root) return time;
+    throw broken('the signed root is of other entries than those shown');
+  }
   if (number < head.number) throw broken(`it was rolled back to entry ${number}`);
   throw broken('the signed head is of another log than the one shown');
 }
@@ -79,18 +96,20 @@ function broken(message: string): ExitError {
 
 const FILE = 'issuance-head.json';
 
-function readHead({ folder }: Session): LogHead | undefined {
+function readHead({ folder }: Session): Remembered | undefined {
   try {
-    return JSON.parse(readFileSync(join(folder.author.folder, FILE), 'utf8')) as LogHead;
+    return JSON.parse(readFileSync(join(folder.author.folder, FILE), 'utf8')) as Remembered;
   } catch {
     // The first verification remembers one.
     return undefined;
   }
 }
 
-function writeHead({ folder }: Session, { number, hash }: LogHead): void {
+function writeHead({ folder }: Session, { number, hash, tree }: LogHead & Tree): void {
   const path = join(folder.author.folder, FILE);
   mkdirSync(folder.author.folder, { recursive: true, mode: 0o700 });
-  writeFileSync(`${path}.new`, JSON.stringify({ number, hash }), { mode: 0o600 });
+  writeFileSync(`${path}.new`, JSON.stringify({ number, hash, frontier: tree?.hashes() }), {
+    mode: 0o600,
+  });
   renameSync(`${path}.new`, path);
 }

@@ -5,6 +5,7 @@ import type { Source } from '#lib';
 import { openThreadedStore } from '#record-store';
 import { createRevocationService } from '#revocation';
 import { EVENT, type Log } from '#telemetry';
+import { openLogHead } from '#trust';
 import { createGrpcServer, type GrpcServer } from '#wire';
 import { openAdmins } from './admins.ts';
 import { sinkFact } from './alert-facts.ts';
@@ -23,9 +24,11 @@ import { createIssuanceReader, type IssuanceReader } from './issuance.ts';
 import type { TrafficMap } from './map.ts';
 import type { MetricSources } from './metrics.ts';
 import { identifyPeer, type MeshPeer } from './peer.ts';
+import { createProcessStarts } from './process-starts.ts';
 import { type Sinks, startSinks } from './sinks.ts';
 import { createTelemetryIngest } from './telemetry-ingest.ts';
 import { openTrustAnchor, type TrustAnchor } from './trust-root-file.ts';
+import { recordUnrecordedCommits } from './unrecorded-commits.ts';
 
 /** A host and a port to listen on; port 0: any free one. */
 export type ListenAddress = { readonly host: string; readonly port: number };
@@ -183,7 +186,7 @@ async function start(options: ControlOptions, closers: Closer[]): Promise<Omit<C
 // The first record of each run, and the last one where it ends as it should.
 async function recordStart(
   { trustDomain, softwareVersion, log }: ControlOptions,
-  { audit }: ControlCore,
+  { audit, store }: ControlCore,
   closers: Closer[],
 ): Promise<void> {
   const fields = {
@@ -194,6 +197,9 @@ async function recordStart(
   };
   // A full disk must not keep a control plane from starting: it is what those who are to help look at.
   const start = { ...fields, action: 'process.start', reason: softwareVersion ?? '' };
+  await recordUnrecordedCommits(audit, store).catch((error: unknown) => {
+    log.error(EVENT.auditNotWritten, { action: 'policy.commit', error });
+  });
   await audit.append(start).catch(() => undefined);
   closers.push(() =>
     audit.append({ ...fields, action: 'process.stop' }).then(
@@ -271,6 +277,7 @@ async function serveGrpc(
     distributor,
     enforcement,
     endpoints,
+    onGreeted: createProcessStarts(core.audit, clock).greeted,
     onRefused,
   });
   // Whoever is connected has an identity of the mesh; which entries it brings is judged by their signatures.
@@ -317,7 +324,8 @@ async function serveHttp(
   const { clock, log } = options;
   const { core, identity, closers, grpc, sinks } = parts;
   const streams = createSseStreams();
-  const issuance = createIssuanceReader({ client: identity.caClient, clock, log });
+  const openHead = (envelope: unknown) => openLogHead(envelope, parts.pinned.root);
+  const issuance = createIssuanceReader({ client: identity.caClient, openHead, clock, log });
   closers.push(core.follow(issuance));
   attachAlerts(parts, issuance, clock);
   const listening = { apiPort: options.api.port, consolePort: options.console?.port };

@@ -19,6 +19,8 @@ export type DistributionServiceOptions = {
   readonly distributor: Distributor;
   readonly enforcement: Enforcement;
   readonly endpoints: EndpointRegistry;
+  /** After a process said hello that may. */
+  readonly onGreeted: (hello: Hello, peer: string) => void;
   readonly onRefused: (reason: string) => void;
 };
 
@@ -68,6 +70,7 @@ function serve(call: Call, speakers: Map<string, Call>, options: DistributionSer
     if (problem !== undefined) return refuse(problem.code, problem.details);
     speakers.set(hello.node, call);
     enforcement.connected(hello, peer.id);
+    options.onGreeted(hello, peer.id);
     endpoints.announce(
       hello.node,
       hello.endpoints.map((endpoint) => announced(hello.node, endpoint)),

@@ -1,4 +1,6 @@
+import type { Result } from '#lib';
 import { EVENT, type Log } from '#telemetry';
+import { decodeEnvelope, type SignedLogHead } from '#trust';
 import { type GrpcClient, Issuance, type LogEntry, type ReadLogResponse } from '#wire';
 
 /** One issued certificate, as the CA logged it; times are ISO 8601. */
@@ -26,6 +28,8 @@ export type IssuanceState = {
     /** Whether each entry read so far follows the one before it. */
     readonly verified: boolean;
     readonly reason: string;
+    /** The newest head that the authority signed; null while there is none. */
+    readonly signed: SignedLogHead | null;
   } | null;
   readonly reachable: boolean;
   readonly reason: string;
@@ -45,6 +49,8 @@ export type IssuanceReader = {
 /** What reading needs: a client under the present certificate, which is closed after use. */
 export type IssuanceOptions = {
   readonly client: () => GrpcClient;
+  /** What a signed head says, if the trust root's log key signed it. */
+  readonly openHead: (envelope: unknown) => Result<SignedLogHead, string>;
   readonly clock: () => number;
   readonly log: Log;
 };
@@ -56,10 +62,12 @@ const PAGE = 1_000;
 const MAX_ENTRIES = 50_000;
 
 /** Creates a reader that has read nothing yet. */
-export function createIssuanceReader({ client, clock, log }: IssuanceOptions): IssuanceReader {
+export function createIssuanceReader(options: IssuanceOptions): IssuanceReader {
+  const { client, clock, log } = options;
   let entries: LogEntry[] = [];
   let head: Head | undefined;
   let broken: string | undefined;
+  let signed: SignedLogHead | null = null;
   let failure: string | undefined = 'not read yet';
   let reading: Promise<boolean> | undefined;
 
@@ -72,7 +80,10 @@ export function createIssuanceReader({ client, clock, log }: IssuanceOptions): I
         const after = BigInt(head?.number ?? 0);
         const page = await channel.unary(Issuance.method.readLog, { after, limit: PAGE });
         for (const entry of page.entries) take(entry);
-        if (page.entries.length < PAGE) break;
+        if (page.entries.length < PAGE) {
+          takeHead(page.head);
+          break;
+        }
       }
       failure = undefined;
     } catch (error) {
@@ -82,6 +93,12 @@ export function createIssuanceReader({ client, clock, log }: IssuanceOptions): I
       channel?.close();
     }
     return head !== before;
+  }
+
+  function takeHead(bytes: Uint8Array): void {
+    const envelope = decodeEnvelope(bytes);
+    const opened = envelope.ok ? options.openHead(envelope.value) : envelope;
+    if (opened.ok) signed = opened.value;
   }
 
   function take(entry: LogEntry): void {
@@ -117,7 +134,7 @@ export function createIssuanceReader({ client, clock, log }: IssuanceOptions): I
       log:
         head === undefined
           ? null
-          : { ...head, verified: broken === undefined, reason: broken ?? '' },
+          : { ...head, verified: broken === undefined, reason: broken ?? '', signed },
       reachable: failure === undefined,
       reason: failure ?? '',
     }),

@@ -39,7 +39,12 @@ export const FIRST_PREVIOUS_HASH = '0'.repeat(64);
 export type LogHead = { readonly number: number; readonly hash: string };
 
 /** What a signed head says. */
-export type SignedLogHead = LogHead & { readonly trustDomain: string; readonly time: string };
+export type SignedLogHead = LogHead & {
+  readonly trustDomain: string;
+  readonly time: string;
+  /** Root of the tree of RFC 6962 over the hashes of all entries; absent where version 0.1 signed it. */
+  readonly root?: string;
+};
 
 /** DSSE's payload type of a head of the issuance log. */
 export const LOG_HEAD_TYPE = 'application/vnd.palisade.issuance-head+json';

@@ -86,6 +86,7 @@ export function openLogHead(
     isCount(value['number'], 0) &&
     isDigest(value['hash']) &&
     isText(value['time'], 40) &&
+    (value['root'] === undefined || isDigest(value['root'])) &&
     value['trustDomain'] === of.trustDomain;
   return isHead ? ok(value as unknown as SignedLogHead) : fail('the signed head is not one');
 }

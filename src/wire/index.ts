@@ -16,5 +16,6 @@ export * from './gen/telemetry_pb.ts';
 export * from './gen/workload_pb.ts';
 export { loadOtlp, type Otlp } from './load-otlp.ts';
 export { peerChain } from './peer-chain.ts';
+export { PROCESS_STARTED_AT_MS } from './process-start.ts';
 export { createGrpcServer, type GrpcServer, type GrpcService, type TlsMaterial } from './server.ts';
 export { grpcDefinition } from './service.ts';

@@ -1,4 +1,5 @@
 import { type AuditEvent, type AuditQuery, matches } from '#audit';
+import type { SignedLogHead } from '#trust';
 import type { LogEntry } from '#wire';
 import type { AuditVerification } from '../audit-trail.ts';
 import { ApiProblem } from '../errors.ts';
@@ -46,11 +47,16 @@ export function issuanceVerification({ issuance }: ApiContext): AuditVerificatio
     name: 'ca',
     size: log?.number ?? 0,
     head: log?.hash ?? null,
-    checkpoint: null,
+    checkpoint: checkpointOf(log?.signed ?? null),
     state: isBroken ? 'failed' : reachable && log !== null ? 'verified' : 'unverified',
     verified_at: null,
     problem: isBroken ? { index: log.number - 1, message: log.reason } : null,
   };
+}
+
+function checkpointOf(signed: SignedLogHead | null): AuditVerification['checkpoint'] {
+  if (signed?.root === undefined) return null;
+  return { size: signed.number, root: signed.root, signed_at: signed.time };
 }
 
 /** An entry's number counts from 1, an event's index from 0. */

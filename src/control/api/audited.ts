@@ -1,5 +1,6 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import type { AuditFields } from '#audit';
+import { createAllowance } from '../allowance.ts';
 import { ApiProblem } from '../errors.ts';
 import type { ApiContext, ApiEnv, Session } from './context.ts';
 
@@ -123,23 +124,6 @@ function createSignIns({ audit, clock }: AuditContext) {
         .catch(() => {
           // Kept, and recorded once the disk takes it.
         });
-    },
-  };
-}
-
-/** So many a minute, whoever asks. */
-export function createAllowance(clock: () => number, perMinute: number): { take: () => boolean } {
-  let minute = 0;
-  let taken = 0;
-  return {
-    take() {
-      const now = Math.floor(clock() / 60_000);
-      if (now !== minute) {
-        minute = now;
-        taken = 0;
-      }
-      taken += 1;
-      return taken <= perMinute;
     },
   };
 }
