@@ -101,7 +101,10 @@ export function decodeHeader(bytes: Buffer): FrameStart {
   const mark = FRAME_MARK.length;
   if (bytes.length < HEADER_BYTES || !bytes.subarray(0, mark).equals(FRAME_MARK)) return DAMAGED;
   if (bytes[HEADER_BYTES - 1] !== LINE_FEED) return DAMAGED;
-  const json = bytes.toString('latin1', mark + 9, HEADER_BYTES - 1).trimEnd();
+  let end = HEADER_BYTES - 1;
+  // Of spaces alone: `trimEnd` takes other blanks along, which nobody wrote.
+  while (bytes[end - 1] === SPACE) end--;
+  const json = bytes.toString('latin1', mark + 9, end);
   if (bytes.toString('latin1', mark, mark + 9) !== `${hex(crc32(json))} `) return DAMAGED;
   return readHeader(json);
 }

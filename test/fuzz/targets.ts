@@ -8,10 +8,12 @@ import { http1ResponseTarget } from './targets/http1-response.ts';
 import { http2ClientTarget } from './targets/http2-client.ts';
 import { http2ServerTarget } from './targets/http2-server.ts';
 import { proxyProtocolTarget } from './targets/proxy-protocol.ts';
+import { redactTarget } from './targets/redact.ts';
+import { spoolFrameTarget } from './targets/spool-frame.ts';
 import { tlsHelloTarget } from './targets/tls-hello.ts';
 import { tokenTarget } from './targets/token.ts';
 
-/** Every parser of bytes from the network. */
+/** Every parser of bytes from the network, and of what lies on a sidecar's disk. */
 export const TARGETS: readonly FuzzTarget[] = [
   canonicalPathTarget,
   hpackTarget,
@@ -22,6 +24,8 @@ export const TARGETS: readonly FuzzTarget[] = [
   http2ClientTarget,
   http2ServerTarget,
   proxyProtocolTarget,
+  redactTarget,
+  spoolFrameTarget,
   tlsHelloTarget,
   tokenTarget,
 ];
