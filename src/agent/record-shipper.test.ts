@@ -113,6 +113,40 @@ test('an agent that comes back gets what was recorded meanwhile', async () => {
   await agent.close();
 });
 
+test('an outage is over however long the disk took when it was noticed', async () => {
+  const world = await start();
+  await world.end();
+  const tasks: (() => void)[] = [];
+  const gate = Promise.withResolvers<void>();
+  recordCall(world.accessLog, true);
+  const shipper = createRecordShipper({
+    ...world.options,
+    accessLog: {
+      ...world.options.accessLog,
+      counts: () => ({ ...world.accessLog.counts(), lastSeq: 1 }),
+      async readAfter() {
+        await gate.promise;
+        return { accounts: [], records: [] };
+      },
+    },
+    scheduler: {
+      after(_, work) {
+        tasks.push(work);
+        return () => undefined;
+      },
+    },
+  });
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  tasks.shift()?.();
+  // Nobody listens, and the disk still reads: the next try comes too early.
+  while (tasks.length === 0) await turn();
+  tasks.shift()?.();
+  gate.resolve();
+  for (let turns = 0; turns < 100 && tasks.length === 0; turns++) await turn();
+  assert.equal(tasks.length, 1);
+  await shipper.close();
+});
+
 test('counts per edge are reported as deltas, under the name of the node', async () => {
   const world = await start();
   const edge = world.metrics.edge(EDGE);
@@ -140,7 +174,7 @@ async function start(more: { folder?: string; perSecond?: number } = {}) {
     workload: { service: 'orders', namespace: 'shop', trustDomain: 'example.org' },
     clock: Date.now,
   });
-  const shipper = createRecordShipper({
+  const options = {
     accessLog,
     metrics,
     agentSocket: mesh.socketPath,
@@ -148,8 +182,10 @@ async function start(more: { folder?: string; perSecond?: number } = {}) {
     folder,
     clock: Date.now,
     log: createSilentLog(),
-  });
+  };
+  const shipper = createRecordShipper(options);
   return {
+    options,
     folder,
     distribution,
     agent,

@@ -84,6 +84,8 @@ class Shipper implements RecordShipper {
   #stream: Stream | undefined;
   #isBlocked = false;
   #isTicking = false;
+  /** Its time came while it was still at work. */
+  #isDue = false;
   #isClosed = false;
   #cancelTick = () => {};
   #unackedMessages = 0;
@@ -123,7 +125,9 @@ class Shipper implements RecordShipper {
   }
 
   async #tick(): Promise<void> {
-    if (this.#isTicking || this.#isClosed) return;
+    if (this.#isClosed) return;
+    this.#isDue = this.#isTicking;
+    if (this.#isTicking) return;
     this.#isTicking = true;
     try {
       this.#stream ??= this.#open();
@@ -136,6 +140,7 @@ class Shipper implements RecordShipper {
       this.#isTicking = false;
     }
     if (this.#stream !== undefined) this.#later(TICK_MS);
+    else if (this.#isDue) this.#later(0);
   }
 
   /** Ships one message; false when there is nothing more to do now. */
