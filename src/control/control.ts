@@ -2,7 +2,6 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseSpiffeId, type RevocationCheck, type SpiffeId } from '#identity';
 import type { Source } from '#lib';
-import { openThreadedStore } from '#record-store';
 import { createRevocationService } from '#revocation';
 import { EVENT, type Log } from '#telemetry';
 import { openLogHead } from '#trust';
@@ -23,6 +22,7 @@ import { type ControlIdentity, enrolControl } from './identity.ts';
 import { createIssuanceReader, type IssuanceReader } from './issuance.ts';
 import type { TrafficMap } from './map.ts';
 import type { MetricSources } from './metrics.ts';
+import { openRecords } from './open-records.ts';
 import { identifyPeer, type MeshPeer } from './peer.ts';
 import { createProcessStarts } from './process-starts.ts';
 import { type Sinks, startSinks } from './sinks.ts';
@@ -89,7 +89,6 @@ export type ControlHealth = {
 
 const CUT_AFTER_MS = 100;
 const EXPIRY_MARGIN_MS = 60_000;
-const RECORD_BOUNDS = { maxBytes: 1024 ** 3, maxAgeMs: 7 * 24 * 3_600_000 };
 // A year, as those who audit ask for, and the time to ask.
 const DEFAULT_AUDIT_RETENTION_MS = 400 * 86_400_000;
 const AUDIT_CARE_MS = 3_600_000;
@@ -123,13 +122,8 @@ async function start(options: ControlOptions, closers: Closer[]): Promise<Omit<C
     trustDomain: options.trustDomain,
     clock,
   });
-  const records = await openThreadedStore({
-    folder: join(options.folder, 'records'),
-    bounds: RECORD_BOUNDS,
-    importFrom: join(options.folder, 'records.db'),
-    onLost: (reason) => log.error(EVENT.recordsNotStored, { reason }),
-  });
-  closers.push(records.close);
+  const records = await openRecords(options.folder, log);
+  closers.push(() => records.close());
   const core = createCore({
     controlPath: join(options.folder, 'control.db'),
     records,

@@ -134,7 +134,7 @@ function recordSource(records: RecordStore, kind: 'records' | 'traces'): Evidenc
   return {
     readAfter: async (position, limit) =>
       (await records.readAfter(position, limit)).map((record) => evidenceOf(record, kind)),
-    newest: records.newestId,
+    newest: () => records.newestId(),
   };
 }
 

@@ -12,7 +12,7 @@ export type DayRollups = {
 };
 
 /** How long each level's rows stay before they are added up to the next; the last one's stay with their file. */
-const KEPT_MS = [5 * 60_000, 26 * 3_600_000] as const;
+export const ROLLUPS_KEPT_MS = [5 * 60_000, 26 * 3_600_000] as const;
 const SUMS = [
   'requests',
   'denied',
@@ -35,7 +35,7 @@ export function dayRollups(db: DatabaseSync): DayRollups {
       .join(', ')})
      ON CONFLICT DO UPDATE SET ${ADD_UP}`,
   );
-  const levels = KEPT_MS.map((keptMs, level) => {
+  const levels = ROLLUPS_KEPT_MS.map((keptMs, level) => {
     const stepMs = ROLLUP_LEVELS_MS[level + 1] ?? 0;
     // A row of the coarser step is only made of a whole one: what is younger than its end stays as it is.
     const coarse = `(time_ms / ${stepMs}) * ${stepMs}`;

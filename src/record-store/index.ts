@@ -12,6 +12,7 @@ export {
   parseCondition,
   recordMeets,
 } from './filter.ts';
+export { openPostgresStore, type PostgresOptions } from './postgres-store.ts';
 export type {
   Added,
   DeniedEdge,
