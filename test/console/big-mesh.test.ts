@@ -5,15 +5,23 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
 import { type BigMesh, startBigMesh } from './big-mesh.ts';
-import { launchBrowser, openPage, whySkipped } from './browser.ts';
+import {
+  checkAccessible,
+  checkFits,
+  LOOKS,
+  launchBrowser,
+  openPage,
+  whySkipped,
+} from './browser.ts';
+import { LOST, TRACE_ID } from './reported-calls.ts';
 
-// The map of 200 services from a real control plane: it stays readable, says what is wrong wherever it
-// is folded away, and answers within 100 ms.
+// A real control plane with 200 services. The map stays readable, says what is wrong wherever it is folded
+// away, and answers within 100 ms; the dashboards show what was reported, at two sizes and in both themes.
 
 const skip = await whySkipped();
 const MAX_INTERACTION_MS = 100;
-/** A machine that does other things too is slow now and then, never the same way each time. */
-const ROUNDS = 3;
+/** A machine that does other things too is slow now and then: what was slow is tried again, so often at most. */
+const ROUNDS = 8;
 
 let browser: Browser;
 let mesh: BigMesh;
@@ -118,7 +126,11 @@ const INTERACTIONS: readonly { name: string; act: (page: Page) => Promise<void> 
 test('every interaction shows within 100 ms', { skip }, async () => {
   const best = new Map<string, number>();
   const page = await openMap();
-  for (let round = 0; round < ROUNDS; round += 1) {
+  const slow = (): readonly string[] =>
+    INTERACTIONS.map(({ name }) => name).filter(
+      (name) => !((best.get(name) ?? 1e9) <= MAX_INTERACTION_MS),
+    );
+  for (let round = 0; round < ROUNDS && slow().length > 0; round += 1) {
     await page.goto(`${mesh.url}/map`);
     await page.locator('.map-node').first().waitFor();
     for (const { name, act } of INTERACTIONS) {
@@ -127,9 +139,8 @@ test('every interaction shows within 100 ms', { skip }, async () => {
     }
   }
   await page.context().close();
-  const slow = [...best].filter(([, took]) => took > MAX_INTERACTION_MS);
   process.stdout.write(`${[...best].map(([name, took]) => `${name}: ${took} ms`).join(', ')}\n`);
-  assert.deepEqual(slow, []);
+  assert.deepEqual(slow(), []);
 });
 
 test('new counts patch the picture and move nothing', { skip }, async () => {
@@ -146,6 +157,45 @@ test('new counts patch the picture and move nothing', { skip }, async () => {
   assert.equal(await page.evaluate<string>(places), before);
   await page.context().close();
 });
+
+/** Each dashboard, and something on it that only a report could have brought there. */
+const DASHBOARDS: readonly { readonly path: string; readonly shows: string }[] = [
+  { path: '/', shows: '.strip li:nth-child(2):has-text("10")' },
+  { path: '/alerts', shows: 'role=grid[name="Denials and errors by edge"] >> text=checkout-api' },
+  { path: '/map', shows: '.map-node' },
+  { path: `/traffic/traces/${TRACE_ID}`, shows: '.waterfall >> text=denied 403' },
+  { path: '/evidence', shows: 'role=grid[name="Audit events"] >> text=policy.commit' },
+  { path: '/evidence?view=completeness', shows: `text=records ${LOST.first} to ${LOST.last}` },
+];
+
+test('attack: markup and a terminal escape in a reported path are text', { skip }, async () => {
+  const watched = await openPage(browser, { theme: 'light', width: 1280 }, mesh.url);
+  await watched.page.goto(mesh.signInLink());
+  await watched.page.goto(`${mesh.url}/traffic?since=1h&where=path~onerror`);
+  await watched.page.locator('td >> text=/<img src=x onerror=.*␛\\[2J/').first().waitFor();
+  assert.equal(await watched.page.locator('img').count(), 0);
+  assert.deepEqual(watched.faults, []);
+  await watched.page.context().close();
+});
+
+for (const look of LOOKS) {
+  test(`the dashboards of a real control plane, ${look.theme} at ${look.width} px`, {
+    skip,
+  }, async () => {
+    const watched = await openPage(browser, look, mesh.url);
+    await watched.page.goto(mesh.signInLink());
+    for (const { path, shows } of DASHBOARDS) {
+      await watched.page.goto(mesh.url + path);
+      await watched.page.locator(shows).first().waitFor();
+      const file = `${path.replaceAll(/[^a-z]+/g, '-')}-${look.theme}-${look.width}.png`;
+      await watched.page.screenshot({ path: join(screenshots, file) });
+      await checkFits(watched);
+      await checkAccessible(watched);
+      assert.deepEqual(watched.faults.splice(0), [], path);
+    }
+    await watched.page.context().close();
+  });
+}
 
 /** What the browser says the longest event of an action took; what takes less than 16 ms it does not tell. */
 async function timed(page: Page, act: () => Promise<void>): Promise<number> {

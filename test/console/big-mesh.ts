@@ -17,6 +17,7 @@ import {
   serviceResource,
   startFixture,
 } from '../../src/control/control-fixture.ts';
+import { reportsOfCalls } from './reported-calls.ts';
 
 /** A real control plane that knows 200 services with a sidecar each, and what they say of their calls. */
 export type BigMesh = {
@@ -88,6 +89,10 @@ export async function startBigMesh(): Promise<BigMesh> {
     await once(reports, 'data');
   };
   await reportCalls();
+  for (const report of reportsOfCalls(Date.now())) {
+    reports.write(report);
+    await once(reports, 'data');
+  }
   return {
     signInLink,
     url: new URL(signInLink()).origin,

@@ -1,4 +1,6 @@
-import { access } from 'node:fs/promises';
+import assert from 'node:assert/strict';
+import { access, readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { type Browser, chromium, type Page } from 'playwright-core';
 
 /** Where Chromium is; `CHROMIUM_BIN` says otherwise. */
@@ -37,6 +39,17 @@ const TIMEOUT_MS = 15_000;
 /** How a page is looked at. */
 export type Look = { readonly theme: 'light' | 'dark'; readonly width: 1280 | 390 };
 
+const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+const MAX_LAYOUT_SHIFT = 0.02;
+
+/** Two sizes in both themes. */
+export const LOOKS: readonly Look[] = [
+  { theme: 'light', width: 1280 },
+  { theme: 'dark', width: 1280 },
+  { theme: 'light', width: 390 },
+  { theme: 'dark', width: 390 },
+];
+
 /** A page and all that went wrong in it: errors, refused scripts and styles, requests elsewhere. */
 export type WatchedPage = { readonly page: Page; readonly faults: string[] };
 
@@ -67,4 +80,39 @@ export async function openPage(browser: Browser, look: Look, ownUrl: string): Pr
     }).observe({ type: 'layout-shift', buffered: true });
   `);
   return { page, faults };
+}
+
+/** Fails where what was shown has moved by itself. */
+export async function checkStill({ page }: WatchedPage): Promise<void> {
+  // Two frames more, so that what would still move has moved.
+  await page.evaluate(
+    'new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))',
+  );
+  const shift = await page.evaluate<number>('window.layoutShift');
+  assert.ok(shift < MAX_LAYOUT_SHIFT, `the layout shifted by ${shift}`);
+}
+
+/** Fails where the page is wider than its screen. */
+export async function checkFits({ page }: WatchedPage): Promise<void> {
+  const over = await page.evaluate<number>(
+    'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+  );
+  assert.ok(over <= 0, `the page is ${over} px wider than its screen`);
+}
+
+type Violation = {
+  readonly id: string;
+  readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[];
+};
+
+/** Fails where axe finds any violation, however slight. */
+export async function checkAccessible({ page }: WatchedPage): Promise<void> {
+  await page.evaluate(await readFile(AXE, 'utf8'));
+  const violations = await page.evaluate<Violation[]>(
+    'axe.run(document, { resultTypes: ["violations"] }).then((result) => result.violations)',
+  );
+  const found = violations.flatMap(({ id, nodes }) =>
+    nodes.map(({ html, failureSummary }) => `${id}: ${html}\n${failureSummary ?? ''}`),
+  );
+  assert.deepEqual(found, []);
 }

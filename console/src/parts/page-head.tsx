@@ -1,4 +1,5 @@
 import type { ReactNode } from 'react';
+import type { Answer } from '../live/answer-cache.ts';
 import { PAGES } from '../route/pages.ts';
 import type { ExportColumn } from '../words/export.ts';
 import { CopyCommand } from './copy-command.tsx';
@@ -14,8 +15,10 @@ export type Exported<T> = {
 
 type PageHeadProps<T> = {
   title: (typeof PAGES)[number]['title'];
-  /** The answer in words with its number; undefined while it is not known yet. */
+  /** The answer in words with its number; undefined while it is not known. */
   sentence: ReactNode | undefined;
+  /** What the sentence is made of: where that failed, the page says so instead of waiting for ever. */
+  answer?: Answer<unknown>;
   command: string;
   exported?: Exported<T>;
 };
@@ -33,9 +36,14 @@ export function PageHead<T>(props: PageHeadProps<T>): ReactNode {
         <CopyCommand command={props.command} />
         {props.exported !== undefined && <ExportButtons {...props.exported} />}
       </div>
-      <p className="sentence">
-        {props.sentence ?? <span className="skeleton skeleton-sentence">asking the mesh</span>}
-      </p>
+      <p className="sentence">{props.sentence ?? <Unknown answer={props.answer} />}</p>
     </header>
   );
+}
+
+function Unknown({ answer }: { answer: Answer<unknown> | undefined }): ReactNode {
+  if (answer !== undefined && answer.failure !== undefined && answer.data === undefined) {
+    return 'This is not known now.';
+  }
+  return <span className="skeleton skeleton-sentence">asking the mesh</span>;
 }

@@ -49,6 +49,7 @@ export function AlertsPage(): ReactNode {
       <PageHead
         title="Alerts"
         sentence={answer.data && alertsSentence(groupAlerts(answer.data.items))}
+        answer={answer}
         command={commandLine(['alerts', 'list'])}
         exported={{ name: 'palisade-alerts', columns: COLUMNS, rows: alerts }}
       />

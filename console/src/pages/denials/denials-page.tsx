@@ -49,6 +49,7 @@ export function DenialsPage(): ReactNode {
       <PageHead
         title="Denials"
         sentence={answer.data && denialsSentence(answer.data.items, since)}
+        answer={answer}
         command={commandLine(
           ['log'],
           [

@@ -50,6 +50,7 @@ export function EnforcementPage(): ReactNode {
       <PageHead
         title="Enforcement"
         sentence={answer.data && enforcementSentence(answer.data.items)}
+        answer={answer}
         command={commandLine(['status'])}
         exported={{ name: 'palisade-enforcement', columns: EXPORTED, rows: points.flatMap(rowsOf) }}
       />

@@ -91,6 +91,7 @@ export function IdentitiesPage(): ReactNode {
       <PageHead
         title="Identities"
         sentence={answer.data && identitiesSentence(answer.data, nowMs)}
+        answer={answer}
         command={commandLine(['identity', 'list'], [['all', showAll || undefined]])}
         exported={{ name: 'palisade-identities', columns: COLUMNS, rows }}
       />

@@ -33,6 +33,7 @@ export function MapPage(): ReactNode {
       <PageHead
         title="Map"
         sentence={answer.data && mapSentence(answer.data)}
+        answer={answer}
         command={edge === undefined ? commandLine(['status']) : edgeCommand(edge)}
         exported={{ name: 'palisade-map', columns: edgeColumns(names), rows: map?.edges ?? [] }}
       />

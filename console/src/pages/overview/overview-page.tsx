@@ -52,6 +52,7 @@ export function OverviewPage(): ReactNode {
       <PageHead
         title="Overview"
         sentence={overview && <Words text={overview.sentence} />}
+        answer={answer}
         command={commandLine(['status'])}
         exported={{
           name: 'palisade-overview',

@@ -61,7 +61,7 @@ export function TrafficStrip({ range, rollups, overview, onSelect }: TrafficStri
             name: 'Errors',
             tone: 'failing',
             values: errors,
-            to: `/traffic${patchQuery('', { ...address, where: 'status=>499' })}`,
+            to: `/traffic${patchQuery('', { ...address, where: 'status>=500' })}`,
           },
         ]}
         onSelect={(fromMs, untilMs) => onSelect({ kind: 'between', fromMs, untilMs })}

@@ -57,6 +57,7 @@ export function PoliciesPage(): ReactNode {
         sentence={
           sets.data && resources.data && policiesSentence(sets.data.items, resources.data.items)
         }
+        answer={sets}
         command={commandOf(chosen)}
         exported={{ name: 'palisade-policies', columns: COLUMNS, rows: entries }}
       />

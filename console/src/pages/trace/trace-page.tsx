@@ -37,6 +37,7 @@ export function TracePage({ id }: { id: string }): ReactNode {
       <PageHead
         title="Traffic"
         sentence={trace && traceSentence(trace, lengthOf(rows))}
+        answer={answer}
         command={commandLine(['trace', id])}
         exported={{
           name: `palisade-trace-${id}`,

@@ -36,7 +36,7 @@ export function TrafficFilterBar({ filter, onChange, waiting }: TrafficFilterBar
       <Field
         id={`${id}-where`}
         label="Where"
-        placeholder="status=>499"
+        placeholder="status>=500"
         value={filter.where}
         onChange={(where) => onChange({ where })}
       />

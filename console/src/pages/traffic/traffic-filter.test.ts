@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { patchQuery } from '../../route/query.ts';
 import {
+  conditionsOf,
   encodeTrafficFilter,
   parseTrafficFilter,
   recordsPath,
@@ -21,9 +22,12 @@ const cases: { query: string; command: string; records: string }[] = [
     records: '/records?denied=true&from=web&to=shop%2Forders&since=1h&limit=200',
   },
   {
-    query: '?where=status%3D%3E499+nonsense+limit%3D1+path%3D%2Fapi*&since=15m',
-    command: "palisade log --follow --since 15m --where 'status=>499' --where 'path=/api*'",
-    records: '/records?status=%3E499&path=%2Fapi*&since=15m&limit=200',
+    query:
+      '?where=status%3E%3D500+nonsense+limit%3D1+path%3D%2Fapi*+method!%3DGET+reason~tls&since=15m',
+    command:
+      "palisade log --follow --since 15m --where 'status>=500' --where 'path=/api*' --where 'method!=GET' --where 'reason~tls'",
+    records:
+      '/records?status=%3E%3D500&path=%2Fapi*&method=%21GET&reason=%7Etls&since=15m&limit=200',
   },
   {
     query: '?since=2026-03-02T10:00:00.000Z&until=2026-03-02T11:00:00.000Z',
@@ -62,4 +66,12 @@ test('the live tail has no beginning in the past', () => {
 test('changing one key of an address keeps the others', () => {
   assert.equal(patchQuery('?a=1&b=2', { a: '3', c: '4' }), '?a=3&b=2&c=4');
   assert.equal(patchQuery('?a=1', { a: '' }), '');
+});
+
+test('attack: a value that begins like an operator stays a value', () => {
+  assert.deepEqual(conditionsOf('path=!x host=>5 method=GET'), {
+    path: '\\!x',
+    host: '\\>5',
+    method: 'GET',
+  });
 });

@@ -15,7 +15,7 @@ export type TrafficFilter = {
   /** Service or `namespace/service` called. */
   readonly to: string;
   readonly range: TimeRange;
-  /** Conditions on any field of the record, `FIELD=VALUE` apart by spaces. */
+  /** Conditions on any field of the record, apart by spaces: `FIELD=VALUE`, also `!=`, `~`, `>`, `<`. */
   readonly where: string;
   /** Also what the caller's side recorded of calls that the service's side recorded. */
   readonly bothSides: boolean;
@@ -71,7 +71,6 @@ export function watchPath(filter: TrafficFilter): string | undefined {
 /** The command that lists the same. */
 export function trafficCommand(filter: TrafficFilter): string {
   const { since, until } = rangeQuery(filter.range);
-  const conditions = Object.entries(conditionsOf(filter.where));
   return commandLine(
     ['log'],
     [
@@ -81,23 +80,37 @@ export function trafficCommand(filter: TrafficFilter): string {
       ['to', filter.to],
       ['since', since],
       ['until', until],
-      ...conditions.map(([field, value]): Flag => ['where', `${field}=${value}`]),
+      ...wordsOf(filter.where).map((word): Flag => ['where', word]),
     ],
   );
 }
 
-/** Conditions as keys of the API's query: `status=>499 path=/api*`. What is no condition is left out. */
+/**
+ * Conditions as keys of the API's query: `status>=500 path=/api* reason~tls`, as `palisade log --where`
+ * takes them. What is no condition is left out; of several on one field the last counts.
+ */
 export function conditionsOf(where: string): Readonly<Record<string, string>> {
-  const conditions = where
+  return Object.fromEntries(
+    wordsOf(where).map((word) => {
+      const [, field = '', operator = '', value = ''] = CONDITION.exec(word) ?? [];
+      // A value that begins like an operator is marked as plain text.
+      if (operator === '=') return [field, /^[!<>~\\]/.test(value) ? `\\${value}` : value];
+      return [field, `${operator === '!=' ? '!' : operator}${value}`];
+    }),
+  );
+}
+
+const CONDITION = /^([a-z][a-z_.]*)(!=|>=|<=|=|>|<|~)(.+)$/;
+
+/** The words of a text that are conditions on fields of records. */
+function wordsOf(where: string): readonly string[] {
+  return where
     .trim()
     .split(/\s+/)
-    .flatMap((word) => {
-      const [, field, value] = /^([a-z][a-z_.]*)=(.+)$/.exec(word) ?? [];
-      return field === undefined || value === undefined || OWN_KEYS.has(field)
-        ? []
-        : [[field, value]];
+    .filter((word) => {
+      const field = CONDITION.exec(word)?.[1];
+      return field !== undefined && !OWN_KEYS.has(field);
     });
-  return Object.fromEntries(conditions);
 }
 
 // These have fields of their own in the filter's bar, or steer the answer itself.

@@ -43,6 +43,7 @@ export function TrafficPage(): ReactNode {
       <PageHead
         title="Traffic"
         sentence={tail.answer.data && trafficSentence(rows, filter, tail.hasOlder)}
+        answer={tail.answer}
         command={trafficCommand(filter)}
         exported={{ name: 'palisade-traffic', columns: recordColumns, rows }}
       />
