@@ -34,7 +34,8 @@ type TestResult = {
 export const register: CommandModule['register'] = (program, context, finish) => {
   const sink = program
     .command('sink')
-    .description('receivers of evidence: how they do, and a test');
+    .description('receivers of evidence: how they do, and a test')
+    .addHelpText('after', '\nExample:\n  $ palisade sink test siem\n');
   registerList(sink, context, finish);
   registerTest(sink, context, finish);
 };
