@@ -137,6 +137,9 @@ describe('a full disk', () => {
     await waitFor(async () => (await call('/after')).status === 200);
     assert.equal((await call('/start')).status, 403);
     await waitFor(async () => (await readiness(mesh, client)).body === 'ready\n');
+    // Whatever was half written when the disk was full does no harm to what came before and after.
+    assert.match(await metricsOf(mesh, client), /^palisade_telemetry_damaged_total 0$/m);
+    assert.match(await metricsOf(mesh, client), /^palisade_telemetry_write_failures_total [1-9]/m);
     await up.stop('SIGKILL');
     up = await startUp(disk.folder);
     assert.ok((await livePolicy()).includes('"/after"'));
@@ -304,13 +307,20 @@ async function applyIn(dataDir: string, namespace: string, yaml: string): Promis
   assert.equal(applied.status, 0, applied.stderr + applied.stdout);
 }
 
+async function metricsOf(mesh: TestMesh, { name }: Pick<Service, 'name'>): Promise<string> {
+  return (await fetch(`${await metricsUrlOf(mesh, name)}/metrics`)).text();
+}
+
+async function metricsUrlOf(mesh: TestMesh, name: string): Promise<string> {
+  const file = join(mesh.dataDir, 'proxies', `default.${name}`, 'proxy.json');
+  return (JSON.parse((await finish(['cat', file])).stdout) as { metricsUrl: string }).metricsUrl;
+}
+
 async function readiness(
   mesh: TestMesh,
   { name }: Pick<Service, 'name'>,
 ): Promise<{ readonly status: number; readonly body: string }> {
-  const file = join(mesh.dataDir, 'proxies', `default.${name}`, 'proxy.json');
-  const { metricsUrl } = JSON.parse((await finish(['cat', file])).stdout) as { metricsUrl: string };
-  const answer = await fetch(`${metricsUrl}/healthz/ready`);
+  const answer = await fetch(`${await metricsUrlOf(mesh, name)}/healthz/ready`);
   return { status: answer.status, body: await answer.text() };
 }
 
