@@ -60,6 +60,17 @@ test('an alert has its evidence, cause, runbook and a safe command; the page com
   assert.equal(new URL(page.url()).search, '?q=catalog');
 });
 
+test('a runbook opens beside the alert, from the documentation itself', { skip }, async () => {
+  const page = await open('/alerts');
+  await page.getByRole('link', { name: 'Runbook: enforcement-point-stale' }).click();
+  const panel = page.getByRole('complementary', { name: 'Runbook enforcement-point-stale' });
+  await panel.locator('.document h3').nth(1).waitFor();
+  assert.equal(await panel.getByText('This console was built without').count(), 0);
+  assert.equal(new URL(page.url()).searchParams.get('runbook'), 'enforcement-point-stale');
+  await page.goto(`${control.url}/alerts?runbook=..%2F..%2Fsecrets`);
+  await page.getByText('This console was built without a runbook of that name.').waitFor();
+});
+
 test('a silence is a command with its reason and end, made by whoever runs it', {
   skip,
 }, async () => {
@@ -72,6 +83,16 @@ test('a silence is a command with its reason and end, made by whoever runs it', 
     await copied(page),
     `palisade alerts silence 'enforcement-point-stale;service=shop/catalog' --for 8h --reason 'the host'\\''s disk is being replaced'`,
   );
+});
+
+test('evidence of denials leads to those of that service alone', { skip }, async () => {
+  const page = await open('/denials?to=shop%2Fpayments');
+  await page.locator('.denial').first().waitFor();
+  const heads = await page.locator('.denial-head').allInnerTexts();
+  assert.ok(heads.length > 0 && heads.every((head) => /payments/.test(head)), heads.join(', '));
+  await page.getByText('palisade log --denied --to shop/payments').waitFor();
+  await page.getByRole('button', { name: 'Show all, not only calls to shop/payments' }).click();
+  await page.locator('.denial').nth(heads.length).waitFor();
 });
 
 test('a drag over the strip chooses the time, and the calls behind it have the same', {

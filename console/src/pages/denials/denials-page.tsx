@@ -12,7 +12,7 @@ import type { ExportColumn } from '../../words/export.ts';
 import { formatNoun, formatSpanWord } from '../../words/format.ts';
 import { plainName } from '../../words/names.ts';
 import { DenialGroupItem } from './denial-group.tsx';
-import { matchGroups, sortGroups } from './group-order.ts';
+import { groupsTo, matchGroups, sortGroups } from './group-order.ts';
 
 const SPANS = ['1h', '24h', '7d'] as const;
 
@@ -38,9 +38,10 @@ export function DenialsPage(): ReactNode {
   const path = apiPath('/denials', { since, limit: '200' });
   const answer = useAnswer<Page<DenialGroup>>(path, { topics: ['denials', 'policy'] });
   const search = query.get('q') ?? '';
+  const to = query.get('to') ?? '';
   const groups = useMemo(
-    () => matchGroups(sortGroups(answer.data?.items ?? []), search),
-    [answer.data, search],
+    () => matchGroups(groupsTo(sortGroups(answer.data?.items ?? []), to), search),
+    [answer.data, search, to],
   );
   // What is open is in the address; without a word about it, the worst is.
   const opened = query.get('group') ?? groups[0]?.id;
@@ -54,6 +55,7 @@ export function DenialsPage(): ReactNode {
           ['log'],
           [
             ['denied', true],
+            ['to', to],
             ['since', since],
           ],
         )}
@@ -76,13 +78,18 @@ export function DenialsPage(): ReactNode {
             ))}
           </select>
         </label>
+        {to !== '' && (
+          <button type="button" className="button" onClick={() => setQuery({ to: undefined })}>
+            Show all, not only calls to {to}
+          </button>
+        )}
       </div>
       <AnswerNote answer={answer} />
       {answer.data !== undefined && groups.length === 0 && (
-        <Empty title={search === '' ? 'Nobody was stopped.' : 'No denial fits.'}>
-          {search === ''
+        <Empty title={search === '' && to === '' ? 'Nobody was stopped.' : 'No denial fits.'}>
+          {search === '' && to === ''
             ? `No call was denied in the last ${formatSpanWord(since)}.`
-            : `Search for less than “${search}”.`}
+            : `Other denials are there: search for less, or show all.`}
         </Empty>
       )}
       <ul className="denials" aria-label="Denials by caller, service and rule">

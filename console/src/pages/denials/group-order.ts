@@ -7,6 +7,14 @@ export function sortGroups(groups: readonly DenialGroup[]): readonly DenialGroup
   );
 }
 
+/** The groups of one service, given as `namespace/name` or `name`; all of them for an empty one. */
+export function groupsTo(groups: readonly DenialGroup[], service: string): readonly DenialGroup[] {
+  if (service === '') return groups;
+  return groups.filter(({ namespace, destination }) =>
+    [destination, `${namespace}/${destination}`].includes(service),
+  );
+}
+
 /** The groups that hold the text in any name. */
 export function matchGroups(groups: readonly DenialGroup[], text: string): readonly DenialGroup[] {
   const wanted = text.trim().toLowerCase();
