@@ -24,9 +24,6 @@ const HOUR_MS = 3_600_000;
 const MINUTES = 6 * 60 + 1;
 const HOURS = 31 * 24 + 1;
 
-/** The longest window that can be asked for, ms. */
-export const MAX_WINDOW_MS = 31 * 24 * HOUR_MS;
-
 /** Creates a series, empty or as it was saved. */
 export function createBudgetSeries(saved?: SavedSeries): BudgetSeries {
   const minutes = createRing(MINUTE_MS, MINUTES, saved?.minutes ?? []);

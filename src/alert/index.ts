@@ -26,9 +26,7 @@ export { SLI_NAMES, SLIS, type SliName } from './sli.ts';
 export { builtInSlo, DEFAULT_SLOS, formatObjective, type Scope, type Slo } from './slo.ts';
 export { createSloTracker, type SavedBudgets, type SloTracker } from './slo-tracker.ts';
 export {
-  type AlertmanagerAlert,
   type AlertmanagerWebhook,
-  alertmanagerAlerts,
   alertmanagerWebhooks,
   prometheusName,
 } from './webhook.ts';

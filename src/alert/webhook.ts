@@ -1,14 +1,5 @@
 import type { AlertEvent } from './alert-event.ts';
 
-/** One alert as Alertmanager's API v2 takes it (POST /api/v2/alerts, a list of them). */
-export type AlertmanagerAlert = {
-  readonly labels: Readonly<Record<string, string>>;
-  readonly annotations: Readonly<Record<string, string>>;
-  readonly startsAt: string;
-  /** Absent while it fires: Alertmanager then resolves it when it was not repeated for long. */
-  readonly endsAt?: string;
-};
-
 /** What Alertmanager sends to webhooks, version 4: one message for a group. */
 export type AlertmanagerWebhook = {
   readonly version: '4';
@@ -20,12 +11,15 @@ export type AlertmanagerWebhook = {
   readonly commonLabels: Readonly<Record<string, string>>;
   readonly commonAnnotations: Readonly<Record<string, string>>;
   readonly externalURL: string;
-  readonly alerts: readonly (AlertmanagerAlert & {
+  readonly alerts: readonly {
     readonly status: 'firing' | 'resolved';
     readonly endsAt: string;
     readonly generatorURL: string;
     readonly fingerprint: string;
-  })[];
+    readonly labels: Readonly<Record<string, string>>;
+    readonly annotations: Readonly<Record<string, string>>;
+    readonly startsAt: string;
+  }[];
 };
 
 // What Go writes for no time at all, which is how Alertmanager says that an alert has not ended.
@@ -35,16 +29,6 @@ const NO_TIME = '0001-01-01T00:00:00Z';
 export function prometheusName(name: string): string {
   const words = name.split('-').map((word) => `${word.charAt(0).toUpperCase()}${word.slice(1)}`);
   return `Palisade${words.join('')}`;
-}
-
-/** Alerts in the form that Alertmanager takes. */
-export function alertmanagerAlerts(events: readonly AlertEvent[]): readonly AlertmanagerAlert[] {
-  return events.map((event) => ({
-    labels: labelsOf(event),
-    annotations: annotationsOf(event),
-    startsAt: event.starts_at,
-    ...(event.ends_at === null ? {} : { endsAt: event.ends_at }),
-  }));
 }
 
 /** One message a group, as Alertmanager's own webhooks look. `consoleUrl` without a slash at its end. */
