@@ -14,7 +14,7 @@ import {
 } from './mesh.ts';
 
 const ECHO = `require('http').createServer((q, s) => s.end('ok')).listen(process.env.PORT, '127.0.0.1')`;
-const WAIT_MS = 20_000;
+const WAIT_MS = 30_000;
 
 type Alert = {
   readonly id: string;
@@ -31,11 +31,13 @@ type Alert = {
 let mesh: TestMesh;
 let web: Service;
 let intruder: Service;
-let orders: Service;
+let brief: Service;
 
 before(async () => {
   mesh = await startTestMesh();
-  [web, intruder, orders] = await Promise.all([
+  await mesh.apply(registration('brief', '20s'));
+  [brief, web, intruder] = await Promise.all([
+    mesh.run('brief', ['sleep', '600']),
     mesh.run('web', ['sleep', '600']),
     mesh.run('intruder', ['sleep', '600']),
     mesh.run('orders', [process.execPath, '-e', ECHO]),
@@ -46,7 +48,10 @@ before(async () => {
     return status === 200 ? true : undefined;
   });
 });
-after(() => mesh.close());
+after(async () => {
+  process.kill(brief.ports.pid, 'SIGCONT');
+  await mesh.close();
+});
 
 test('an intruder who tries doors pages, and the command of the alert says why it was denied', async () => {
   await tryDoors(intruder);
@@ -90,17 +95,16 @@ test('the denials of a change of policy are explained by its commit', async () =
   assert.match(alert.inhibited_by ?? '', /^commit default@\d+$/);
 });
 
-test('a sidecar that stops listening is stale', async () => {
-  process.kill(orders.ports.pid, 'SIGSTOP');
-  try {
-    const applied = await apply(policyFor('web'));
-    assert.equal(applied.status, 0, applied.stderr);
-    const stale = await alertOf('enforcement-point-stale', ofService('orders'));
-    assert.equal(stale.severity, 'page');
-    assert.match(stale.evidence[0]?.text ?? '', /instead of version/);
-  } finally {
-    process.kill(orders.ports.pid, 'SIGCONT');
-  }
+test('a sidecar that is stopped is stale, and its certificate of twenty seconds runs out', async () => {
+  process.kill(brief.ports.pid, 'SIGSTOP');
+  const applied = await apply(policyFor('web'));
+  assert.equal(applied.status, 0, applied.stderr);
+  const stale = await alertOf('enforcement-point-stale', ofService('brief'));
+  assert.equal(stale.severity, 'page');
+  assert.match(stale.evidence[0]?.text ?? '', /instead of version/);
+  const ending = await alertOf('certificate-expiring', ofService('brief'));
+  assert.equal(ending.severity, 'page');
+  assert.equal(ending.command, 'palisade ca status');
 });
 
 test('objectives have counted what happened', async () => {
@@ -120,6 +124,18 @@ test('objectives have counted what happened', async () => {
     assert.ok(counted.includes(sli), `${sli} counted nothing`);
   }
 });
+
+function registration(service: string, ttl: string): string {
+  return `
+apiVersion: palisade.dev/v1
+kind: Registration
+metadata: { name: ${service} }
+spec:
+  spiffeId: spiffe://cluster.local/ns/default/sa/${service}
+  selectors: ["unix:uid:${process.getuid?.() ?? 0}", "palisade:service:default/${service}"]
+  ttl: ${ttl}
+`;
+}
 
 function policyFor(caller: string): string {
   return `

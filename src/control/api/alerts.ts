@@ -119,6 +119,8 @@ export function addAlertRoutes(api: Api, context: ApiContext): void {
   );
   api.openapi(silence, (c) => {
     const { match, reason, ends_at } = c.req.valid('json');
+    const name = match.id ?? match.name ?? JSON.stringify(match.labels ?? {});
+    c.set('audit', { action: 'alert.silence', target: { kind: 'Alert', name }, reason });
     const endsAt = instantAfter(ends_at, 'ends_at', clock());
     // SECURITY: the owner is who signed in, so nobody silences in somebody else's name.
     const made = alerts.silence({ match, reason, endsAt }, c.get('session').name);
@@ -126,7 +128,9 @@ export function addAlertRoutes(api: Api, context: ApiContext): void {
     return c.json(viewOfSilence(made.value), 201);
   });
   api.openapi(unsilence, (c) => {
-    const ended = alerts.unsilence(c.req.valid('param').id);
+    const { id } = c.req.valid('param');
+    c.set('audit', { action: 'alert.unsilence', target: { kind: 'Silence', name: id } });
+    const ended = alerts.unsilence(id);
     if (!ended.ok) throw new ApiProblem(ended.error.kind, ended.error.message);
     return c.json(viewOfSilence(ended.value), 200);
   });
