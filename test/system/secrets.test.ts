@@ -7,6 +7,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { gunzipSync } from 'node:zlib';
 import { type Service, startTestMesh, type TestMesh } from './mesh.ts';
 
 /** Each is found only if it was not taken out; the shapes are those by which secrets are recognized. */
@@ -57,6 +58,13 @@ spec:
   selector: { matchLabels: { app: server } }
   records: { headers: [user-agent] }
   redaction: { hashed: [email] }
+---
+apiVersion: palisade.dev/v1
+kind: Sink
+metadata: { name: files, namespace: palisade-system }
+spec:
+  evidence: { records: {}, audit: {}, alerts: {}, traces: {}, metrics: {} }
+  file: { name: evidence.jsonl }
 `;
 
 let mesh: TestMesh;
@@ -103,12 +111,18 @@ test('no canary leaves: files, output, metrics, and what the API answers', async
 
   const records = await recorded();
   checkRecords(records);
+  const bundle = join(mesh.dataDir, 'bundle.tar.gz');
   const leaving = new Map<string, string>([['records of the API', JSON.stringify(records)]]);
   for (const command of [
     ['status', '-o', 'json'],
     ['doctor'],
     ['explain', records.find((each) => each['denial_id'] !== null)?.['denial_id'] ?? ''],
     ['identity', 'list', '-o', 'json'],
+    ['trace', records[0]?.['trace_id'] ?? '', '-o', 'json'],
+    ['alerts', 'list', '-o', 'json'],
+    ['audit', 'search', '-o', 'json'],
+    ['sink', 'list', '-o', 'json'],
+    ['support-bundle', '--out', bundle],
   ]) {
     const done = await mesh.cli(...command.map(String));
     leaving.set(command.join(' '), done.stdout + done.stderr);
@@ -120,16 +134,26 @@ test('no canary leaves: files, output, metrics, and what the API answers', async
     leaving.set(`command line of ${service.name}`, commandLine);
   }
   leaving.set('output of up', mesh.up.output());
+  leaving.set('support bundle', gunzipSync(readFileSync(bundle)).toString('latin1'));
   // On disk once the processes are gone, so that nothing is still in memory alone.
   await Promise.all([client.run.stop(), server.run.stop()]);
   for (const path of filesIn(mesh.dataDir)) leaving.set(path, readFileSync(path, 'latin1'));
   assert.ok([...leaving.keys()].some((name) => name.endsWith('.spool')));
+  assert.match(sunk([...leaving]), /\[redacted:token\]/, 'what a sink wrote is among it');
   for (const [where, text] of leaving) {
     for (const [name, canary] of Object.entries(CANARY)) {
       assert.ok(!text.includes(canary), `${name} is in ${where}`);
     }
   }
 });
+
+/** What the file sink wrote. */
+function sunk(all: readonly (readonly [string, string])[]): string {
+  return all
+    .filter(([name]) => name.includes('/sinks/files/'))
+    .map(([, text]) => text)
+    .join('');
+}
 
 type Shown = Readonly<Record<string, unknown>>;
 
