@@ -1,9 +1,17 @@
 import { createHash } from 'node:crypto';
 
-/** An OTLP attribute, as protobuf-es takes it. */
-export type Attribute = { readonly key: string; readonly value: AttributeValue };
+/**
+ * An OTLP attribute as a whole message of protobuf-es, which then does not make one of it: a record has thirty, and making
+ * them was half of what writing it down costs.
+ */
+export type Attribute = {
+  readonly $typeName: 'opentelemetry.proto.common.v1.KeyValue';
+  readonly key: string;
+  readonly value: AttributeValue;
+};
 
 type AttributeValue = {
+  readonly $typeName: 'opentelemetry.proto.common.v1.AnyValue';
   readonly value:
     | { readonly case: 'stringValue'; readonly value: string }
     | { readonly case: 'boolValue'; readonly value: boolean }
@@ -19,7 +27,14 @@ export function attributes(values: Readonly<Record<string, Attributable>>): Attr
   const list: Attribute[] = [];
   for (const [key, value] of Object.entries(values)) {
     if (value === null || value === undefined) continue;
-    list.push({ key, value: { value: attributeValue(value) } });
+    list.push({
+      $typeName: 'opentelemetry.proto.common.v1.KeyValue',
+      key,
+      value: {
+        $typeName: 'opentelemetry.proto.common.v1.AnyValue',
+        value: attributeValue(value),
+      },
+    });
   }
   return list;
 }
