@@ -1,3 +1,5 @@
+import { redactText as redactLine } from '#lib';
+
 // Secrets have no business in an audit log, which is kept for years and read by many. SECURITY: this is the last line of
 // defence; what may hold a secret by its place is replaced whole, what looks like one wherever it stands.
 
@@ -32,11 +34,14 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** Text without what looks like a secret in it. */
+/** Text without what looks like a secret in it, line by line as in records, and with what goes over several lines. */
 export function redactText(text: string): string {
   let redacted = text;
   for (const [pattern, by] of PATTERNS) redacted = redacted.replace(pattern, by);
-  return redacted;
+  return redacted
+    .split('\n')
+    .map((line) => redactLine(line))
+    .join('\n');
 }
 
 /**

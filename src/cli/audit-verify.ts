@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import {
   type AuditProblem,
@@ -8,10 +9,11 @@ import {
   SEGMENT_RECORDS,
   type TreeHead,
   type VerifiedExport,
+  verifyFolder,
 } from '#audit';
 import { ApiError, type DataFolder, type Session } from '#client';
 import type { Result } from '#lib';
-import type { TrustRoot } from '#trust';
+import { decodeEnvelope, type TrustRoot } from '#trust';
 import { EXIT, ExitError } from './exit.ts';
 
 /** What verifying the control plane's log found. */
@@ -63,19 +65,72 @@ export async function verifyAudit(
   return { ...verified, from };
 }
 
-/** Verifies a file that `palisade audit export` wrote, without asking anybody. */
-export function verifyExport(
-  text: string,
+/** Verifies what `palisade audit export` wrote, or the folder of a log, without asking anybody. */
+export async function verifyFile(
+  path: string,
   trustRoot: TrustRoot,
   since: TreeHead | undefined,
-): VerifiedAudit {
+): Promise<VerifiedAudit> {
+  if (isFolder(path)) return verifyLogFolder(path, trustRoot, since);
   const verifier = new ExportVerifier({ ...trustRoot, since });
-  takePage(verifier, text);
+  takePage(verifier, readText(path));
   const verified = finish(verifier);
   if (verified.checkpoint === undefined && since === undefined) {
     throw broken({ index: verified.first, message: 'no signed checkpoint vouches for it' });
   }
   return { ...verified, from: verified.first };
+}
+
+async function verifyLogFolder(
+  path: string,
+  trustRoot: TrustRoot,
+  since: TreeHead | undefined,
+): Promise<VerifiedAudit> {
+  const checkpoints = join(path, 'checkpoints.jsonl');
+  // A log that nobody signed has none; then it takes a checkpoint from elsewhere.
+  const signed = (existsSync(checkpoints) ? readText(checkpoints) : '')
+    .split('\n')
+    .flatMap((line) => {
+      const envelope = decodeEnvelope(Buffer.from(line));
+      const opened = envelope.ok ? openCheckpoint(envelope.value, trustRoot) : envelope;
+      return opened.ok ? [opened.value] : [];
+    });
+  const known = since === undefined ? signed : [...signed, since];
+  const checked = await verifyFolder(path, known, availableParallelism());
+  if (checked.problem !== undefined) throw broken(checked.problem);
+  const checkpoint = signed.toSorted((a, b) => a.size - b.size).at(-1);
+  if (known.length === 0) {
+    throw broken({ index: 0, message: 'no signed checkpoint vouches for it' });
+  }
+  const { size, root, last, read, expired } = checked;
+  return {
+    log: 'control',
+    size,
+    root,
+    last,
+    records: read,
+    expired,
+    first: 0,
+    from: 0,
+    checkpoint,
+  };
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path === '-' ? 0 : path, 'utf8');
+  } catch (error) {
+    const { message } = error as Error;
+    throw new ExitError(
+      EXIT.usage,
+      `cannot read \`${path}\`: ${message}`,
+      'name an export or a log',
+    );
+  }
 }
 
 /** The checkpoint that was named: a file with a signed one, or `SIZE:ROOT`. */

@@ -106,6 +106,12 @@ test('a control plane whose log was rewritten is found out by the authority, age
     // What was exported before still verifies, without asking anybody.
     const offline = await mesh.cli('audit', 'verify', '-f', exported);
     assert.equal(offline.status, 0, offline.stderr);
+    const folder = join(parts.dataDir, 'control', 'audit');
+    const original = await mesh.cli('audit', 'verify', '-f', `${folder}.old`);
+    assert.equal(original.status, 0, original.stderr);
+    const forged = await mesh.cli('audit', 'verify', '-f', folder, '--since', kept);
+    assert.equal(forged.status, 1);
+    assert.match(forged.stderr, /record \d+: /);
     const text = readFileSync(exported, 'utf8');
     writeFileSync(exported, text.replaceAll('back-door', 'front-door'));
     const edited = await mesh.cli('audit', 'verify', '-f', exported);

@@ -1,13 +1,14 @@
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { AuditEvent, ExportProof } from '#audit';
-import type { Session } from '#client';
+import { layoutOf, readTrustRoot, type Session } from '#client';
+import type { TrustRoot } from '#trust';
 import { addHold } from '../audit-hold.ts';
-import { checkpointOf, type VerifiedAudit, verifyAudit, verifyExport } from '../audit-verify.ts';
+import { checkpointOf, type VerifiedAudit, verifyAudit, verifyFile } from '../audit-verify.ts';
 import type { CommandModule } from '../commands.ts';
 import type { CliContext } from '../context.ts';
 import { EXIT, ExitError } from '../exit.ts';
-import { globalsOf, sessionOf } from '../globals.ts';
+import { type Globals, globalsOf, sessionOf } from '../globals.ts';
 import { verifyIssuance } from '../issuance-verify.ts';
 import { printable, printResult } from '../output.ts';
 
@@ -38,21 +39,23 @@ function addVerify(audit: Command, context: CliContext): void {
     .description('verifies both logs: chain, hashes, what was signed, and that they only grew')
     .option('--full', 'from the first record, not from where the last verification ended')
     .option('--since <checkpoint>', 'that it continues this one: a file, or SIZE:ROOT')
-    .option('-f, --file <export>', 'an export, offline')
+    .option('-f, --file <path>', 'an export, or the folder of the log itself, offline')
     .addHelpText(
       'after',
       '\nExamples:\n  $ palisade audit verify\n  $ palisade audit verify --since agent/audit-checkpoint.json\n  $ palisade audit verify -f audit.jsonl\n',
     )
     .action(async (flags: VerifyFlags, command: Command) => {
       const globals = globalsOf(command, context);
-      const session = sessionOf(globals);
-      const since =
-        flags.since === undefined ? undefined : checkpointOf(flags.since, session.trustRoot);
       if (flags.file !== undefined) {
-        const control = verifyExport(readExport(flags.file), session.trustRoot, since);
+        const trustRoot = trustRootOf(globals);
+        const since = flags.since === undefined ? undefined : checkpointOf(flags.since, trustRoot);
+        const control = await verifyFile(flags.file, trustRoot, since);
         printResult(context, globals.output, { control }, () => controlText(control));
         return;
       }
+      const session = sessionOf(globals);
+      const since =
+        flags.since === undefined ? undefined : checkpointOf(flags.since, session.trustRoot);
       const isFull = flags.full === true;
       const control = await verifyAudit(session, { isFull, since });
       const issuance = await verifyIssuance(session, isFull);
@@ -223,11 +226,13 @@ function indented(text: string): string {
     .join('\n');
 }
 
-function readExport(path: string): string {
-  try {
-    return readFileSync(path === '-' ? 0 : path, 'utf8');
-  } catch (error) {
-    const { message } = error as Error;
-    throw new ExitError(EXIT.usage, `cannot read \`${path}\`: ${message}`, 'name a file');
-  }
+// Whoever verifies offline needs to know whom to believe, and nothing else of a mesh.
+function trustRootOf({ dataDir }: Globals): TrustRoot {
+  const trustRoot = readTrustRoot(layoutOf(dataDir));
+  if (trustRoot.ok) return trustRoot.value;
+  throw new ExitError(
+    EXIT.usage,
+    trustRoot.error,
+    'put the trust-root.json of the mesh into a folder and name that with --data',
+  );
 }
