@@ -54,6 +54,22 @@ test('a silence has an owner, an end and a reason, and outlives a restart', asyn
   assert.deepEqual((await mesh.call('GET', '/api/v1/silences')).json.items, []);
 });
 
+test('making and ending a silence are in the audit log, with who did it', async () => {
+  const { json } = await mesh.call('GET', '/api/v1/audit');
+  const actions = json.items.map((event: Record<string, unknown>) => [
+    event['action'],
+    event['actor.id'],
+    event['result'],
+  ]);
+  const has = (action: string, result: string) =>
+    actions.some(
+      ([did, who, came]: string[]) => did === action && who?.includes('ann') && came === result,
+    );
+  assert.ok(has('alert.silence', 'ok'), JSON.stringify(actions));
+  assert.ok(has('alert.unsilence', 'ok'), JSON.stringify(actions));
+  assert.ok(has('alert.unsilence', 'refused'), 'a second time');
+});
+
 test('alerts that fired before a restart still fire after it', async () => {
   const { json } = await mesh.call('GET', '/api/v1/alerts?state=all');
   assert.ok(json.items.some((alert: { name: string }) => alert.name === 'policy-refused'));
