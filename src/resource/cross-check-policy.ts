@@ -29,12 +29,10 @@ export function checkPolicyAgainst(
 function checkTargets(world: World, policy: AuthorizationPolicyResource, report: ReportAt): void {
   if (world.services.length === 0) return;
   const { namespace } = policy.metadata;
-  const names = world.services
-    .filter(({ metadata }) => metadata.namespace === namespace)
-    .map(({ metadata }) => metadata.name);
+  const own = world.servicesOf.get(namespace);
   for (const [i, { name }] of (policy.spec.targetRefs ?? []).entries()) {
-    if (names.includes(name)) continue;
-    const guess = nearest(name, names);
+    if (own?.has(name) === true) continue;
+    const guess = nearest(name, [...(own?.keys() ?? [])]);
     report('warning', ['spec', 'targetRefs', i, 'name'], {
       code: 'no_workload_selected',
       message: `the namespace \`${namespace}\` has no Service \`${name}\``,

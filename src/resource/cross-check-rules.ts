@@ -13,9 +13,10 @@ import {
   selectionCovers,
 } from './rule-coverage.ts';
 
-/** What rules are held against: the DENY policies enforced in a namespace, the root's too, and every provider that is named. */
+/** What rules are held against. */
 export type RuleWorld = {
-  readonly denials: (namespace: string) => readonly AuthorizationPolicyResource[];
+  /** The enforced DENY policies that may apply to every workload that a policy applies to. */
+  readonly denials: (policy: AuthorizationPolicyResource) => readonly AuthorizationPolicyResource[];
   readonly policies: ReadonlyMap<string, AuthorizationPolicyResource>;
   /** The mesh's trust domain, undefined if it has several names. */
   readonly domain: string | undefined;
@@ -34,30 +35,56 @@ export function createRuleWorld(resources: readonly Resource[]): RuleWorld {
   const denials = policies.filter(
     ({ spec, metadata }) => spec.action === 'DENY' && !isDryRun(metadata),
   );
-  const byNamespace = Map.groupBy(denials, ({ metadata }) => metadata.namespace);
-  const inNamespace = (namespace: string) => [
-    ...(byNamespace.get(ROOT_NAMESPACE) ?? []),
-    ...(namespace === ROOT_NAMESPACE ? [] : (byNamespace.get(namespace) ?? [])),
-  ];
-  const count = (some: readonly AuthorizationPolicyResource[]) =>
-    some.reduce((sum, { spec }) => sum + spec.rules.length, 0);
-  const compared = Map.groupBy(policies, ({ metadata }) => metadata.namespace);
-  const held = new Map<string, readonly AuthorizationPolicyResource[]>();
-  for (const [namespace, own] of compared) {
-    const all = inNamespace(namespace);
-    held.set(namespace, count(all) * count(own) > MOST_COMPARED ? [] : all);
-  }
   return {
     domain:
       (mesh?.spec.trustDomainAliases ?? []).length > 0
         ? undefined
         : (mesh?.spec.trustDomain ?? DEFAULT_TRUST_DOMAIN),
-    denials: (namespace) => held.get(namespace) ?? [],
+    denials: heldAgainst(policies, denials),
     policies: new Map(
       policies.map((policy) => [`${policy.metadata.namespace}/${policy.metadata.name}`, policy]),
     ),
     providers: mesh && new Set((mesh.spec.extensionProviders ?? []).map(({ name }) => name)),
   };
+}
+
+/**
+ * DENY policies by where they can matter: in their namespace, or everywhere if they are the root's, for the workloads
+ * of one label `app`, which most select by, or for any.
+ */
+function heldAgainst(
+  policies: readonly AuthorizationPolicyResource[],
+  denials: readonly AuthorizationPolicyResource[],
+): RuleWorld['denials'] {
+  const places = Map.groupBy(denials, placeOf);
+  const reach = new Map<string, readonly AuthorizationPolicyResource[]>();
+  const held = (policy: AuthorizationPolicyResource) => {
+    const place = placeOf(policy);
+    const known = reach.get(place);
+    if (known !== undefined) return known;
+    const { app = '', namespace } = partsOf(policy);
+    const wider = [`${ROOT_NAMESPACE}/`, `${ROOT_NAMESPACE}/${app}`, `${namespace}/`, place];
+    const found = [...new Set(wider)].flatMap((one) => places.get(one) ?? []);
+    reach.set(place, found);
+    return found;
+  };
+  const rulesOf = ({ spec }: AuthorizationPolicyResource) => spec.rules.length;
+  let compared = 0;
+  for (const policy of policies) {
+    compared += rulesOf(policy) * held(policy).reduce((sum, one) => sum + rulesOf(one), 0);
+    if (compared > MOST_COMPARED) return () => [];
+  }
+  return held;
+}
+
+function placeOf(policy: AuthorizationPolicyResource): string {
+  const { app = '', namespace } = partsOf(policy);
+  return `${namespace}/${app}`;
+}
+
+function partsOf({ metadata, spec }: AuthorizationPolicyResource) {
+  const app = spec.targetRefs === undefined ? spec.selector?.matchLabels['app'] : undefined;
+  return { namespace: metadata.namespace, app };
 }
 
 /** Finds rules of one policy that do nothing, or more than their author may mean. */
@@ -151,7 +178,7 @@ function coveringDenial(
   const { action } = policy.spec;
   const rule = policy.spec.rules[index];
   if (rule === undefined || (action !== 'ALLOW' && action !== 'DENY')) return undefined;
-  for (const denial of world.denials(policy.metadata.namespace)) {
+  for (const denial of world.denials(policy)) {
     if (!selectionCovers(denial, policy, ROOT_NAMESPACE)) continue;
     const isSame = denial === policy;
     const at = denial.spec.rules.findIndex(

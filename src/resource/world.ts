@@ -7,6 +7,8 @@ import type { ServiceResource } from './service.ts';
 /** What the resources of a mesh, taken together, say there is. */
 export type World = {
   readonly services: readonly ServiceResource[];
+  /** The same by namespace and name. */
+  readonly servicesOf: ReadonlyMap<string, ReadonlyMap<string, ServiceResource>>;
   /** Accounts that a Service or Registration speaks of, each as `NAMESPACE/ACCOUNT`. */
   readonly accounts: ReadonlySet<string>;
   readonly namespaces: ReadonlySet<string>;
@@ -25,6 +27,12 @@ export type Selection = {
 /** Collects what there is. */
 export function createWorld(resources: readonly Resource[]): World {
   const services = resources.filter((resource) => resource.kind === 'Service');
+  const servicesOf = new Map<string, Map<string, ServiceResource>>();
+  for (const service of services) {
+    const { namespace, name } = service.metadata;
+    const own = servicesOf.get(namespace) ?? new Map<string, ServiceResource>();
+    servicesOf.set(namespace, own.set(name, service));
+  }
   const accounts = new Set<string>();
   const namespaces = new Set<string>();
   const tokenNamespaces = new Set<string>();
@@ -44,7 +52,7 @@ export function createWorld(resources: readonly Resource[]): World {
     for (const identity of resource.spec.identities) addIdentity(identity);
   }
   for (const account of accounts) namespaces.add(account.slice(0, account.indexOf('/')));
-  return { services, accounts, namespaces, tokenNamespaces, ownTrustDomains };
+  return { services, servicesOf, accounts, namespaces, tokenNamespaces, ownTrustDomains };
 }
 
 /** The services whose workloads a policy of `namespace` is for; the root namespace's reach all. */
@@ -53,12 +61,18 @@ export function selectedServices(
   namespace: string,
   selection: Selection,
 ): readonly ServiceResource[] {
-  const names = selection.targetRefs?.map(({ name }) => name);
-  const labels = Object.entries(selection.selector?.matchLabels ?? {});
-  return world.services.filter(({ metadata, spec }) => {
-    if (names !== undefined)
-      return metadata.namespace === namespace && names.includes(metadata.name);
-    if (namespace !== ROOT_NAMESPACE && metadata.namespace !== namespace) return false;
-    return labels.every(([key, value]) => spec.labels[key] === value);
-  });
+  const own = world.servicesOf.get(namespace);
+  if (selection.targetRefs !== undefined) {
+    const names = new Set(selection.targetRefs.map(({ name }) => name));
+    return [...names].flatMap((name) => own?.get(name) ?? []);
+  }
+  const matchLabels = selection.selector?.matchLabels ?? {};
+  const labels = Object.entries(matchLabels);
+  const isSelected = ({ spec }: ServiceResource) =>
+    labels.every(([key, value]) => spec.labels[key] === value);
+  if (namespace === ROOT_NAMESPACE) return world.services.filter(isSelected);
+  // The label `app` is the service's name, and what most policies select by.
+  const { app } = matchLabels;
+  const candidates = app === undefined ? [...(own?.values() ?? [])] : (own?.get(app) ?? []);
+  return [candidates].flat().filter(isSelected);
 }
