@@ -13,6 +13,11 @@ export type AddressIndex = {
   readonly collect: (address: Address, out: NumberList) => void;
 };
 
+/** No address yet. */
+export function createAddress(): Address {
+  return { v4: -1, v6: undefined };
+}
+
 /** Reads `text` into `into` without allocating for IPv4; throws if it is no address. */
 export function readAddress(text: string, into: Address): void {
   into.v4 = readV4(text);

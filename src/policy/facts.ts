@@ -1,4 +1,3 @@
-import { type Address, readAddress } from './address-index.ts';
 import type { Claims } from './claims.ts';
 import type { Field } from './field.ts';
 import { PrefixHashes } from './prefix-table.ts';
@@ -21,9 +20,10 @@ export type Facts = {
   attestation: string | undefined;
   port: number;
   nowMs: number;
-  readonly address: Address;
-  readonly remoteAddress: Address;
-  readonly destinationAddress: Address;
+  /** Addresses, as text; to be read where some rule asks. */
+  address: string | undefined;
+  remoteAddress: string | undefined;
+  destinationAddress: string | undefined;
   readonly idHashes: PrefixHashes;
   readonly hostHashes: PrefixHashes;
   readonly pathHashes: PrefixHashes;
@@ -44,9 +44,9 @@ export function createFacts(): Facts {
     attestation: undefined,
     port: -1,
     nowMs: 0,
-    address: { v4: -1, v6: undefined },
-    remoteAddress: { v4: -1, v6: undefined },
-    destinationAddress: { v4: -1, v6: undefined },
+    address: undefined,
+    remoteAddress: undefined,
+    destinationAddress: undefined,
     idHashes: new PrefixHashes(),
     hostHashes: new PrefixHashes(),
     pathHashes: new PrefixHashes(),
@@ -102,7 +102,7 @@ export function addNeed(needs: Needs, field: Field): void {
   else if (field === 'requestPrincipal' || field.startsWith('claim:')) needs.claims = true;
 }
 
-/** Fills `facts` from a question. Throws if an address is needed and none, or headers and not known. */
+/** Fills `facts` from a question. Throws if headers are needed and not known. */
 export function readFacts(question: Question, needs: Needs, facts: Facts): void {
   const { request } = question;
   facts.id = question.source.id?.text;
@@ -126,11 +126,9 @@ export function readFacts(question: Question, needs: Needs, facts: Facts): void 
     // SECURITY: an absent header satisfies `notValues`; one that was never looked for must not.
     if (request !== undefined && facts.headers === undefined) throw new Error('unread headers');
   }
-  if (needs.address) readAddress(question.source.ip, facts.address);
-  if (needs.remoteAddress) readAddress(question.source.remoteIp ?? '', facts.remoteAddress);
-  if (needs.destinationAddress) {
-    readAddress(question.destination.ip ?? '', facts.destinationAddress);
-  }
+  facts.address = question.source.ip;
+  facts.remoteAddress = question.source.remoteIp;
+  facts.destinationAddress = question.destination.ip;
 }
 
 /** The hashes of a text field's value, begun for this question. */
@@ -164,8 +162,8 @@ export function factText(field: Field, facts: Facts): string | undefined {
   }
 }
 
-/** The address of an address field. */
-export function factAddress(field: Field, facts: Facts): Address {
+/** The address of an address field, as text. */
+export function factAddress(field: Field, facts: Facts): string | undefined {
   if (field === 'ip') return facts.address;
   return field === 'remoteIp' ? facts.remoteAddress : facts.destinationAddress;
 }

@@ -1,11 +1,17 @@
 import { attestationRank } from '#identity';
 import { type TimeWindow, windowHolds } from '#lib';
-import { type AddressIndex, createAddressIndex } from './address-index.ts';
+import {
+  type AddressIndex,
+  createAddress,
+  createAddressIndex,
+  readAddress,
+} from './address-index.ts';
 import { type Facts, factAddress, factHashes, factText } from './facts.ts';
 import { claimPathOf, type Field, headerNameOf, isAddressField } from './field.ts';
 import { accountIndex, namespaceIndex } from './identity-index.ts';
 import type { Pattern } from './ir.ts';
 import type { NumberList } from './number-list.ts';
+import { rememberedByText } from './remembered-index.ts';
 import { TextIndex } from './text-index.ts';
 import { manyTextsIndex, requestPrincipalIndex } from './token-index.ts';
 
@@ -26,14 +32,16 @@ export function createPatternIndex(field: Field): PatternIndex {
   if (name !== undefined) return manyTextsIndex({ kind: 'header', name });
   const path = claimPathOf(field);
   if (path !== undefined) return manyTextsIndex({ kind: 'claim', path });
-  if (isAddressField(field)) return blockIndex(field);
+  if (isAddressField(field)) {
+    return rememberedByText(blockIndex(field), (facts) => factAddress(field, facts) ?? '');
+  }
   switch (field) {
     case 'port':
       return portIndex();
     case 'namespace':
-      return namespaceIndex();
+      return rememberedByText(namespaceIndex(), localIdOf);
     case 'serviceAccount':
-      return accountIndex();
+      return rememberedByText(accountIndex(), localIdOf);
     case 'requestPrincipal':
       return requestPrincipalIndex();
     case 'attestation':
@@ -43,6 +51,10 @@ export function createPatternIndex(field: Field): PatternIndex {
     default:
       return textIndex(field);
   }
+}
+
+function localIdOf({ localId }: Facts): string | undefined {
+  return localId;
 }
 
 function textIndex(field: Field): PatternIndex {
@@ -72,12 +84,16 @@ function portIndex(): PatternIndex {
 
 function blockIndex(field: Field): PatternIndex {
   const values: AddressIndex = createAddressIndex();
+  const address = createAddress();
   return {
     at: (pattern, create) => {
       if (pattern.kind !== 'block') throw new Error('an address pattern is a block');
       return values.at(pattern.block, create);
     },
-    collect: (facts, out) => values.collect(factAddress(field, facts), out),
+    collect(facts, out) {
+      readAddress(factAddress(field, facts) ?? '', address);
+      values.collect(address, out);
+    },
   };
 }
 

@@ -16,6 +16,8 @@ export class TemplateIndex {
   /** Four numbers a slot: the segment's hash, its place in `#segments`, from where, and where to; 0 there is free. */
   #slots = new Int32Array(8 * SLOT);
   #edges = 0;
+  /** The segment under way, one object for all. */
+  readonly #segment: Segment = { codes: new Uint16Array(0), from: 0, end: 0, hash: 0 };
   #here = new NumberList();
   #next = new NumberList();
 
@@ -72,7 +74,11 @@ export class TemplateIndex {
       hash = hashStep(hash, code);
       if (!isSegmentCode(code)) isPlain = false;
     }
-    const segment = { codes, from, end, hash };
+    const segment = this.#segment;
+    segment.codes = codes;
+    segment.from = from;
+    segment.end = end;
+    segment.hash = hash;
     const here = this.#here;
     const next = this.#next;
     next.count = 0;
@@ -150,12 +156,7 @@ export class TemplateIndex {
 type Tail = { readonly text: string; readonly number: number };
 
 /** The characters of `codes` from `from` up to `end`. */
-type Segment = {
-  readonly codes: Uint16Array;
-  readonly from: number;
-  readonly end: number;
-  readonly hash: number;
-};
+type Segment = { codes: Uint16Array; from: number; end: number; hash: number };
 
 const SLOT = 4;
 const TEXT = 1;
