@@ -215,9 +215,10 @@ test('the sidecars of a call choose alike, so that traces are whole', () => {
   for (let i = 0; i < 50_000; i++) {
     const call = callWith({ traceId: traceId() });
     const atMs = START_MS + i / 10;
-    const kept = [source.keeps(call, a, atMs), destination.keeps({ ...call }, b, atMs + 1)];
-    if (kept.includes(true)) either++;
-    if (!kept.includes(false)) both++;
+    const atSource = source.keeps(call, a, atMs);
+    const atDestination = destination.keeps({ ...call }, b, atMs + 1);
+    if (atSource || atDestination) either++;
+    if (atSource && atDestination) both++;
   }
   assert.ok(both > 0.8 * either, `${both} of ${either}`);
 });
