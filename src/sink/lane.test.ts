@@ -204,3 +204,15 @@ test('what a receiver took and did not keep is told', async (t) => {
   const { delivered: taken, rejected, lastError } = lane.state();
   assert.deepEqual([taken, rejected, lastError], [5, 3, 'rejected 3: bad']);
 });
+
+test('an item that cannot be written down is put aside, and costs neither the others nor the process', async (t) => {
+  const { open, put, dead, scheduler } = fixture(t, (batch) => {
+    if (batch.some(({ id }) => id === 'r-5')) throw new RangeError('no whole number\nat all');
+    return delivered;
+  });
+  const lane = open();
+  lane.take(put(0, 12));
+  await scheduler.pass(1_000);
+  assert.deepEqual(dead, [{ id: 'r-5', reason: 'cannot be written down: no whole number at all' }]);
+  assert.deepEqual([lane.state().delivered, lane.state().items], [11, 0]);
+});

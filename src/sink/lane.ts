@@ -2,7 +2,7 @@ import { type Backoff, createBackoff } from '#lib';
 import type { DeadLetters } from './dead-letter.ts';
 import { type Evidence, type EvidenceKind, UNNUMBERED } from './evidence.ts';
 import type { Place, Queue, QueueEntry, QueueState } from './queue.ts';
-import type { Outcome, Receiver } from './receiver.ts';
+import { deliverSafely, type Outcome, type Receiver } from './receiver.ts';
 import type { Scheduler } from './scheduler.ts';
 
 /** One kind of evidence on its way to one receiver. */
@@ -183,7 +183,7 @@ class DeliveringLane implements Lane {
       attempt.signal.addEventListener('abort', () => resolve({ kind: 'retry', reason }));
     });
     try {
-      return await Promise.race([receiver.deliver(items, attempt.signal), tooLate]);
+      return await Promise.race([deliverSafely(receiver, items, attempt.signal), tooLate]);
     } finally {
       cancel();
       this.#attempt = undefined;

@@ -11,10 +11,27 @@ export type Outcome =
 
 /** Brings batches of one kind of evidence to a receiver. */
 export type Receiver = {
-  /** Never rejects; ends soon after `signal` says so. What it answers holds no secret. */
+  /** Rejects only for a batch that cannot be written down; ends soon after `signal` says so. What it answers holds no secret. */
   readonly deliver: (batch: readonly Evidence[], signal: AbortSignal) => Promise<Outcome>;
   readonly close: () => void;
 };
+
+/**
+ * Delivers and never rejects. SECURITY: an item that cannot be written down (a host sent a field of another type) must cost
+ * that item, which is found by halving as what a receiver refuses is, and never the process.
+ */
+export async function deliverSafely(
+  receiver: Pick<Receiver, 'deliver'>,
+  batch: readonly Evidence[],
+  signal: AbortSignal,
+): Promise<Outcome> {
+  try {
+    return await receiver.deliver(batch, signal);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : 'unknown';
+    return { kind: 'refused', reason: `cannot be written down: ${quoted(reason)}` };
+  }
+}
 
 /** A try that failed in a way that is worth another. */
 export function retry(reason: string, afterMs?: number): Outcome {

@@ -8,7 +8,7 @@ import { EVIDENCE_KINDS, type Evidence, type EvidenceKind } from './evidence.ts'
 import { createLane, type Lane, type LaneState } from './lane.ts';
 import { matches } from './matches.ts';
 import { openQueue } from './queue.ts';
-import type { Outcome, Receiver } from './receiver.ts';
+import { deliverSafely, type Outcome, type Receiver } from './receiver.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -138,7 +138,7 @@ async function sendNow(
     const reason = `no answer within ${timeoutMs} ms`;
     signal.addEventListener('abort', () => resolve({ kind: 'retry', reason }));
   });
-  return await Promise.race([receiver.deliver(items, signal), tooLate]);
+  return await Promise.race([deliverSafely(receiver, items, signal), tooLate]);
 }
 
 function timeoutOf({ limits }: SinkSpec): number {
