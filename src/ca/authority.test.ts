@@ -287,6 +287,19 @@ test('whoever asks without end is told to wait', async () => {
   await slow.close();
 });
 
+test('one identity is given so often only, and others are not kept waiting for it', async () => {
+  const slow = await mesh.startCa({ identityRateLimit: { burst: 2, perSecond: 0.01 } });
+  const busy = await enrol(mesh, slow.port, '/palisade/agent/busy', mesh.tokens.agent);
+  const calm = await enrol(mesh, slow.port, '/palisade/agent/calm', mesh.tokens.agent);
+  for (let i = 0; i < 2; i++) await request(busy, '/palisade/agent/busy', []);
+  const oneMore = request(busy, '/palisade/agent/busy', []);
+  await refused(oneMore, status.RESOURCE_EXHAUSTED, /busy` is asked for too often/);
+  await request(calm, '/palisade/agent/calm', []);
+  busy.client.close();
+  calm.client.close();
+  await slow.close();
+});
+
 test('every file of the authority is its owner’s alone', () => {
   for (const name of [
     'ca.key',

@@ -59,6 +59,8 @@ export type CaOptions = {
   readonly softwareVersion?: string;
   /** Certificates an identity may ask for at once, and then each second. */
   readonly rateLimit?: { readonly burst: number; readonly perSecond: number };
+  /** Certificates that one agent may ask for one identity; a burst of 20 and one a second unless told. */
+  readonly identityRateLimit?: { readonly burst: number; readonly perSecond: number };
   /** How long a request waits for a registration that is still on its way; 1 s unless told. */
   readonly patienceMs?: number;
 };
@@ -284,7 +286,7 @@ async function listen(
     hosts,
     revoked: revocations.check.current,
     callers: createRateLimit({ ...rateLimit, clock }),
-    identities: createRateLimit({ ...(options.rateLimit ?? IDENTITY_RATE), clock }),
+    identities: createRateLimit({ ...(options.identityRateLimit ?? IDENTITY_RATE), clock }),
     enrolments: createRateLimit({ ...rateLimit, clock }),
     callerOf: (call) => server.peer(call),
     rootsDer: roots.der,

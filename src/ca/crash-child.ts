@@ -11,5 +11,6 @@ const ca = await createCa({
   clock: Date.now,
   log: createSilentLog(),
   rateLimit: { burst: 1e9, perSecond: 1e9 },
+  identityRateLimit: { burst: 1e9, perSecond: 1e9 },
 });
 process.stdout.write(`${ca.port}\n`);

@@ -12,14 +12,17 @@ import { createTestMesh, csrOf, enrol, type TestMesh, TRUST_DOMAIN } from './fix
 import { openIssuanceLog } from './issuance-log.ts';
 
 const CHILD = fileURLToPath(new URL('crash-child.ts', import.meta.url));
-const ROUNDS = 3;
+// More of them, and at random moments: PALISADE_CRASH_ROUNDS=50.
+const ROUNDS = Number(process.env['PALISADE_CRASH_ROUNDS'] ?? 3);
 
 test('killed at any moment, no certificate is outside of the log and the log goes on', async () => {
   const mesh = createTestMesh();
   const received = new Set<string>();
   try {
-    for (let round = 0; round < ROUNDS; round++)
-      await issueUntilKilled(mesh, received, 20 + 35 * round);
+    for (let round = 0; round < ROUNDS; round++) {
+      const issues = 1 + Math.floor(100 * Math.random());
+      await issueUntilKilled(mesh, received, { issues, afterMs: 3 * Math.random() });
+    }
     const database = openDatabase(join(mesh.folder, 'ca.db'));
     const entries = openIssuanceLog(database).read(0, 1_000_000);
     database.close();
@@ -36,8 +39,9 @@ test('killed at any moment, no certificate is outside of the log and the log goe
 async function issueUntilKilled(
   mesh: TestMesh,
   received: Set<string>,
-  issues: number,
+  moment: { readonly issues: number; readonly afterMs: number },
 ): Promise<void> {
+  const { issues, afterMs } = moment;
   const child = spawn(process.execPath, [CHILD, mesh.folder, mesh.trustRootFile, TRUST_DOMAIN], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -58,7 +62,7 @@ async function issueUntilKilled(
             .digest('hex'),
         );
         answered += 1;
-        if (answered === issues) child.kill('SIGKILL');
+        if (answered === issues) setTimeout(() => child.kill('SIGKILL'), afterMs);
       }
     });
     await Promise.all(lanes);

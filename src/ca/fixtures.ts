@@ -101,6 +101,7 @@ export function createTestMesh(
         clock: () => clock.nowMs,
         log: createSilentLog(),
         patienceMs: 20,
+        identityRateLimit: { burst: 1e6, perSecond: 1e6 },
         ...now,
       }),
     remove: () => rmSync(folder, { recursive: true }),

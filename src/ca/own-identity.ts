@@ -12,7 +12,7 @@ export type OwnIdentity = {
   /** SHA-256 of the root under which it stands, lower-case hex. */
   readonly root: () => string;
   readonly expiresAt: () => number;
-  /** Issues the next certificate once half of the present one's time has passed; returns whether it did. */
+  /** Issues the next certificate once half of the present one's time has passed, or it is of the future; whether it did. */
   readonly renewIfDue: () => boolean;
   /** Issues the next certificate if the present one was revoked. */
   readonly renewIfRevoked: (revoked: RevocationCheck) => boolean;
@@ -65,7 +65,9 @@ export function createOwnIdentity(options: OwnIdentityOptions): OwnIdentity {
     root: () => held.root,
     expiresAt: () => held.expiresAt,
     renewIfDue() {
-      return options.clock() < held.expiresAt - MESH_TTL_MS / 2 ? false : renewNow();
+      const left = held.expiresAt - options.clock();
+      // More than a whole life is left where the clock was set back: nobody takes a certificate of the future.
+      return left > MESH_TTL_MS / 2 && left <= MESH_TTL_MS + BACKDATE_MS ? false : renewNow();
     },
     renew: renewNow,
     renewIfRevoked(revoked) {

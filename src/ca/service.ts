@@ -202,12 +202,17 @@ async function issueSvid(
   }
   const parsed = parseCsr(csr);
   if (!parsed.ok) return refuse('invalid', `the CSR: ${parsed.error}`);
+  const { text } = parsed.value.id;
+  // By the asker too: one host that asks without end must not keep the others from an identity they share.
+  if (!options.identities.take(`${caller.value.text} ${text}`)) {
+    return refuse('exhausted', `\`${text}\` is asked for too often: try again in a few seconds`);
+  }
   const host = options.hosts.evidenceOf(caller.value);
   const request = { caller: caller.value, host, csr: parsed.value, selectors };
   const grant = await decidePatiently({
     options,
     isPatient: meshRole(caller.value) === 'agent',
-    id: parsed.value.id.text,
+    id: text,
     decide: (registrations) => decideSvid(request, registrations),
   });
   return grant.ok ? sealed(options, grant.value) : grant;

@@ -1,4 +1,4 @@
-// A rotation of the root, and the whole mesh killed in the middle of it, twice.
+// A rotation of the root, and the whole mesh killed in the middle of it, twice, or PALISADE_CRASH_ROUNDS times.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,7 +10,8 @@ test('everything killed at random moments of a rotation: it goes on where it was
   let up = first.up;
   try {
     const before = await statusOf(first);
-    for (const afterMs of [300 + 900 * Math.random(), 1200 + 900 * Math.random()]) {
+    for (let round = 0; round < ROUNDS; round++) {
+      const afterMs = 300 + 900 * (round % 2) + 900 * Math.random();
       const rotating = first.cli('ca', 'rotate', '--timeout', '3s');
       await delay(afterMs);
       await up.stop('SIGKILL');
@@ -30,6 +31,8 @@ test('everything killed at random moments of a rotation: it goes on where it was
     await first.close();
   }
 });
+
+const ROUNDS = Number(process.env['PALISADE_CRASH_ROUNDS'] ?? 2);
 
 type Status = {
   readonly phase: string;
