@@ -15,7 +15,7 @@ import {
 import { createGrpcClient, createGrpcServer, type GrpcServer, Revocations } from '#wire';
 import { openAuditWitness } from './audit-witness.ts';
 import { caFolder } from './ca-folder.ts';
-import { type Caller, identifyCaller, requireIdentity } from './caller.ts';
+import { type Caller, identifyAgain, identifyCaller, requireIdentity } from './caller.ts';
 import { publishCrl } from './crl.ts';
 import { openDatabase } from './database.ts';
 import { openHosts } from './hosts.ts';
@@ -288,7 +288,7 @@ async function listen(
     callers: createRateLimit({ ...rateLimit, clock }),
     identities: createRateLimit({ ...(options.identityRateLimit ?? IDENTITY_RATE), clock }),
     enrolments: createRateLimit({ ...rateLimit, clock }),
-    callerOf: (call) => server.peer(call),
+    callerOf: (call) => identifyAgain(server.peer(call), roots.bundle(), clock()),
     rootsDer: roots.der,
     bundle: roots.bundle,
     patienceMs: options.patienceMs ?? DEFAULT_PATIENCE_MS,

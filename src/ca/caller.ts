@@ -14,14 +14,25 @@ import { type Refusal, refuse } from './refusal.ts';
 export type Caller =
   | { readonly kind: 'anonymous' }
   | { readonly kind: 'identified'; readonly svid: PeerSvid }
-  | { readonly kind: 'refused'; readonly reason: string };
+  | { readonly kind: 'refused'; readonly reason: string; readonly chain: readonly Uint8Array[] };
 
 /** Identifies the peer of a handshake. Nobody is cut off here: a call without identity gets a sentence instead. */
 export function identifyCaller(socket: TLSSocket, bundle: Bundle, nowMs: number): Caller {
   const chain = peerChain(socket);
-  if (chain.length === 0) return { kind: 'anonymous' };
+  return chain.length === 0 ? { kind: 'anonymous' } : identifyChain(chain, bundle, nowMs);
+}
+
+/**
+ * The caller by the clock and the roots of now: whoever connected while our clock was wrong, or before a new root had
+ * come, must not stay refused for as long as its connection lives.
+ */
+export function identifyAgain(caller: Caller, bundle: Bundle, nowMs: number): Caller {
+  return caller.kind === 'refused' ? identifyChain(caller.chain, bundle, nowMs) : caller;
+}
+
+function identifyChain(chain: readonly Uint8Array[], bundle: Bundle, nowMs: number): Caller {
   const svid = verifyX509Svid(chain, bundle, nowMs);
-  if (!svid.ok) return { kind: 'refused', reason: svid.error.message };
+  if (!svid.ok) return { kind: 'refused', reason: svid.error.message, chain };
   return { kind: 'identified', svid: svid.value };
 }
 
