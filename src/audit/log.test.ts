@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -254,5 +255,27 @@ test('text of others is bounded, and cannot end a line', async () => {
   const [read] = await log.readAfter(-1, 10);
   assert.deepEqual(read, event);
   assert.equal(log.newestIndex(), 0);
+  await log.close();
+});
+
+test('nothing is told, and so nothing signed, of records that are not on disk yet', async () => {
+  const folder = folderOf();
+  const log = open(folder);
+  // So much that writing it takes many turns of the event loop.
+  const diff = 'd'.repeat(30_000);
+  let done = false;
+  const all = Promise.all(
+    Array.from({ length: 500 }, (_, i) => log.append({ ...deed(i), diff })),
+  ).then(() => {
+    done = true;
+  });
+  while (!done) {
+    const { size } = log.head();
+    assert.ok(size === 0 || statSync(firstSegment(folder)).size > 500 * 30_000, `told of ${size}`);
+    assert.equal(log.newestIndex(), size - 1);
+    await new Promise(setImmediate);
+  }
+  await all;
+  assert.equal(log.head().size, 500);
   await log.close();
 });

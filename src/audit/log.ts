@@ -88,6 +88,8 @@ class SegmentedLog implements AuditLog {
   #active: ActiveSegment;
   #frontier = new Frontier();
   #last: string;
+  /** INVARIANT: what others hear of, above all who signs it, is on disk: a crash must not take back what was signed. */
+  #durable: { readonly frontier: Frontier; readonly last: string };
   #waiting: Waiting[] = [];
   #flushing: Promise<void> | undefined;
   #isTailUnknown = false;
@@ -101,6 +103,7 @@ class SegmentedLog implements AuditLog {
     for (const { root, count } of opened.digests) this.#frontier.pushPerfect(root, count);
     for (const leaf of opened.active.leaves) this.#frontier.push(leaf);
     this.#last = opened.active.leaves.at(-1) ?? opened.active.previous;
+    this.#durable = { frontier: this.#frontier.copy(), last: this.#last };
     this.leaves = createLeafSource(this.folder, opened.digests, () => this.#active);
   }
 
@@ -113,11 +116,11 @@ class SegmentedLog implements AuditLog {
   }
 
   readAfter(index: number, limit: number): Promise<AuditEvent[]> {
-    return readEvents(this, { after: index, limit, size: this.#frontier.size });
+    return readEvents(this, { after: index, limit, size: this.#durable.frontier.size });
   }
 
   newestIndex(): number {
-    return this.#frontier.size - 1;
+    return this.#durable.frontier.size - 1;
   }
 
   onEvent(listener: (event: AuditEvent) => void): () => void {
@@ -126,7 +129,8 @@ class SegmentedLog implements AuditLog {
   }
 
   head(): LogTip {
-    return { size: this.#frontier.size, root: this.#frontier.root(), last: this.#last };
+    const { frontier, last } = this.#durable;
+    return { size: frontier.size, root: frontier.root(), last };
   }
 
   activeFirst(): number {
@@ -173,6 +177,7 @@ class SegmentedLog implements AuditLog {
       }
       await syncAsync(active.fd);
       active.length += bytes.length;
+      this.#durable = { frontier: this.#frontier.copy(), last: this.#last };
     } catch (error) {
       // INVARIANT: what was not acknowledged is not in the log: the next record takes its place.
       this.#last = begun.last;
