@@ -123,23 +123,27 @@ const INTERACTIONS: readonly { name: string; act: (page: Page) => Promise<void> 
   { name: 'another one', act: (page) => page.getByRole('searchbox').press('r') },
 ];
 
-test('every interaction shows within 100 ms', { skip }, async () => {
-  const best = new Map<string, number>();
+test('every interaction costs the page less than 100 ms', { skip }, async () => {
+  const best = new Map<string, Cost>();
   const page = await openMap();
+  const measure = await costOf(page);
   const slow = (): readonly string[] =>
     INTERACTIONS.map(({ name }) => name).filter(
-      (name) => !((best.get(name) ?? 1e9) <= MAX_INTERACTION_MS),
+      (name) => !((best.get(name)?.workMs ?? Number.NaN) <= MAX_INTERACTION_MS),
     );
   for (let round = 0; round < ROUNDS && slow().length > 0; round += 1) {
     await page.goto(`${mesh.url}/map`);
     await page.locator('.map-node').first().waitFor();
     for (const { name, act } of INTERACTIONS) {
-      const took = await timed(page, () => act(page));
-      best.set(name, Math.min(took, best.get(name) ?? Number.POSITIVE_INFINITY));
+      const cost = await measure(() => act(page));
+      if (cost.workMs < (best.get(name)?.workMs ?? Number.POSITIVE_INFINITY)) best.set(name, cost);
     }
   }
   await page.context().close();
-  process.stdout.write(`${[...best].map(([name, took]) => `${name}: ${took} ms`).join(', ')}\n`);
+  const costs = Array.from(best, ([name, { workMs, shownMs }]) => {
+    return `${name}: ${workMs.toFixed(0)} ms of work, shown after ${shownMs} ms`;
+  });
+  process.stdout.write(`${costs.join('\n')}\n`);
   assert.deepEqual(slow(), []);
 });
 
@@ -197,11 +201,27 @@ for (const look of LOOKS) {
   });
 }
 
-/** What the browser says the longest event of an action took; what takes less than 16 ms it does not tell. */
-async function timed(page: Page, act: () => Promise<void>): Promise<number> {
-  await page.evaluate('window.interactions.length = 0');
-  await act();
-  await page.evaluate('new Promise((done) => setTimeout(done, 150))');
-  const durations = await page.evaluate<number[]>('window.interactions.map((one) => one.duration)');
-  return Math.max(0, ...durations);
+/** What an action cost: CPU time of the page's main thread, and what the browser says it took to be seen. */
+type Cost = { readonly workMs: number; readonly shownMs: number };
+
+/**
+ * Measures by the main thread's own CPU time, so that what else the machine does counts for nothing. What the
+ * browser says (in steps of 8 ms, nothing below 16) is told besides.
+ */
+async function costOf(page: Page): Promise<(act: () => Promise<void>) => Promise<Cost>> {
+  const client = await page.context().newCDPSession(page);
+  await client.send('Performance.enable', { timeDomain: 'threadTicks' });
+  const workedMs = async (): Promise<number> => {
+    const { metrics } = await client.send('Performance.getMetrics');
+    return (metrics.find(({ name }) => name === 'TaskDuration')?.value ?? Number.NaN) * 1000;
+  };
+  return async (act) => {
+    await page.evaluate('window.interactions.length = 0');
+    const before = await workedMs();
+    await act();
+    await page.evaluate('new Promise((done) => setTimeout(done, 150))');
+    const workMs = (await workedMs()) - before;
+    const shown = await page.evaluate<number[]>('window.interactions.map((one) => one.duration)');
+    return { workMs, shownMs: Math.max(0, ...shown) };
+  };
 }
