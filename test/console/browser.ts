@@ -34,7 +34,7 @@ export function launchBrowser(): Promise<Browser> {
 }
 
 /** A busy machine is slow; what takes longer than this does not happen. */
-const TIMEOUT_MS = 15_000;
+const TIMEOUT_MS = 30_000;
 
 /** How a page is looked at. */
 export type Look = { readonly theme: 'light' | 'dark'; readonly width: 1280 | 390 };

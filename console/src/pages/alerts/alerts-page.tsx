@@ -29,6 +29,9 @@ const COLUMNS: readonly ExportColumn<Alert>[] = [
   { head: 'inhibited_by', value: (alert) => alert.inhibited_by },
 ];
 
+/** Longer lists are not read by anybody on call. */
+const MAX_ALERTS = 50;
+
 /** What must I do now? */
 export function AlertsPage(): ReactNode {
   const [query, setQuery] = useQuery();
@@ -107,7 +110,7 @@ function AlertList(props: {
       <h2>{props.title}</h2>
       {alerts.length === 0 && <Empty title={String(props.children)} />}
       <ul className="alerts">
-        {alerts.map((alert) => (
+        {alerts.slice(0, MAX_ALERTS).map((alert) => (
           <AlertItem
             key={alert.id}
             alert={alert}
@@ -116,6 +119,12 @@ function AlertList(props: {
           />
         ))}
       </ul>
+      {alerts.length > MAX_ALERTS && (
+        <p className="quiet">
+          The first {MAX_ALERTS} of {alerts.length}; a search names the others, and the files have
+          them all.
+        </p>
+      )}
     </section>
   );
 }

@@ -44,6 +44,12 @@ const cases: { name: string; problems: Problem[]; alerts: Alert[]; expected: str
     alerts: [alert('same')],
     expected: ['same'],
   },
+  {
+    name: 'many of one kind are one thing to do',
+    problems: [problem('b is late', 'ticket')],
+    alerts: ['a', 'b', 'c'].map((node) => alert(`${node} is late`, { name: 'late' })),
+    expected: ['a is late, and 2 more alerts like it'],
+  },
 ];
 
 for (const { name, problems, alerts, expected } of cases) {

@@ -6,6 +6,9 @@ export type Need = Problem & { readonly link: string | null };
 
 const SEVERITIES = ['page', 'ticket', 'info'] as const;
 
+/** Alerts of one kind beyond this many are one need: two hundred sidecars with one trouble are one thing to do. */
+const MAX_ALIKE = 2;
+
 /**
  * What wants a person, worst first; of the same severity alerts come first, because they have a cause
  * and a runbook. What is silenced or expected wants nobody.
@@ -13,24 +16,34 @@ const SEVERITIES = ['page', 'ticket', 'info'] as const;
 export function needsOf(problems: readonly Problem[], alerts: readonly Alert[]): readonly Need[] {
   const firing = alerts.filter((alert) => alert.state === 'firing');
   const open = firing.filter((alert) => !alert.silenced_by && !alert.inhibited_by);
-  const quiet = new Set(
-    firing.filter((alert) => !open.includes(alert)).map((alert) => alert.summary.toLowerCase()),
-  );
+  const told = new Set(firing.map((alert) => alert.summary.toLowerCase()));
+  const byKind = Map.groupBy(open, (alert) => `${alert.severity} ${alert.name}`);
   const needs: readonly Need[] = [
-    ...open.map(
-      (alert): Need => ({
-        severity: alert.severity,
-        sentence: alert.summary,
-        command: alert.command ?? null,
-        link: `/alerts?alert=${encodeURIComponent(alert.id)}`,
-      }),
+    ...Array.from(byKind.values()).flatMap((alike) =>
+      alike.length > MAX_ALIKE ? [needOfMany(alike)] : alike.map(needOf),
     ),
     ...problems
-      .filter((problem) => !quiet.has(problem.sentence.toLowerCase()))
+      .filter((problem) => !told.has(problem.sentence.toLowerCase()))
       .map((problem): Need => ({ ...problem, link: null })),
   ];
-  const once = new Map(needs.toReversed().map((need) => [need.sentence.toLowerCase(), need]));
-  return [...once.values()]
-    .toReversed()
-    .toSorted((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
+  return needs.toSorted((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
+}
+
+function needOf(alert: Alert): Need {
+  return {
+    severity: alert.severity,
+    sentence: alert.summary,
+    command: alert.command ?? null,
+    link: `/alerts?alert=${encodeURIComponent(alert.id)}`,
+  };
+}
+
+function needOfMany(alike: readonly Alert[]): Need {
+  const [first] = alike;
+  if (first === undefined) throw new Error('a group has at least one alert');
+  return {
+    ...needOf(first),
+    sentence: `${first.summary}, and ${alike.length - 1} more alerts like it`,
+    link: `/alerts?q=${encodeURIComponent(first.name)}`,
+  };
 }
