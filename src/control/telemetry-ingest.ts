@@ -53,7 +53,7 @@ type Waiting = { readonly call: Call; readonly report: Report; readonly lastSeq:
 
 // One transaction, hence one wait for the disk, takes the reports of all nodes in this time.
 const GROUP_MS = 40;
-const MAX_AT_ONCE = 4_000;
+const MAX_AT_ONCE = 1_000;
 
 /** Creates the Telemetry service (telemetry.proto) for agents. */
 export function createTelemetryIngest(options: IngestOptions): TelemetryIngest {
@@ -130,11 +130,21 @@ class Ingest implements TelemetryIngest {
     return this.#storing;
   }
 
+  /** What one transaction takes: a backlog goes in pieces, between which the store answers questions. */
+  #take(): readonly Waiting[] {
+    let held = 0;
+    const count = this.#waiting.findIndex(({ report }) => {
+      held += report.records.length;
+      return held >= MAX_AT_ONCE;
+    });
+    const taken = this.#waiting.splice(0, count < 0 ? this.#waiting.length : count + 1);
+    this.#held -= taken.reduce((sum, { report }) => sum + report.records.length, 0);
+    return taken;
+  }
+
   async #store(): Promise<void> {
     const { records, clock, log, onStored } = this.#options;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    this.#held = 0;
+    const waiting = this.#take();
     const reports = waiting.map(({ report }) => report);
     const added = await records.add(reports, clock()).catch((error: Error) => ({
       ok: false as const,
