@@ -87,10 +87,10 @@ test('every line edited, dropped, doubled or moved is found by its index', async
   log = createFakeLog();
   await log.fill(12);
   const lines = await exported(log.sign(), { limit: 5 });
-  const proofs = lines.flatMap((line, i) => (line.includes('"proof"') ? [i] : []));
+  const proofs = new Set(lines.flatMap((line, i) => (line.includes('"proof"') ? [i] : [])));
   let index = 0;
   for (const [at, line] of lines.entries()) {
-    if (proofs.includes(at)) continue;
+    if (proofs.has(at)) continue;
     assertProblem(
       verified(lines.with(at, line.replaceAll('ann', 'eve'))),
       index,

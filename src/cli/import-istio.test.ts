@@ -100,8 +100,8 @@ test('what is written validates and keeps Istio’s defaults where asked to', as
   const context = createFakeContext();
   assert.equal(await runCli(['validate', out], context), 0, context.printed());
   assert.match(readFileSync(join(out, 'palisade-system.yaml'), 'utf8'), /defaultAction: allow/);
-  const codes = value.differences.map(({ code }: { code: string }) => code);
-  assert.ok(!codes.includes('default_deny') && !codes.includes('peer_mode'));
+  const codes = new Set(value.differences.map(({ code }: { code: string }) => code));
+  assert.ok(!codes.has('default_deny') && !codes.has('peer_mode'));
 });
 
 test('a policy that cannot be enforced is refused with its place, and the rest is imported', async () => {

@@ -159,7 +159,7 @@ function compilePolicy(
   const { action } = policy.spec;
   const provider = policy.spec.provider?.name;
   const problems: string[] = [];
-  if (!ACTIONS.includes(action)) problems.push(`${id}: unknown action \`${action}\``);
+  if (!ACTIONS.has(action)) problems.push(`${id}: unknown action \`${action}\``);
   if ((action === 'CUSTOM') !== (provider !== undefined)) {
     problems.push(`${id}: a provider belongs to CUSTOM, and to nothing else`);
   }
@@ -180,7 +180,7 @@ function compilePolicy(
   return ok({ id, namespace, name, action, provider, dryRun, rules, origin });
 }
 
-const ACTIONS: readonly string[] = ['ALLOW', 'DENY', 'AUDIT', 'CUSTOM'];
+const ACTIONS: ReadonlySet<string> = new Set(['ALLOW', 'DENY', 'AUDIT', 'CUSTOM']);
 const SOURCE_LISTS = new Set([
   'principals',
   'requestPrincipals',

@@ -58,7 +58,7 @@ test('a program brought up to date agrees with one compiled anew', () => {
     let program = compileProgram(policies, options);
     for (let change = 0; change < 4; change++) {
       const at = Math.floor(random() * policies.length);
-      const [fresh] = named(plain()).filter((policy) => policy.rules.length > 0);
+      const fresh = named(plain()).find((policy) => policy.rules.length > 0);
       const kind = random();
       policies = policies.flatMap((policy, i) => {
         if (i !== at) return policy;

@@ -99,7 +99,7 @@ test('TLS to the forward proxy goes where its server name says, within the mesh 
   const port = pair.caller.outboundPort;
   assert.equal(await askTls(local(port), 'orders.default.svc'), 'orders.default.svc got hello');
   assert.doesNotMatch(await askTls(local(port), 'example.org'), /got/);
-  const [refused] = pair.web.records.filter(({ reason }) => reason === 'no_such_service');
+  const refused = pair.web.records.find(({ reason }) => reason === 'no_such_service');
   assert.equal(refused?.about['connection.sni'], 'example.org');
 });
 

@@ -128,7 +128,7 @@ test('a torn end, as a killed process leaves it, is cut off and the rest is whol
   first.tend();
   first.append(entries(20, 40));
   first.close();
-  const [name = ''] = readdirSync(folder).filter((file) => file.endsWith('.seg'));
+  const name = readdirSync(folder).find((file) => file.endsWith('.seg')) ?? '';
   const bytes = readFileSync(join(folder, name));
   for (let cut = bytes.length - 1; cut > bytes.length / 2 + 40; cut -= 7) {
     writeFileSync(join(folder, name), bytes.subarray(0, cut));
@@ -149,7 +149,7 @@ test('a bit that flipped costs its frame, which is counted, and no other', (t) =
     first.tend();
   }
   first.close();
-  const [name = ''] = readdirSync(folder).filter((file) => file.endsWith('.seg'));
+  const name = readdirSync(folder).find((file) => file.endsWith('.seg')) ?? '';
   const path = join(folder, name);
   const whole = readFileSync(path);
   const second = whole.indexOf('PSQ1', 1);

@@ -83,8 +83,8 @@ export function createSink(options: SinkOptions): Sink {
     send: (items) => sendNow(receiver, items, timeoutOf(spec)),
     state() {
       const states = [...lanes].map(([evidence, lane]) => ({ evidence, ...lane.state() }));
-      const conditions = states.map(({ condition }) => condition);
-      const state = WORST_FIRST.find((condition) => conditions.includes(condition)) ?? 'ok';
+      const conditions = new Set(states.map(({ condition }) => condition));
+      const state = WORST_FIRST.find((condition) => conditions.has(condition)) ?? 'ok';
       return { name, kind: receiverKind(spec), format: spec.format, state, lanes: states };
     },
     async close() {

@@ -110,7 +110,7 @@ test('a sidecar that is stopped is stale, and its certificate of twenty seconds 
 test('objectives have counted what happened', async () => {
   const { stdout, stderr } = await mesh.cli('slo', 'list', '-o', 'json');
   const slos = JSON.parse(stdout || stderr) as { sli: string; state: string; total: number }[];
-  const counted = slos.filter(({ total }) => total > 0).map(({ sli }) => sli);
+  const counted = new Set(slos.filter(({ total }) => total > 0).map(({ sli }) => sli));
   for (const sli of [
     'authentication_success',
     'handshake_success',
@@ -121,7 +121,7 @@ test('objectives have counted what happened', async () => {
     'control_availability',
     'control_latency',
   ]) {
-    assert.ok(counted.includes(sli), `${sli} counted nothing`);
+    assert.ok(counted.has(sli), `${sli} counted nothing`);
   }
 });
 

@@ -42,7 +42,7 @@ export function addTestRoute(api: Api, context: ApiContext): void {
       defaultNamespace: namespace,
       trustDomain,
     });
-    const [problem] = parsed.diagnostics.filter(({ severity }) => severity === 'error');
+    const problem = parsed.diagnostics.find(({ severity }) => severity === 'error');
     if (problem !== undefined) {
       const { line, column, message, help } = problem;
       throw new ApiProblem('bad_request', `line ${line}, column ${column}: ${message}; ${help}`);
