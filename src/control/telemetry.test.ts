@@ -424,7 +424,13 @@ test('sums over time and completeness are answered, and asked for within bounds'
   const { json } = await mesh.call('GET', '/api/v1/completeness?from=2h');
   assert.ok(json.sources.some(({ service }: { service: string }) => service === 'default/orders'));
   assert.ok(json.ratio > 0 && json.ratio <= 1);
-  for (const query of ['step=1ms', 'step=1s&from=7d', 'metric=nonsense', 'from=never']) {
+  for (const query of [
+    'step=1ms',
+    'step=1s&from=7d',
+    'group=edge&from=1d',
+    'metric=nonsense',
+    'from=never',
+  ]) {
     assert.equal((await mesh.call('GET', `/api/v1/rollups?${query}`)).status, 400, query);
   }
 });
