@@ -65,12 +65,15 @@ function isName(name: string): boolean {
   return KNOWN.has(name) || FIELD.test(name);
 }
 
-const OPTIONAL: Readonly<Record<string, Check>> = {
-  weight: (value) => isCount(value) && (value as number) >= 1,
-  dry_run: (value) => Array.isArray(value) && value.every(isTrial),
-  headers: (value) =>
-    typeof value === 'object' && value !== null && Object.values(value).every(isText),
-};
+// SECURITY: no plain objects where others name the key: `constructor` is in each of those.
+const OPTIONAL: ReadonlyMap<string, Check> = new Map<string, Check>(
+  Object.entries({
+    weight: (value: unknown) => isCount(value) && (value as number) >= 1,
+    dry_run: (value: unknown) => Array.isArray(value) && value.every(isTrial),
+    headers: (value: unknown) =>
+      typeof value === 'object' && value !== null && Object.values(value).every(isText),
+  }),
+);
 
 const isTrial: Check = (value) => {
   const { policy, verdict } = (value ?? {}) as { policy?: unknown; verdict?: unknown };
@@ -91,7 +94,7 @@ export function parseRecord(bytes: Uint8Array): Result<RecordFields, string> {
   for (const [name, check] of REQUIRED) if (!check(fields[name])) return notDocumented(name);
   let count = 0;
   for (const name in fields) {
-    if (++count > MAX_FIELDS || !isName(name) || OPTIONAL[name]?.(fields[name]) === false) {
+    if (++count > MAX_FIELDS || !isName(name) || OPTIONAL.get(name)?.(fields[name]) === false) {
       return notDocumented(name.slice(0, 80));
     }
   }

@@ -5,15 +5,17 @@ import type { PageQuery, RecordQuery } from './record-store.ts';
 export type Where = { readonly sql: string; readonly values: readonly (string | number)[] };
 
 /** Fields with a column and an index of their own. */
-const COLUMNS: Readonly<Record<string, string>> = {
-  node: 'node',
-  'source.service': 'source_service',
-  'destination.service': 'service',
-  verdict: 'verdict',
-  path: 'path',
-  trace_id: 'trace_id',
-  denial_id: 'denial_id',
-};
+const COLUMNS: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    node: 'node',
+    'source.service': 'source_service',
+    'destination.service': 'service',
+    verdict: 'verdict',
+    path: 'path',
+    trace_id: 'trace_id',
+    denial_id: 'denial_id',
+  }),
+);
 
 const NUMBER_SIGNS = { gt: '>', ge: '>=', lt: '<', le: '<=' } as const;
 
@@ -65,7 +67,7 @@ class WhereBuilder {
   }
 
   #text(field: string): string {
-    return COLUMNS[field] ?? `fields ->> ${this.value(field)}`;
+    return COLUMNS.get(field) ?? `fields ->> ${this.value(field)}`;
   }
 
   #side(side: 'source' | 'destination', name: string): void {

@@ -6,8 +6,10 @@ import { fakeRecord } from './fake-evidence.ts';
 import { createScheduler, createSinkHub } from './index.ts';
 
 const [folder = '', port = '', startedAt = '', total = ''] = process.argv.slice(2);
-const made = (): number =>
-  Math.min(Number(total), Math.floor((Date.now() - Number(startedAt)) / 2) * 10);
+const made = (): number => {
+  const passedMs = Math.max(0, Date.now() - Number(startedAt));
+  return Math.min(Number(total), Math.floor(passedMs / 2) * 10);
+};
 const record = (n: number): Evidence => ({ ...fakeRecord(n), position: n });
 
 const hub = createSinkHub({

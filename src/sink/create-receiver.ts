@@ -51,7 +51,14 @@ function bodyOfLines(write: WriteLine): (surroundings: Surroundings) => WriteBod
 function alertmanagerBody({ sink, consoleUrl }: Surroundings): WriteBody {
   return (batch) => {
     const alerts = batch.flatMap((item) => (item.kind === 'alerts' ? [item.value] : []));
-    const [message] = alertmanagerWebhooks(alerts, { receiver: sink, consoleUrl: consoleUrl() });
+    // Of an alert that fired and ended in between, how it is now.
+    const newest = Map.groupBy(alerts, ({ id }) => id)
+      .values()
+      .flatMap((of) => of.slice(-1));
+    const [message] = alertmanagerWebhooks([...newest], {
+      receiver: sink,
+      consoleUrl: consoleUrl(),
+    });
     return safeJson(message);
   };
 }

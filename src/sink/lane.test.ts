@@ -16,6 +16,7 @@ type Attempt = { readonly ids: readonly string[]; readonly at: number };
 function fixture(
   t: TestContext,
   answer: (batch: readonly Evidence[], attempt: number) => Outcome | 'hang',
+  groupOf?: (item: Evidence) => string,
 ) {
   const folder = mkdtempSync(join(tmpdir(), 'palisade-lane-'));
   const scheduler = createFakeScheduler();
@@ -38,6 +39,7 @@ function fixture(
         keep: ({ id }, reason) => canKeep && dead.push({ id, reason }) > 0,
       },
       maxBatch: 8,
+      groupOf,
       timeoutMs: 5_000,
       clock,
       scheduler,
@@ -67,6 +69,19 @@ test('batches leave in order, one at a time', async (t) => {
   assert.deepEqual(sent(attempts), ids(0, 20));
   assert.equal(lane.state().delivered, 20);
   assert.equal(lane.state().condition, 'ok');
+});
+
+test('a receiver of groups gets what is of one group together, in order', async (t) => {
+  const groups = ['a', 'a', 'a', 'b', 'a', 'c', 'c'];
+  const groupOf = ({ id }: Evidence): string => groups[Number(id.slice(2))] ?? '';
+  const { open, put, attempts, scheduler } = fixture(t, () => delivered, groupOf);
+  open().take(put(0, groups.length));
+  await scheduler.pass(100);
+  assert.deepEqual(
+    attempts.map((attempt) => attempt.ids.length),
+    [3, 1, 1, 2],
+  );
+  assert.deepEqual(sent(attempts), ids(0, groups.length));
 });
 
 test('what came before is not taken again', async (t) => {

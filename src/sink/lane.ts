@@ -35,6 +35,8 @@ export type LaneOptions = {
   readonly receiver: Pick<Receiver, 'deliver'>;
   readonly deadLetters: DeadLetters;
   readonly maxBatch: number;
+  /** Where the receiver's messages are each about one group: only what has the same one goes together. */
+  readonly groupOf?: ((item: Evidence) => string) | undefined;
   readonly timeoutMs: number;
   readonly clock: () => number;
   readonly scheduler: Scheduler;
@@ -156,9 +158,9 @@ class DeliveringLane implements Lane {
     this.#isBusy = true;
     try {
       for (let waitMs = 0; waitMs === 0; ) {
-        const batch = this.queue.read(this.#batchSize);
+        const batch = this.#read(this.#batchSize);
         if (batch === undefined) return;
-        const items = batch.lines.flatMap((line) => decodeItem(line, this.kind) ?? []);
+        const { items } = batch;
         const outcome = await this.#try(items);
         if (this.#isClosed && outcome.kind !== 'delivered') return;
         waitMs = this.#conclude(outcome, items, batch.after);
@@ -169,6 +171,22 @@ class DeliveringLane implements Lane {
       this.#isBusy = false;
       this.#idle?.();
     }
+  }
+
+  /** The oldest items, at most `limit`, that go together. */
+  #read(limit: number): { readonly items: readonly Evidence[]; readonly after: Place } | undefined {
+    const { groupOf } = this.#options;
+    const batch = this.queue.read(limit);
+    if (batch === undefined) return undefined;
+    const items = batch.lines.flatMap((line) => decodeItem(line, this.kind) ?? []);
+    const [first] = items;
+    if (groupOf === undefined || first === undefined || limit === 1)
+      return { items, after: batch.after };
+    // A line that cannot be read any more has no group, and is passed over with the first.
+    const isWhole = items.length === batch.lines.length;
+    const others = items.findIndex((item) => groupOf(item) !== groupOf(first));
+    if (isWhole && others < 0) return { items, after: batch.after };
+    return this.#read(isWhole ? others : 1);
   }
 
   async #try(items: readonly Evidence[]): Promise<Outcome> {

@@ -110,8 +110,8 @@ function openLane(kind: EvidenceKind, receiver: Receiver, options: SinkOptions):
     queue,
     receiver,
     deadLetters: createDeadLetters(join(folder, 'dead-letter.jsonl'), clock),
-    // Alertmanager's messages are each about one group.
-    maxBatch: resource.spec.format === 'alertmanager' ? 1 : limits.maxBatch,
+    maxBatch: limits.maxBatch,
+    groupOf: resource.spec.format === 'alertmanager' ? alertGroup : undefined,
     timeoutMs: timeoutOf(resource.spec),
     clock,
     scheduler,
@@ -120,6 +120,10 @@ function openLane(kind: EvidenceKind, receiver: Receiver, options: SinkOptions):
   });
   lane.pause(paused);
   return lane;
+}
+
+function alertGroup(item: Evidence): string {
+  return item.kind === 'alerts' ? item.value.group : '';
 }
 
 // Calls that were allowed and answered go before errors and denials. A quote in a value stands behind a backslash, so

@@ -34,6 +34,8 @@ const HOSTILE: readonly string[] = [
   'a\u2028b\u2029c\u0000d',
   '\ud800',
   '99999 <13>1 - - - - - -',
+  '__proto__',
+  'constructor',
 ];
 
 /** The item with `text` wherever somebody outside of the mesh can put some. */

@@ -4,16 +4,19 @@ import type { FormatAuthor } from './plain-text.ts';
 import { summaryOf } from './summary.ts';
 
 // activity_id of HTTP Activity; another method is 99, and then http_request names none, since the schema lists these.
-const METHODS: Readonly<Record<string, readonly [number, string]>> = {
-  CONNECT: [1, 'Connect'],
-  DELETE: [2, 'Delete'],
-  GET: [3, 'Get'],
-  HEAD: [4, 'Head'],
-  OPTIONS: [5, 'Options'],
-  POST: [6, 'Post'],
-  PUT: [7, 'Put'],
-  TRACE: [8, 'Trace'],
-};
+// SECURITY: a map, since a caller may call its method `__proto__`.
+const METHODS: ReadonlyMap<string, readonly [number, string]> = new Map(
+  Object.entries({
+    CONNECT: [1, 'Connect'] as const,
+    DELETE: [2, 'Delete'] as const,
+    GET: [3, 'Get'] as const,
+    HEAD: [4, 'Head'] as const,
+    OPTIONS: [5, 'Options'] as const,
+    POST: [6, 'Post'] as const,
+    PUT: [7, 'Put'] as const,
+    TRACE: [8, 'Trace'] as const,
+  }),
+);
 const OTHER = [99, 'Other'] as const;
 // What says that the caller, or the user, did not prove who they are.
 const UNAUTHENTICATED: ReadonlySet<string> = new Set(['peer_unauthenticated', 'token_invalid']);
@@ -35,7 +38,7 @@ function httpActivity(item: CallItem, author: FormatAuthor): Record<string, unkn
   return {
     ...head(item, author, {
       class: OCSF_CLASS.httpActivity,
-      activity: METHODS[record.method ?? ''] ?? OTHER,
+      activity: METHODS.get(record.method ?? '') ?? OTHER,
     }),
     ...common(record),
     http_request: httpRequest(record),
@@ -142,7 +145,7 @@ function common(record: ReportedRecord): Record<string, unknown> {
       'destination.namespace': record['destination.namespace'],
       'tls.group': record['tls.group'],
       peer_serial: record.peer_serial,
-      method: METHODS[record.method ?? ''] === undefined ? record.method : undefined,
+      method: METHODS.has(record.method ?? '') ? undefined : record.method,
       span_id: record.span_id,
       seq: record.seq,
     },
@@ -151,7 +154,7 @@ function common(record: ReportedRecord): Record<string, unknown> {
 
 function httpRequest(record: ReportedRecord): Record<string, unknown> {
   return {
-    http_method: METHODS[record.method ?? ''] === undefined ? undefined : record.method,
+    http_method: METHODS.has(record.method ?? '') ? record.method : undefined,
     url: { path: record.path ?? '/', hostname: hostnameOf(record.host) },
     length: record.bytes_in,
   };
