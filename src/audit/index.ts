@@ -27,3 +27,6 @@ export { type AuditQuery, matches, searchEvents } from './search.ts';
 export { type AuditProblem, SEGMENT_RECORDS } from './segment.ts';
 export { Frontier, isConsistent, leafOfHash, type TreeHead } from './tree.ts';
 export { verifyFolder } from './verify-folder.ts';
+
+/** What a thread that verifies segments is made of. */
+export const loadVerifyThread = () => import('./verify-thread.ts');

@@ -53,7 +53,7 @@ async function onThreads(
   const checked = new Map<number, CheckedSegment>();
   const waiting = [...firsts];
   const run = async (): Promise<void> => {
-    const worker = new Worker(new URL('verify-worker.ts', import.meta.url), {
+    const worker = new Worker(new URL('../../bin/verify-thread.js', import.meta.url), {
       workerData: { folder },
     });
     try {

@@ -10,7 +10,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 // INVARIANT: as deep below the root as src/LAYER/, so that `new URL('../../NAME', import.meta.url)` is the same file in both.
 const FOLDER = join(ROOT, 'dist', 'bundle');
 /** Mains in src/bin/ that bin/ starts, and what compiles the bundle ahead. */
-const ENTRIES = ['palisade', 'record-thread', 'warm'];
+const ENTRIES = ['palisade', 'record-thread', 'verify-thread', 'warm'];
 /** What is native, or finds its own files by where it lies. */
 const EXTERNAL = [/^koffi/, /^pino/, /^rolldown/];
 

@@ -28,6 +28,7 @@ await Promise.all([
   import('./record-thread.ts'),
   import('./run.ts'),
   import('./up.ts'),
+  import('./verify-thread.ts'),
   loadAuthorityKeys(),
   loadDemo(),
   loadLaunchSidecar(),

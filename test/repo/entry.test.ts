@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { codeFiles, isForTests, textOf } from './tree.ts';
 
 const SOURCE = 'export const answer = 42;\n';
 const LAUNCHER = fileURLToPath(new URL('../../bin/entry.js', import.meta.url));
@@ -61,3 +62,11 @@ const CASES: readonly (readonly [string, (path: string, root: string) => void, s
 for (const [name, change, expected] of CASES) {
   test(`with ${name}: ${expected}`, async () => assert.equal(await picked(change), expected));
 }
+
+// A bundled file lies two folders below the root, as a layer's own files do: any other path leads nowhere there.
+test('code that runs bundled finds files by `../../` alone', () => {
+  const wrong = codeFiles('src')
+    .filter((path) => !isForTests(path) && path !== 'src/wire/generate.ts')
+    .filter((path) => /new URL\((?!'\.\.\/\.\.)[^)]*import\.meta\.url/.test(textOf(path)));
+  assert.deepEqual(wrong, []);
+});
