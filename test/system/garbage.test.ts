@@ -124,16 +124,38 @@ describe('garbage on every port', () => {
     assert.equal(status.status, 0, status.stdout + status.stderr);
   }
 
+  const toward = (port: Port) => addressOf(port) as NetConnectOpts;
+  const insideOf = (port: Port, bytes: Buffer | string, waitMs?: number) =>
+    port.tls
+      ? sendInTls(addressOf(port) as { port: number; host: string }, bytes, {
+          ...(waitMs === undefined ? {} : { waitMs }),
+          ...(port.alpn === undefined ? {} : { alpn: port.alpn }),
+        })
+      : send(toward(port), bytes, waitMs === undefined ? {} : { waitMs });
+
+  // All ports at once: each waits for its server's own time-out.
+  test('100 half requests on each port: closed by the server, served meanwhile', async () => {
+    const half = Buffer.from('GET / HTTP/1.1\r\nHost: ser');
+    const held = PORTS.map((port) => {
+      const waitMs = port.closesHalfRequests ? 45_000 : 3_000;
+      return inParallel(100, 100, async (i) => {
+        const bytes = port.tls && i % 2 === 0 ? hello.subarray(0, 20) : half;
+        const { closed } =
+          port.tls && i % 2 === 1
+            ? await insideOf(port, bytes, waitMs)
+            : await send(toward(port), bytes, { waitMs });
+        const message = `${port.name}: it was still open after ${waitMs} ms`;
+        if (port.closesHalfRequests) assert.ok(closed, message);
+      });
+    });
+    await assertServes();
+    await Promise.all(held);
+  });
+
   for (const port of PORTS) {
     describe(`on the ${port.name} port`, () => {
-      const to = () => addressOf(port) as NetConnectOpts;
-      const inside = (bytes: Buffer | string, waitMs?: number) =>
-        port.tls
-          ? sendInTls(addressOf(port) as { port: number; host: string }, bytes, {
-              ...(waitMs === undefined ? {} : { waitMs }),
-              ...(port.alpn === undefined ? {} : { alpn: port.alpn }),
-            })
-          : send(to(), bytes, waitMs === undefined ? {} : { waitMs });
+      const to = () => toward(port);
+      const inside = (bytes: Buffer | string, waitMs?: number) => insideOf(port, bytes, waitMs);
 
       test('300 connections of random bytes', async () => {
         await inParallel(300, 30, (i) => send(to(), noise(i, 1 + ((i * 37) % 4096))));
@@ -178,21 +200,6 @@ describe('garbage on every port', () => {
         ]);
         await inParallel(10, 10, () => inside(huge));
         await inParallel(10, 10, () => inside(settings));
-      });
-
-      test('100 half requests: closed by the server, served meanwhile', async () => {
-        const half = Buffer.from('GET / HTTP/1.1\r\nHost: ser');
-        const waitMs = port.closesHalfRequests ? 45_000 : 3_000;
-        const held = inParallel(100, 100, async (i) => {
-          const bytes = port.tls && i % 2 === 0 ? hello.subarray(0, 20) : half;
-          const { closed } =
-            port.tls && i % 2 === 1
-              ? await inside(bytes, waitMs)
-              : await send(to(), bytes, { waitMs });
-          if (port.closesHalfRequests) assert.ok(closed, `it was still open after ${waitMs} ms`);
-        });
-        await assertServes();
-        await held;
       });
 
       test('2,000 connections opened and dropped', async () => {
