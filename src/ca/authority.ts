@@ -61,6 +61,8 @@ export type CaOptions = {
   readonly rateLimit?: { readonly burst: number; readonly perSecond: number };
   /** Certificates that one agent may ask for one identity; a burst of 20 and one a second unless told. */
   readonly identityRateLimit?: { readonly burst: number; readonly perSecond: number };
+  /** JWT-SVIDs that one agent may ask of one identity; a burst of 100 and ten a second unless told. */
+  readonly tokenRateLimit?: { readonly burst: number; readonly perSecond: number };
   /** How long a request waits for a registration that is still on its way; 1 s unless told. */
   readonly patienceMs?: number;
 };
@@ -92,6 +94,8 @@ export type CaHealth = {
 const DEFAULT_RATE = { burst: 200, perSecond: 50 };
 // One workload on one host; a restart of its agent, or a rotation under way, asks a few times.
 const IDENTITY_RATE = { burst: 20, perSecond: 1 };
+// A token for each audience, which the agent keeps for half of its life; an eighth of what the agent has for all.
+const TOKEN_RATE = { burst: 100, perSecond: 10 };
 const DEFAULT_PATIENCE_MS = 1000;
 const EXPIRY_MARGIN_MS = 60_000;
 const RENEWAL_CHECK_MS = 30_000;
@@ -287,6 +291,7 @@ async function listen(
     revoked: revocations.check.current,
     callers: createRateLimit({ ...rateLimit, clock }),
     identities: createRateLimit({ ...(options.identityRateLimit ?? IDENTITY_RATE), clock }),
+    tokens: createRateLimit({ ...(options.tokenRateLimit ?? TOKEN_RATE), clock }),
     enrolments: createRateLimit({ ...rateLimit, clock }),
     callerOf: (call) => identifyAgain(server.peer(call), roots.bundle(), clock()),
     rootsDer: roots.der,

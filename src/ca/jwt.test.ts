@@ -141,3 +141,38 @@ test('attack: the control plane and a workload ask for tokens', async () => {
   client.close();
   anonymous.client.close();
 });
+
+test('SECURITY: a workload that asks without end is limited by itself; its host and its neighbours are not', async () => {
+  const other = await mesh.startCa({
+    control: control.address,
+    tokenRateLimit: { burst: 2, perSecond: 0.01 },
+  });
+  await control.subscribed();
+  const slow = await enrol(mesh, other.port, '/palisade/agent/host-1', mesh.tokens.agent);
+  try {
+    const answers: number[] = [];
+    // Another audience does not make it another workload.
+    for (const audience of ['a', 'b', 'c', 'd']) {
+      const done = await issue({ audience: [audience] }, slow).then(
+        () => status.OK,
+        (error: { code: number }) => error.code,
+      );
+      answers.push(done);
+    }
+    assert.deepEqual(answers, [
+      status.OK,
+      status.OK,
+      status.RESOURCE_EXHAUSTED,
+      status.RESOURCE_EXHAUSTED,
+    ]);
+    const neighbour = `spiffe://${TRUST_DOMAIN}/ns/shop/sa/orders`;
+    await issue({ spiffeId: neighbour, selectors: ['unix:uid:1001'] }, slow);
+    await slow.client.unary(Issuance.method.issueX509Svid, {
+      csr: csrOf('/ns/shop/sa/web').csr,
+      selectors: SELECTORS,
+    });
+  } finally {
+    slow.client.close();
+    await other.close();
+  }
+});
