@@ -1,6 +1,7 @@
 // A whole agent for this layer's tests, with what it talks to and who talks to it.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import { after } from 'node:test';
 import { type ClientReadableStream, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { ok } from '#lib';
 import { createSilentLog } from '#telemetry';
@@ -22,6 +23,11 @@ import {
 
 const uid = process.getuid?.() ?? 0;
 let folders = 0;
+const running = new Set<() => Promise<void>>();
+// A test that failed before it ended its world would otherwise keep the file's process, and with it the run, for ever.
+after(async () => {
+  for (const end of running) await end();
+});
 
 /** How a test's agent differs from the usual one. */
 export type WorldOptions = {
@@ -51,6 +57,7 @@ export async function startWorld(mesh: FakeMesh, options: WorldOptions = {}) {
     ...(options.clock && { clock: options.clock }),
   });
   assert.ok(agent.ok, agent.ok ? '' : agent.error);
+  const started = agent.value;
   const workload = createGrpcClient(SpiffeWorkloadAPI, { kind: 'unix', path: socketPath });
   const host = createGrpcClient(Host, { kind: 'unix', path: socketPath });
   const open = (metadata = withHeader()) =>
@@ -64,6 +71,15 @@ export async function startWorld(mesh: FakeMesh, options: WorldOptions = {}) {
       self.acks.find(({ enforced }) => enforced.some(({ hash }) => hash === set.head.hash)),
     );
   }
+  async function end(): Promise<void> {
+    running.delete(end);
+    workload.close();
+    host.close();
+    await started.close();
+    await caServer.close();
+    await controlServer.close();
+  }
+  running.add(end);
   return {
     folder,
     socketPath,
@@ -82,13 +98,7 @@ export async function startWorld(mesh: FakeMesh, options: WorldOptions = {}) {
       return response;
     },
     fetchError: (metadata = withHeader()) => open(metadata).error(),
-    async end() {
-      workload.close();
-      host.close();
-      await agent.value.close();
-      await caServer.close();
-      await controlServer.close();
-    },
+    end,
   };
 }
 

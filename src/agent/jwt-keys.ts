@@ -1,7 +1,13 @@
 import type { WorkloadIdentity } from '#identity';
 import { createCell, type Source } from '#lib';
 import { EVENT, type Log } from '#telemetry';
-import { decodeEnvelope, type JwtKeySet, openJwtKeys, type TrustRoot } from '#trust';
+import {
+  type DsseEnvelope,
+  decodeEnvelope,
+  type JwtKeySet,
+  openJwtKeys,
+  type TrustRoot,
+} from '#trust';
 import type { CertificateAuthority } from './certificate-authority.ts';
 import type { StateFolder } from './state-folder.ts';
 import type { Scheduler } from './timer.ts';
@@ -40,6 +46,14 @@ export function createJwtKeySource(options: JwtKeySourceOptions): JwtKeySource {
   let isClosed = false;
   let askedAt = Number.NEGATIVE_INFINITY;
   let asking: Promise<void> | undefined;
+  let writing: Promise<void> = Promise.resolve();
+
+  // Whoever asks again while the disk is slow has to reach the authority: it may have newer keys than those being written.
+  function keep(envelope: DsseEnvelope): void {
+    writing = writing
+      .then(() => folder.writeJson(FILE, envelope))
+      .catch((error: unknown) => log.error(EVENT.stateWriteFailed, { file: FILE, error }));
+  }
 
   async function ask(as: WorkloadIdentity): Promise<void> {
     askedAt = clock();
@@ -54,7 +68,7 @@ export function createJwtKeySource(options: JwtKeySourceOptions): JwtKeySource {
         log.error(EVENT.jwtKeysRefused, { code: 'version_rollback' });
       } else if (opened.value.sequence !== cell.current()?.sequence) {
         cell.set(opened.value);
-        if (decoded.ok) await folder.writeJson(FILE, decoded.value);
+        if (decoded.ok) keep(decoded.value);
       }
     } catch (error) {
       inMs = RETRY_MS * (1 + random());
