@@ -86,7 +86,10 @@ class SegmentedLog implements AuditLog {
   readonly #opened: OpenedSegments;
   readonly #listeners = new Set<(event: AuditEvent) => void>();
   #active: ActiveSegment;
-  #frontier = new Frontier();
+  /** Over the full segments. */
+  readonly #full = new Frontier();
+  /** Over the active one: it has the segment's root once that is full, which nobody then waits for. */
+  #open = new Frontier();
   #last: string;
   /** INVARIANT: what others hear of, above all who signs it, is on disk: a crash must not take back what was signed. */
   #durable: { readonly frontier: Frontier; readonly last: string };
@@ -100,10 +103,10 @@ class SegmentedLog implements AuditLog {
     this.folder = options.folder;
     this.setAside = opened.setAside;
     this.#active = opened.active;
-    for (const { root, count } of opened.digests) this.#frontier.pushPerfect(root, count);
-    for (const leaf of opened.active.leaves) this.#frontier.push(leaf);
+    for (const { root, count } of opened.digests) this.#full.pushPerfect(root, count);
+    for (const leaf of opened.active.leaves) this.#open.push(leaf);
     this.#last = opened.active.leaves.at(-1) ?? opened.active.previous;
-    this.#durable = { frontier: this.#frontier.copy(), last: this.#last };
+    this.#durable = { frontier: this.#full.followedBy(this.#open), last: this.#last };
     this.leaves = createLeafSource(this.folder, opened.digests, () => this.#active);
   }
 
@@ -165,7 +168,7 @@ class SegmentedLog implements AuditLog {
     const active = this.#active;
     const begun = {
       last: this.#last,
-      frontier: this.#frontier.copy(),
+      open: this.#open.copy(),
       count: active.leaves.length,
     };
     if (this.#isTailUnknown) this.#cutTail();
@@ -177,11 +180,11 @@ class SegmentedLog implements AuditLog {
       }
       await syncAsync(active.fd);
       active.length += bytes.length;
-      this.#durable = { frontier: this.#frontier.copy(), last: this.#last };
+      this.#durable = { frontier: this.#full.followedBy(this.#open), last: this.#last };
     } catch (error) {
       // INVARIANT: what was not acknowledged is not in the log: the next record takes its place.
       this.#last = begun.last;
-      this.#frontier = begun.frontier;
+      this.#open = begun.open;
       active.leaves.length = begun.count;
       active.offsets.length = begun.count;
       this.#isTailUnknown = true;
@@ -195,14 +198,15 @@ class SegmentedLog implements AuditLog {
     const events: AuditEvent[] = [];
     let text = '';
     let offset = this.#active.length;
+    let index = this.#active.first + this.#active.leaves.length;
     for (const { fields, time } of batch) {
-      const body = bodyOf(this.#frontier.size, time, fields);
+      const body = bodyOf(index++, time, fields);
       const previous = this.#last;
       const digest = hashOfBody(previous, body);
       const line = lineOf(body, digest);
       this.#active.offsets.push(offset);
       this.#active.leaves.push(digest);
-      this.#frontier.push(digest);
+      this.#open.push(digest);
       this.#last = digest;
       offset += Buffer.byteLength(line);
       text += line;
@@ -213,8 +217,16 @@ class SegmentedLog implements AuditLog {
 
   #rotate(): void {
     const known = this.#opened.digests;
-    if (known.at(-1)?.first !== this.#active.first)
-      known.push(sealSegment(this.folder, this.#active));
+    const { first, previous, leaves } = this.#active;
+    // Where the disk refused the next segment, this one has its digest already.
+    if (known.at(-1)?.first !== first) {
+      const [count, root] = [leaves.length, this.#open.root()];
+      const digest = { first, count, previous, last: this.#last, root };
+      sealSegment(this.folder, this.#active, digest);
+      known.push(digest);
+      this.#full.pushPerfect(root, count);
+      this.#open = new Frontier();
+    }
     this.#active = createSegment(this.folder, nextOf(known));
   }
 

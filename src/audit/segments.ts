@@ -99,14 +99,15 @@ export function openSegments(options: {
   const setAside: AuditProblem[] = [];
   const active = openActive({ ...options, digests, first: nextOf(digests).first, setAside });
   if (active.leaves.length < SEGMENT_RECORDS) return { digests, active, setAside };
-  digests.push(sealSegment(folder, active));
+  const digest = digestOf({ ...active, end: active.length, problems: [] });
+  sealSegment(folder, active, digest);
+  digests.push(digest);
   const next = createSegment(folder, nextOf(digests));
   return { digests, active: next, setAside };
 }
 
-/** Ends a full segment: its digest is on disk when this returns. */
-export function sealSegment(folder: string, active: ActiveSegment): SegmentDigest {
-  const digest = digestOf({ ...active, end: active.length, problems: [] });
+/** Ends a full segment, whose digest is on disk when this returns. */
+export function sealSegment(folder: string, active: ActiveSegment, digest: SegmentDigest): void {
   const fd = openSync(join(folder, DIGESTS), 'a', 0o600);
   try {
     writeSync(fd, `${JSON.stringify(digest)}\n`);
@@ -115,7 +116,6 @@ export function sealSegment(folder: string, active: ActiveSegment): SegmentDiges
     closeSync(fd);
   }
   closeSync(active.fd);
-  return digest;
 }
 
 /** Begins the segment after `before`, header on disk. */

@@ -71,6 +71,18 @@ export class Frontier {
     this.#size += count;
   }
 
+  /** This tree and, after its leaves, those of another that has no more than the smallest subtree here. */
+  followedBy(rest: Frontier): Frontier {
+    const joined = this.copy();
+    let left = rest.size;
+    for (const root of rest.#roots) {
+      const count = left === 1 ? 1 : splitOf(left + 1);
+      joined.pushPerfect(root, count);
+      left -= count;
+    }
+    return joined;
+  }
+
   root(): string {
     const last = this.#roots.at(-1);
     if (last === undefined) return EMPTY_ROOT;

@@ -1,4 +1,4 @@
-import type { Block, Shape, ShapeField } from './block.ts';
+import { type Block, type Shape, type ShapeField, widthOf } from './block.ts';
 import { type Condition, compare, type FieldCondition, holdsText, meets } from './filter.ts';
 
 /** What is asked of a block's records; times in ms. */
@@ -70,10 +70,22 @@ function shapeTest(
 }
 
 function columnTest(block: Block, field: ShapeField, condition: FieldCondition): RowTest {
-  const texts = field[1] === 'text' ? block.texts(field[0]) : undefined;
+  const [name, kind] = field;
+  if (condition.operator === 'eq' && (kind === 'hex8' || kind === 'hex16')) {
+    return digestTest(block.bytes(name, kind), String(condition.value), widthOf(kind));
+  }
+  const texts = kind === 'text' ? block.texts(name) : undefined;
   if (texts === undefined) return (at) => compare(block.value(field, at), condition);
   const known = memo(texts.distinct, (text) => compare(text, condition));
   return (at) => known(texts.indexes[at] ?? 0);
+}
+
+/** As bytes: writing each record's id in hex only to compare it would cost more than all else. */
+function digestTest(bytes: Buffer | undefined, text: string, width: number): RowTest {
+  const wanted = Buffer.from(text, 'hex');
+  if (bytes === undefined || wanted.toString('hex') !== text || wanted.length !== width)
+    return () => false;
+  return (at) => bytes.compare(wanted, 0, width, at * width, (at + 1) * width) === 0;
 }
 
 function textTest(block: Block, shape: Shape, text: string): RowTest {

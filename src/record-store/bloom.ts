@@ -1,14 +1,20 @@
 /**
- * A Bloom filter over terms: says of a term that it is not there, or that it may be (about one in a hundred by mistake).
- * Ten bits and five probes a term.
+ * A Bloom filter over terms: says of a term that it is not there, or that it may be. Five probes a term; its length says
+ * how many bits it has, so that filters of both kinds are read alike.
  */
-const BITS_PER_TERM = 10;
 const PROBES = 5;
+/** Mistaken about one time in a hundred. */
+export const BITS_OF_A_WORD = 10;
+/**
+ * Mistaken about one time in two thousand: what is looked for in every block and is in one or two of them, as a trace is,
+ * is not worth reading some blocks in vain, each of which costs as much as asking all filters.
+ */
+export const BITS_OF_AN_ID = 20;
 const MIN_BYTES = 16;
 
-/** The filter of distinct terms. */
-export function encodeBloom(terms: Iterable<string>, count: number): Buffer {
-  const bytes = Buffer.alloc(Math.max(MIN_BYTES, Math.ceil((count * BITS_PER_TERM) / 8)));
+/** The filter of distinct terms, with so many bits for each. */
+export function encodeBloom(terms: ReadonlySet<string>, bitsPerTerm: number): Buffer {
+  const bytes = Buffer.alloc(Math.max(MIN_BYTES, Math.ceil((terms.size * bitsPerTerm) / 8)));
   const bits = bytes.length * 8;
   for (const term of terms) {
     let { at, step } = hashOf(term);

@@ -10,7 +10,7 @@ import { isDamage, messageOf } from './transact.ts';
  * How long one answer may take, in ms. What is not found until then is looked for by the next page: so a question
  * that only reading everything can answer holds up nobody, and is answered all the same.
  */
-export const ANSWER_MS = 200;
+export const ANSWER_MS = 150;
 
 type Search = {
   readonly query: BlockQuery;

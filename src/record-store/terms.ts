@@ -1,5 +1,5 @@
 import type { Block, ShapeField } from './block.ts';
-import { encodeBloom, mayHold } from './bloom.ts';
+import { BITS_OF_A_WORD, BITS_OF_AN_ID, encodeBloom, mayHold } from './bloom.ts';
 import { type Condition, type FieldCondition, splitName } from './filter.ts';
 
 /** What tells without reading a block that a query finds nothing in it. */
@@ -81,8 +81,8 @@ export function indexBlock(block: Block): BlockIndex {
   // A number that is no count lies outside the zone of those that are.
   for (const [name, kind] of columns.values()) if (kind === 'json') delete zones[name];
   // A filter that could not take everything must not say no.
-  const known = terms.size < MAX_TERMS ? encodeBloom(terms, terms.size) : Buffer.alloc(0);
-  return { terms: known, traces: encodeBloom(traces, traces.size), zones };
+  const known = terms.size < MAX_TERMS ? encodeBloom(terms, BITS_OF_A_WORD) : Buffer.alloc(0);
+  return { terms: known, traces: encodeBloom(traces, BITS_OF_AN_ID), zones };
 }
 
 function addEach(count: number, add: (at: number) => void): void {
