@@ -95,8 +95,9 @@ function messageOf(
 ): ReportRequest {
   const now = Date.now();
   const last = first + EACH - 1;
-  const records = Array.from({ length: EACH }, (_, i) =>
-    Buffer.from(JSON.stringify(synthetic.next(service, first + i, now))),
+  const records = Array.from(
+    { length: EACH },
+    (_, i) => `${JSON.stringify(synthetic.next(service, first + i, now))}\n`,
   );
   const account = createMessage(AccountSchema, {
     boot: bootOf(service),
@@ -108,7 +109,7 @@ function messageOf(
   });
   return createMessage(ReportRequestSchema, {
     node: nodeOf(service),
-    records,
+    lines: Buffer.from(records.join('')),
     lastSeq: BigInt(last),
     accounts: [account],
   });

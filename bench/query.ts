@@ -49,14 +49,20 @@ async function fill(store: RecordStore, begin: number): Promise<void> {
     const reports = Array.from({ length: SERVICE_COUNT }, (_, service): Report => {
       const first = seqs.get(service) ?? 1;
       seqs.set(service, first + each);
-      const records = Array.from({ length: each }, (_, i) =>
-        Buffer.from(JSON.stringify(synthetic.next(service, first + i, nowMs + i))),
+      const records = Array.from(
+        { length: each },
+        (_, i) => `${JSON.stringify(synthetic.next(service, first + i, nowMs + i))}\n`,
       );
       const none = { sampled: 0, dropped: {}, afterCrash: false, sinceMs: nowMs };
       const accounts = [
         { boot: bootOf(service), firstSeq: first, lastSeq: first + each - 1, ...none },
       ];
-      return { node: nodeOf(service), identity: undefined, records, accounts };
+      return {
+        node: nodeOf(service),
+        identity: undefined,
+        lines: Buffer.from(records.join('')),
+        accounts,
+      };
     });
     const added = await store.add(reports, nowMs);
     if (!added.ok) throw new Error(added.error);

@@ -126,7 +126,7 @@ test('an outage is over however long the disk took when it was noticed', async (
       counts: () => ({ ...world.accessLog.counts(), lastSeq: 1 }),
       async readAfter() {
         await gate.promise;
-        return { accounts: [], records: [] };
+        return { accounts: [], lines: Buffer.alloc(0), records: 0 };
       },
     },
     scheduler: {
@@ -213,11 +213,9 @@ function recordCall(log: AccessLog, isDenial: boolean, edge?: EdgeCounters): voi
 }
 
 function shipped({ reports }: FakeDistribution): { seq: number; verdict: string }[] {
-  return reports.flatMap(({ records }) =>
-    records.map(
-      (bytes) => JSON.parse(Buffer.from(bytes).toString()) as { seq: number; verdict: string },
-    ),
-  );
+  const text = Buffer.concat(reports.map(({ lines }) => lines)).toString();
+  const lines = text.split('\n').slice(0, -1);
+  return lines.map((line) => JSON.parse(line) as { seq: number; verdict: string });
 }
 
 function lastSeq({ reports }: FakeDistribution): number {

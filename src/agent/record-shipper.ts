@@ -55,7 +55,7 @@ type Stream = {
   readonly cancel: () => void;
 };
 
-const NOTHING: SpoolBatch = { accounts: [], records: [] };
+const NOTHING: SpoolBatch = { accounts: [], lines: Buffer.alloc(0), records: 0 };
 const FILE = 'shipped.json';
 const TICK_MS = 250;
 const BATCH = 500;
@@ -158,13 +158,13 @@ class Shipper implements RecordShipper {
     const request = createMessage(ReportRequestSchema, {
       node,
       boot: accessLog.boot,
-      records: read.records.map((record) => record.json),
+      lines: read.lines,
       lastSeq: BigInt(this.#sentSeq),
       accounts: read.accounts.map(accountMessage),
       edges: edges.map(edgeMessage),
       security: security.map(securityMessage),
     });
-    this.#shipped += read.records.length;
+    this.#shipped += read.records;
     this.#isBlocked = !stream.write(request);
     if (last !== undefined) this.#unackedMessages++;
     return last !== undefined && last.lastSeq < accessLog.counts().lastSeq;

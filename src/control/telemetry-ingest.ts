@@ -53,7 +53,8 @@ type Waiting = { readonly call: Call; readonly report: Report; readonly lastSeq:
 
 // One transaction, hence one wait for the disk, takes the reports of all nodes in this time.
 const GROUP_MS = 40;
-const MAX_AT_ONCE = 1_000;
+// Of records' text: somewhat more than a thousand of them.
+const MAX_BYTES_AT_ONCE = 1024 * 1024;
 
 /** Creates the Telemetry service (telemetry.proto) for agents. */
 export function createTelemetryIngest(options: IngestOptions): TelemetryIngest {
@@ -109,13 +110,13 @@ class Ingest implements TelemetryIngest {
     for (const edge of request.edges) map.count(edge);
     if (request.edges.length > 0) onCounted();
     onSecurity(request);
-    const { node, records, lastSeq } = request;
-    if (records.length === 0 && request.accounts.length === 0 && lastSeq === 0n) return;
+    const { node, lines, lastSeq } = request;
+    if (lines.length === 0 && request.accounts.length === 0 && lastSeq === 0n) return;
     const accounts = request.accounts.map(accountOf);
     for (const { sampled } of accounts) this.#counts.skipped += sampled;
-    this.#waiting.push({ call, lastSeq, report: { node, identity, records, accounts } });
-    this.#held += records.length;
-    if (this.#held >= MAX_AT_ONCE) void this.#start();
+    this.#waiting.push({ call, lastSeq, report: { node, identity, lines, accounts } });
+    this.#held += lines.length;
+    if (this.#held >= MAX_BYTES_AT_ONCE) void this.#start();
     else this.#timer ??= setTimeout(() => void this.#start(), GROUP_MS);
   }
 
@@ -134,11 +135,11 @@ class Ingest implements TelemetryIngest {
   #take(): readonly Waiting[] {
     let held = 0;
     const count = this.#waiting.findIndex(({ report }) => {
-      held += report.records.length;
-      return held >= MAX_AT_ONCE;
+      held += report.lines.length;
+      return held >= MAX_BYTES_AT_ONCE;
     });
     const taken = this.#waiting.splice(0, count < 0 ? this.#waiting.length : count + 1);
-    this.#held -= taken.reduce((sum, { report }) => sum + report.records.length, 0);
+    this.#held -= taken.reduce((sum, { report }) => sum + report.lines.length, 0);
     return taken;
   }
 

@@ -74,6 +74,13 @@ const DENIED = {
   rule: null,
 } as const;
 
+function linesOf(records: readonly (AccessRecord | string)[]): Uint8Array {
+  const lines = records.map(
+    (record) => `${typeof record === 'string' ? record : JSON.stringify(record)}\n`,
+  );
+  return Buffer.from(lines.join(''));
+}
+
 /** Reports records of a node as its agent and waits until they are acknowledged. */
 async function report(
   records: readonly (AccessRecord | string)[],
@@ -81,10 +88,7 @@ async function report(
 ): Promise<number> {
   const stream = mesh.grpc(Telemetry).bidi(Telemetry.method.report);
   const lastSeq = BigInt(nextSeq);
-  const encoded = records.map((record) =>
-    Buffer.from(typeof record === 'string' ? record : JSON.stringify(record)),
-  );
-  stream.write(createMessage(ReportRequestSchema, { node, records: encoded, lastSeq }));
+  stream.write(createMessage(ReportRequestSchema, { node, lines: linesOf(records), lastSeq }));
   const [response] = (await once(stream, 'data')) as [ReportResponse];
   stream.end();
   return Number(response.ackedSeq);
@@ -303,8 +307,8 @@ test('attack: the agent of another host reports for a node', async () => {
   await victim.next('policySet');
   const evil = 'spiffe://cluster.local/palisade/agent/evil';
   const stream = mesh.grpc(Telemetry, evil).bidi(Telemetry.method.report);
-  const records = [Buffer.from(JSON.stringify(recordOf({ path: '/forged' })))];
-  const forged = { node: 'default/orders/9', records, lastSeq: BigInt(nextSeq) };
+  const lines = linesOf([recordOf({ path: '/forged' })]);
+  const forged = { node: 'default/orders/9', lines, lastSeq: BigInt(nextSeq) };
   stream.write(createMessage(ReportRequestSchema, forged));
   const [error] = await once(stream, 'error');
   assert.equal(error.code, 7);

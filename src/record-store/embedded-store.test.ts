@@ -248,3 +248,12 @@ test('the newest start of a source is known after a restart, and so are its gaps
   assert.equal(again.completeness(range).sources[0]?.missing, 4);
   again.close();
 });
+
+test('attack: a message that is nothing but line feeds costs neither memory nor much time', () => {
+  const store = open(newFolder());
+  const added = store.add([{ ...reportOf([]), lines: Buffer.alloc(4 * 1024 * 1024, '\n') }], NOW);
+  if (!added.ok) assert.fail(added.error);
+  const { stored, refused, refusals } = added.value;
+  assert.deepEqual([stored, refused, refusals.length], [0, 20_001, 10]);
+  store.close();
+});

@@ -59,10 +59,11 @@ export function reportOf(
   records: readonly (AccessRecord | string)[],
   over: Partial<Report> = {},
 ): Report {
-  const encoded = records.map((record) =>
-    Buffer.from(typeof record === 'string' ? record : JSON.stringify(record)),
+  const lines = records.map(
+    (record) => `${typeof record === 'string' ? record : JSON.stringify(record)}\n`,
   );
-  return { node: NODE, identity: undefined, records: encoded, accounts: [], ...over };
+  const text = Buffer.from(lines.join(''));
+  return { node: NODE, identity: undefined, lines: text, accounts: [], ...over };
 }
 
 /** An account of numbers. */

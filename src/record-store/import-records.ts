@@ -52,14 +52,20 @@ export function openImport(path: string, store: EmbeddedStore): RecordsImport | 
 
 /** One report for each run of rows of the same node, in their order. */
 function reportsOf(rows: readonly OldRow[]): readonly Report[] {
-  const reports: { node: string; records: Uint8Array[] }[] = [];
+  const reports: { node: string; lines: string[] }[] = [];
   for (const { node, json } of rows) {
     let report = reports.at(-1);
-    if (report?.node !== node) reports.push((report = { node, records: [] }));
-    report.records.push(Buffer.from(json));
+    if (report?.node !== node) reports.push((report = { node, lines: [] }));
+    report.lines.push(`${json}\n`);
   }
   // They were checked when they came, by the rules of then.
-  return reports.map((report) => ({ ...report, identity: undefined, accounts: [], isOurs: true }));
+  return reports.map(({ node, lines }) => ({
+    node,
+    lines: Buffer.from(lines.join('')),
+    identity: undefined,
+    accounts: [],
+    isOurs: true,
+  }));
 }
 
 function moveAside(path: string): string {

@@ -1,5 +1,6 @@
 import type { AccessRecord } from '#telemetry';
 import { type Account, cover, type HourCounts, type SourceState } from './coverage.ts';
+import { linesOf } from './lines.ts';
 import { isOwnRecord, parseRecord, type RecordFields } from './parse-record.ts';
 import type { DeniedEdge, Report } from './record-store.ts';
 import type { Row } from './row.ts';
@@ -24,6 +25,8 @@ export type Intake = {
 };
 
 const MAX_REFUSALS = 10;
+// SECURITY: several times what a sidecar sends at once; each line costs the effort to find that it is no record.
+const MAX_LINES = 20_000;
 
 /** Reads reports: parses, refuses, leaves out what came before. `known` tells of a source; nothing is changed. */
 export function takeIn(
@@ -64,7 +67,7 @@ class IntakeBuilder {
   take(report: Report): void {
     const accepted: number[] = [];
     this.#accepted.push(accepted);
-    const parsed = report.records.flatMap((bytes, at) => this.#parse(report, bytes, at));
+    const parsed = this.#parseAll(report);
     for (const { account, own } of matchAccounts(report.accounts, parsed)) {
       this.#account(report.node, account, own, accepted);
     }
@@ -82,6 +85,19 @@ class IntakeBuilder {
       sources: this.#sources,
       hours: this.#hours,
     };
+  }
+
+  #parseAll(report: Report): readonly Parsed[] {
+    const parsed: Parsed[] = [];
+    let at = 0;
+    for (const bytes of linesOf(report.lines)) {
+      if (at >= MAX_LINES) {
+        this.#refuse(report.node, 'more records than a message holds');
+        break;
+      }
+      parsed.push(...this.#parse(report, bytes, at++));
+    }
+    return parsed;
   }
 
   #parse(report: Report, bytes: Uint8Array, at: number): readonly Parsed[] {

@@ -2,6 +2,7 @@ import { ok, type Result } from '#lib';
 import { type Completeness, missingFrom } from './coverage.ts';
 import type { AddedPlaces } from './embedded-store.ts';
 import { denialConditions } from './filter.ts';
+import { linesOf } from './lines.ts';
 import { parseRecord } from './parse-record.ts';
 import type {
   Added,
@@ -149,11 +150,10 @@ function addedOf(reports: readonly Report[], { firstId, accepted, ...rest }: Add
     ...rest,
     records() {
       let id = firstId;
-      known ??= reports.flatMap(({ node, records }, at) =>
-        (accepted[at] ?? []).flatMap((place) => {
-          const bytes = records[place];
-          const parsed = bytes === undefined ? undefined : parseRecord(bytes);
-          if (parsed?.ok !== true) return [];
+      known ??= reports.flatMap(({ node, lines }, at) =>
+        placesOf(lines, accepted[at] ?? []).flatMap((bytes) => {
+          const parsed = parseRecord(bytes);
+          if (!parsed.ok) return [];
           const own = { ...parsed.value, node, 'record.id': String(id++) };
           return [own as unknown as StoredRecord];
         }),
@@ -161,4 +161,15 @@ function addedOf(reports: readonly Report[], { firstId, accepted, ...rest }: Add
       return known;
     },
   };
+}
+
+/** The lines at these places, which are in order. */
+function placesOf(lines: Uint8Array, places: readonly number[]): readonly Uint8Array[] {
+  const found: Uint8Array[] = [];
+  let at = 0;
+  for (const line of linesOf(lines)) {
+    if (found.length === places.length) break;
+    if (at++ === places[found.length]) found.push(line);
+  }
+  return found;
 }

@@ -1,4 +1,3 @@
-import type { Account } from './coverage.ts';
 import type { PageQuery, RecordBounds, RecordQuery, Report, TimeRange } from './record-store.ts';
 import type { RollupQuery } from './rollups.ts';
 import type { TallyKind } from './tallies.ts';
@@ -28,40 +27,30 @@ export type WorkerAnswer =
   | { readonly number: number; readonly ok: true; readonly json: string }
   | { readonly number: number; readonly ok: false; readonly message: string };
 
-/** Reports whose records lie one after the other in one piece of memory, which changes its owner with the message. */
+/** Reports whose lines lie one after the other in one piece of memory, which changes its owner with the message. */
 export type PackedReports = {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly reports: readonly {
-    readonly node: string;
-    readonly identity: string | undefined;
-    readonly accounts: readonly Account[];
-    readonly lengths: readonly number[];
-  }[];
+  readonly reports: readonly (Omit<Report, 'lines'> & { readonly length: number })[];
 };
 
-/** Copies records into one piece. */
+/** Copies lines into one piece. */
 export function packReports(reports: readonly Report[]): PackedReports {
-  let size = 0;
-  for (const { records } of reports) for (const record of records) size += record.length;
+  const size = reports.reduce((sum, { lines }) => sum + lines.length, 0);
   const bytes = new Uint8Array(new ArrayBuffer(size));
   let at = 0;
-  const packed = reports.map(({ node, identity, accounts, records }) => {
-    for (const record of records) {
-      bytes.set(record, at);
-      at += record.length;
-    }
-    return { node, identity, accounts, lengths: records.map(({ length }) => length) };
+  const packed = reports.map(({ lines, ...report }) => {
+    bytes.set(lines, at);
+    at += lines.length;
+    return { ...report, length: lines.length };
   });
   return { bytes, reports: packed };
 }
 
-/** The reports again; their records are views, not copies. */
+/** The reports again; their lines are views, not copies. */
 export function unpackReports({ bytes, reports }: PackedReports): readonly Report[] {
   let at = 0;
-  return reports.map(({ node, identity, accounts, lengths }) => ({
-    node,
-    identity,
-    accounts,
-    records: lengths.map((length) => bytes.subarray(at, (at += length))),
+  return reports.map(({ length, ...report }) => ({
+    ...report,
+    lines: bytes.subarray(at, (at += length)),
   }));
 }

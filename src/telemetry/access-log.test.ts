@@ -11,7 +11,7 @@ import {
 } from './access-log.ts';
 import { createRecordedCall, type RecordedCall } from './access-record.ts';
 import { createRecordedConnection } from './format-record.ts';
-import { type Account, noneDropped, sumOf } from './frame.ts';
+import { type Account, noneDropped, recordsOf, sumOf } from './frame.ts';
 import { RECORD_CLASSES, type RecordClass } from './spooled-record.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'palisade-records-'));
@@ -80,8 +80,10 @@ test('ids name the start and the number, and stay what they were over a restart'
   const { log: second } = open({ folder });
   second.record(callTo('/b'));
   await second.flushed();
-  const { records } = await second.readAfter(0, 10);
-  const ids = records.map(({ json }) => (JSON.parse(json.toString()) as { id: string }).id);
+  const { lines } = await second.readAfter(0, 10);
+  const ids = recordsOf(lines).map(
+    ({ json }) => (JSON.parse(json.toString()) as { id: string }).id,
+  );
   assert.deepEqual(ids, [`${log.boot}-1`, `${second.boot}-2`]);
   assert.notEqual(log.boot, second.boot);
   second.close();
@@ -145,7 +147,8 @@ test('the bound drops calls that went through before errors before denials befor
     if (i % 10 === 0) await log.flushed();
   }
   log.flush();
-  const { records, accounts } = await log.readAfter(0, 10_000);
+  const { lines, accounts } = await log.readAfter(0, 10_000);
+  const records = recordsOf(lines);
   check(accounts);
   const count = (name: RecordClass) => records.filter((record) => record.class === name).length;
   assert.deepEqual([count('audit'), count('denial'), count('error')], [13, 14, 13]);
@@ -239,7 +242,7 @@ test('more than memory holds while the disk is slow: every number is told of, de
     const batch = await log.readAfter(at, 100);
     if (batch.accounts.length === 0) break;
     accounts.push(...batch.accounts);
-    kept += batch.records.length;
+    kept += batch.records;
     at = batch.accounts.at(-1)?.lastSeq ?? at;
   }
   check(accounts);
@@ -249,13 +252,15 @@ test('more than memory holds while the disk is slow: every number is told of, de
 });
 
 async function seqs(log: AccessLog, after: number, limit: number): Promise<number[]> {
-  const { records } = await log.readAfter(after, limit);
-  return records.map(({ seq }) => seq).filter((seq) => seq > after);
+  const { lines } = await log.readAfter(after, limit);
+  return recordsOf(lines)
+    .map(({ seq }) => seq)
+    .filter((seq) => seq > after);
 }
 
 async function paths(log: AccessLog, after = 0): Promise<string[]> {
-  const { records } = await log.readAfter(after, 10_000);
-  return records.map(({ json }) => (JSON.parse(json.toString()) as { path: string }).path);
+  const { lines } = await log.readAfter(after, 10_000);
+  return recordsOf(lines).map(({ json }) => (JSON.parse(json.toString()) as { path: string }).path);
 }
 
 function check(accounts: readonly Account[]): void {

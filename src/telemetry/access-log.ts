@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { KeptReason, RecordedCall } from './access-record.ts';
 import type { EdgeCounters } from './edge.ts';
 import { createRecordFormat } from './format-record.ts';
-import { type ClassCounts, decodeBody, decodeHeader, HEADER_BYTES, noneDropped } from './frame.ts';
+import { type ClassCounts, decodeHeader, HEADER_BYTES, noneDropped } from './frame.ts';
 import { RecordBuffer } from './record-buffer.ts';
 import type { Redactor } from './redactor.ts';
 import { createSampler, type Sampler } from './sampler.ts';
@@ -320,12 +320,12 @@ class BufferedAccessLog implements AccessLog {
 
 /** The frame in memory as the spool would tell of it; undefined if it has nothing after `seq`. */
 function readFromMemory(bytes: Buffer, seq: number): SpoolBatch | undefined {
-  // The buffer is used again once it is acknowledged.
+  // A copy: the buffer is used again once it is acknowledged.
   const copy = Buffer.from(bytes);
   const start = decodeHeader(copy);
   if (start.kind === 'damaged' || start.header.lastSeq <= seq) return undefined;
-  const records = decodeBody(start.header, copy.subarray(HEADER_BYTES)) ?? [];
-  return { accounts: [start.header], records };
+  const { header } = start;
+  return { accounts: [header], lines: copy.subarray(HEADER_BYTES), records: header.records };
 }
 
 function noneKept(): Record<KeptReason, number> {

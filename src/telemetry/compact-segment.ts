@@ -6,6 +6,7 @@ import {
   type FrameHeader,
   HEADER_BYTES,
   noneDropped,
+  recordsOf,
 } from './frame.ts';
 import { readFrame, type Segment } from './segment.ts';
 import type { RecordClass, SpooledRecord } from './spooled-record.ts';
@@ -42,7 +43,7 @@ export async function compactSegment(
       if (found.kind === 'damaged') segment.isDamaged = true;
       const { header } = found;
       if (header === undefined || (header.lastSeq <= ackedSeq && !header.isClosing)) continue;
-      const records = found.kind === 'frame' ? found.records : [];
+      const records = found.kind === 'frame' ? recordsOf(found.body) : [];
       const kept = records.filter((record) => !victims.includes(record.class));
       const gone = records.filter((record) => victims.includes(record.class));
       for (const record of gone) dropped[record.class]++;

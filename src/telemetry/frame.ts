@@ -109,18 +109,21 @@ export function decodeHeader(bytes: Buffer): FrameStart {
   return readHeader(json);
 }
 
-/** The records of a frame; undefined if its bytes are not those that were written. */
-export function decodeBody(header: FrameHeader, body: Buffer): SpooledRecord[] | undefined {
-  if (body.length !== header.bytes || crc32(body) !== header.crc) return undefined;
+/** Whether the bytes behind a header are those that were written. */
+export function isBodyOf(header: FrameHeader, body: Buffer): boolean {
+  return body.length === header.bytes && crc32(body) === header.crc;
+}
+
+/** The records of a frame's body, one by one. */
+export function recordsOf(body: Buffer): SpooledRecord[] {
   const records: SpooledRecord[] = [];
   for (let start = 0; start < body.length; ) {
     const end = body.indexOf(LINE_FEED, start);
     const record = end < 0 ? undefined : readRecordLine(body.subarray(start, end));
-    if (record === undefined) return undefined;
-    records.push(record);
-    start = end + 1;
+    if (record !== undefined) records.push(record);
+    start = end < 0 ? body.length : end + 1;
   }
-  return records.length === header.records ? records : undefined;
+  return records;
 }
 
 const DAMAGED: FrameStart = { kind: 'damaged' };

@@ -1,7 +1,6 @@
 import { readSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { decodeBody, decodeHeader, FRAME_MARK, type FrameHeader, HEADER_BYTES } from './frame.ts';
-import type { SpooledRecord } from './spooled-record.ts';
+import { decodeHeader, FRAME_MARK, type FrameHeader, HEADER_BYTES, isBodyOf } from './frame.ts';
 
 /** A file of frames, named by the first number that it may tell of. */
 export type Segment = {
@@ -24,7 +23,8 @@ export type FoundFrame =
   | {
       readonly kind: 'frame';
       readonly header: FrameHeader;
-      readonly records: readonly SpooledRecord[];
+      /** Its records, each with its line feed. */
+      readonly body: Buffer;
       readonly next: number;
     }
   /** Without a header not even its numbers are known: they show as a gap before the next frame. */
@@ -46,12 +46,12 @@ export async function readFrame(
   }
   const { header } = start;
   const next = offset + HEADER_BYTES + header.bytes;
-  const records = decodeBody(header, await readPart(file, offset + HEADER_BYTES, header.bytes));
+  const body = await readPart(file, offset + HEADER_BYTES, header.bytes);
   // Even where the bytes behind a good header are not its own, the numbers are.
-  if (records === undefined) {
+  if (!isBodyOf(header, body)) {
     return { kind: 'damaged', header, next: await nextMark(file, segment, offset + HEADER_BYTES) };
   }
-  return { kind: 'frame', header, records, next };
+  return { kind: 'frame', header, body, next };
 }
 
 /** `length` bytes at `offset`, fewer at the end of the file. */

@@ -1,12 +1,13 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { type Account, type FrameHeader, noneDropped } from './frame.ts';
 import { readFrame, type Segment } from './segment.ts';
-import type { SpooledRecord } from './spooled-record.ts';
 
 /** Some frames in a row: their records, and what became of every number of theirs. */
 export type SpoolBatch = {
   readonly accounts: readonly Account[];
-  readonly records: readonly SpooledRecord[];
+  /** The records, each with its line feed. */
+  readonly lines: Buffer;
+  readonly records: number;
 };
 
 /** What a reader reads and tells. */
@@ -20,7 +21,13 @@ export type SpoolReaderOptions = {
 };
 
 type Position = { readonly segment: Segment; readonly generation: number; readonly offset: number };
-type Batch = { accounts: Account[]; records: SpooledRecord[]; bytes: number; lastSeq: number };
+type Batch = {
+  readonly accounts: Account[];
+  readonly bodies: Buffer[];
+  records: number;
+  bytes: number;
+  lastSeq: number;
+};
 
 // A batch is one message, and gRPC's bound for those is 4 MiB.
 const MAX_BATCH_BYTES = 512 * 1024;
@@ -40,7 +47,8 @@ export class SpoolReader {
     const { segments, floorSeq } = this.#options;
     const batch: Batch = {
       accounts: [],
-      records: [],
+      bodies: [],
+      records: 0,
       bytes: 0,
       lastSeq: Math.max(seq, floorSeq()),
     };
@@ -59,7 +67,10 @@ export class SpoolReader {
       if (next === undefined || next === segment || !segments.includes(segment)) break;
       position = { segment: next, generation: next.generation, offset: 0 };
     }
-    return { accounts: batch.accounts, records: batch.records };
+    const { accounts, bodies, records } = batch;
+    const [first] = bodies;
+    const lines = first !== undefined && bodies.length === 1 ? first : Buffer.concat(bodies);
+    return { accounts, lines, records };
   }
 
   async #readSegment(from: Position, batch: Batch, limit: number): Promise<number> {
@@ -90,7 +101,10 @@ export class SpoolReader {
       const gap = gapBefore(header, batch.lastSeq);
       if (gap !== undefined) batch.accounts.push(gap);
       batch.accounts.push(found.kind === 'frame' ? header : damagedOf(header));
-      if (found.kind === 'frame') batch.records.push(...found.records);
+      if (found.kind === 'frame') {
+        batch.bodies.push(found.body);
+        batch.records += header.records;
+      }
       batch.bytes += header.bytes;
       batch.lastSeq = header.lastSeq;
     }
@@ -108,7 +122,7 @@ export class SpoolReader {
 }
 
 function isFull({ accounts, records, bytes }: Batch, limit: number): boolean {
-  return records.length >= limit || accounts.length >= limit || bytes >= MAX_BATCH_BYTES;
+  return records >= limit || accounts.length >= limit || bytes >= MAX_BATCH_BYTES;
 }
 
 /** Of a frame whose records cannot be believed only the numbers are left. */

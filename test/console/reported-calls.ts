@@ -53,7 +53,7 @@ function reportOf(
   return createMessage(ReportRequestSchema, {
     node,
     boot: BOOT,
-    records: records.map((record) => Buffer.from(JSON.stringify(record))),
+    lines: Buffer.from(records.map((record) => `${JSON.stringify(record)}\n`).join('')),
     accounts: ranges.map(([first, last]) =>
       createMessage(AccountSchema, {
         boot: BOOT,
