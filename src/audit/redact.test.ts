@@ -31,6 +31,9 @@ test('members named like secrets and values that headers are compared with go wh
     when: [{ key: 'request.headers[x-key]', values: ['v'], notValues: ['w'] }],
     fromHeaders: [{ name: 'x-jwt' }],
     port: 80,
+    reauthorization: { requests: 'finish', within: '5s' },
+    timeouts: { session: '24h' },
+    session: 'c2Vzc2lvbg',
   };
   const gone = '[redacted:secret]';
   assert.deepEqual(redactValue(value), {
@@ -39,6 +42,9 @@ test('members named like secrets and values that headers are compared with go wh
     when: [{ key: 'request.headers[x-key]', values: [gone], notValues: [gone] }],
     fromHeaders: [{ name: 'x-jwt' }],
     port: 80,
+    reauthorization: { requests: 'finish', within: '5s' },
+    timeouts: { session: '24h' },
+    session: gone,
   });
 });
 

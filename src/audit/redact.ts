@@ -1,4 +1,4 @@
-import { redactText as redactLine } from '#lib';
+import { parseDuration, redactText as redactLine } from '#lib';
 
 // Secrets have no business in an audit log, which is kept for years and read by many. SECURITY: this is the last line of
 // defence; what may hold a secret by its place is replaced whole, what looks like one wherever it stands.
@@ -9,6 +9,7 @@ const SECRET_NAME =
 
 /** Members that are named like secrets and are none. */
 const HARMLESS = new Set([
+  'reauthorization',
   'fromHeaders',
   'fromParams',
   'forwardOriginalToken',
@@ -54,7 +55,7 @@ export function redactValue(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   const members = Object.entries(value).map(([name, member]) => [
     name,
-    SECRET_NAME.test(name) && !HARMLESS.has(name) ? redactLeaves(member) : redactValue(member),
+    isSecret(name, member) ? redactLeaves(member) : redactValue(member),
   ]);
   const redacted = Object.fromEntries(members) as Record<string, unknown>;
   // A rule that lets in who shows a certain header holds what they show.
@@ -64,6 +65,12 @@ export function redactValue(value: unknown): unknown {
     }
   }
   return redacted;
+}
+
+function isSecret(name: string, member: unknown): boolean {
+  if (!SECRET_NAME.test(name) || HARMLESS.has(name)) return false;
+  // A Service's `timeouts.session`.
+  return !(name === 'session' && typeof member === 'string' && parseDuration(member).ok);
 }
 
 function redactLeaves(value: unknown): unknown {

@@ -1,4 +1,4 @@
-import { EXIT } from '#cli';
+import { asTyped, EXIT } from '#cli';
 import { StartError } from '#local';
 
 /** Runs a process to its end; a start that failed for a reason in its user's hands is told in words. */
@@ -7,7 +7,9 @@ export async function reportStartErrors(main: () => Promise<number>): Promise<nu
     return await main();
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
-    process.stderr.write(`palisade: ${error.message}\n  help: ${error.help}\n`);
+    process.stderr.write(
+      `palisade: ${error.message}\n  help: ${asTyped(error.help, process.env)}\n`,
+    );
     return EXIT.usage;
   }
 }

@@ -65,6 +65,10 @@ function addAdd(hold: Command, context: CliContext): void {
     .requiredOption('--reason <text>', 'why, for the record')
     .option('--since <time>', 'records from here on: 720h, or an instant (default: all)')
     .option('--until <time>', 'records up to here (default: whatever comes)')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ palisade audit hold add case-7 --reason "counsel asked" --since 720h\n',
+    )
     .action(async (name: string, flags: AddFlags, command: Command) => {
       const globals = globalsOf(command, context);
       const body = { name, ...flags };

@@ -1,6 +1,8 @@
-import { type CheckInput, checkCall, parseCaller } from '#compile';
-import { fail, type Result } from '#lib';
+import { type CheckInput, checkCall, namesService, parseCaller } from '#compile';
+import { ATTESTATION_STRENGTHS } from '#identity';
+import { fail, parseIp, type Result } from '#lib';
 import type { Explanation } from '#policy';
+import type { CliContext } from './context.ts';
 import type { PolicySource } from './policy-sources.ts';
 
 /** A call as flags or a batch line name it. */
@@ -33,6 +35,8 @@ export function answerCall(
 ): Result<Explanation, string> {
   const from = parseCaller(question.from, namespace, source.trustDomain);
   if (!from.ok) return from;
+  const odd = oddValue(question);
+  if (odd !== undefined) return fail(odd);
   const nowMs = question.at === undefined ? Date.now() : Date.parse(question.at);
   if (Number.isNaN(nowMs))
     return fail(`\`${question.at}\` is not a time: write for example 2026-01-31T12:00:00Z`);
@@ -52,6 +56,33 @@ export function answerCall(
     labels: question.labels,
     nowMs,
   });
+}
+
+/** Says on standard error that callers get `no_such_service`, before an answer that policy alone would give. */
+export function noteUnknownService(
+  context: CliContext,
+  { sets, trustDomain }: PolicySource,
+  { to, namespace }: { readonly to: string; readonly namespace: string },
+): void {
+  if (namesService(to, { sets, trustDomain, namespace })) return;
+  context.stderr.write(
+    `palisade: there is no Service \`${to}\` in the mesh, so callers get 404 no_such_service; by policy alone:\n`,
+  );
+}
+
+// A policy that speaks of addresses would quietly not match one that is none.
+function oddValue(question: CallQuestion): string | undefined {
+  const { sourceIp, remoteIp, destinationIp, attestation } = question;
+  const address = [sourceIp, remoteIp, destinationIp].find(
+    (text) => text !== undefined && parseIp(text) === undefined,
+  );
+  if (address !== undefined) return `\`${address}\` is not an IPv4 or IPv6 address`;
+  if (
+    attestation === undefined ||
+    ATTESTATION_STRENGTHS.some((strength) => strength === attestation)
+  )
+    return undefined;
+  return `\`${attestation}\` is no strength of attestation: use one of ${ATTESTATION_STRENGTHS.join(', ')}`;
 }
 
 function requestOf(question: CallQuestion): CheckInput['request'] {

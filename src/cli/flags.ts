@@ -10,6 +10,28 @@ export function parsePort(text: string): number {
   return Number(text);
 }
 
+/** A whole number from 1 on, or a usage error. */
+export function parseCount(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text))
+    throw new InvalidArgumentError('write a whole number from 1 on.');
+  return Number(text);
+}
+
+/** An HTTP status as filters take it, with a sign before it or without, or a usage error. */
+export function parseStatus(text: string): string {
+  if (/^(?:!|>=|<=|>|<)?(?:\d{1,3}|null)$/.test(text)) return text;
+  throw new InvalidArgumentError('write a status such as 403, !200 or >=500.');
+}
+
+// RFC 1123 2.1, as names of services and namespaces in resources.
+const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/** The name of a service or a namespace, or a usage error. */
+export function parseName(text: string): string {
+  if (LABEL.test(text)) return text;
+  throw new InvalidArgumentError('write lower-case letters, digits and `-`, at most 63.');
+}
+
 /** Adds one `NAME[.NS][:PORT]=LOCALPORT` to those before it, or is a usage error. */
 export function collectUpstream(
   text: string,

@@ -26,9 +26,17 @@ export function globalsOf(command: Command, context: CliContext): Globals {
       'use text, json or yaml',
     );
   }
+  const server = (options['server'] as string | undefined) ?? context.env['PALISADE_SERVER'];
+  if (server !== undefined && URL.parse(server)?.protocol !== 'https:') {
+    throw new ExitError(
+      EXIT.usage,
+      `\`${server}\` is no address of a control plane`,
+      'write https://HOST:PORT, as in https://127.0.0.1:7700',
+    );
+  }
   return {
     dataDir: (options['data'] as string | undefined) ?? defaultDataDir(context.env),
-    server: (options['server'] as string | undefined) ?? context.env['PALISADE_SERVER'],
+    server,
     namespace: (options['namespace'] as string | undefined) ?? 'default',
     namespaceGiven: options['namespace'] !== undefined,
     output,

@@ -13,4 +13,5 @@ export type {
 } from './context.ts';
 export { EXIT, ExitError } from './exit.ts';
 export { runCli } from './program.ts';
+export { asTyped, spokenName } from './spoken-name.ts';
 export { VERSION } from './version.ts';

@@ -54,6 +54,60 @@ test('usage errors exit with 2 and say what to do next', async () => {
   await check({ argv: ['up', '--port', '99999'], status: 2, says: /port number from 0 to 65535/ });
 });
 
+test('a value that is none is a usage error, not an empty answer or a defect', async () => {
+  const file = join(folder, 'policy.yaml');
+  writeFileSync(file, POLICY);
+  const ask = ['check', '-f', file, '--to', 'orders'];
+  const cases: readonly (readonly [readonly string[], RegExp])[] = [
+    [['log', '--limit', 'abc'], /`abc` is invalid: write a whole number from 1 on\n {2}help:/],
+    [['log', '--limit', '0'], /`0` is invalid/],
+    [['log', '--status', 'foo'], /write a status such as 403/],
+    [['log', '--verdict', 'nope'], /Allowed choices are allow, deny/],
+    [['--server', 'foo', 'status'], /`foo` is no address.*\n {2}help: write https:/],
+    [['--server', 'http://127.0.0.1:7700', 'status'], /is no address of a control plane/],
+    [['-n', 'Bad NS', 'get', 'service'], /write lower-case letters/],
+    [['run', '--service', 'A b', '--', 'true'], /write lower-case letters/],
+    [['proxy', '--service', 'A b'], /write lower-case letters/],
+    [[...ask, '--from', 'bad id!'], /` ` is not allowed in a SPIFFE ID's path/],
+    [[...ask, '--from', '../web'], /`\.` or `\.\.`/],
+    [[...ask, '--source-ip', '999'], /`999` is not an IPv4 or IPv6 address/],
+    [[...ask, '--attestation', 'strong'], /`strong` is no strength .* process/],
+    [['init', file], /cannot write into `.*`: ENOTDIR\n {2}help:/],
+    [['log', '--denid'], /unknown option `--denid`\n {2}help: did you mean --denied\?/],
+  ];
+  for (const [argv, says] of cases) await check({ argv, status: 2, says });
+});
+
+test('below npm and npx, commands are told as they have to be typed', async () => {
+  for (const env of [{ npm_command: 'exec' }, { npm_lifecycle_event: 'start' }]) {
+    const failed = createFakeContext({ env });
+    await runCli(['--data', nowhere, 'status'], failed);
+    assert.match(failed.complained(), /start one with `npx palisade up`/);
+    const helped = createFakeContext({ env });
+    await runCli(['apply', '--help'], helped);
+    assert.match(
+      helped.printed(),
+      /\$ npx palisade apply -f policies && npx palisade status --wait/,
+    );
+    assert.doesNotMatch(helped.printed(), /npx npx|[^x] palisade [a-z]/);
+    const made = createFakeContext({ env });
+    await runCli(['init', join(folder, `made-${Object.keys(env)[0]}`)], made);
+    assert.match(made.printed(), /next: npx palisade validate .* && npx palisade apply -f/);
+  }
+});
+
+test('defaults are shown as they would be typed', async () => {
+  for (const [argv, shows] of [
+    [['status', '--help'], /default:\s+30s\)/],
+    [['bundle-endpoint', '--help'], /default:\s+127\.0\.0\.1:8443\)/],
+    [['ca', 'sign-csr', '--help'], /default: 90d\)/],
+  ] as const) {
+    const context = createFakeContext();
+    await runCli(argv, context);
+    assert.match(context.printed(), shows);
+  }
+});
+
 test('commands that need a mesh exit with 3 where there is none', async () => {
   for (const argv of [
     ['status'],

@@ -1,8 +1,11 @@
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, type Option } from 'commander';
 import { ApiError } from '#client';
+import { formatDuration } from '#lib';
 import { type CommandModule, commandLoaders } from './commands.ts';
 import type { CliContext } from './context.ts';
 import { EXIT, ExitError } from './exit.ts';
+import { parseDurationFlag, parseName } from './flags.ts';
+import { asTyped } from './spoken-name.ts';
 import { VERSION } from './version.ts';
 
 const GLOBAL_FLAGS_WITH_VALUE = new Set([
@@ -49,7 +52,7 @@ function createProgram(): Command {
       '--server <url>',
       'API of the control plane (env PALISADE_SERVER; default: what the data folder names)',
     )
-    .option('-n, --namespace <ns>', 'namespace (default: default)')
+    .option('-n, --namespace <ns>', 'namespace (default: default)', parseName)
     .option('-o, --output <format>', 'text, json or yaml')
     .option('--yes', 'ask nothing')
     .option('--verbose', 'say more')
@@ -69,15 +72,42 @@ First steps:
 
 function inheritSettings(program: Command, context: CliContext): void {
   const output = {
-    writeOut: (text: string) => void context.stdout.write(text),
-    writeErr: (text: string) => void context.stderr.write(text),
-    outputError: (text: string, write: (text: string) => void) =>
-      write(text.replace(/^error: /, 'palisade: ')),
+    writeOut: (text: string) => void context.stdout.write(asTyped(text, context.env)),
+    writeErr: (text: string) => void context.stderr.write(asTyped(text, context.env)),
+    outputError: (text: string, write: (text: string) => void) => write(usageError(text)),
   };
   for (const command of [program, ...descendants(program)]) {
     command.exitOverride().configureOutput(output);
     command.configureHelp({ showGlobalOptions: true });
-    command.showHelpAfterError('  help: add --help to see the flags and examples');
+    for (const option of command.options) describeDefault(option);
+  }
+}
+
+const USAGE_HELP = 'add --help to see the flags and examples';
+
+// Commander's own words: the first line says what is wrong, a second one in brackets may suggest what was meant.
+function usageError(text: string): string {
+  const [first = '', second] = text
+    .replace(/^error: (command-)?/, '')
+    .trim()
+    .split('\n');
+  const meant = /^\(Did you mean (.+)\?\)$/.exec(second ?? '')?.[1];
+  const help = meant === undefined ? USAGE_HELP : `did you mean ${meant}? Or ${USAGE_HELP}`;
+  const what = first
+    .replaceAll("'", '`')
+    .replace(' is invalid. ', ' is invalid: ')
+    .replace(/\.$/, '');
+  return `palisade: ${what}\n  help: ${help}\n`;
+}
+
+// A default is shown as it would be typed.
+function describeDefault(option: Option): void {
+  const { defaultValue, parseArg } = option;
+  if (parseArg === parseDurationFlag && typeof defaultValue === 'number')
+    option.default(defaultValue, formatDuration(defaultValue));
+  else if (typeof defaultValue === 'object' && defaultValue !== null && 'port' in defaultValue) {
+    const { host, port } = defaultValue as { readonly host: string; readonly port: number };
+    option.default(defaultValue, `${host}:${port}`);
   }
 }
 
@@ -107,7 +137,8 @@ function reportFailure(error: unknown, context: CliContext): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
   if (error instanceof ExitError) {
     context.stderr.write(`palisade: ${error.message}\n`);
-    if (error.help !== undefined) context.stderr.write(`  help: ${error.help}\n`);
+    if (error.help !== undefined)
+      context.stderr.write(`  help: ${asTyped(error.help, context.env)}\n`);
     return error.status;
   }
   if (error instanceof ApiError) return reportApiError(error, context);
@@ -126,11 +157,13 @@ function reportApiError(error: ApiError, context: CliContext): number {
     if (problem['help']) context.stderr.write(`    help: ${problem['help']}\n`);
   }
   if (error.status === 0) {
-    context.stderr.write(
-      '  help: start it with `palisade up` (or `palisade control`), or name another with --server\n',
-    );
+    const help =
+      'start it with `palisade up` (or `palisade control`), or name another with --server';
+    context.stderr.write(`  help: ${asTyped(help, context.env)}\n`);
     return EXIT.unreachable;
   }
+  // As of any question whether something is there: the answer is no.
+  if (error.status === 404) return EXIT.no;
   if (error.status === 401 || error.status === 403) return EXIT.notPermitted;
   if (error.status === 503 || error.status === 507) return EXIT.unreachable;
   return error.status >= 400 && error.status < 500 ? EXIT.usage : EXIT.no;

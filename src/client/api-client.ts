@@ -155,10 +155,18 @@ function contentHeaders(body: string | undefined): Record<string, string> {
   return { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) };
 }
 
+/** What Node.js says in codes or in OpenSSL's words. */
+const REASONS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens there',
+  ENOTFOUND: 'there is no such host',
+  EPROTO: 'what listens there is no control plane: it speaks no TLS',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'what listens there is no control plane: it speaks no TLS',
+};
+
 function unreachable(server: string, error: Error): ApiError {
   if (error instanceof ApiError) return error;
   const code = (error as NodeJS.ErrnoException).code;
-  const reason = code === 'ECONNREFUSED' ? 'nothing listens there' : error.message.toLowerCase();
+  const reason = REASONS[code ?? ''] ?? error.message.toLowerCase();
   return new ApiError(
     0,
     'unreachable',

@@ -75,9 +75,7 @@ export function checkCall(input: CheckInput): Result<Explanation, string> {
   const name = parseServiceName(input.to, input.namespace, input.trustDomain);
   if (!name.ok) return name;
   const { sets } = input;
-  const service = resourcesOf(sets, name.value.namespace, 'Service').find(
-    (found) => found.metadata.name === name.value.name,
-  );
+  const service = serviceNamed(sets, name.value);
   const workload = workloadOf(name.value, service, input.labels);
   const mesh = resourcesOf(sets, ROOT_NAMESPACE, 'Mesh')[0];
   const { request, nowMs } = input;
@@ -101,6 +99,21 @@ export function checkCall(input: CheckInput): Result<Explanation, string> {
     return ok(explanation);
   }
   return ok(unauthenticated(explanation, peer.from));
+}
+
+/** Whether `to` names a Service in `sets`: one that is not there cannot be called, whatever policy says. */
+export function namesService(
+  to: string,
+  { sets, trustDomain, namespace }: Pick<CheckInput, 'sets' | 'trustDomain' | 'namespace'>,
+): boolean {
+  const name = parseServiceName(to, namespace, trustDomain);
+  return name.ok && serviceNamed(sets, name.value) !== undefined;
+}
+
+function serviceNamed(sets: ResourceSets, name: ServiceName): ServiceResource | undefined {
+  return resourcesOf(sets, name.namespace, 'Service').find(
+    (found) => found.metadata.name === name.name,
+  );
 }
 
 function workloadOf(

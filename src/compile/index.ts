@@ -9,7 +9,7 @@ export {
   type SideJudge,
   type Verdict,
 } from './call-diff.ts';
-export { type CheckedRequest, type CheckInput, checkCall } from './check.ts';
+export { type CheckedRequest, type CheckInput, checkCall, namesService } from './check.ts';
 export {
   IMPORT_DIFFERENCES,
   type ImportDifference,

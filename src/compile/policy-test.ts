@@ -1,4 +1,4 @@
-import { parseSpiffeId, type SpiffeId, type TrustDomain, workloadSpiffeId } from '#identity';
+import { parseSpiffeId, type SpiffeId, type TrustDomain } from '#identity';
 import { fail, ok, type Result } from '#lib';
 import type { Explanation } from '#policy';
 import type { PolicyTest, PolicyTestCase, PolicyTestExpectation } from '#resource';
@@ -51,11 +51,8 @@ export function parseCaller(
   const [first = '', second, ...more] = text.split('/');
   if (more.length > 0)
     return fail(`\`${text}\` names no caller: write web, shop/web or a SPIFFE ID`);
-  const id =
-    second === undefined
-      ? workloadSpiffeId(trustDomain, namespace, first)
-      : workloadSpiffeId(trustDomain, first, second);
-  return parseSpiffeId(id.text);
+  const [inside, account] = second === undefined ? [namespace, first] : [first, second];
+  return parseSpiffeId(`spiffe://${trustDomain}/ns/${inside}/sa/${account}`);
 }
 
 function answerCase(

@@ -2,10 +2,14 @@ import { ApiError, commitChanges, type LiveSet, loadAuthor, type Session } from 
 import { fail, ok, type Result } from '#lib';
 import { parseStoredResource } from '#resource';
 
+/** Which of the two resources of a service were made. */
+type Made = { readonly service: boolean; readonly workload: boolean };
+
 /** What became of the registration of a service. */
 export type RegistrationOutcome =
   | { readonly kind: 'already_registered' }
-  | { readonly kind: 'registered' }
+  /** A Service, a Registration or both were missing and are there now. */
+  | { readonly kind: 'registered'; readonly made: Made }
   /** Nobody could be asked; `reason` is a sentence. */
   | { readonly kind: 'unknown'; readonly reason: string };
 
@@ -22,6 +26,7 @@ export async function ensureRegistered(
     const author = loadAuthor(session.folder);
     if (!author.ok) return author;
     let refused = false;
+    let made: Made = { service: false, workload: false };
     const commit = await commitChanges({
       api: session.api,
       namespace,
@@ -31,6 +36,10 @@ export async function ensureRegistered(
         const missing = missingResources(live, session, workload);
         refused =
           session.settings.strict && missing.some(({ key }) => key.startsWith('Registration/'));
+        made = {
+          service: missing.some(({ key }) => key.startsWith('Service/')),
+          workload: missing.some(({ key }) => key.startsWith('Registration/')),
+        };
         return refused ? [] : missing;
       },
     });
@@ -38,7 +47,9 @@ export async function ensureRegistered(
       return fail(`\`${namespace}/${service}\` has no registration and this mesh is strict`);
     if (!commit.ok)
       return fail(`the policy set of \`${namespace}\` does not verify: ${commit.error.message}`);
-    return ok({ kind: commit.value === undefined ? 'already_registered' : 'registered' });
+    return ok(
+      commit.value === undefined ? { kind: 'already_registered' } : { kind: 'registered', made },
+    );
   } catch (error) {
     // A control plane that is down stops nobody who was registered before; the agent and the CA decide.
     if (error instanceof ApiError && error.status === 0) {

@@ -38,14 +38,15 @@ export function markAsDemo(root: string): void {
 }
 
 /**
- * Applies the shop's policies and starts its services, each an ordinary program with its own sidecar. Those that a killed
+ * Applies the shop's policies where there was no shop yet and starts its services, each an ordinary program with its own sidecar. Those that a killed
  * demo left running go on as they are, and end with this one.
  */
 export async function startDemo(mesh: RunningMesh): Promise<Demo> {
-  await applyShopPolicies(mesh.session);
   const { root } = mesh.folder;
   const log = openSync(join(root, 'demo.log'), 'a', 0o600);
   const notes = join(root, 'shop.json');
+  // A shop that was here before has its policies, as its user changed them.
+  if (!existsSync(notes)) await applyShopPolicies(mesh.session);
   const left = findShop(notes);
   const shop = SHOP.map(
     (service) => left.find((each) => each.service === service) ?? startService(service, root, log),

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
+import { asTyped } from '#cli';
 import { openSession, type Session } from '#client';
 import { createGrpcClient, Host } from '#wire';
 import { ensureRegistered } from './auto-register.ts';
@@ -67,7 +68,11 @@ async function introduce(session: Session, request: RunRequest): Promise<Obstacl
     const { code, details } = error as { code?: number; details?: string };
     if (code === 7)
       return { status: 4, message: details ?? 'the agent refuses', help: 'see `palisade doctor`' };
-    const message = `cannot reach the agent at \`${session.settings.agentSocket}\`: ${details ?? String(error)}`;
+    // What gRPC adds after its reason (notes, an empty list of them) is for nobody who reads this.
+    const reason = /ECONNREFUSED|ENOENT/.test(details ?? '')
+      ? 'nothing listens there'
+      : (details ?? String(error));
+    const message = `cannot reach the agent at \`${session.settings.agentSocket}\`: ${reason}`;
     return { status: 3, message, help: 'start it with `palisade up` (or `palisade agent`)' };
   } finally {
     client.close();
@@ -82,9 +87,14 @@ async function register(session: Session, request: RunRequest): Promise<Obstacle
     return { status: 4, message: outcome.error, help };
   }
   if (outcome.value.kind === 'registered') {
-    say(
-      `registered ${namespace}/${service}: processes started by \`palisade run --service ${service}\` of this user, HTTP on port 80`,
-    );
+    const { service: asService, workload } = outcome.value.made;
+    const what = [
+      ...(workload
+        ? [`processes started by \`palisade run --service ${service}\` of this user`]
+        : []),
+      ...(asService ? ['HTTP on port 80'] : []),
+    ];
+    say(`registered ${namespace}/${service}: ${what.join(', ')}`);
   }
   if (outcome.value.kind === 'unknown')
     say(`${outcome.value.reason}; going on with what the agent knows`);
@@ -176,6 +186,8 @@ function noMesh(message: string): Obstacle {
 async function giveUp(sidecar: Sidecar, obstacle: Obstacle | undefined): Promise<number> {
   await sidecar.close();
   if (obstacle !== undefined)
-    process.stderr.write(`palisade: ${obstacle.message}\n  help: ${obstacle.help}\n`);
+    process.stderr.write(
+      `palisade: ${obstacle.message}\n  help: ${asTyped(obstacle.help, process.env)}\n`,
+    );
   return obstacle?.status ?? 1;
 }

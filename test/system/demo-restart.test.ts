@@ -19,11 +19,20 @@ test('a demo that is killed leaves its shop running, the next one goes on with i
     const first = await startDemo(dataDir, started);
     await allServe(dataDir);
     const shop = shopOf(dataDir);
+    const policy = ['AuthorizationPolicy', 'payments', '--yes', '--data', dataDir];
+    const deleted = await finish([process.execPath, BIN, 'delete', ...policy]);
+    assert.equal(deleted.status, 0, deleted.stderr);
     await first.stop('SIGKILL');
     for (const { pid, service } of shop) assert.ok(isRunning(pid), `${service} goes on`);
     const second = await startDemo(dataDir, started);
     assert.deepEqual(shopOf(dataDir), shop);
     await allServe(dataDir);
+    const got = await finish([process.execPath, BIN, 'get', ...policy]);
+    assert.equal(
+      got.status,
+      1,
+      'what its user changed stays: nothing was lost, and nothing came back',
+    );
     await second.stop('SIGINT');
     assert.equal(second.child.exitCode, 0, second.output());
     for (const { pid, service } of shop) assert.ok(!isRunning(pid), `${service} is gone`);

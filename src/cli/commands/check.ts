@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Explanation } from '#policy';
 import { parseBatchLine } from '../batch-line.ts';
-import { answerCall, type CallQuestion } from '../call-question.ts';
+import { answerCall, type CallQuestion, noteUnknownService } from '../call-question.ts';
 import type { CommandModule } from '../commands.ts';
 import type { CliContext } from '../context.ts';
 import { EXIT, ExitError } from '../exit.ts';
@@ -71,6 +71,7 @@ export const register: CommandModule['register'] = (program, context, finish) =>
       const source = await readPolicySource(context, globals, { files: file, to: [question.to] });
       const answer = answerCall(source, question, globals.namespace);
       if (!answer.ok) throw new ExitError(EXIT.usage, answer.error);
+      if (file === undefined) noteUnknownService(context, source, { ...globals, to: question.to });
       printResult(context, globals.output, answerJson(answer.value), () =>
         explanationText(answer.value, painter(context)),
       );

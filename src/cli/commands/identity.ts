@@ -10,6 +10,10 @@ export const register: CommandModule['register'] = (program, context) => {
   const identity = program
     .command('identity')
     .description('identities issued by the CA, from its log, and their revocation');
+  identity.addHelpText(
+    'after',
+    '\nExamples:\n  $ palisade identity list\n  $ palisade identity revoke web --reason "key on a lost laptop"\n',
+  );
   registerRevoking(identity, context);
   identity
     .command('list')

@@ -5,6 +5,7 @@ import type { CommandModule } from '../commands.ts';
 import { EXIT, ExitError } from '../exit.ts';
 import { globalsOf } from '../globals.ts';
 import { printResult } from '../output.ts';
+import { asTyped } from '../spoken-name.ts';
 
 /** `palisade init` */
 export const register: CommandModule['register'] = (program, context) => {
@@ -18,22 +19,36 @@ export const register: CommandModule['register'] = (program, context) => {
     )
     .action((dir: string, _options, command) => {
       const { output, yes } = globalsOf(command, context);
-      refuseUsed(dir, yes);
-      const written = starterResources().map((file) => {
-        const path = join(dir, file.path);
-        mkdirSync(dirname(path), { recursive: true });
-        writeFileSync(path, file.text);
-        return path;
-      });
+      const written = writeStarter(dir, yes);
       printResult(context, output, { written }, () =>
         [
           ...written.map((path) => `wrote ${path}`),
           '',
-          `next: palisade validate ${dir} && palisade apply -f ${dir}`,
+          asTyped(`next: palisade validate ${dir} && palisade apply -f ${dir}`, context.env),
         ].join('\n'),
       );
     });
 };
+
+function writeStarter(dir: string, overwrite: boolean): readonly string[] {
+  try {
+    refuseUsed(dir, overwrite);
+    return starterResources().map((file) => {
+      const path = join(dir, file.path);
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, file.text);
+      return path;
+    });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    throw new ExitError(
+      EXIT.usage,
+      `cannot write into \`${dir}\`: ${code}`,
+      'name a new folder in one that you may write to',
+    );
+  }
+}
 
 function refuseUsed(dir: string, yes: boolean): void {
   if (yes || !existsSync(dir) || readdirSync(dir).length === 0) return;

@@ -2,7 +2,7 @@ import { Option } from 'commander';
 import type { ApiClient } from '#client';
 import type { AccessRecord, RecordAnswer } from '../api-types.ts';
 import type { CommandModule } from '../commands.ts';
-import { collectWord } from '../flags.ts';
+import { collectWord, parseCount, parseStatus } from '../flags.ts';
 import { globalsOf, sessionOf } from '../globals.ts';
 import { painter } from '../output.ts';
 import { type RecordFilters, recordQuery } from '../record-filter.ts';
@@ -19,11 +19,11 @@ export const register: CommandModule['register'] = (program, context) => {
     .option('--to <service>', 'only to this service')
     .option('--since <duration>', 'only this far back', '5m')
     .option('--until <time>', 'only before this, a time or a duration back')
-    .option('--verdict <verdict>', 'allow or deny')
+    .addOption(new Option('--verdict <verdict>', 'only so decided').choices(['allow', 'deny']))
     .option('--reason <code>', 'only with this reason')
     .option('--method <method>', 'only with this method')
     .option('--path <prefix>', 'only paths that begin so')
-    .option('--status <status>', 'only with this status; also >=500')
+    .option('--status <status>', 'only with this status; also >=500', parseStatus)
     .option('--policy <name>', 'only what this policy decided, NAMESPACE/NAME')
     .option('--trace <id>', 'only of this trace; `palisade trace` shows it as a timeline')
     .option('--node <name>', 'only what this sidecar reported')
@@ -41,7 +41,7 @@ export const register: CommandModule['register'] = (program, context) => {
         .choices(['once', 'destination', 'source', 'both'])
         .default('once'),
     )
-    .option('--limit <n>', 'at most this many, the newest', '1000')
+    .option('--limit <n>', 'at most this many, the newest', parseCount, 1000)
     .addHelpText(
       'after',
       '\nExamples:\n  $ palisade log --denied --since 1h\n  $ palisade log --follow --to orders -o json | jq .path\n  $ palisade log --since 1h --status ">=500" --where "duration_us>100000"\n',
@@ -58,8 +58,8 @@ export const register: CommandModule['register'] = (program, context) => {
           `${globals.output === 'text' ? recordLine(record, paint) : JSON.stringify(record)}\n`,
         );
       };
-      const { records, missing } = await newestRecords(api, query, Number(options.limit));
-      for (const record of records.toReversed()) print(record);
+      const { records, missing } = await newestRecords(api, query, options.limit);
+      for (const record of oldestFirst(records)) print(record);
       complainOfMissing(context, missing);
       if (options.follow !== true) return;
       query.delete('since');
@@ -69,6 +69,12 @@ export const register: CommandModule['register'] = (program, context) => {
       });
     });
 };
+
+// The store answers by arrival, and a sidecar that was cut off delivers late.
+function oldestFirst(records: readonly AccessRecord[]): readonly AccessRecord[] {
+  const time = (record: AccessRecord) => String(record['time']);
+  return records.toReversed().sort((a, b) => (time(a) < time(b) ? -1 : Number(time(a) > time(b))));
+}
 
 // A call that reached the other sidecar is recorded there, with the verdict; one that never did only at the caller's.
 function isWanted(record: AccessRecord, reporter: string): boolean {

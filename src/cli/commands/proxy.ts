@@ -1,5 +1,5 @@
 import type { CommandModule } from '../commands.ts';
-import { collectUpstream, parsePort } from '../flags.ts';
+import { collectUpstream, parseName, parsePort } from '../flags.ts';
 import { globalsOf } from '../globals.ts';
 
 /** `palisade proxy` */
@@ -7,7 +7,7 @@ export const register: CommandModule['register'] = (program, context, finish) =>
   program
     .command('proxy')
     .description('the sidecar of one workload (`palisade run` starts it for you)')
-    .requiredOption('--service <name>', 'the service it stands in front of')
+    .requiredOption('--service <name>', 'the service it stands in front of', parseName)
     .option('--app-port <port>', 'where the application listens on 127.0.0.1', parsePort)
     .option('--inbound-port <port>', 'plain mutual TLS from peers without HBONE', parsePort, 15_006)
     .option('--hbone-port <port>', 'HBONE tunnels from other sidecars', parsePort, 15_008)

@@ -1,6 +1,6 @@
 import type { CommandModule } from '../commands.ts';
 import { EXIT, ExitError } from '../exit.ts';
-import { collectUpstream, parsePort } from '../flags.ts';
+import { collectUpstream, parseName, parsePort } from '../flags.ts';
 import { globalsOf } from '../globals.ts';
 
 /** `palisade run` */
@@ -9,7 +9,7 @@ export const register: CommandModule['register'] = (program, context, finish) =>
     .command('run')
     .description('start an application with its sidecar')
     .argument('[command...]', 'the application and its arguments, after --')
-    .requiredOption('--service <name>', 'the service it is')
+    .requiredOption('--service <name>', 'the service it is', parseName)
     .option(
       '--app-port <port>',
       'where the application listens (default: a free port, told to it as PORT)',

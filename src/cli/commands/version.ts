@@ -8,6 +8,7 @@ export const register: CommandModule['register'] = (program, context) => {
   program
     .command('version')
     .description('print the versions of Palisade and of what it runs on')
+    .addHelpText('after', '\nExamples:\n  $ palisade version\n  $ palisade version -o json\n')
     .action((_options, command) => {
       const { node, openssl } = process.versions;
       const value = { palisade: VERSION, node, openssl };

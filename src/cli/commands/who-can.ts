@@ -1,5 +1,5 @@
 import { type Resource } from '#resource';
-import { answerCall } from '../call-question.ts';
+import { answerCall, noteUnknownService } from '../call-question.ts';
 import type { CommandModule } from '../commands.ts';
 import { EXIT, ExitError } from '../exit.ts';
 import { collectPair, collectWord, parsePort } from '../flags.ts';
@@ -46,6 +46,8 @@ export const register: CommandModule['register'] = (program, context, finish) =>
         withoutIdentity,
         asked: callers.length,
       };
+      if (options.file === undefined)
+        noteUnknownService(context, source, { ...globals, to: rest.to });
       printResult(context, globals.output, value, () =>
         textOf(allowed, withoutIdentity, callers.length),
       );
