@@ -23,7 +23,7 @@ import {
 import { renewalTime } from './renewal.ts';
 import type { StateFolder } from './state-folder.ts';
 import { type Scheduler, whenClockSays } from './timer.ts';
-import { isUnderFirstRoot, rootOf, type X509Trust } from './trusted-root.ts';
+import { isStanding, isUnderFirstRoot, type X509Trust } from './trusted-root.ts';
 
 /** The agent's own identity, renewed for as long as it lives. */
 export type AgentIdentity = Source<WorkloadIdentity | undefined> & {
@@ -99,11 +99,12 @@ export async function requestSvid(options: {
     createKeyPair();
   try {
     const publicKeyDer = publicKey.export({ type: 'spki', format: 'der' });
-    const csr = createCsr({ privateKey, publicKey, id });
+    const csr = createCsr({ privateKey, publicKey: publicKeyDer, id });
     const response = await options.request({ csr, publicKeyDer });
     const accepted = acceptSvid({
       chainDer: response.chain,
       privateKey,
+      publicKeyDer,
       bundle: trust().bundle,
       nowMs: clock(),
     });
@@ -236,7 +237,7 @@ function usable(
 ): WorkloadIdentity | undefined {
   if (identity === undefined || identity.expiresAt <= clock()) return undefined;
   // Its root was retired while this agent was away: nobody takes it any more.
-  if (rootOf(identity.chainDer, trust(), clock()) === undefined) return undefined;
+  if (!isStanding(identity, trust(), clock())) return undefined;
   return revocations.current()(identity, clock()) === undefined ? identity : undefined;
 }
 

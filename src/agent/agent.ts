@@ -393,9 +393,7 @@ function workloadAttestors(
 ): readonly WorkloadAttestor[] {
   const { processes, introductions, core } = of;
   const isAskedFor = (type: string): boolean =>
-    (core.swap.snapshots.current()?.registrations ?? []).some(({ spec }) =>
-      spec.selectors.some((selector) => selector.startsWith(`${type}:`)),
-    );
+    core.swap.snapshots.current()?.selectorTypes.has(type) === true;
   return [
     createUnixAttestor({ processes, accounts: createAccounts(), isAskedFor }),
     createIntroducedAttestor(introductions),

@@ -43,6 +43,8 @@ export function createAttestor({ credentials, processes, attestors }: AttestorOp
 }
 
 function isSameProcess(processes: ProcessTable, peer: LocalPeer): boolean {
-  if (peer.isAlive !== undefined && !peer.isAlive()) return false;
+  // SECURITY: the pidfd means the process that connected: while that runs, nobody else has its pid. Without one (before
+  // Linux 6.5) pid and start time together name a process.
+  if (peer.isAlive !== undefined) return peer.isAlive();
   return processes.read(peer.pid)?.startTime === peer.startTime;
 }

@@ -97,7 +97,7 @@ function watchProcess(
 /** The pid a pidfd stands for; -1 once the process is gone (proc(5), fdinfo). */
 function pidOf(pidfd: number): number | undefined {
   try {
-    const info = readFileSync(`/proc/self/fdinfo/${pidfd}`, 'latin1');
+    const info = readFileSync(`/proc/self/fdinfo/${pidfd}`, 'utf8');
     return Number(/^Pid:\s*(-?\d+)$/m.exec(info)?.[1]);
   } catch {
     // Without /proc nobody is attested anyhow.

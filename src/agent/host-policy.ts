@@ -15,6 +15,8 @@ export type HostPolicy = Compiled & {
   /** By `NAMESPACE/NAME`. */
   readonly services: ReadonlyMap<string, ServiceResource>;
   readonly federations: readonly TrustDomainFederationSpec[];
+  /** Of what types, such as `unix:sha256`, the registrations' selectors are: what nobody asks for is not found out. */
+  readonly selectorTypes: ReadonlySet<string>;
 };
 
 /** Compiles the sets of all namespaces for an agent. */
@@ -38,7 +40,17 @@ export function compileHostPolicy(policy: VerifiedPolicy): Result<HostPolicy, Co
     const { number, hash } = set.head;
     versions[namespace] = { number, hash };
   }
-  return ok({ registrations, services, federations, versions });
+  return ok({
+    registrations,
+    services,
+    federations,
+    selectorTypes: new Set(registrations.flatMap(({ spec }) => spec.selectors.map(typeOf))),
+    versions,
+  });
+}
+
+function typeOf(selector: string): string {
+  return selector.split(':', 2).join(':');
 }
 
 /** Whether an identity (`ns/NAMESPACE/sa/ACCOUNT`) may announce itself as an instance of a service. */

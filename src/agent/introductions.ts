@@ -36,6 +36,7 @@ export function createIntroductions(folder: StateFolder, processes: ProcessTable
   };
 
   function nearest(pid: number): Introduction | undefined {
+    if (known.size === 0) return undefined;
     let process = processes.read(pid);
     for (let depth = 0; process !== undefined && depth < MAX_ANCESTORS; depth++) {
       const entry = find(process);

@@ -1,4 +1,4 @@
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { type Bundle, derToPem, pemToDer, verifyX509Svid, type WorkloadIdentity } from '#identity';
 import { fail, ok, type Result } from '#lib';
 
@@ -9,13 +9,15 @@ import { fail, ok, type Result } from '#lib';
 export function acceptSvid(options: {
   readonly chainDer: readonly Uint8Array[];
   readonly privateKey: KeyObject;
+  /** Its SubjectPublicKeyInfo, for whoever has it already. */
+  readonly publicKeyDer?: Buffer;
   readonly bundle: Bundle;
   readonly nowMs: number;
 }): Result<WorkloadIdentity, string> {
-  const { chainDer, privateKey, bundle } = options;
+  const { chainDer, privateKey, bundle, publicKeyDer = spkiOf(privateKey) } = options;
   const svid = verifyX509Svid(chainDer, bundle, options.nowMs);
   if (!svid.ok) return fail(svid.error.message);
-  if (!new X509Certificate(svid.value.leafDer).checkPrivateKey(privateKey)) {
+  if (!publicKeyDer.equals(svid.value.publicKeyDer)) {
     return fail('the certificate is not for the key that came with it');
   }
   const { id, serial, notBefore, expiresAt, requester } = svid.value;
@@ -30,6 +32,10 @@ export function acceptSvid(options: {
     privateKeyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
     bundles: [bundle],
   });
+}
+
+function spkiOf(privateKey: KeyObject): Buffer {
+  return createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
 }
 
 /** An identity as it is kept on disk. SECURITY: holds the key; goes into files of mode 0600 alone. */

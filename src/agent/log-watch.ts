@@ -70,6 +70,7 @@ export function createLogWatch(options: LogWatchOptions): LogWatch {
   let looking: Promise<void> | undefined;
   let cancel = () => {};
   let isClosed = false;
+  const headSeen = rememberHead(options.trustRoot);
 
   function alarm(message: string): void {
     if (problem === undefined) log.error(EVENT.issuanceLogBroken, { reason: message });
@@ -120,7 +121,7 @@ export function createLogWatch(options: LogWatchOptions): LogWatch {
   later(LOOK_EVERY_MS * random());
   return {
     note(response) {
-      const seen = headOf(response.logHead, options.trustRoot());
+      const seen = headSeen(response.logHead);
       if (!seen.ok)
         return alarm(`an answer of the authority has no head of its log: ${seen.error}`);
       const { logNumber, logHash, chain } = response;
@@ -178,6 +179,17 @@ function checkPage(
     }
   }
   return next;
+}
+
+/** `headOf` for many answers: those that one write of the log sealed come with the same signed head. */
+function rememberHead(trustRoot: () => TrustRoot): (bytes: Uint8Array) => Result<LogHead, string> {
+  let last: { bytes: Uint8Array; root: TrustRoot; head: Result<LogHead, string> } | undefined;
+  return (bytes) => {
+    const root = trustRoot();
+    if (last?.root === root && Buffer.compare(last.bytes, bytes) === 0) return last.head;
+    last = { bytes, root, head: headOf(bytes, root) };
+    return last.head;
+  };
 }
 
 function headOf(bytes: Uint8Array, trustRoot: TrustRoot): Result<LogHead, string> {

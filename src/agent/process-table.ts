@@ -95,7 +95,9 @@ async function digestFile(path: string, known: Digests): Promise<string | undefi
 
 function readText(path: string): string | undefined {
   try {
-    return readFileSync(path, 'latin1');
+    // For UTF-8 Node.js has a way of one call; any other encoding allocates 64 KiB for each file of unknown size. What is
+    // no UTF-8 in the names that processes and control groups give themselves means nothing to us.
+    return readFileSync(path, 'utf8');
   } catch {
     // The process is gone, or its files are not ours to read.
     return undefined;

@@ -8,7 +8,7 @@ import {
 import { createBackoff, type Source } from '#lib';
 import type { RegistrationResource } from '#resource';
 import { EVENT, type Log } from '#telemetry';
-import { matchRegistrations } from '#trust';
+import { indexRegistrations } from '#trust';
 import { requestSvid } from './agent-identity.ts';
 import type { CertificateAuthority } from './certificate-authority.ts';
 import type { CertificateRequest } from './evidence/converse.ts';
@@ -75,11 +75,18 @@ type Watch = {
 type Entry = {
   readonly id: SpiffeId;
   identity: WorkloadIdentity | undefined;
+  /** Who gets it. */
+  readonly watches: Set<Watch>;
   isAsking: boolean;
   /** The last request for it came to nothing. */
   hasFailed: boolean;
   cancel: () => void;
   readonly backoff: ReturnType<typeof createBackoff>;
+};
+
+type Registered = {
+  readonly registrations: readonly RegistrationResource[];
+  readonly match: (selectors: readonly string[]) => readonly RegistrationResource[];
 };
 
 const RETRY = { minMs: 100, maxMs: 30_000 };
@@ -112,6 +119,7 @@ class CachedSvids implements SvidSource {
   readonly #entries = new Map<string, Entry>();
   readonly #watches = new Set<Watch>();
   readonly #stop: (() => void)[];
+  #registered: Registered | undefined;
 
   constructor(options: SvidSourceOptions) {
     this.#options = options;
@@ -139,7 +147,11 @@ class CachedSvids implements SvidSource {
 
   entitled(selectors: readonly string[]): readonly Entitlement[] | undefined {
     const registrations = this.#options.registrations.current();
-    return registrations && entitlementsOf(matchRegistrations(selectors, registrations));
+    if (registrations === undefined) return undefined;
+    if (registrations !== this.#registered?.registrations) {
+      this.#registered = { registrations, match: indexRegistrations(registrations) };
+    }
+    return entitlementsOf(this.#registered.match(selectors));
   }
 
   onRegistrations(listener: () => void): () => void {
@@ -151,12 +163,18 @@ class CachedSvids implements SvidSource {
     this.#watches.add(watch);
     this.#match(watch);
     this.#tell(watch);
-    return () => this.#watches.delete(watch);
+    return () => {
+      this.#watches.delete(watch);
+      for (const entry of watch.entries) entry.watches.delete(watch);
+    };
   }
 
   close(): void {
     for (const stop of this.#stop) stop();
-    for (const entry of this.#entries.values()) entry.cancel();
+    for (const entry of this.#entries.values()) {
+      entry.cancel();
+      entry.watches.clear();
+    }
     this.#watches.clear();
   }
 
@@ -169,7 +187,9 @@ class CachedSvids implements SvidSource {
 
   #match(watch: Watch): void {
     watch.entitled = this.entitled(watch.selectors) ?? [];
+    for (const entry of watch.entries) entry.watches.delete(watch);
     watch.entries = watch.entitled.map(({ id }) => this.#entryOf(id));
+    for (const entry of watch.entries) entry.watches.add(watch);
     for (const entry of watch.entries) if (this.#usable(entry) === undefined) this.#ask(entry);
   }
 
@@ -180,6 +200,7 @@ class CachedSvids implements SvidSource {
     const entry = {
       id,
       identity: undefined,
+      watches: new Set<Watch>(),
       isAsking: false,
       hasFailed: false,
       cancel: () => {},
@@ -250,7 +271,7 @@ class CachedSvids implements SvidSource {
 
   #ask(entry: Entry): void {
     if (entry.isAsking) return;
-    const watch = this.#watcherOf(entry);
+    const watch = anyOf(entry.watches);
     const agent = this.#options.agent.current();
     // Without a watcher nobody needs it.
     if (watch === undefined) return;
@@ -295,7 +316,7 @@ class CachedSvids implements SvidSource {
   }
 
   #tellWatchersOf(entry: Entry): void {
-    for (const each of this.#watches) if (each.entries.includes(entry)) this.#tell(each);
+    for (const watch of Array.from(entry.watches)) this.#tell(watch);
   }
 
   #schedule(entry: Entry, atMs: number): void {
@@ -303,13 +324,13 @@ class CachedSvids implements SvidSource {
     entry.cancel();
     entry.cancel = whenClockSays({ atMs, clock, scheduler }, () => {
       // Not renewed without a watcher; the next one asks anew.
-      if (this.#watcherOf(entry) === undefined) this.#entries.delete(entry.id.text);
+      if (entry.watches.size === 0) this.#entries.delete(entry.id.text);
       else this.#ask(entry);
     });
   }
+}
 
-  #watcherOf(entry: Entry): Watch | undefined {
-    for (const watch of this.#watches) if (watch.entries.includes(entry)) return watch;
-    return undefined;
-  }
+function anyOf(watches: ReadonlySet<Watch>): Watch | undefined {
+  const [first] = watches;
+  return first;
 }

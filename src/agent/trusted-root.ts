@@ -6,6 +6,7 @@ import {
   parseTrustDomain,
   type RevocationCheck,
   verifyX509Svid,
+  type WorkloadIdentity,
 } from '#identity';
 import { fail, ok, type Result } from '#lib';
 import type { TrustRoot } from '#trust';
@@ -32,6 +33,23 @@ export function rootOf(
     (root) => verifyX509Svid(chainDer, { ...bundle, x509Roots: [root] }, nowMs).ok,
   );
   return found && hash('sha256', found.raw, 'hex');
+}
+
+// How long what was verified counts as verified, by the clock that may be set back meanwhile.
+const STANDS_FOR_MS = 1_000;
+const standings = new WeakMap<
+  WorkloadIdentity,
+  { readonly trust: X509Trust; readonly atMs: number; readonly isUnderRoot: boolean }
+>();
+
+/** Whether an identity of our own stands under one of the roots; verified again once a second, since each call asks. */
+export function isStanding(identity: WorkloadIdentity, trust: X509Trust, nowMs: number): boolean {
+  const before = standings.get(identity);
+  const ageMs = nowMs - (before?.atMs ?? 0);
+  if (before?.trust === trust && ageMs >= 0 && ageMs < STANDS_FOR_MS) return before.isUnderRoot;
+  const isUnderRoot = rootOf(identity.chainDer, trust, nowMs) !== undefined;
+  standings.set(identity, { trust, atMs: nowMs, isUnderRoot });
+  return isUnderRoot;
 }
 
 /** Whether a certificate stands under the first root, which is the one that is issued under. */

@@ -3,6 +3,7 @@ import { type Bundle, pemToDer, type WorkloadIdentity } from '#identity';
 import { EVENT } from '#telemetry';
 import {
   createMessage,
+  encodeOnce,
   type GrpcService,
   type JWTBundlesRequest,
   type JWTBundlesResponse,
@@ -34,10 +35,12 @@ const TOO_LATE: CallRefusal = {
 /** The SPIFFE Workload API (SPIFFE_Workload_API.md); the optional WIT calls answer Unimplemented by themselves. */
 export function createWorkloadApi(options: WorkloadApiOptions): GrpcService {
   const { bundles } = options;
+  const answers: Answers = new WeakMap();
   return {
     service: SpiffeWorkloadAPI,
     implementation: {
-      fetchX509SVID: (call: Stream<X509SVIDRequest, X509SVIDResponse>) => serveSvids(options, call),
+      fetchX509SVID: (call: Stream<X509SVIDRequest, X509SVIDResponse>) =>
+        serveSvids(options, call, answers),
       fetchX509Bundles: (call: Stream<X509BundlesRequest, X509BundlesResponse>) =>
         serveBundles(options, call, () => () => x509Bundles(bundles.x509())),
       fetchJWTBundles: (call: Stream<JWTBundlesRequest, JWTBundlesResponse>) =>
@@ -54,6 +57,7 @@ export function createWorkloadApi(options: WorkloadApiOptions): GrpcService {
 async function serveSvids(
   options: WorkloadApiOptions,
   call: Stream<X509SVIDRequest, X509SVIDResponse>,
+  answers: Answers,
 ): Promise<void> {
   const { bundles, log, scheduler, svids } = options;
   const selectors = await admit(options, call);
@@ -69,9 +73,8 @@ async function serveSvids(
     if (served === undefined) return;
     const now = served;
     const serials = now.map(({ identity, hint }) => [identity.serial, hint]);
-    stream.send(JSON.stringify([bundles.revision(), serials]), () =>
-      svidResponse(now, bundles.x509()),
-    );
+    const key = JSON.stringify([bundles.revision(), serials]);
+    stream.send(key, () => rememberedAnswer(answers, key, { svids: now, bundles: bundles.x509 }));
   };
   const tooLate = scheduler.after(ANSWERED_WITHIN_MS, () => {
     if (!stream.isAnswered()) stream.end(TOO_LATE);
@@ -119,6 +122,26 @@ async function serveBundles<Request, Response>(
   });
   stops.push(tooLate, bundles.onChange(update), svids.onRegistrations(update));
   update();
+}
+
+type Answers = WeakMap<
+  WorkloadIdentity,
+  { readonly key: string; readonly response: X509SVIDResponse }
+>;
+
+/** The answer that `key` names; whoever else is given the same identities gets the same bytes, as long as those live. */
+function rememberedAnswer(
+  answers: Answers,
+  key: string,
+  of: { readonly svids: readonly ServedSvid[]; readonly bundles: () => readonly Bundle[] },
+): X509SVIDResponse {
+  const [first] = of.svids;
+  const known = first && answers.get(first.identity);
+  if (known?.key === key) return known.response;
+  const response = svidResponse(of.svids, of.bundles());
+  encodeOnce(X509SVIDResponseSchema, response);
+  if (first !== undefined) answers.set(first.identity, { key, response });
+  return response;
 }
 
 function svidResponse(

@@ -30,13 +30,15 @@ const ATTRIBUTES = 0xa0;
 /** Creates a PKCS #10 request (RFC 2986) for one SPIFFE ID; throws a RangeError on a key of no accepted kind. */
 export function createCsr(options: {
   readonly privateKey: KeyObject;
-  readonly publicKey: KeyObject;
+  /** Or its SubjectPublicKeyInfo. */
+  readonly publicKey: KeyObject | Uint8Array;
   readonly id: SpiffeId;
 }): Uint8Array {
-  const key = createSigningKey(options.privateKey);
+  const { privateKey, publicKey } = options;
+  const publicKeyDer = publicKey instanceof Uint8Array ? publicKey : exportSpki(publicKey);
+  const key = createSigningKey(privateKey, publicKeyDer);
   if (key === undefined) throw new RangeError('the key is not P-256, P-384, Ed25519 or RSA');
-  const publicKeyDer = exportSpki(options.publicKey);
-  return encodeRequest({ key: { ...key, publicKeyDer }, uri: options.id.text });
+  return encodeRequest({ key, uri: options.id.text });
 }
 
 /** A request for one URI, signed by `key`; blocks while that signs. */

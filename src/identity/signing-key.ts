@@ -28,9 +28,14 @@ export function exportSpki(key: KeyObject): Buffer {
   return publicKey.export({ type: 'spki', format: 'der' });
 }
 
-/** Makes a private key of any accepted kind ready to sign; undefined for another kind. */
-export function createSigningKey(key: KeyObject): SigningKey | undefined {
-  const publicKeyDer = exportSpki(key);
+/**
+ * Makes a private key of any accepted kind ready to sign; undefined for another kind. `publicKeyDer` is its
+ * SubjectPublicKeyInfo, for whoever has it already: OpenSSL takes longer to write it than to sign.
+ */
+export function createSigningKey(
+  key: KeyObject,
+  publicKeyDer: Uint8Array = exportSpki(key),
+): SigningKey | undefined {
   const curve = key.asymmetricKeyDetails?.namedCurve;
   switch (key.asymmetricKeyType) {
     case 'ed25519':

@@ -18,6 +18,8 @@ export type PeerSvid = {
   readonly notBefore: number;
   readonly expiresAt: number;
   readonly leafDer: Uint8Array;
+  /** SubjectPublicKeyInfo of the leaf. */
+  readonly publicKeyDer: Uint8Array;
   /** What its issuer says the identity stands on; `none` where it says nothing. */
   readonly attestation: AttestationStrength;
   /** `requesterTag` of the agent that asked for it, where the certificate says so. */
@@ -65,10 +67,12 @@ export function verifyX509Svid(
   const refuseSigner = (signer: Certificate) => foreignSigner(signer, id.value.trustDomain);
   const path = buildPath({ ...question, roots, refuseSigner });
   if (!path.ok) return path;
-  const { serial, notBefore, expiresAt, der, extensions } = leaf;
+  const { serial, notBefore, expiresAt, extensions } = leaf;
   const { requester } = extensions;
   const attestation = extensions.attestation ?? 'none';
-  return ok({ id: id.value, serial, notBefore, expiresAt, leafDer: der, attestation, requester });
+  const dates = { notBefore, expiresAt };
+  const bytes = { leafDer: leaf.der, publicKeyDer: leaf.spki };
+  return ok({ id: id.value, serial, ...dates, ...bytes, attestation, requester });
 }
 
 /** The one SPIFFE ID of a leaf: exactly one URI SAN, which has a path (X509-SVID 2 and 3.1). */

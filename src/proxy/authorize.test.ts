@@ -31,6 +31,7 @@ const web: Caller = {
     notBefore: svid.notBefore,
     expiresAt: svid.expiresAt,
     leafDer: Buffer.alloc(0),
+    publicKeyDer: Buffer.alloc(0),
     attestation: 'process',
   },
 };

@@ -49,7 +49,7 @@ export {
   type PolicySetUpdate,
   type ResourceChange,
 } from './policy-set.ts';
-export { matchRegistrations } from './registrations.ts';
+export { indexRegistrations, matchRegistrations } from './registrations.ts';
 export {
   type Revocation,
   type RevocationAct,

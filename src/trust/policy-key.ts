@@ -58,9 +58,25 @@ export function loadSigner(
 }
 
 /** The verification key of base64 SPKI DER if that is an Ed25519 key whose id is `keyId`. */
-export function openPublicKey(
-  publicKey: unknown,
-): Result<{ keyId: string; key: KeyObject }, string> {
+export function openPublicKey(publicKey: unknown): OpenedKey {
+  if (typeof publicKey !== 'string') return readPublicKey(publicKey);
+  const known = opened.get(publicKey);
+  if (known !== undefined) return known;
+  const key = readPublicKey(publicKey);
+  if (!key.ok) return key;
+  // SECURITY: what comes over the network names keys too; what is remembered of them is bounded.
+  if (opened.size >= MAX_OPENED) opened.clear();
+  opened.set(publicKey, key);
+  return key;
+}
+
+type OpenedKey = Result<{ keyId: string; key: KeyObject }, string>;
+
+// A mesh has a handful of keys, and each message is verified by one of them: OpenSSL takes as long to read a key as to verify.
+const MAX_OPENED = 64;
+const opened = new Map<string, OpenedKey>();
+
+function readPublicKey(publicKey: unknown): OpenedKey {
   const der = decodeBase64(publicKey, MAX_PUBLIC_KEY_BYTES);
   if (der === undefined) return fail('not base64 of a public key');
   try {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { matchRegistrations } from './index.ts';
+import fc from 'fast-check';
+import { indexRegistrations, matchRegistrations } from './index.ts';
 
 const of = (...selectors: string[]) => ({ spec: { selectors } });
 
@@ -21,4 +22,17 @@ test('a registration is for processes that have all its selectors', () => {
     assert.equal(found.length === 1, matches, selectors.join());
   }
   assert.deepEqual(matchRegistrations([], [of('unix:uid:0'), of()]), []);
+});
+
+test('an index finds the same, in the same order', () => {
+  // Few names, so that many registrations match, share selectors, repeat them or have none.
+  const selectors = fc.array(fc.constantFrom('a', 'b', 'c', 'd', ''), { maxLength: 4 });
+  fc.assert(
+    fc.property(fc.array(selectors, { maxLength: 12 }), selectors, (registered, attested) => {
+      const registrations = registered.map((each) => of(...each));
+      const found = indexRegistrations(registrations)(attested);
+      assert.deepEqual(found, matchRegistrations(attested, registrations));
+      for (const each of found) assert.ok(registrations.includes(each));
+    }),
+  );
 });

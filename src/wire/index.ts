@@ -18,4 +18,4 @@ export { loadOtlp, type Otlp } from './load-otlp.ts';
 export { peerChain } from './peer-chain.ts';
 export { PROCESS_STARTED_AT_MS } from './process-start.ts';
 export { createGrpcServer, type GrpcServer, type GrpcService, type TlsMaterial } from './server.ts';
-export { grpcDefinition } from './service.ts';
+export { encodeOnce, grpcDefinition } from './service.ts';
