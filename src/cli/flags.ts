@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import { parseDuration } from '#lib';
 import type { UpstreamOption } from './context.ts';
+import { grpcCondition } from './grpc-codes.ts';
 
 /** A port number from 0 to 65535, or a usage error. */
 export function parsePort(text: string): number {
@@ -21,6 +22,13 @@ export function parseCount(text: string): number {
 export function parseStatus(text: string): string {
   if (/^(?:!|>=|<=|>|<)?(?:\d{1,3}|null)$/.test(text)) return text;
   throw new InvalidArgumentError('write a status such as 403, !200 or >=500.');
+}
+
+/** As `parseStatus` for gRPC's statuses, which may be named; what is returned has their numbers. */
+export function parseGrpcStatus(text: string): string {
+  const condition = grpcCondition(text);
+  if (/^(?:!|>=|<=|>|<)?(?:\d{1,2}|null)$/.test(condition)) return condition;
+  throw new InvalidArgumentError('write a gRPC status such as 14, UNAVAILABLE, !OK or >=13.');
 }
 
 // RFC 1123 2.1, as names of services and namespaces in resources.

@@ -15,6 +15,7 @@ test('flags and --where say what the API is asked for', () => {
   check({ path: '/api/' }, 'path=/api/*');
   check({ verdict: 'deny', reason: 'policy_denied' }, 'verdict=deny&reason=policy_denied');
   check({ method: 'GET', status: '>=500' }, 'method=GET&status=>=500');
+  check({ grpcStatus: '!0' }, 'grpc_status=!0');
   check({ policy: 'default/p', trace: 'ab' }, 'policy=default/p&trace_id=ab');
   check({ text: 'abc' }, 'q=abc');
   check({ where: ['status=500'] }, 'status=500');

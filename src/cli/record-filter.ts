@@ -13,6 +13,8 @@ export type RecordFilters = {
   /** Begins with. */
   readonly path?: string;
   readonly status?: string;
+  /** gRPC's own. */
+  readonly grpcStatus?: string;
   readonly policy?: string;
   readonly trace?: string;
   readonly node?: string;
@@ -27,6 +29,7 @@ const FIELDS = {
   reason: 'reason',
   method: 'method',
   status: 'status',
+  grpcStatus: 'grpc_status',
   policy: 'policy',
   trace: 'trace_id',
   node: 'node',

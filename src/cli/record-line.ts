@@ -1,5 +1,6 @@
 import type { AccessRecord, MissingRecords } from './api-types.ts';
 import type { CliContext } from './context.ts';
+import { grpcName } from './grpc-codes.ts';
 import { type painter, printable } from './output.ts';
 
 /** One call in a line. */
@@ -7,11 +8,18 @@ export function recordLine(record: AccessRecord, paint: ReturnType<typeof painte
   const text = (name: string) => printable(String(record[name] ?? '-'));
   const who = `${callerOf(record)} → ${text('destination.service')}`;
   const what =
-    record['kind'] === 'tcp' ? 'tcp' : `${text('method')} ${text('path')} ${text('status')}`;
+    record['kind'] === 'tcp'
+      ? 'tcp'
+      : `${text('method')} ${text('path')} ${text('status')}${grpcOf(record)}`;
   const denied = record['verdict'] === 'deny';
   const verdict = paint(denied ? 'red' : 'green', denied ? 'denied' : 'allowed');
   const why = denied ? ` ${text('reason')} ${text('denial_id')}` : ` by ${text('policy')}`;
   return `${paint('dim', text('time'))} ${verdict} ${who} ${what} ${milliseconds(record['duration_us'])}${why}`;
+}
+
+function grpcOf(record: AccessRecord): string {
+  const status = record['grpc_status'];
+  return typeof status === 'number' ? ` ${grpcName(status)}` : '';
 }
 
 /** `1.2 ms` */

@@ -1,6 +1,7 @@
 // protocol: bytes ⇄ messages, pure. One folder a protocol; every reader is strict and bounded.
 export { BodyReader } from './http1/body.ts';
 export { ChunkDecoder } from './http1/chunk-decoder.ts';
+export { encodeChunk, encodeLastChunk } from './http1/chunk-encoder.ts';
 export {
   codeOfName,
   FIELD,

@@ -4,6 +4,7 @@ import type { Connector, DialOutcome } from './connector.ts';
 import type { EndpointState } from './endpoint-group.ts';
 import type { TryOutcome } from './outlier.ts';
 import type { Failure, FailureKind } from './respond.ts';
+import { CallRetries, causeOfAnswer, isGatewayError, type RetryCounter } from './retry-rules.ts';
 import type { AnswerSink, UpstreamConnection } from './upstream-connection.ts';
 
 /** The call whose way to a server this is: it gets the answer, or why there is none. */
@@ -25,11 +26,6 @@ export type Dispatch = {
   readonly repeatable: boolean;
 };
 
-/** Counts what became of wishes for another try. */
-export type RetryCounter = (outcome: 'tried' | 'attempts_spent' | 'budget_spent') => void;
-
-/** Failures of which a peer's sidecar says that nothing reached an application (surface: "invites a retry"). */
-const INVITING = new Set<string | undefined>(['no_healthy_endpoint', 'upstream_connect_failed']);
 const NONE_TRIED: readonly EndpointState[] = [];
 /** Failures of our own that another endpoint would not mend. */
 const OURS = new Set<FailureKind>(['peer_unauthenticated', 'cannot_decide']);
@@ -45,19 +41,18 @@ const OURS = new Set<FailureKind>(['peer_unauthenticated', 'cannot_decide']);
 export class Attempts {
   upstream: UpstreamConnection | undefined;
   readonly #call: AttemptingCall;
-  readonly #count: RetryCounter;
+  readonly #retries: CallRetries;
   #dispatch: Dispatch | undefined;
   #endpoint: EndpointState | undefined;
   /** Made by the first retry: most connections never have one. */
   #tried: readonly EndpointState[] = NONE_TRIED;
-  #retries = 0;
   #redialled = false;
   /** Changes with every try, so that a late outcome of an earlier one is told. */
   #turn = 0;
 
   constructor(call: AttemptingCall, count: RetryCounter) {
     this.#call = call;
-    this.#count = count;
+    this.#retries = new CallRetries(count);
   }
 
   /** A connection is being made or waited for. */
@@ -72,7 +67,7 @@ export class Attempts {
 
   begin(dispatch: Dispatch): void {
     this.#dispatch = dispatch;
-    this.#retries = 0;
+    this.#retries.reset();
     this.#redialled = false;
     const { group } = dispatch.connector;
     group.calls++;
@@ -82,10 +77,12 @@ export class Attempts {
 
   /** Whether an answer is left to another try; then nothing of it is to be passed on. */
   declines(head: ResponseHead, isWhole: boolean): boolean {
-    const isGatewayError = head.status >= 502 && head.status <= 504;
-    this.#report(isGatewayError ? 'gateway_error' : 'ok');
-    if (!isGatewayError) return false;
-    const cause = causeOf(head);
+    if (!isGatewayError(head.status)) {
+      this.#report('ok');
+      return false;
+    }
+    this.#report('gateway_error');
+    const cause = causeOfAnswer(head.status, head.fields.value('x-palisade-reason'));
     if (cause === undefined || !this.#mayRetry(cause)) return false;
     // An answer that is already over has given its connection back by itself.
     if (!isWhole) this.upstream?.abandon();
@@ -203,27 +200,12 @@ export class Attempts {
   #mayRetry(cause: RetryCause, nothingSent = false): boolean {
     const dispatch = this.#dispatch;
     if (dispatch === undefined || !(dispatch.repeatable || nothingSent)) return false;
-    const { group } = dispatch.connector;
-    const { attempts, on, budget } = group.traffic.retries;
-    if (attempts === 0 || !on.has(cause)) return false;
-    if (this.#retries >= attempts) {
-      this.#count('attempts_spent');
-      return false;
-    }
-    // Going on to another endpoint repeats nothing; only what was sent before is load that the budget
-    // bounds.
-    if (!nothingSent && !group.retries.tryTake(budget)) {
-      this.#count('budget_spent');
-      return false;
-    }
-    this.#retries++;
-    return true;
+    return this.#retries.tryTake(dispatch.connector.group, cause, nothingSent);
   }
 
   #again(): void {
     const dispatch = this.#dispatch;
     if (dispatch === undefined) return;
-    this.#count('tried');
     this.upstream = undefined;
     this.#redialled = false;
     if (this.#endpoint !== undefined) this.#tried = [...this.#tried, this.#endpoint];
@@ -251,13 +233,5 @@ export class Attempts {
     const { group } = dispatch.connector;
     group.calls--;
     group.slots.cancel(this.#wake);
-    this.#retries = 0;
   }
-}
-
-// A denial is never asked for again, nor anything else that a sidecar said for good.
-function causeOf(head: ResponseHead): RetryCause | undefined {
-  const reason = head.fields.value('x-palisade-reason');
-  if (reason === undefined) return 'gateway-error';
-  return INVITING.has(reason) ? 'connect-failure' : undefined;
 }

@@ -70,6 +70,7 @@ test('a denial is PERMISSION_DENIED in a head of its own, with its id, and nothi
       for (const { records } of [pair.orders, pair.web]) {
         assert.equal(records[0]?.reason, 'policy_denied');
         assert.equal(records[0].status, 403);
+        assert.equal(records[0].grpcStatus, 7);
         assert.equal(records[0].denialId, answer.headers['x-palisade-denial']);
       }
     },
@@ -206,6 +207,7 @@ test('trailers-only answers and custom metadata pass as they are', async () => {
     for (const [name, value] of Object.entries(metadata)) assert.equal(seen[name], value);
     assert.equal(seen['te'], 'trailers');
     assert.equal(pair.orders.records[0]?.reason, null);
+    for (const { records } of [pair.orders, pair.web]) assert.equal(records[0]?.grpcStatus, 9);
   });
 });
 

@@ -27,3 +27,16 @@ export function parseGrpcTimeout(value: string | undefined): number | undefined 
   if (match === null) return undefined;
   return Number(match[1]) * (UNIT_MS[match[2] as string] as number);
 }
+
+const UNKNOWN = 2;
+const LAST_CODE = 16;
+
+/**
+ * The number of a `grpc-status`; undefined for none. SECURITY: it becomes a label and comes from an application, so
+ * what is no code of gRPC's is UNKNOWN, which its callers are told to take it for.
+ */
+export function parseGrpcStatus(value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const status = /^\d{1,2}$/.test(value) ? Number(value) : UNKNOWN;
+  return status <= LAST_CODE ? status : UNKNOWN;
+}

@@ -1,5 +1,4 @@
 import {
-  codeOfName,
   FIELD,
   fieldSet,
   H2_CODE,
@@ -16,13 +15,14 @@ import {
 } from '#protocol';
 import type { Timeouts } from '#snapshot';
 import type { RecordedCall } from '#telemetry';
-import type { RetryCounter } from './attempts.ts';
 import type { Permit } from './authorize.ts';
 import type { ProxyContext } from './context.ts';
-import { isGrpc, parseGrpcTimeout } from './grpc.ts';
+import { isGrpc, parseGrpcStatus, parseGrpcTimeout } from './grpc.ts';
 import { type H2AttemptSink, H2Attempts } from './h2-attempts.ts';
+import { answerFields, fieldOf, keptFields } from './h2-fields.ts';
 import { Http1Leg, type Http1LegSink } from './h2-http1-leg.ts';
-import type { Leg, LegSink, OutgoingRequest } from './h2-leg.ts';
+import type { Leg, LegSink, OutgoingRequest, Tries } from './h2-leg.ts';
+import { H2RequestBody } from './h2-request-body.ts';
 import type { H2Upstream } from './h2-upstream.ts';
 import type { ForwardOptions, HttpCall, HttpDirection } from './http-call.ts';
 import type { Live } from './live.ts';
@@ -32,12 +32,14 @@ import {
   type Failure,
   type FailureKind,
   grpcFailure,
+  grpcStatusOf,
   h2Failure,
   isFailureKind,
   parsePeerDenial,
   parsePeerReason,
   statusOf,
 } from './respond.ts';
+import { IDEMPOTENT, type RetryCounter } from './retry-rules.ts';
 
 /** What a call works with. */
 export type H2CallOptions = {
@@ -53,8 +55,8 @@ const DROPPED = HOP_AND_SIDECAR | fieldSet(FIELD.TRACEPARENT);
 const DROPPED_INBOUND = HOP_AND_SIDECAR;
 const DROPPED_OUTBOUND = HOP_BY_HOP | fieldSet(FIELD.CLIENT_CERT);
 const JSON_NAMED = /\bjson\b/;
-/** Body bytes that are kept in case their server has not processed them. */
-const MAX_KEPT = 4096;
+/** gRPC's status of a service that cannot be reached. */
+const UNAVAILABLE = 14;
 
 /**
  * One HTTP/2 request and its answer: hands the request to its direction and carries body and answer
@@ -78,20 +80,20 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
   /** When the caller stops waiting, on the coarse clock; 0 if it did not say. */
   #grpcDeadline = 0;
   #json = false;
-  #requestComplete = false;
   #isAnswering = false;
   #isOver = false;
   #options: ForwardOptions | undefined;
   #attempts: H2Attempts | undefined;
   /** A way to a server over HTTP/1.1 on which none has been reached yet. */
   #unreached: Leg | undefined;
-  // Body bytes sent so far while they are few, and those that came before there was a server.
-  #kept: Buffer[] | undefined = [];
-  #keptBytes = 0;
-  #unsent = 0;
-  #requestTrailers: readonly string[] | undefined;
-  /** Bytes to credit to either side when the other one has taken them. */
-  #owedToCaller = 0;
+  /** Whether one or another is begun if need be: of `#attempts`, or of the way over HTTP/1.1. */
+  #tries: Tries | undefined;
+  readonly #body: H2RequestBody;
+  /** The head that the server got said that there is no body. */
+  #isEndSent = false;
+  /** Something of an answer came, be it an interim one. */
+  #isTouched = false;
+  /** Bytes to credit to the server when the caller has taken them. */
   #owedToServer = 0;
 
   constructor(options: H2CallOptions) {
@@ -100,13 +102,14 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
     this.#stream = options.stream;
     this.#context = context;
     this.#direction = options.direction;
+    this.#body = new H2RequestBody(options.connection, options.stream);
     this.calls = new CallRecorder(context.options, options.facts);
     this.timeouts = context.timeouts();
   }
 
   /** Takes the request, which is judged before this returns. */
   begin(head: H2RequestHead | 'tooLarge', isEnd: boolean): void {
-    this.#requestComplete = isEnd;
+    this.#body.isComplete = isEnd;
     this.#begunAt = this.#context.live.now;
     this.#context.live.add(this);
     if (head === 'tooLarge') {
@@ -150,14 +153,16 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
     if (!permit.granted || head === undefined) return;
     this.#options = options;
     const { connector } = options;
+    const count: RetryCounter = (outcome) => this.#context.options.metrics.retry(outcome).value++;
     if (connector.http2 === undefined) {
-      const count: RetryCounter = (outcome) => this.#context.options.metrics.retry(outcome).value++;
       const leg = new Http1Leg(this.#outgoing(head, options), this, count);
       this.#unreached = leg;
+      this.#tries = leg;
       return leg.begin(connector);
     }
-    this.#attempts = new H2Attempts(connector, this);
-    this.#attempts.next();
+    this.#attempts = new H2Attempts(connector, this, count);
+    this.#tries = this.#attempts;
+    this.#attempts.begin();
   }
 
   respond(failure: Failure): void {
@@ -166,6 +171,7 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
     this.record.reason = failure.kind;
     this.record.denialId = failure.denialId ?? null;
     if (!this.#isAnswering) this.record.status = statusOf(failure.kind);
+    if (this.#isGrpc) this.record.grpcStatus = grpcStatusOf(failure.kind);
     this.#cancelServer();
     if (this.#isAnswering) this.#breakOff(failure);
     else {
@@ -181,20 +187,15 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
 
   onData(chunk: Buffer, start: number, end: number, isEnd: boolean): void {
     if (this.#isOver) return;
-    this.#requestComplete = isEnd;
     this.record.bytesIn += end - start;
+    this.#body.take(chunk, { start, end, isEnd }, this.upstream);
     this.#expectMore();
-    if (this.upstream === undefined) return this.#hold(chunk, start, end);
-    this.#keep(chunk, start, end);
-    this.#sendOn(chunk, start, end);
   }
 
   onTrailers(fields: readonly string[]): void {
     if (this.#isOver) return;
-    this.#requestComplete = true;
-    this.#requestTrailers = fields;
+    this.#body.takeTrailers(fields, this.upstream);
     this.#expectMore();
-    this.upstream?.sendTrailers(fields);
   }
 
   onReset(reset: H2Reset): void {
@@ -212,16 +213,23 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
 
   onAnswer(status: number, fields: readonly string[], isEnd: boolean): void {
     if (this.#isOver) return;
+    this.#isTouched = true;
+    // An answer that is already over has given its stream back by itself.
+    if (isEnd && this.#body.isComplete) this.upstream = undefined;
     const isInbound = this.#direction.side === 'inbound';
+    if (this.#attempts?.declines(status, fieldOf(fields, 'x-palisade-reason')) === true) return;
     const answer = answerFields(status, fields, isInbound ? DROPPED_INBOUND : DROPPED_OUTBOUND);
     this.#connection.respond(this.#stream, answer, isEnd);
     if (status < 200) return;
     this.calls.answered();
     this.#isAnswering = true;
-    this.#kept = undefined;
+    this.#body.forget();
     this.record.status = status;
-    this.#attempts?.report(status >= 502 && status <= 504 ? 'gateway_error' : 'ok');
+    // gRPC says how it went at the end.
+    if (!this.#isGrpc || status !== 200) this.#attempts?.reportStatus(status);
     if (!isInbound && (status >= 400 || this.#isGrpc)) this.#copyReason(fields);
+    // gRPC over HTTP/2, "Trailers-Only".
+    if (isEnd) this.#noteGrpcStatus(fields);
     this.#expectAnswer();
     if (isEnd) this.#finish();
   }
@@ -241,32 +249,45 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
     const isInbound = this.#direction.side === 'inbound';
     const kept = keptFields(fields, isInbound ? DROPPED_INBOUND : DROPPED_OUTBOUND);
     if (!isInbound && this.#isGrpc) this.#copyReason(fields);
+    this.#noteGrpcStatus(fields);
     this.#connection.sendTrailers(this.#stream, kept);
     this.#finish();
   }
 
   onLegDrain(): void {
-    const owed = this.#owedToCaller;
-    this.#owedToCaller = 0;
-    if (owed > 0) this.#connection.credit(this.#stream, owed);
+    this.#body.drained();
   }
 
   onLegFailure(detail: string, unprocessed: boolean): void {
     if (this.#isOver) return;
     this.upstream = undefined;
-    const mayRepeat = unprocessed && !this.#isAnswering && this.#kept !== undefined;
-    if (mayRepeat && this.#attempts?.hasMore === true) return this.#attempts.next();
-    this.#attempts?.report('gateway_error');
-    this.respond({ kind: 'upstream_failed', detail: `upstream_${detail}` });
+    if (this.#attempts === undefined)
+      return this.respond({ kind: 'upstream_failed', detail: `upstream_${detail}` });
+    this.#attempts.fail({ detail, unprocessed, untouched: !this.#isTouched });
+  }
+
+  get isRepeatable(): boolean {
+    const isSafe = !this.#isGrpc && IDEMPOTENT.has(this.record.method ?? '');
+    return isSafe && this.#body.isNone && !this.#isAnswering;
+  }
+
+  get isWhole(): boolean {
+    return this.#body.isKept && !this.#isAnswering;
+  }
+
+  letGo(): void {
+    this.#cancelServer();
+    this.#isTouched = false;
   }
 
   expire(): void {
     const { now } = this.#context.live;
     const isLate = [this.#grpcDeadline, this.#overAt].some((at) => at !== 0 && at <= now);
-    if (this.#isAnswering || this.#requestComplete || isLate) {
-      return this.respond({ kind: 'upstream_timeout' });
-    }
-    this.respond({ kind: 'request_timeout', detail: 'body_timeout' });
+    if (!this.#isAnswering && !this.#body.isComplete && !isLate)
+      return this.respond({ kind: 'request_timeout', detail: 'body_timeout' });
+    const mayTry = !this.#isAnswering && !isLate;
+    if (mayTry && this.#tries?.expire() === true) return;
+    this.respond({ kind: 'upstream_timeout' });
   }
 
   judge(): FailureKind | undefined {
@@ -309,7 +330,7 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
     this.calls.reached();
     if (leg.facts !== undefined) this.calls.facts = leg.facts;
     this.#expectMore();
-    this.#sendHeld(leg);
+    if (!this.#isEndSent) this.#body.sendTo(leg);
   }
 
   #outgoing(head: H2Request, options: ForwardOptions): OutgoingRequest {
@@ -319,51 +340,15 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
     if (options.clientCert !== undefined)
       fields.push('x-forwarded-client-cert', options.clientCert);
     fields.push('traceparent', options.traceparent);
-    const hasBody = this.#keptBytes > 0 || this.#requestTrailers !== undefined;
+    this.#isEndSent = this.#body.isNone;
     return {
       method: head.method,
       target: head.target,
       host: options.host ?? head.host,
       fields,
       contentLength: head.contentLength,
-      isEnd: this.#requestComplete && !hasBody,
+      isEnd: this.#isEndSent,
     };
-  }
-
-  // Body bytes that came before there was a server, or that another one has not processed.
-  #hold(chunk: Buffer, start: number, end: number): void {
-    this.#unsent += end - start;
-    this.#kept ??= [];
-    this.#kept.push(Buffer.from(chunk.subarray(start, end)));
-    this.#keptBytes += end - start;
-  }
-
-  #keep(chunk: Buffer, start: number, end: number): void {
-    if (this.#kept === undefined) return;
-    this.#keptBytes += end - start;
-    if (this.#keptBytes > MAX_KEPT) this.#kept = undefined;
-    else this.#kept.push(Buffer.from(chunk.subarray(start, end)));
-  }
-
-  #sendHeld(leg: Leg): void {
-    const held = this.#kept ?? [];
-    const isEnd = this.#requestComplete && this.#requestTrailers === undefined;
-    let isFlowing = true;
-    for (const [index, part] of held.entries()) {
-      isFlowing = leg.sendData(part, 0, part.length, isEnd && index === held.length - 1);
-    }
-    if (this.#requestTrailers !== undefined) leg.sendTrailers(this.#requestTrailers);
-    const unsent = this.#unsent;
-    this.#unsent = 0;
-    if (this.#keptBytes > MAX_KEPT) this.#kept = undefined;
-    if (isFlowing) this.#connection.credit(this.#stream, unsent);
-    else this.#owedToCaller += unsent;
-  }
-
-  #sendOn(chunk: Buffer, start: number, end: number): void {
-    const isFlowing = this.upstream?.sendData(chunk, start, end, this.#requestComplete) === true;
-    if (isFlowing) this.#connection.credit(this.#stream, end - start);
-    else this.#owedToCaller += end - start;
   }
 
   #cancelServer(): void {
@@ -389,6 +374,13 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
     if (this.#isGrpc && isFailureKind(reason)) this.record.status = statusOf(reason);
   }
 
+  #noteGrpcStatus(fields: readonly string[]): void {
+    const status = this.#isGrpc ? parseGrpcStatus(fieldOf(fields, 'grpc-status')) : undefined;
+    if (status === undefined) return;
+    this.record.grpcStatus = status;
+    this.#attempts?.report(status === UNAVAILABLE ? 'gateway_error' : 'ok');
+  }
+
   #finish(): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -397,12 +389,12 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
     this.#context.live.remove(this);
     this.calls.finish();
     this.head = undefined;
-    this.#kept = undefined;
+    this.#body.forget();
   }
 
   // The answer is complete before the request: nobody will read the rest.
   #cancelIfUnread(): void {
-    if (this.#requestComplete) {
+    if (this.#body.isComplete) {
       this.upstream = undefined;
       return;
     }
@@ -413,7 +405,8 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
   /** The rest of the request, or the answer to all of it, has to come in time. */
   #expectMore(): void {
     const { idleMs, responseMs } = this.timeouts;
-    this.#expectIn(this.#requestComplete ? responseMs : idleMs);
+    if (!this.#body.isComplete) return this.#expectIn(idleMs);
+    this.#expectIn(Math.min(responseMs, this.#tries?.perTryMs ?? responseMs));
   }
 
   #expectAnswer(): void {
@@ -426,30 +419,4 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
     const overAt = this.#overAt;
     this.deadlineAt = soon !== 0 && (overAt === 0 || soon < overAt) ? soon : overAt;
   }
-}
-
-function answerFields(status: number, fields: readonly string[], dropped: number): string[] {
-  const answer = [':status', `${status}`];
-  copyKept(fields, dropped, answer);
-  return answer;
-}
-
-function keptFields(fields: readonly string[], dropped: number): string[] {
-  const kept: string[] = [];
-  copyKept(fields, dropped, kept);
-  return kept;
-}
-
-function copyKept(fields: readonly string[], dropped: number, into: string[]): void {
-  for (let at = 0; at < fields.length; at += 2) {
-    const name = fields[at] as string;
-    const code = codeOfName(name);
-    if (typeof code === 'number' && ((dropped >> code) & 1) !== 0) continue;
-    into.push(name, fields[at + 1] as string);
-  }
-}
-
-function fieldOf(fields: readonly string[], name: string): string | undefined {
-  const at = fields.indexOf(name);
-  return at >= 0 && at % 2 === 0 ? fields[at + 1] : undefined;
 }

@@ -1,21 +1,24 @@
-import { ChunkDecoder, HOP_BY_HOP, type ResponseHead } from '#protocol';
+import {
+  ChunkDecoder,
+  encodeChunk,
+  encodeLastChunk,
+  HOP_BY_HOP,
+  type ResponseHead,
+} from '#protocol';
 import type { BodyPart } from './answer.ts';
-import { type AttemptingCall, Attempts, type RetryCounter } from './attempts.ts';
+import { type AttemptingCall, Attempts } from './attempts.ts';
 import type { Connector } from './connector.ts';
-import type { Leg, LegSink, OutgoingRequest } from './h2-leg.ts';
+import type { Leg, LegSink, OutgoingRequest, Tries } from './h2-leg.ts';
 import type { CallFacts } from './record.ts';
 import type { Failure } from './respond.ts';
+import { IDEMPOTENT, type RetryCounter } from './retry-rules.ts';
 import type { TlsPeer } from './tls-peer.ts';
 import type { UpstreamConnection } from './upstream-connection.ts';
 
 /** Bytes of an answer that its caller has not taken before the server has to wait. */
 const MAX_UNTAKEN = 32 * 1024;
-const NO_BYTES: Buffer = Buffer.alloc(0);
-const CRLF: Buffer = Buffer.from('\r\n');
-const LAST_CHUNK: Buffer = Buffer.from('0\r\n\r\n');
 /** Methods whose requests have a length even if it is 0 (RFC 9110 section 8.6). */
 const WITH_LENGTH = new Set(['POST', 'PUT', 'PATCH']);
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
 
 /** What a call hears of the way to its server. */
 export type Http1LegSink = {
@@ -28,7 +31,7 @@ export type Http1LegSink = {
 };
 
 /** An HTTP/1.1 connection as the server's side of an HTTP/2 call (RFC 9113 section 8, RFC 9112). */
-export class Http1Leg implements Leg, AttemptingCall {
+export class Http1Leg implements Leg, Tries, AttemptingCall {
   readonly method: string;
   readonly upgrade = '';
   requestComplete: boolean;
@@ -73,6 +76,14 @@ export class Http1Leg implements Leg, AttemptingCall {
     this.#sink.respond(failure);
   }
 
+  get perTryMs(): number | undefined {
+    return this.#attempts.perTryMs;
+  }
+
+  expire(): boolean {
+    return this.#attempts.expire();
+  }
+
   get secure(): TlsPeer | undefined {
     return this.#connection?.secure;
   }
@@ -89,11 +100,12 @@ export class Http1Leg implements Leg, AttemptingCall {
     return this.#connection.write(bytes, 0, bytes.length);
   }
 
-  // Trailers cannot be announced any more once the head is gone; the few that servers read are lost
-  // with them, as RFC 9110 section 6.5.1 allows.
-  sendTrailers(): void {
+  // Where the request has a length there is no place for them, and RFC 9110 section 6.5.1 lets them go.
+  sendTrailers(fields: readonly string[]): void {
     this.requestComplete = true;
-    if (this.#isChunked) this.#connection?.write(LAST_CHUNK, 0, LAST_CHUNK.length);
+    if (!this.#isChunked) return;
+    const bytes = encodeLastChunk(fields);
+    this.#connection?.write(bytes, 0, bytes.length);
   }
 
   credit(bytes: number): void {
@@ -183,12 +195,6 @@ function serialize(request: OutgoingRequest, isChunked: boolean): Buffer {
   if (isChunked) lines.push('transfer-encoding: chunked');
   else if (isEnd && contentLength < 0 && WITH_LENGTH.has(method)) lines.push('content-length: 0');
   return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
-}
-
-function encodeChunk(data: Buffer, isEnd: boolean): Buffer {
-  if (data.length === 0) return isEnd ? LAST_CHUNK : NO_BYTES;
-  const size = Buffer.from(`${data.length.toString(16)}\r\n`);
-  return Buffer.concat(isEnd ? [size, data, CRLF, LAST_CHUNK] : [size, data, CRLF]);
 }
 
 // Without what ends at the hop; in HTTP/2 it must not be there.

@@ -31,6 +31,14 @@ export type Leg = {
   readonly cancel: () => void;
 };
 
+/** The tries of one call to reach a server. */
+export type Tries = {
+  /** How long one of them may take, in milliseconds; undefined for as long as the call. */
+  readonly perTryMs: number | undefined;
+  /** The one under way took too long; whether another one has begun. */
+  readonly expire: () => boolean;
+};
+
 /** A request to send, by either version of HTTP. */
 export type OutgoingRequest = {
   readonly method: string;

@@ -2,6 +2,8 @@ import {
   BodyReader,
   ChunkDecoder,
   createRequestReader,
+  encodeChunk,
+  encodeLastChunk,
   FIELD,
   fieldSet,
   HOP_BY_HOP,
@@ -13,8 +15,6 @@ import type { BytePipe, PipeEvents } from './pipe.ts';
 
 /** What HTTP/2 says otherwise: the authority, and where the body ends. */
 const DROPPED = HOP_BY_HOP | fieldSet(FIELD.HOST, FIELD.TRANSFER_ENCODING);
-const LAST_CHUNK: Buffer = Buffer.from('0\r\n\r\n');
-const CRLF: Buffer = Buffer.from('\r\n');
 
 /** What looks like an HTTP/1.1 connection, good for one exchange, to a server that speaks HTTP/2. */
 export function translated(server: H2Upstream): BytePipe {
@@ -120,18 +120,11 @@ class TranslatedPipe implements BytePipe, LegSink {
     if (this.#isPaused) this.#owed += length;
     else this.#leg?.credit(length);
     const data = chunk.subarray(start, end);
-    if (!this.#isChunkedAnswer) this.#tell(data);
-    else if (length > 0) {
-      const size = Buffer.from(`${length.toString(16)}\r\n`);
-      this.#tell(Buffer.concat([size, data, isEnd ? Buffer.concat([CRLF, LAST_CHUNK]) : CRLF]));
-    } else if (isEnd) this.#tell(LAST_CHUNK);
+    this.#tell(this.#isChunkedAnswer ? encodeChunk(data, isEnd) : data);
   }
 
   onAnswerTrailers(fields: readonly string[]): void {
-    if (!this.#isChunkedAnswer) return;
-    let text = '0\r\n';
-    for (let at = 0; at < fields.length; at += 2) text += `${fields[at]}: ${fields[at + 1]}\r\n`;
-    this.#tell(Buffer.from(`${text}\r\n`, 'latin1'));
+    if (this.#isChunkedAnswer) this.#tell(encodeLastChunk(fields));
   }
 
   onLegDrain(): void {

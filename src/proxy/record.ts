@@ -112,6 +112,7 @@ export function resetRecord(record: RecordedCall): void {
   record.audit = undefined;
   record.exception = undefined;
   record.status = 0;
+  record.grpcStatus = -1;
   record.reason = null;
   record.verdict = 'deny';
 }

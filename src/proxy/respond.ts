@@ -93,6 +93,11 @@ export function statusOf(kind: FailureKind): number {
   return OUTCOMES[kind].status;
 }
 
+/** gRPC's status of a failure. */
+export function grpcStatusOf(kind: FailureKind): number {
+  return OUTCOMES[kind].grpc;
+}
+
 /** Whether a reason that another sidecar gave is one of ours. */
 export function isFailureKind(reason: string): reason is FailureKind {
   return Object.hasOwn(OUTCOMES, reason);

@@ -68,6 +68,7 @@ function isName(name: string): boolean {
 // SECURITY: no plain objects where others name the key: `constructor` is in each of those.
 const OPTIONAL: ReadonlyMap<string, Check> = new Map<string, Check>(
   Object.entries({
+    grpc_status: isCount,
     weight: (value: unknown) => isCount(value) && (value as number) >= 1,
     dry_run: (value: unknown) => Array.isArray(value) && value.every(isTrial),
     headers: (value: unknown) =>

@@ -35,6 +35,7 @@ const INDEXED: ReadonlySet<string> = new Set([
   'destination.namespace',
   'destination.port',
   'source.ip',
+  'grpc_status',
   'host',
   'path',
   'rule',

@@ -1,6 +1,6 @@
 import type { AlertEvent } from '#alert';
 import type { AuditEvent } from '#audit';
-import type { AccessRecord } from '#telemetry';
+import { type AccessRecord, isServerError } from '#telemetry';
 
 /** What there is to send, each kind in a queue of its own. */
 export type EvidenceKind = 'records' | 'audit' | 'alerts' | 'traces' | 'metrics';
@@ -82,6 +82,11 @@ export type MetricSample = { readonly labels: Readonly<Record<string, string>> }
   | { readonly value: number }
   | { readonly bounds: readonly number[]; readonly counts: readonly number[]; readonly sum: number }
 );
+
+/** Whether a call's answer says that its server failed, by HTTP's status or by gRPC's. */
+export function isServerFailure({ status, grpc_status: grpcStatus }: ReportedRecord): boolean {
+  return isServerError({ status, grpcStatus });
+}
 
 /** The id of a record: its own, or one of what makes it unique. */
 export function recordId(record: ReportedRecord): string {

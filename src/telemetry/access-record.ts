@@ -52,6 +52,8 @@ export type AccessRecord = {
   readonly exception?: string;
   /** HTTP status sent to the caller; null for TCP. */
   readonly status: number | null;
+  /** gRPC's own status, 0 to 16; absent where the call is not gRPC's or ended without one. */
+  readonly grpc_status?: number;
   /** The code of surface.md's "What a caller sees", or the decision's; null when the call just went through. */
   readonly reason: string | null;
   readonly verdict: 'allow' | 'deny';
@@ -136,6 +138,8 @@ export type RecordedCall = {
   exception: string | undefined;
   /** 0 stands for none (TCP). */
   status: number;
+  /** gRPC's own status, 0 to 16; -1 stands for none. */
+  grpcStatus: number;
   reason: string | null;
   verdict: 'allow' | 'deny';
   /** What sampling decided; the access log sets both. */
@@ -171,6 +175,7 @@ export function createRecordedCall(connection: RecordedConnection): RecordedCall
     audit: undefined,
     exception: undefined,
     status: 0,
+    grpcStatus: -1,
     reason: null,
     verdict: 'deny',
     weight: 1,

@@ -1,5 +1,5 @@
 import type { RecordedCall } from './access-record.ts';
-import { isFailure } from './classify.ts';
+import { isFailure, isServerError } from './classify.ts';
 import { createHistogram, type Histogram, observe } from './histogram.ts';
 
 import type { EdgeRoutes } from './sampler.ts';
@@ -18,9 +18,11 @@ export type EdgeKey = {
   readonly mtls: boolean;
 };
 
-/** Counts of calls with the same status and reason on one edge. */
+/** Counts of calls with the same statuses and reason on one edge. */
 export type OutcomeCounts = {
   readonly status: number;
+  /** gRPC's own, or -1. */
+  readonly grpcStatus: number;
   readonly reason: string | null;
   requests: number;
   readonly durationMs: Histogram;
@@ -91,12 +93,12 @@ export function countCall(edge: EdgeCounters, call: RecordedCall): void {
   edge.requests++;
   if (call.verdict === 'deny') edge.denied++;
   // A denial by the other side is that side's denial, not a failure seen from here.
-  else if (call.denialId === null && (isFailure(call.reason) || call.status >= 500)) edge.errors++;
+  else if (call.denialId === null && (isFailure(call.reason) || isServerError(call))) edge.errors++;
   edge.bytesIn += call.bytesIn;
   edge.bytesOut += call.bytesOut;
   edge.durationUs += call.durationUs;
   if (edge.key.protocol === 'tcp') return;
-  const outcome = outcomeOf(edge, call.status, call.reason);
+  const outcome = outcomeOf(edge, call);
   outcome.requests++;
   observe(outcome.durationMs, call.durationUs / 1000);
   observe(outcome.requestBytes, call.bytesIn);
@@ -124,18 +126,25 @@ export function deltaOf(edge: EdgeCounters, before: EdgeCounters | undefined): E
   };
 }
 
-function outcomeOf(edge: EdgeCounters, status: number, reason: string | null): OutcomeCounts {
+type Outcome = Pick<OutcomeCounts, 'status' | 'grpcStatus' | 'reason'>;
+
+const OVERFLOWED: Outcome = { status: 0, grpcStatus: -1, reason: OVERFLOW };
+
+function outcomeOf(edge: EdgeCounters, call: Outcome): OutcomeCounts {
+  const { status, grpcStatus, reason } = call;
   // The common case has no reason and a small integer as key: no string is built for it.
-  const key = reason === null ? status : reason === OVERFLOW ? OVERFLOW : `${status} ${reason}`;
+  const code = status + 1_000 * (grpcStatus + 1);
+  const key = reason === null ? code : reason === OVERFLOW ? OVERFLOW : `${code} ${reason}`;
   const known = edge.outcomes.get(key);
   if (known !== undefined) return known;
   const isFull = edge.outcomes.size >= MAX_OUTCOMES;
   if (isFull && key !== OVERFLOW) {
     edge.overflowed++;
-    return outcomeOf(edge, 0, OVERFLOW);
+    return outcomeOf(edge, OVERFLOWED);
   }
   const outcome = {
     status,
+    grpcStatus,
     reason,
     requests: 0,
     durationMs: createHistogram(),

@@ -110,6 +110,7 @@ function writeCall(buffer: Latin1Buffer, start: number, call: RecordedCall, seq:
   if (call.exception !== undefined) at = writeField(buffer, at, ',"exception":', call.exception);
   if (call.status === 0) at += buffer.latin1Write(',"status":null', at);
   else at = writeNumber(buffer, at, ',"status":', call.status);
+  at = writeReached(buffer, at, ',"grpc_status":', call.grpcStatus);
   at = writeField(buffer, at, ',"reason":', call.reason);
   at += buffer.latin1Write(
     call.verdict === 'allow' ? ',"verdict":"allow"' : ',"verdict":"deny"',

@@ -22,6 +22,7 @@ export {
   createAdminServer,
   type Readiness,
 } from './admin-server.ts';
+export { isServerError } from './classify.ts';
 export type { EdgeCounters, EdgeDelta, EdgeKey } from './edge.ts';
 export { type Exposition, expose, type MetricFamily } from './exposition.ts';
 export { createRecordedConnection } from './format-record.ts';

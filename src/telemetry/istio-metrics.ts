@@ -91,9 +91,11 @@ function histogram(name: string, help: string, samples: readonly HistogramSample
   return { name, help, kind: 'histogram', samples };
 }
 
-function outcomeLabels({ status, reason }: OutcomeCounts): Labels {
+function outcomeLabels({ status, grpcStatus, reason }: OutcomeCounts): Labels {
   return {
     response_code: reason === 'overflow' ? 'overflow' : String(status),
+    // As Istio has it: empty, which is no label to Prometheus, where the call is not gRPC's.
+    grpc_response_status: grpcStatus < 0 ? '' : String(grpcStatus),
     response_flags: (reason === null ? undefined : RESPONSE_FLAGS[reason]) ?? '-',
     palisade_reason: reason ?? '-',
   };

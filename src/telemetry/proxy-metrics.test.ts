@@ -42,6 +42,23 @@ function callWith(more: Partial<RecordedCall>): RecordedCall {
   return { ...createRecordedCall({ json: '' }), verdict: 'allow', status: 200, ...more };
 }
 
+test('gRPC has a label of its own, as Istio has it, and failures of its own', async () => {
+  const metrics = create();
+  const edge = metrics.edge({ ...HTTP, protocol: 'grpc' });
+  for (const grpcStatus of [-1, 0, 0, 5, 14])
+    metrics.countCall(edge, callWith({ grpcStatus, durationUs: 700 }));
+  const denied = { verdict: 'deny', status: 403, reason: 'policy_denied' } as const;
+  metrics.countCall(edge, callWith({ ...denied, grpcStatus: 7 }));
+  const { body } = await metrics.exposition(false);
+  const requests = (label: string) => sampleOf(body, 'istio_requests_total', [label]);
+  assert.equal(requests('response_code="200",grpc_response_status=""'), 1);
+  assert.equal(requests('response_code="200",grpc_response_status="0"'), 2);
+  assert.equal(requests('grpc_response_status="5"'), 1);
+  assert.equal(requests('grpc_response_status="14"'), 1);
+  assert.equal(requests('response_code="403",grpc_response_status="7"'), 1);
+  assert.equal(edge.errors, 1, 'what its caller did wrong is no failure of the service');
+});
+
 test('requests are counted with Istio names and labels, duration and sizes as histograms', async () => {
   const metrics = create();
   const edge = metrics.edge(HTTP);

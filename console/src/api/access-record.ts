@@ -14,6 +14,7 @@ export type AccessRecord = {
   readonly host: string | null;
   readonly path: string | null;
   readonly status: number | null;
+  readonly grpc_status?: number;
   readonly reason: string | null;
   readonly verdict: 'allow' | 'deny';
   readonly policy: string | null;

@@ -2,7 +2,7 @@ import { Option } from 'commander';
 import type { ApiClient } from '#client';
 import type { AccessRecord, RecordAnswer } from '../api-types.ts';
 import type { CommandModule } from '../commands.ts';
-import { collectWord, parseCount, parseStatus } from '../flags.ts';
+import { collectWord, parseCount, parseGrpcStatus, parseStatus } from '../flags.ts';
 import { globalsOf, sessionOf } from '../globals.ts';
 import { painter } from '../output.ts';
 import { type RecordFilters, recordQuery } from '../record-filter.ts';
@@ -24,6 +24,11 @@ export const register: CommandModule['register'] = (program, context) => {
     .option('--method <method>', 'only with this method')
     .option('--path <prefix>', 'only paths that begin so')
     .option('--status <status>', 'only with this status; also >=500', parseStatus)
+    .option(
+      '--grpc-status <status>',
+      'only with this gRPC status, a number or a name; also !OK, >=13',
+      parseGrpcStatus,
+    )
     .option('--policy <name>', 'only what this policy decided, NAMESPACE/NAME')
     .option('--trace <id>', 'only of this trace; `palisade trace` shows it as a timeline')
     .option('--node <name>', 'only what this sidecar reported')

@@ -1,4 +1,10 @@
-import type { AlertEvidence, AuditEvidence, Evidence, ReportedRecord } from '../evidence.ts';
+import {
+  type AlertEvidence,
+  type AuditEvidence,
+  type Evidence,
+  isServerFailure,
+  type ReportedRecord,
+} from '../evidence.ts';
 import { type FormatAuthor, shortened, withoutControls } from './plain-text.ts';
 import { summaryOf } from './summary.ts';
 
@@ -57,7 +63,7 @@ function eventOf(item: Evidence): CefEvent {
 
 function callEvent(record: ReportedRecord): CefEvent {
   const isDenied = record.verdict === 'deny';
-  const isFailed = (record.status ?? 0) >= 500;
+  const isFailed = isServerFailure(record);
   const what = record.kind === 'http' ? 'request' : 'connection';
   return {
     id: `call.${isDenied ? 'denied' : 'allowed'}`,

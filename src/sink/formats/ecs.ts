@@ -1,4 +1,10 @@
-import type { AlertEvidence, AuditEvidence, Evidence, ReportedRecord } from '../evidence.ts';
+import {
+  type AlertEvidence,
+  type AuditEvidence,
+  type Evidence,
+  isServerFailure,
+  type ReportedRecord,
+} from '../evidence.ts';
 import { compact, type FormatAuthor, safeJson } from './plain-text.ts';
 import { summaryOf } from './summary.ts';
 
@@ -32,7 +38,7 @@ function ofCall(record: ReportedRecord, id: string): Record<string, unknown> {
       kind: 'event',
       category: isHttp ? ['network', 'web'] : ['network'],
       type: ['connection', isDenied ? 'denied' : 'allowed'],
-      outcome: isDenied || (record.status ?? 0) >= 500 ? 'failure' : 'success',
+      outcome: isDenied || isServerFailure(record) ? 'failure' : 'success',
       action: isHttp ? 'request' : 'connection',
       reason: record.reason,
       // Nanoseconds.

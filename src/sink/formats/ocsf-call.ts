@@ -1,4 +1,9 @@
-import type { RecordEvidence, ReportedRecord, TraceEvidence } from '../evidence.ts';
+import {
+  isServerFailure,
+  type RecordEvidence,
+  type ReportedRecord,
+  type TraceEvidence,
+} from '../evidence.ts';
 import { OCSF_CLASS, ocsfHead, ocsfStatus } from './ocsf-class.ts';
 import type { FormatAuthor } from './plain-text.ts';
 import { summaryOf } from './summary.ts';
@@ -92,7 +97,7 @@ function head(
 
 function common(record: ReportedRecord): Record<string, unknown> {
   const isDenied = record.verdict === 'deny';
-  const isFailure = isDenied || (record.status ?? 0) >= 500;
+  const isFailure = isDenied || isServerFailure(record);
   const { policy, rule, policy_version: version } = record;
   return {
     ...ocsfStatus(isFailure ? 'Failure' : 'Success'),

@@ -1,5 +1,11 @@
 import { createMessage, encodeMessage, type Otlp } from '#wire';
-import type { AlertEvidence, AuditEvidence, Evidence, RecordEvidence } from '../evidence.ts';
+import {
+  type AlertEvidence,
+  type AuditEvidence,
+  type Evidence,
+  isServerFailure,
+  type RecordEvidence,
+} from '../evidence.ts';
 import {
   type Attributable,
   type Attribute,
@@ -76,7 +82,7 @@ function severityOf(item: LogEvidence): keyof typeof SEVERITY {
     return item.value.severity === 'page' ? 'error' : 'warn';
   }
   if (item.value.verdict === 'deny') return 'warn';
-  return (item.value.status ?? 0) >= 500 ? 'error' : 'info';
+  return isServerFailure(item.value) ? 'error' : 'info';
 }
 
 function attributesOf(item: LogEvidence): Attribute[] {

@@ -29,13 +29,15 @@ export function resourceAttributes(origin: Origin, trustDomain: string): Attribu
 }
 
 /**
- * Attributes of a call: OpenTelemetry's semantic conventions where they have a name (1.30: http, url, network, tls,
+ * Attributes of a call: OpenTelemetry's semantic conventions where they have a name (1.30: http, rpc, url, network, tls,
  * client, server), `palisade.` and the record's own key otherwise.
  */
 export function callAttributes(record: ReportedRecord): Attribute[] {
   return attributes({
     'http.request.method': record.method,
     'http.response.status_code': record.status,
+    'rpc.system': record.grpc_status === undefined ? undefined : 'grpc',
+    'rpc.grpc.status_code': record.grpc_status,
     'url.path': record.path,
     'server.address': record.host ?? record['destination.service'],
     'server.port': record['destination.port'],
@@ -64,6 +66,7 @@ const NAMED_ELSEWHERE: ReadonlySet<string> = new Set([
   'record.id',
   'method',
   'status',
+  'grpc_status',
   'path',
   'host',
   'source.ip',

@@ -1,5 +1,5 @@
 import { createMessage, encodeMessage, type Otlp } from '#wire';
-import type { Evidence, ReportedRecord } from '../evidence.ts';
+import { type Evidence, isServerFailure, type ReportedRecord } from '../evidence.ts';
 import { attributes, derivedSpanId, idBytes, nanosOf } from './otlp-attributes.ts';
 import type { OtlpAuthor } from './otlp-logs.ts';
 import { callAttributes, originOf, resourceAttributes } from './otlp-record.ts';
@@ -38,7 +38,7 @@ function spansOf(record: ReportedRecord) {
   const start = nanosOf(record.time);
   const traceId = idBytes(record.trace_id, 16);
   const spanId = idBytes(record.span_id, 8);
-  const isError = record.verdict === 'deny' || (record.status ?? 0) >= 500;
+  const isError = record.verdict === 'deny' || isServerFailure(record);
   const whole = {
     traceId,
     spanId,

@@ -1,5 +1,5 @@
 import type { SinkSyslog } from '#resource';
-import type { Evidence } from '../evidence.ts';
+import { type Evidence, isServerFailure } from '../evidence.ts';
 
 /** Who a syslog message says that it is from. */
 export type SyslogOrigin = Pick<SinkSyslog, 'facility' | 'appName'> & { readonly hostname: string };
@@ -62,7 +62,7 @@ function severityOf(item: Evidence): keyof typeof SEVERITY {
   }
   if (item.kind === 'metrics') return 'informational';
   if (item.value.verdict === 'deny') return 'warning';
-  return (item.value.status ?? 0) >= 500 ? 'error' : 'informational';
+  return isServerFailure(item.value) ? 'error' : 'informational';
 }
 
 // RFC 5424 section 6.2.3: RFC 3339 with upper-case T and Z, at most microseconds; `-` where there is none.

@@ -168,6 +168,7 @@ function upstream(record: ListedRecord): Lines {
   if (record.verdict === 'deny') return [['Forwarded', 'nothing']];
   return [
     ['Status', record.status],
+    ...(record.grpc_status === undefined ? [] : ([['gRPC status', record.grpc_status]] as const)),
     ['First byte', micros(record.upstream_us)],
     ['Took', micros(record.duration_us)],
     ['Bytes', `${formatBytes(record.bytes_in ?? 0)} in, ${formatBytes(record.bytes_out ?? 0)} out`],
