@@ -28,7 +28,7 @@ const PART = { head: 0, columns: 1, terms: 2, traces: 3 } as const;
 const PARTS = 4;
 
 /** From how many records on a block is worth an index. */
-const INDEXED_FROM = 512;
+const INDEXED_FROM = 4_096;
 // Of each file; the system's own cache holds the rest.
 const CACHE_KIB = 2_048;
 const BUSY_TIMEOUT_MS = 5_000;
@@ -52,6 +52,7 @@ export type DayFile = {
   readonly tallies: (kind: TallyKind, sinceSlot: number) => readonly TallyRow[];
   readonly saveSource: (node: string, state: SourceState) => void;
   readonly sources: () => ReadonlyMap<string, SourceState>;
+  readonly source: (node: string) => SourceState | undefined;
   readonly countHour: (hourMs: number, node: string, counts: HourCounts) => void;
   readonly hours: (
     fromMs: number,
@@ -84,13 +85,29 @@ export function openDayFile(path: string): DayFile {
     db.close();
     throw error;
   }
-  return createDayFile(path, db);
+  return createDayFile(path, db, 'own');
+}
+
+/** Opens a day's file that another thread writes, only to read it; undefined while it has no schema yet. */
+export function readDayFile(path: string): DayFile | undefined {
+  const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, readOnly: true });
+  try {
+    db.exec(`PRAGMA trusted_schema = OFF; PRAGMA cache_size = -${CACHE_KIB};`);
+    if (versionOf(db) === DAY_SCHEMA_VERSION) return createDayFile(path, db, 'shared');
+    db.close();
+    return undefined;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function versionOf(db: DatabaseSync): number {
+  return (db.prepare('PRAGMA user_version').get() as { user_version: number }).user_version;
 }
 
 function prepareSchema(db: DatabaseSync): void {
-  const { user_version: version } = db.prepare('PRAGMA user_version').get() as {
-    user_version: number;
-  };
+  const version = versionOf(db);
   if (version > DAY_SCHEMA_VERSION) {
     throw new Error(
       `its schema version ${version} is newer than this program's ${DAY_SCHEMA_VERSION}`,
@@ -101,25 +118,26 @@ function prepareSchema(db: DatabaseSync): void {
   }
 }
 
-function createDayFile(path: string, db: DatabaseSync): DayFile {
+function createDayFile(path: string, db: DatabaseSync, owner: 'own' | 'shared'): DayFile {
   const last = db.prepare('SELECT first + count AS next FROM blocks ORDER BY first DESC LIMIT 1');
   const totals = db.prepare(
     'SELECT ifnull(sum(count), 0) AS records, max(arrived_ms) AS newest FROM blocks',
   );
-  let next = (last.get() as { next: number } | undefined)?.next ?? 0;
+  const count = (): number => (last.get() as { next: number } | undefined)?.next ?? 0;
+  let next = count();
   const put = createBlockWriter(db);
   const file: DayFile = {
     path,
     db,
-    next: () => next,
+    next: owner === 'own' ? () => next : count,
     append(rows, arrivedMs) {
       for (let at = 0; at < rows.length; at += FULL_RECORDS) {
         const part = rows.slice(at, at + FULL_RECORDS);
         put({ first: next + at, block: encodeBlock(part), arrivedMs, ...span(part) });
       }
     },
-    appended(count) {
-      next += count;
+    appended(added) {
+      next += added;
     },
     ...blocksOf(db),
     compact: () => compact(file, put),
@@ -290,9 +308,10 @@ function talliesOf(db: DatabaseSync): Pick<DayFile, 'count' | 'tallies'> {
 
 function sourcesOf(
   db: DatabaseSync,
-): Pick<DayFile, 'saveSource' | 'sources' | 'countHour' | 'hours'> {
+): Pick<DayFile, 'saveSource' | 'sources' | 'source' | 'countHour' | 'hours'> {
   const save = db.prepare('INSERT OR REPLACE INTO sources (node, state) VALUES (?, ?)');
   const all = db.prepare('SELECT node, state FROM sources');
+  const one = db.prepare('SELECT state FROM sources WHERE node = ?');
   const hour = db.prepare('SELECT counts FROM source_hours WHERE hour_ms = ? AND node = ?');
   const saveHour = db.prepare(
     'INSERT OR REPLACE INTO source_hours (hour_ms, node, counts) VALUES (?, ?, ?)',
@@ -309,6 +328,10 @@ function sourcesOf(
           JSON.parse(state) as SourceState,
         ]),
       ),
+    source(node) {
+      const found = one.get(node) as { state: string } | undefined;
+      return found === undefined ? undefined : (JSON.parse(found.state) as SourceState);
+    },
     countHour(hourMs, node, counts) {
       const known = hour.get(hourMs, node) as { counts: string } | undefined;
       const sum =

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type DayFile, openDayFile } from './day-file.ts';
+import { type DayFile, openDayFile, readDayFile } from './day-file.ts';
 import { type DayRollups, dayRollups } from './day-rollups.ts';
 import type { RecordBounds } from './record-store.ts';
 import { isDamage, messageOf } from './transact.ts';
@@ -36,6 +36,16 @@ export type DayFiles = {
   readonly close: () => void;
 };
 
+/** What questions need of the files of a folder. */
+export type ReadableDays = Pick<DayFiles, 'all' | 'of' | 'setAside' | 'note'>;
+
+/** The same files, only to be read, while another thread writes them. */
+export type ReadOnlyDays = ReadableDays & {
+  /** Looks which files there are now; before each question. */
+  readonly refresh: () => void;
+  readonly close: () => void;
+};
+
 /** Files have room for `2^32` ids a day; a further file of a day begins where the time of day points to. */
 const IDS_A_DAY = 2 ** 32;
 const IDS_A_MS = 32;
@@ -50,6 +60,36 @@ const SUFFIXES = ['', '-wal', '-shm'] as const;
 /** Opens the files of a folder, made with mode 0700. Throws where the folder cannot be used. */
 export function openDayFiles(folder: string, bounds: RecordBounds): DayFiles {
   return new Files(folder, bounds);
+}
+
+/**
+ * Files that another thread writes. What is damaged is thrown: it is for whoever writes to put it aside.
+ */
+export function openReadOnlyDays(folder: string): ReadOnlyDays {
+  let days: readonly Day[] = [];
+  const refuse = (error: unknown): never => {
+    throw error instanceof Error ? error : new Error(messageOf(error));
+  };
+  return {
+    refresh() {
+      const names = readdirSync(folder).filter((name) => NAME.test(name));
+      for (const { name, file } of days) if (!names.includes(name)) closeQuietly(file);
+      const kept = days.filter(({ name }) => names.includes(name));
+      const known = new Set(kept.map(({ name }) => name));
+      const opened = names.flatMap((name) =>
+        known.has(name) ? [] : (openReadOnlyDay(folder, name) ?? []),
+      );
+      days = [...kept, ...opened].sort((a, b) => a.base - b.base);
+    },
+    all: () => days,
+    of: (id) => days.findLast(({ base }) => base <= id),
+    setAside: (_day, error) => refuse(error),
+    note: ({ reason }) => refuse(new Error(reason)),
+    close() {
+      for (const { file } of days) closeQuietly(file);
+      days = [];
+    },
+  };
 }
 
 class Files implements DayFiles {
@@ -144,8 +184,17 @@ class Files implements DayFiles {
   }
 }
 
+/** Undefined for a file that is being made. */
+function openReadOnlyDay(folder: string, name: string): Day | undefined {
+  const file = readDayFile(join(folder, name));
+  return file === undefined ? undefined : dayOf(name, file);
+}
+
 function openDay(folder: string, name: string): Day {
-  const file = openDayFile(join(folder, name));
+  return dayOf(name, openDayFile(join(folder, name)));
+}
+
+function dayOf(name: string, file: DayFile): Day {
   try {
     return { name, base: baseOf(name), file, rollups: dayRollups(file.db) };
   } catch (error) {

@@ -41,7 +41,7 @@ function add(store: EmbeddedStore, report: Report, nowMs = NOW): number {
 }
 
 function seqs(store: EmbeddedStore): readonly number[] {
-  return store.list({}, { limit: 100_000, ascending: true }).records.map(({ seq }) => seq);
+  return store.reads.list({}, { limit: 100_000, ascending: true }).records.map(({ seq }) => seq);
 }
 
 function upTo(last: number): readonly number[] {
@@ -61,7 +61,7 @@ test('small blocks are joined, and nothing is lost, moved or counted twice', () 
   }
   assert.deepEqual(seqs(store), upTo(600));
   assert.equal(store.state().records, 600);
-  const before = store.list({}, { limit: 600 }).records;
+  const before = store.reads.list({}, { limit: 600 }).records;
   store.close();
   const [name = ''] = files(folder);
   const db = new DatabaseSync(join(folder, name));
@@ -71,7 +71,7 @@ test('small blocks are joined, and nothing is lost, moved or counted twice', () 
   db.close();
   assert.ok(blocks < 60, `${blocks} blocks`);
   const again = open(folder);
-  assert.deepEqual(again.list({}, { limit: 600 }).records, before);
+  assert.deepEqual(again.reads.list({}, { limit: 600 }).records, before);
   // What came before the restart is known after it.
   assert.equal(add(again, batch(590, 601)), 1);
   again.close();
@@ -122,7 +122,7 @@ test('ids grow over days, full files, restarts and clocks that are set back', ()
   for (const [at, nowMs] of times.entries()) {
     const store = open(folder, { ...BOUNDS, maxBytes: at % 2 === 0 ? 1 : BOUNDS.maxBytes });
     add(store, batch(at + 1, at + 1), nowMs);
-    ids.push(store.newestId());
+    ids.push(store.reads.newestId());
     store.close();
   }
   assert.deepEqual(
@@ -133,7 +133,7 @@ test('ids grow over days, full files, restarts and clocks that are set back', ()
   const store = open(folder);
   assert.deepEqual(seqs(store), [1, 2, 3, 4, 5]);
   assert.deepEqual(
-    ids.map((id) => store.byId(id)?.seq),
+    ids.map((id) => store.reads.byId(id)?.seq),
     [1, 2, 3, 4, 5],
   );
   store.close();
@@ -194,7 +194,7 @@ test('attack: pages of SQLite that flip under way cost the file, not the store',
   bytes.fill(0xa5, 8_192);
   writeFileSync(join(folder, second), bytes);
   const again = open(folder);
-  again.list({}, { limit: 10 });
+  again.reads.list({}, { limit: 10 });
   assert.deepEqual(seqs(again), upTo(10));
   assert.ok(again.state().damaged.length > 0);
   assert.equal(add(again, batch(2_001, 2_010), NOW + DAY_MS), 10);
@@ -242,10 +242,10 @@ test('the newest start of a source is known after a restart, and so are its gaps
   store.close();
   const again = open(folder);
   const range = { fromMs: NOW - DAY_MS, untilMs: NOW + 2 * DAY_MS };
-  const missing = again.completeness(range).sources.map((hour) => hour.missing);
+  const missing = again.reads.completeness(range).sources.map((hour) => hour.missing);
   assert.deepEqual(missing, [5]);
   assert.equal(add(again, reportOf([recordOf(7)]), NOW + DAY_MS), 1);
-  assert.equal(again.completeness(range).sources[0]?.missing, 4);
+  assert.equal(again.reads.completeness(range).sources[0]?.missing, 4);
   again.close();
 });
 

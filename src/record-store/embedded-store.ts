@@ -1,21 +1,13 @@
 import { fail, ok, type Result } from '#lib';
 import type { AccessRecord } from '#telemetry';
-import { type Completeness, completenessOf, hourOf, type SourceState } from './coverage.ts';
+import type { SourceState } from './coverage.ts';
 import { type Damage, type Day, type DayFiles, openDayFiles } from './day-files.ts';
 import { type Intake, takeIn } from './ingest.ts';
-import type {
-  PageQuery,
-  RecordBounds,
-  RecordPage,
-  RecordQuery,
-  Report,
-  StoredRecord,
-  StoreState,
-  TimeRange,
-} from './record-store.ts';
-import { answerOf, type RollupAnswer, type RollupQuery, rollUp } from './rollups.ts';
-import { recordById, search, tolerate } from './search.ts';
-import { mergeTallies, slotOf, type TallyKind, type TallyRow, tallyUp } from './tallies.ts';
+import type { RecordBounds, Report, StoreState } from './record-store.ts';
+import { rollUp } from './rollups.ts';
+import { tolerate } from './search.ts';
+import { readsOf, type StoreReads } from './store-reads.ts';
+import { tallyUp } from './tallies.ts';
 import { isDamage, messageOf, transact, type WriteFailure } from './transact.ts';
 
 /** What a batch came to: as `Added`, but for the records, which are named by their places in the reports. */
@@ -25,17 +17,12 @@ export type AddedPlaces = Omit<Intake, 'rows' | 'sources' | 'hours'> & {
   readonly firstId: number;
 };
 
-/** The store in SQLite files, synchronous: for the worker that owns them. */
+/** The store in SQLite files, synchronous: for the thread that writes them. */
 export type EmbeddedStore = {
+  readonly reads: StoreReads;
   readonly add: (reports: readonly Report[], nowMs: number) => Result<AddedPlaces, string>;
   /** Joins small blocks, after a batch was acknowledged. */
   readonly tidy: () => void;
-  readonly list: (query: RecordQuery, page: PageQuery) => RecordPage;
-  readonly newestId: () => number;
-  readonly byId: (id: number) => StoredRecord | undefined;
-  readonly tallies: (kind: TallyKind, sinceMs: number) => readonly TallyRow[];
-  readonly rollups: (query: RollupQuery) => RollupAnswer;
-  readonly completeness: (range: TimeRange) => Completeness;
   readonly prune: (nowMs: number) => Result<number, string>;
   readonly note: (damage: Damage) => void;
   readonly state: () => StoreState;
@@ -58,16 +45,17 @@ export function openEmbeddedStore(options: EmbeddedOptions): EmbeddedStore {
 }
 
 class FileStore implements EmbeddedStore {
+  readonly reads: StoreReads;
   readonly #files: DayFiles;
   readonly #bounds: RecordBounds;
-  readonly #clock: () => number;
   readonly #sources: Map<string, SourceState>;
 
   constructor({ folder, bounds, clock }: EmbeddedOptions) {
     this.#files = openDayFiles(folder, bounds);
     this.#bounds = bounds;
-    this.#clock = clock;
     this.#sources = loadSources(this.#files.all());
+    const gapsOf = (node: string) => this.#sources.get(node)?.gaps ?? [];
+    this.reads = readsOf({ files: this.#files, clock, gapsOf });
   }
 
   add(reports: readonly Report[], nowMs: number): Result<AddedPlaces, string> {
@@ -113,32 +101,6 @@ class FileStore implements EmbeddedStore {
     }
   }
 
-  list(query: RecordQuery, page: PageQuery): RecordPage {
-    return search(this.#files, query, page, this.#clock);
-  }
-
-  newestId(): number {
-    const day = this.#files.all().findLast(({ file }) => file.next() > 0);
-    return day === undefined ? 0 : day.base + day.file.next() - 1;
-  }
-
-  byId(id: number): StoredRecord | undefined {
-    return recordById(this.#files, id);
-  }
-
-  tallies(kind: TallyKind, sinceMs: number): readonly TallyRow[] {
-    return mergeTallies(this.#each(({ file }) => file.tallies(kind, slotOf(sinceMs))).flat());
-  }
-
-  rollups(query: RollupQuery): RollupAnswer {
-    return answerOf(this.#each(({ rollups }) => rollups.read(query)).flat(), query);
-  }
-
-  completeness({ fromMs, untilMs }: TimeRange): Completeness {
-    const hours = this.#each(({ file }) => file.hours(hourOf(fromMs), untilMs)).flat();
-    return completenessOf(hours, (node) => this.#sources.get(node)?.gaps ?? []);
-  }
-
   prune(nowMs: number): Result<number, string> {
     try {
       for (const day of this.#files.all()) {
@@ -166,7 +128,7 @@ class FileStore implements EmbeddedStore {
       bytes: this.#files.bytes(),
       damaged: this.#files.damaged(),
       oldestMs: day === undefined ? undefined : oldestOf(day),
-      newestId: this.newestId(),
+      newestId: this.reads.newestId(),
     };
   }
 

@@ -1,6 +1,6 @@
 import { type BlockQuery, matchBlock } from './block-match.ts';
 import type { BlockPlace } from './day-file.ts';
-import type { Day, DayFiles } from './day-files.ts';
+import type { Day, ReadableDays } from './day-files.ts';
 import type { PageQuery, RecordPage, RecordQuery, StoredRecord } from './record-store.ts';
 import type { Row } from './row.ts';
 import { mayMatch, type Needs, needsOf } from './terms.ts';
@@ -22,7 +22,7 @@ type Search = {
 
 /** The records of a query, one page of them; `nowMs` a monotonic clock. */
 export function search(
-  files: DayFiles,
+  files: ReadableDays,
   query: RecordQuery,
   page: PageQuery,
   nowMs: () => number,
@@ -53,7 +53,7 @@ function reaches({ base, file }: Day, { cursor, ascending }: PageQuery): boolean
 
 /** Searches one file; the cursor to go on after, or undefined when all of it was searched. */
 function searchDay(
-  files: DayFiles,
+  files: ReadableDays,
   day: Day,
   one: Search,
   nowMs: () => number,
@@ -102,7 +102,7 @@ export function storedRecord({ node, fields }: Omit<Row, 'ms'>, id: number): Sto
 }
 
 /** Does something with a file; one that turns out to be damaged is put aside and the others are read on. */
-export function tolerate<T>(files: DayFiles, day: Day, work: () => T): T | undefined {
+export function tolerate<T>(files: ReadableDays, day: Day, work: () => T): T | undefined {
   try {
     return work();
   } catch (error) {
@@ -112,7 +112,7 @@ export function tolerate<T>(files: DayFiles, day: Day, work: () => T): T | undef
   }
 }
 
-function tolerateBlock<T>(files: DayFiles, day: Day, work: () => T): T | undefined {
+function tolerateBlock<T>(files: ReadableDays, day: Day, work: () => T): T | undefined {
   try {
     return work();
   } catch (error) {
@@ -124,7 +124,7 @@ function tolerateBlock<T>(files: DayFiles, day: Day, work: () => T): T | undefin
 }
 
 /** One record by its id. */
-export function recordById(files: DayFiles, id: number): StoredRecord | undefined {
+export function recordById(files: ReadableDays, id: number): StoredRecord | undefined {
   const day = files.of(id);
   if (day === undefined) return undefined;
   const at = id - day.base;

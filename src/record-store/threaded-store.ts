@@ -24,7 +24,7 @@ import {
   type TallyRow,
   trialTally,
 } from './tallies.ts';
-import { createWorkerClient, type WorkerClient } from './worker-client.ts';
+import { createWorkerClient, type Question, type WorkerClient } from './worker-client.ts';
 import { packReports } from './worker-messages.ts';
 
 /** What a store on this machine is made of. */
@@ -50,18 +50,22 @@ const MAX_TRACE_RECORDS = 1_000;
 /** Opens the embedded store in a thread of its own. Rejects where its folder cannot be used. */
 export async function openThreadedStore(options: ThreadedOptions): Promise<RecordStore> {
   const { folder, bounds, importFrom, onLost } = options;
-  const client = createWorkerClient({ folder, bounds, importFrom }, onLost);
+  const writer = createWorkerClient({ work: 'write', folder, bounds, importFrom }, onLost);
   try {
-    await client.ask<StoreState>({ kind: 'state' });
+    await writer.ask<StoreState>({ kind: 'state' });
   } catch (error) {
-    await client.close();
+    await writer.close();
     throw error;
   }
-  return storeOf(client);
+  const reader = createWorkerClient({ work: 'read', folder, bounds, importFrom }, onLost);
+  return storeOf(writer, reader);
 }
 
-function storeOf(client: WorkerClient): RecordStore {
-  const { ask } = client;
+/** The reader's thread starts with the first question. */
+function storeOf(writer: WorkerClient, reader: WorkerClient): RecordStore {
+  // What damage does to an answer is the writer's business, which puts it aside and answers from the rest.
+  const ask: WorkerClient['ask'] = <T>(question: Question) =>
+    reader.ask<T>(question).catch(() => writer.ask<T>(question));
   const list: RecordStore['list'] = (query, page) => ask<RecordPage>({ kind: 'list', query, page });
   const byIds: RecordStore['byIds'] = async (ids) => {
     const found = await ask<readonly (StoredRecord | null)[]>({ kind: 'byIds', ids });
@@ -76,7 +80,11 @@ function storeOf(client: WorkerClient): RecordStore {
   return {
     async add(reports, nowMs) {
       const packed = packReports(reports);
-      const added = await ask<Result<AddedPlaces, string>>({ kind: 'add', reports: packed, nowMs });
+      const added = await writer.ask<Result<AddedPlaces, string>>({
+        kind: 'add',
+        reports: packed,
+        nowMs,
+      });
       return added.ok ? ok(addedOf(reports, added.value)) : added;
     },
     list,
@@ -117,9 +125,13 @@ function storeOf(client: WorkerClient): RecordStore {
     rollups: (query) => ask<RollupAnswer>({ kind: 'rollups', query }),
     completeness,
     missing: async (range) => missingFrom(await completeness(range)),
-    prune: (nowMs) => ask({ kind: 'prune', nowMs }),
-    state: () => ask({ kind: 'state' }),
-    close: client.close,
+    prune: (nowMs) => writer.ask({ kind: 'prune', nowMs }),
+    state: () => writer.ask({ kind: 'state' }),
+    async close() {
+      // The writer last: whoever closes a file last tidies up after it, which a reader cannot.
+      await reader.close();
+      await writer.close();
+    },
   };
 }
 

@@ -18,7 +18,7 @@ type Waiting = {
 };
 
 // What one answer may need, so that a thread that runs wild ends instead of taking the process along.
-const LIMITS = { maxOldGenerationSizeMb: 384, maxYoungGenerationSizeMb: 32 };
+const LIMITS = { maxOldGenerationSizeMb: 384, maxYoungGenerationSizeMb: 64 };
 
 /** Starts a worker; `onLost` when one ended by itself. */
 export function createWorkerClient(
@@ -41,7 +41,7 @@ export function createWorkerClient(
   function open(): Worker {
     const made = new Worker(new URL('../../bin/record-thread.js', import.meta.url), {
       workerData: start,
-      name: 'palisade-records',
+      name: start.work === 'read' ? 'palisade-reads' : 'palisade-records',
       resourceLimits: LIMITS,
     });
     made.on('message', (answer: WorkerAnswer) => {

@@ -4,6 +4,8 @@ import type { TallyKind } from './tallies.ts';
 
 /** What the worker is started with. */
 export type WorkerStart = {
+  /** One thread writes, and answers whatever it is asked; others may read beside it. */
+  readonly work: 'write' | 'read';
   readonly folder: string;
   readonly bounds: RecordBounds;
   /** Records of the version before, to be taken over once; see import-records.ts. */
