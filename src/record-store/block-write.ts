@@ -7,11 +7,11 @@ import {
   type ShapeField,
   widthOf,
 } from './block.ts';
-import { encodeDeltas, encodeNumbers, encodeTexts, packSection } from './columns.ts';
+import { encodeDeltas, encodeNumbers, encodeTexts, packSection, plainSection } from './columns.ts';
 import { type FieldKind, fieldKind, isLiteralField, type Row } from './row.ts';
 
-/** Writes rows as one block. */
-export function encodeBlock(rows: readonly Row[]): EncodedBlock {
+/** Writes rows as one block; `passing`: it is joined with others soon, so that compressing it is not worth the while. */
+export function encodeBlock(rows: readonly Row[], passing = false): EncodedBlock {
   const root = createBranch();
   const columns: ColumnBuilder[] = [];
   const shapes: Shape[] = [];
@@ -29,7 +29,7 @@ export function encodeBlock(rows: readonly Row[]): EncodedBlock {
     kind,
     bytes: encodeColumn(kind, values),
   }));
-  return assemble(count, shapes, shapeOf, written);
+  return assemble({ count, shapes, shapeOf, columns: written, passing });
 }
 
 /** Writes blocks that follow one another as one; their records are not even read. */
@@ -58,22 +58,29 @@ export function joinBlocks(blocks: readonly Block[]): EncodedBlock {
     kind,
     bytes: joinColumn(blocks, name, kind),
   }));
-  return assemble(count, shapes, shapeOf, written);
+  return assemble({ count, shapes, shapeOf, columns: written, passing: false });
 }
 
 type WrittenColumn = { readonly name: string; readonly kind: FieldKind; readonly bytes: Buffer };
 
-function assemble(
-  count: number,
-  shapes: readonly Shape[],
-  shapeOf: readonly number[],
-  columns: readonly WrittenColumn[],
-): EncodedBlock {
+function assemble({
+  count,
+  shapes,
+  shapeOf,
+  columns,
+  passing,
+}: {
+  readonly count: number;
+  readonly shapes: readonly Shape[];
+  readonly shapeOf: readonly number[];
+  readonly columns: readonly WrittenColumn[];
+  readonly passing: boolean;
+}): EncodedBlock {
   const shape = { name: SHAPE_COLUMN, kind: 'count', bytes: encodeNumbers(shapeOf) } as const;
   let start = 0;
   const parts: Buffer[] = [];
   const places = [shape, ...columns].map(({ name, kind, bytes }) => {
-    const packed = packSection(bytes);
+    const packed = passing ? plainSection(bytes) : packSection(bytes);
     const place = [name, kind, start, packed.length] as const;
     parts.push(packed);
     start += packed.length;
@@ -90,6 +97,9 @@ function assemble(
  */
 type Branch = {
   readonly next: Map<unknown, Branch>;
+  /** The step that was taken last, which mostly is the one to take again: it saves looking for it. */
+  key: unknown;
+  last: Branch | undefined;
   /** By their JSON. */
   readonly objects: Map<string, Branch>;
   column: ColumnBuilder | undefined;
@@ -109,33 +119,47 @@ type Building = {
 };
 
 function createBranch(): Branch {
-  return { next: new Map(), objects: new Map(), column: undefined, index: -1 };
+  return {
+    next: new Map(),
+    key: undefined,
+    last: undefined,
+    objects: new Map(),
+    column: undefined,
+    index: -1,
+  };
 }
 
-function step<K>(from: Map<K, Branch>, key: K): Branch {
+function step(from: Branch, key: unknown): Branch {
+  if (from.last !== undefined && from.key === key) return from.last;
+  from.key = key;
+  from.last = stepIn(from.next, key);
+  return from.last;
+}
+
+function stepIn<K>(from: Map<K, Branch>, key: K): Branch {
   let branch = from.get(key);
   if (branch === undefined) from.set(key, (branch = createBranch()));
   return branch;
 }
 
 function walk(root: Branch, { node, fields }: Row, building: Building): Branch {
-  let branch = step(root.next, node);
+  let branch = step(root, node);
   for (const name in fields) {
     const value = fields[name];
-    branch = step(branch.next, name);
+    branch = step(branch, name);
     if (value === null || isLiteralField(name)) {
       branch =
         typeof value === 'object' && value !== null
-          ? step(branch.objects, JSON.stringify(value))
-          : step(branch.next, value);
+          ? stepIn(branch.objects, JSON.stringify(value))
+          : step(branch, value);
       continue;
     }
     if (name === 'id' && isNumbered(value, fields['seq'])) {
-      branch = step(branch.next, `-${prefixOf(value)}`);
+      branch = step(branch, `-${prefixOf(value)}`);
       continue;
     }
     const kind = fieldKind(name, value);
-    branch = step(branch.next, kind);
+    branch = step(branch, kind);
     branch.column ??= columnFor(building, name, kind);
     branch.column.values[building.at] = columnValue(kind, value);
   }

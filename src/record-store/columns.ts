@@ -108,10 +108,15 @@ export function packSection(bytes: Buffer): Buffer {
       return Buffer.concat([Buffer.from([COMPRESSED]), encodeNumbers([bytes.length]), packed]);
     }
   }
+  return plainSection(bytes);
+}
+
+/** A section that is not compressed. */
+export function plainSection(bytes: Buffer): Buffer {
   return Buffer.concat([Buffer.from([RAW]), bytes]);
 }
 
-/** Reads what `packSection` wrote; throws where it is damaged. */
+/** Reads what `packSection` or `plainSection` wrote; throws where it is damaged. */
 export function unpackSection(packed: Buffer): Buffer {
   if (packed[0] === RAW) return packed.subarray(1);
   if (packed[0] !== COMPRESSED) throw new RangeError('a section of no known kind');

@@ -133,7 +133,12 @@ function createDayFile(path: string, db: DatabaseSync, owner: 'own' | 'shared'):
     append(rows, arrivedMs) {
       for (let at = 0; at < rows.length; at += FULL_RECORDS) {
         const part = rows.slice(at, at + FULL_RECORDS);
-        put({ first: next + at, block: encodeBlock(part), arrivedMs, ...span(part) });
+        put({
+          first: next + at,
+          block: encodeBlock(part, part.length < INDEXED_FROM),
+          arrivedMs,
+          ...span(part),
+        });
       }
     },
     appended(added) {

@@ -85,9 +85,11 @@ function addTo(
   return known;
 }
 
+const NO_DURATIONS: readonly number[] = Array.from({ length: DURATION_BUCKETS }, () => 0);
+
 /** A rollup of nothing. */
 export function emptyRollup(timeMs: number, source: string, destination: string): Rollup {
-  const durations = Array.from({ length: DURATION_BUCKETS }, () => 0);
+  const durations = NO_DURATIONS.slice();
   const sums = { requests: 0, denied: 0, errors: 0, bytesIn: 0, bytesOut: 0, durationUs: 0 };
   return { timeMs, source, destination, ...sums, durations };
 }
