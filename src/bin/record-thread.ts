@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { loadRecordThread } from '#record-store';
 
-// The thread that owns the files of records: its writes wait for the disk and its questions read millions of records,
+// A thread that writes or reads the files of records: writes wait for the disk, questions read millions of records,
 // and neither holds up the control plane.
 const { serveRecords } = await loadRecordThread();
 if (parentPort !== null) serveRecords(parentPort, workerData);

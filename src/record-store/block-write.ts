@@ -142,7 +142,7 @@ function stepIn<K>(from: Map<K, Branch>, key: K): Branch {
   return branch;
 }
 
-function walk(root: Branch, { node, fields }: Row, building: Building): Branch {
+function walk(root: Branch, { node, fields, ms }: Row, building: Building): Branch {
   let branch = step(root, node);
   for (const name in fields) {
     const value = fields[name];
@@ -161,7 +161,7 @@ function walk(root: Branch, { node, fields }: Row, building: Building): Branch {
     const kind = fieldKind(name, value);
     branch = step(branch, kind);
     branch.column ??= columnFor(building, name, kind);
-    branch.column.values[building.at] = columnValue(kind, value);
+    branch.column.values[building.at] = kind === 'time' ? ms : columnValue(kind, value);
   }
   return branch;
 }
@@ -198,7 +198,6 @@ function prefixOf(id: string): string {
 }
 
 function columnValue(kind: FieldKind, value: unknown): string | number {
-  if (kind === 'time') return Date.parse(String(value));
   if (kind === 'json') return JSON.stringify(value);
   return value as string | number;
 }

@@ -78,9 +78,11 @@ class FileStore implements EmbeddedStore {
     const firstId = day.base + day.file.next();
     const written = transact(day.file.db, () => {
       day.file.append(rows, nowMs);
-      const records = rows.map(({ fields }) => fields as unknown as AccessRecord);
-      day.file.count(tallyUp(records.map((record, at) => [firstId + at, record] as const)));
-      day.rollups.add(rollUp(records));
+      const records = rows.map(({ fields, ms }, at) => {
+        return { id: firstId + at, ms, record: fields as unknown as AccessRecord };
+      });
+      day.file.count(tallyUp(records));
+      day.rollups.add(rollUp(records.map(({ ms, record }) => [ms, record] as const)));
       for (const { hourMs, node, counts } of hours) day.file.countHour(hourMs, node, counts);
       for (const [node, state] of changed) day.file.saveSource(node, state);
     });

@@ -124,7 +124,10 @@ class PostgresStore implements RecordStore {
     const intake = takeIn(reports, (node) => known.get(node), nowMs);
     const stored = await insertRows(tx, intake, nowMs);
     await saveTallies(tx, stored);
-    await this.#rollups.add(tx, rollUp(stored));
+    await this.#rollups.add(
+      tx,
+      rollUp(stored.map((record) => [Date.parse(record.time), record] as const)),
+    );
     for (const hour of intake.hours) await saveHour(tx, hour);
     for (const [node, state] of intake.sources) {
       await tx`INSERT INTO sources VALUES (${node}, ${JSON.stringify(state)})
@@ -311,7 +314,11 @@ async function insertRows(
 
 async function saveTallies(tx: Transaction, stored: readonly StoredRecord[]): Promise<void> {
   const tallies = tallyUp(
-    stored.map((record) => [Number(record['record.id']), record as AccessRecord] as const),
+    stored.map((record) => ({
+      id: Number(record['record.id']),
+      ms: Date.parse(record.time),
+      record: record as AccessRecord,
+    })),
   );
   for (const { kind, slot, key, count, firstMs, lastMs, sampleId } of tallies) {
     await tx`INSERT INTO tallies VALUES (${kind}, ${slot}, ${key}, ${count}, ${firstMs}, ${lastMs}, ${sampleId})

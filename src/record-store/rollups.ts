@@ -59,13 +59,13 @@ export const ROLLUP_LEVELS_MS = [1_000, 60_000, 3_600_000] as const;
 const MAX_EDGES_AT_ONCE = 4_000;
 const OTHERS = 'others';
 
-/** Adds records up by second and edge. */
-export function rollUp(records: Iterable<AccessRecord>): readonly Rollup[] {
+/** Adds records up by second and edge; each with its time in ms. */
+export function rollUp(records: Iterable<readonly [ms: number, AccessRecord]>): readonly Rollup[] {
   const rollups = new Map<string, Rollup>();
-  for (const record of records) {
+  for (const [ms, record] of records) {
     if (!counts(record)) continue;
     const { source, destination } = edgeOf(record);
-    const timeMs = Math.floor(Date.parse(record.time) / ROLLUP_LEVELS_MS[0]) * ROLLUP_LEVELS_MS[0];
+    const timeMs = Math.floor(ms / ROLLUP_LEVELS_MS[0]) * ROLLUP_LEVELS_MS[0];
     const isFull = rollups.size >= MAX_EDGES_AT_ONCE;
     const rollup =
       rollups.get(keyOf(timeMs, source, destination)) ??

@@ -79,13 +79,15 @@ export function slotOf(ms: number): number {
   return Math.floor(ms / SLOT_MS);
 }
 
+/** A record to count: its id, and its time in ms. */
+export type Tallied = { readonly id: number; readonly ms: number; readonly record: AccessRecord };
+
 /** Counts records, each with its id: one tally for all that are alike, so that thousands write a few rows. */
-export function tallyUp(records: Iterable<readonly [number, AccessRecord]>): readonly Tally[] {
+export function tallyUp(records: Iterable<Tallied>): readonly Tally[] {
   const tallies = new Map<string, Tally>();
-  for (const [id, record] of records) {
+  for (const { id, ms, record } of records) {
     // Both sides of a call record it; the server's word counts.
     if (record.reporter !== 'destination') continue;
-    const ms = Date.parse(record.time);
     const weight = record.weight ?? 1;
     for (const [kind, key] of keysOf(record)) {
       const slot = slotOf(ms);
