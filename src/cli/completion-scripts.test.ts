@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { commandLoaders } from './commands.ts';
+import { createFakeContext } from './fake-context.ts';
+import { runCli } from './program.ts';
+
+// Real shells decide: what a script is good for is what Tab offers.
+
+const folder = mkdtempSync(join(tmpdir(), 'palisade-completion-'));
+after(() => rmSync(folder, { recursive: true }));
+writeFileSync(join(folder, 'a policy.yaml'), '');
+
+async function scriptFor(shell: string): Promise<string> {
+  const context = createFakeContext();
+  assert.equal(await runCli(['completion', shell], context), 0);
+  const path = join(folder, `script.${shell}`);
+  writeFileSync(path, context.printed());
+  return path;
+}
+
+const isThere = (shell: string) => spawnSync(shell, ['-c', 'exit 0']).status === 0;
+
+/** Each line, what it must offer, and what it must not. */
+const CASES: readonly (readonly [string, readonly string[], readonly string[]])[] = [
+  ['palisade ', Object.keys(commandLoaders), ['--data', 'a policy.yaml']],
+  ['palisade che', ['check'], ['log']],
+  ['palisade log --de', ['--denied'], ['--to']],
+  ['palisade log --da', ['--data'], ['--denied']],
+  ['palisade log --verdict ', ['allow', 'deny'], ['a policy.yaml']],
+  ['palisade -o ', ['text', 'json', 'yaml'], ['log']],
+  ['palisade status -o j', ['json'], ['text']],
+  ['palisade -n log get au', ['authorizationpolicy'], ['audit']],
+  ['palisade identity ', ['list', 'show', 'revoke', 'unrevoke'], ['a policy.yaml']],
+  ['palisade audit hold ', ['add', 'list', 'release'], ['verify']],
+  ['palisade audit hold add --rea', ['--reason'], ['--action']],
+  ['palisade completion ', ['bash', 'zsh', 'fish'], ['a policy.yaml']],
+  ['palisade validate ', ['a policy.yaml'], ['log']],
+  ['palisade apply -f a', ['a policy.yaml'], ['agent']],
+  ['palisade explain ', [], ['a policy.yaml', 'log']],
+  ['palisade log --from check --fol', ['--follow'], ['--file']],
+];
+
+function holds(line: string, offered: readonly string[]): void {
+  const [, wanted = [], unwanted = []] = CASES.find(([text]) => text === line) ?? [];
+  for (const word of wanted) assert.ok(offered.includes(word), `${line}: no ${word} in ${offered}`);
+  for (const word of unwanted) assert.ok(!offered.includes(word), `${line}: ${word} is offered`);
+}
+
+test('bash offers what each place of a line takes', async () => {
+  const lines = CASES.map(([line]) => {
+    const words = line.split(' ').map((word) => `'${word}'`);
+    return `try ${words.join(' ')}`;
+  });
+  const driver = `source '${await scriptFor('bash')}'
+compopt() { :; }
+try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _palisade; printf '%s\\n' "\${COMPREPLY[@]}"; echo =; }
+${lines.join('\n')}
+`;
+  const answer = execFileSync('bash', ['-c', driver], { cwd: folder, encoding: 'utf8' });
+  const blocks = answer.split('=\n');
+  for (const [i, [line]] of CASES.entries()) holds(line, (blocks[i] ?? '').split('\n'));
+});
+
+test('fish offers the same', { skip: isThere('fish') ? false : 'there is no fish' }, async () => {
+  const script = await scriptFor('fish');
+  for (const [line] of CASES) {
+    const ask = `source ${script}; complete -C '${line}'`;
+    const answer = execFileSync('fish', ['--no-config', '-c', ask], {
+      cwd: folder,
+      encoding: 'utf8',
+      env: { ...process.env, HOME: folder, XDG_CONFIG_HOME: folder },
+    });
+    // A file with a blank comes escaped.
+    const offered = answer.split('\n').map((row) => row.split('\t')[0]?.replaceAll('\\', '') ?? '');
+    holds(line, offered);
+  }
+});
+
+test('zsh can read its script', { skip: isThere('zsh') ? false : 'there is no zsh' }, async () => {
+  execFileSync('zsh', ['-n', await scriptFor('zsh')]);
+});
+
+test('every command, and every flag of it, is in every script', async () => {
+  const log = createFakeContext();
+  await runCli(['audit', 'export', '--help'], log);
+  const flags = log.printed().match(/--[a-z-]+(?= |$)/gm) ?? [];
+  assert.ok(flags.length > 10);
+  for (const shell of ['bash', 'zsh', 'fish']) {
+    const context = createFakeContext();
+    await runCli(['completion', shell], context);
+    const script = context.printed();
+    for (const verb of Object.keys(commandLoaders)) assert.ok(script.includes(verb), verb);
+    for (const flag of flags) {
+      const spelled = shell === 'fish' ? `-l ${flag.slice(2)}` : flag;
+      assert.ok(script.includes(spelled), `${shell}: ${flag}`);
+    }
+  }
+});
