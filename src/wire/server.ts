@@ -8,6 +8,7 @@ import {
 import type { DescService } from '@bufbuild/protobuf';
 import { Server, ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { grpcDefinition } from './service.ts';
+import { greetUnixClient } from './unix-preface.ts';
 
 /** One service and the functions that answer its methods, named as in the .proto with a small first letter. */
 export type GrpcService = {
@@ -74,11 +75,11 @@ export function createGrpcServer<Peer>(services: readonly GrpcService[]): GrpcSe
     socket: Socket,
     identify: () => Peer | undefined,
     onRefused?: (reason: string) => void,
-  ) {
+  ): boolean {
     // A handshake that was under way when the server closed ends here.
     if (isClosed) {
       socket.destroy();
-      return;
+      return false;
     }
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
@@ -86,7 +87,7 @@ export function createGrpcServer<Peer>(services: readonly GrpcService[]): GrpcSe
     if (peer === undefined) {
       onRefused?.('peer not identified');
       socket.destroy();
-      return;
+      return false;
     }
     const name = `connection-${++connections}`;
     peers.set(name, peer);
@@ -96,7 +97,7 @@ export function createGrpcServer<Peer>(services: readonly GrpcService[]): GrpcSe
       connected.delete(socket);
     });
     nameConnection(socket, name);
-    injector.injectConnection(socket);
+    return true;
   }
 
   return {
@@ -107,14 +108,17 @@ export function createGrpcServer<Peer>(services: readonly GrpcService[]): GrpcSe
       return peer;
     },
     async listenTls(options) {
-      const server = createTlsListener(options, accept);
+      const server = createTlsListener(options, (socket, identify, onRefused) => {
+        if (accept(socket, identify, onRefused)) injector.injectConnection(socket);
+      });
       listeners.push(server);
       return listenTcp(server, options.port, options.host);
     },
     async listenUnix(options) {
       const server = createNetServer((socket) => {
         socket.on('error', () => socket.destroy());
-        accept(socket, () => options.identify(socket), options.onRefused);
+        if (!accept(socket, () => options.identify(socket), options.onRefused)) return;
+        greetUnixClient(socket, () => injector.injectConnection(socket));
       });
       listeners.push(server);
       server.listen(options.path);

@@ -38,6 +38,34 @@ export async function pySpiffe(): Promise<Peer> {
   return { kind: 'absent', reason: `${python} has no package \`spiffe\`` };
 }
 
+/** The rust-spiffe client that `RUST_SPIFFE_CLIENT` names: building it takes longer than a test may. */
+export function rustSpiffe(): Peer {
+  const built = process.env['RUST_SPIFFE_CLIENT'];
+  if (built !== undefined) return { kind: 'found', command: [built] };
+  return { kind: 'absent', reason: 'RUST_SPIFFE_CLIENT names no client of rust-spiffe' };
+}
+
+/** The java-spiffe client, with the jars in `JAVA_SPIFFE_LIB` or those that Maven brings into `folder`. */
+export async function javaSpiffe(folder: string): Promise<Peer> {
+  let jars = process.env['JAVA_SPIFFE_LIB'];
+  if (jars === undefined) {
+    jars = join(folder, 'jars');
+    const arguments_ = `-f '${PEERS}java-spiffe/pom.xml' -DoutputDirectory='${jars}'`;
+    const copy = `timeout 40 mvn -B -q ${arguments_} dependency:copy-dependencies`;
+    const done = await finish(['sh', '-c', copy]);
+    const output = `${done.stdout}${done.stderr}`.trim().split('\n').at(-1) ?? '';
+    if (done.status !== 0) {
+      return { kind: 'absent', reason: `no jars of java-spiffe: ${output}` };
+    }
+  }
+  const runs = await finish(['sh', '-c', 'java -version']);
+  if (runs.status !== 0) return { kind: 'absent', reason: 'no java' };
+  return {
+    kind: 'found',
+    command: ['java', '-cp', `${jars}/*`, `${PEERS}java-spiffe/Client.java`],
+  };
+}
+
 /** The file that the kernel says a command's process runs. */
 export async function executableOf(command: string): Promise<string> {
   if (command.includes('/') && existsSync(command)) {
