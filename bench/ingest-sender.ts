@@ -2,6 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { packLines } from '#telemetry';
 import {
   AccountSchema,
   createGrpcClient,
@@ -109,7 +110,7 @@ function messageOf(
   });
   return createMessage(ReportRequestSchema, {
     node: nodeOf(service),
-    lines: Buffer.from(records.join('')),
+    blocks: [packLines(Buffer.from(records.join('')))],
     lastSeq: BigInt(last),
     accounts: [account],
   });

@@ -1,5 +1,6 @@
 // Questions over ten million access records as the CLI and the console ask them, through the store's thread; and the bytes
 // that a record takes on disk. Writes half a gigabyte into the temporary folder; BENCH_FOLDER keeps it for the next run.
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +11,7 @@ import {
   type RecordStore,
   type Report,
 } from '#record-store';
+import { packLines } from '#telemetry';
 import { quantile } from './quantile.ts';
 import { bootOf, createSyntheticRecords, nodeOf, SERVICE_COUNT } from './synthetic-records.ts';
 
@@ -60,7 +62,7 @@ async function fill(store: RecordStore, begin: number): Promise<void> {
       return {
         node: nodeOf(service),
         identity: undefined,
-        lines: Buffer.from(records.join('')),
+        blocks: [packLines(Buffer.from(records.join('')))],
         accounts,
       };
     });

@@ -12,6 +12,7 @@ import {
   type EdgeCounters,
   type EdgeKey,
   type RecordedCall,
+  unpackLines,
 } from '#telemetry';
 import {
   createFakeDistribution,
@@ -126,7 +127,7 @@ test('an outage is over however long the disk took when it was noticed', async (
       counts: () => ({ ...world.accessLog.counts(), lastSeq: 1 }),
       async readAfter() {
         await gate.promise;
-        return { accounts: [], lines: Buffer.alloc(0), records: 0 };
+        return { accounts: [], blocks: [], records: 0 };
       },
     },
     scheduler: {
@@ -213,8 +214,11 @@ function recordCall(log: AccessLog, isDenial: boolean, edge?: EdgeCounters): voi
 }
 
 function shipped({ reports }: FakeDistribution): { seq: number; verdict: string }[] {
-  const text = Buffer.concat(reports.map(({ lines }) => lines)).toString();
-  const lines = text.split('\n').slice(0, -1);
+  const blocks = reports.flatMap((report) => report.blocks.map(unpackLines));
+  const texts = blocks.map((lines) =>
+    lines.ok ? lines.value.toString() : assert.fail(lines.error),
+  );
+  const lines = texts.join('').split('\n').slice(0, -1);
   return lines.map((line) => JSON.parse(line) as { seq: number; verdict: string });
 }
 

@@ -55,7 +55,7 @@ type Stream = {
   readonly cancel: () => void;
 };
 
-const NOTHING: SpoolBatch = { accounts: [], lines: Buffer.alloc(0), records: 0 };
+const NOTHING: SpoolBatch = { accounts: [], blocks: [], records: 0 };
 const FILE = 'shipped.json';
 const TICK_MS = 250;
 const BATCH = 500;
@@ -158,7 +158,7 @@ class Shipper implements RecordShipper {
     const request = createMessage(ReportRequestSchema, {
       node,
       boot: accessLog.boot,
-      lines: read.lines,
+      blocks: [...read.blocks],
       lastSeq: BigInt(this.#sentSeq),
       accounts: read.accounts.map(accountMessage),
       edges: edges.map(edgeMessage),

@@ -6,6 +6,7 @@ import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { packLines } from '#telemetry';
 import { createMessage, ReportRequestSchema, Telemetry } from '#wire';
 import { type Fixture, startFixture } from './control-fixture.ts';
 
@@ -106,7 +107,9 @@ async function report(...calls: readonly { readonly path: string; readonly verdi
   stream.write(
     createMessage(ReportRequestSchema, {
       node: 'default/orders/1',
-      lines: Buffer.from(records.map((record) => `${JSON.stringify(record)}\n`).join('')),
+      blocks: [
+        packLines(Buffer.from(records.map((record) => `${JSON.stringify(record)}\n`).join(''))),
+      ],
       lastSeq: BigInt(seq),
     }),
   );

@@ -48,13 +48,23 @@ export type IngestOptions = {
 
 type Call = ServerDuplexStream<ReportRequest, ReportResponse>;
 
+/** A stream with how many messages of it wait to be stored. */
+type Source = { readonly call: Call; waiting: number };
+
 /** One message, waiting to be stored together with others. */
-type Waiting = { readonly call: Call; readonly report: Report; readonly lastSeq: bigint };
+type Waiting = {
+  readonly source: Source;
+  readonly report: Report;
+  readonly lastSeq: bigint;
+  /** Records in it, as its sender says. */
+  readonly records: number;
+};
 
 // One transaction, hence one wait for the disk, takes the reports of all nodes in this time.
 const GROUP_MS = 40;
-// Of records' text: somewhat more than a thousand of them.
-const MAX_BYTES_AT_ONCE = 1024 * 1024;
+const MAX_AT_ONCE = 1_000;
+// Sidecars have eight messages under way; whoever sends more waits.
+const MAX_WAITING = 16;
 
 /** Creates the Telemetry service (telemetry.proto) for agents. */
 export function createTelemetryIngest(options: IngestOptions): TelemetryIngest {
@@ -91,11 +101,12 @@ class Ingest implements TelemetryIngest {
     if (peer.kind !== 'agent') {
       return end(call, status.PERMISSION_DENIED, 'agents report for their hosts');
     }
+    const source: Source = { call, waiting: 0 };
     call.on('data', (request: ReportRequest) => {
       const known = this.#options.connected(request.node);
       // SECURITY: one host's agent must not put calls into the records of another host's workloads.
       if (known === undefined || known.via === peer.id) {
-        return this.#receive(call, request, known?.spiffeId ?? undefined);
+        return this.#receive(source, request, known?.spiffeId ?? undefined);
       }
       end(call, status.PERMISSION_DENIED, `node \`${request.node}\` is of another agent`);
     });
@@ -105,18 +116,22 @@ class Ingest implements TelemetryIngest {
     });
   }
 
-  #receive(call: Call, request: ReportRequest, identity: string | undefined): void {
+  #receive(source: Source, request: ReportRequest, identity: string | undefined): void {
     const { map, onCounted, onSecurity } = this.#options;
     for (const edge of request.edges) map.count(edge);
     if (request.edges.length > 0) onCounted();
     onSecurity(request);
-    const { node, lines, lastSeq } = request;
-    if (lines.length === 0 && request.accounts.length === 0 && lastSeq === 0n) return;
+    const { node, blocks, lastSeq } = request;
+    if (blocks.length === 0 && request.accounts.length === 0 && lastSeq === 0n) return;
     const accounts = request.accounts.map(accountOf);
     for (const { sampled } of accounts) this.#counts.skipped += sampled;
-    this.#waiting.push({ call, lastSeq, report: { node, identity, lines, accounts } });
-    this.#held += lines.length;
-    if (this.#held >= MAX_BYTES_AT_ONCE) void this.#start();
+    const records = recordsIn(request);
+    this.#waiting.push({ source, lastSeq, records, report: { node, identity, blocks, accounts } });
+    this.#held += records;
+    source.waiting++;
+    // SECURITY: what arrives faster than it is stored waits at its sender, not here.
+    if (source.waiting >= MAX_WAITING) source.call.pause();
+    if (this.#held >= MAX_AT_ONCE) void this.#start();
     else this.#timer ??= setTimeout(() => void this.#start(), GROUP_MS);
   }
 
@@ -134,12 +149,16 @@ class Ingest implements TelemetryIngest {
   /** What one transaction takes: a backlog goes in pieces, between which the store answers questions. */
   #take(): readonly Waiting[] {
     let held = 0;
-    const count = this.#waiting.findIndex(({ report }) => {
-      held += report.lines.length;
-      return held >= MAX_BYTES_AT_ONCE;
+    const count = this.#waiting.findIndex(({ records }) => {
+      held += records;
+      return held >= MAX_AT_ONCE;
     });
     const taken = this.#waiting.splice(0, count < 0 ? this.#waiting.length : count + 1);
-    this.#held -= taken.reduce((sum, { report }) => sum + report.lines.length, 0);
+    this.#held -= taken.reduce((sum, { records }) => sum + records, 0);
+    for (const { source } of taken) {
+      source.waiting--;
+      source.call.resume();
+    }
     return taken;
   }
 
@@ -155,7 +174,8 @@ class Ingest implements TelemetryIngest {
       this.#counts.failedWrites++;
       log.error(EVENT.recordsNotStored, { reason: added.error });
       // Without an acknowledgement the senders keep their records and send them again on a new stream.
-      for (const { call } of waiting) end(call, status.UNAVAILABLE, 'records cannot be stored now');
+      for (const { source } of waiting)
+        end(source.call, status.UNAVAILABLE, 'records cannot be stored now');
       return;
     }
     const { stored, duplicates, refused, refusals } = added.value;
@@ -164,9 +184,15 @@ class Ingest implements TelemetryIngest {
     this.#counts.refused += refused;
     // A bad record is acknowledged all the same: sent again, it would not be better.
     for (const refusal of refusals) log.warn(EVENT.recordRefused, refusal);
-    for (const { call, lastSeq } of waiting) acknowledge(call, lastSeq);
+    for (const { source, lastSeq } of waiting) acknowledge(source.call, lastSeq);
     if (stored > 0) onStored(added.value);
   }
+}
+
+/** For pacing alone, so that its sender may be believed within reason. */
+function recordsIn({ accounts, blocks }: ReportRequest): number {
+  const claimed = accounts.reduce((sum, { records }) => sum + Number(records), 0);
+  return Math.min(MAX_AT_ONCE, Math.max(claimed, blocks.length, 1));
 }
 
 function accountOf(account: ReportRequest['accounts'][number]): Account {

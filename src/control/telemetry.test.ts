@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { after, before, test } from 'node:test';
-import type { AccessRecord } from '#telemetry';
+import { type AccessRecord, packLines } from '#telemetry';
 import {
   createMessage,
   EdgeCountSchema,
@@ -74,11 +74,11 @@ const DENIED = {
   rule: null,
 } as const;
 
-function linesOf(records: readonly (AccessRecord | string)[]): Uint8Array {
+function blockOf(records: readonly (AccessRecord | string)[]): Uint8Array {
   const lines = records.map(
     (record) => `${typeof record === 'string' ? record : JSON.stringify(record)}\n`,
   );
-  return Buffer.from(lines.join(''));
+  return packLines(Buffer.from(lines.join('')));
 }
 
 /** Reports records of a node as its agent and waits until they are acknowledged. */
@@ -88,7 +88,7 @@ async function report(
 ): Promise<number> {
   const stream = mesh.grpc(Telemetry).bidi(Telemetry.method.report);
   const lastSeq = BigInt(nextSeq);
-  stream.write(createMessage(ReportRequestSchema, { node, lines: linesOf(records), lastSeq }));
+  stream.write(createMessage(ReportRequestSchema, { node, blocks: [blockOf(records)], lastSeq }));
   const [response] = (await once(stream, 'data')) as [ReportResponse];
   stream.end();
   return Number(response.ackedSeq);
@@ -307,8 +307,8 @@ test('attack: the agent of another host reports for a node', async () => {
   await victim.next('policySet');
   const evil = 'spiffe://cluster.local/palisade/agent/evil';
   const stream = mesh.grpc(Telemetry, evil).bidi(Telemetry.method.report);
-  const lines = linesOf([recordOf({ path: '/forged' })]);
-  const forged = { node: 'default/orders/9', lines, lastSeq: BigInt(nextSeq) };
+  const blocks = [blockOf([recordOf({ path: '/forged' })])];
+  const forged = { node: 'default/orders/9', blocks, lastSeq: BigInt(nextSeq) };
   stream.write(createMessage(ReportRequestSchema, forged));
   const [error] = await once(stream, 'error');
   assert.equal(error.code, 7);

@@ -12,6 +12,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
+import { zstdCompressSync } from 'node:zlib';
+import { packLines } from '#telemetry';
 import { type EmbeddedStore, openEmbeddedStore } from './embedded-store.ts';
 import { batch, NODE, NOW, recordOf, reportOf } from './fixtures.ts';
 import { openImport } from './import-records.ts';
@@ -251,9 +253,22 @@ test('the newest start of a source is known after a restart, and so are its gaps
 
 test('attack: a message that is nothing but line feeds costs neither memory nor much time', () => {
   const store = open(newFolder());
-  const added = store.add([{ ...reportOf([]), lines: Buffer.alloc(4 * 1024 * 1024, '\n') }], NOW);
+  const blocks = Array.from({ length: 70 }, () => packLines(Buffer.alloc(1024 * 1024, '\n')));
+  const added = store.add([{ ...reportOf([]), blocks }], NOW);
   if (!added.ok) assert.fail(added.error);
   const { stored, refused, refusals } = added.value;
   assert.deepEqual([stored, refused, refusals.length], [0, 20_001, 10]);
+  store.close();
+});
+
+test('attack: blocks that are none, or unpack to more than they may, are refused by themselves', () => {
+  const store = open(newFolder());
+  const bomb = zstdCompressSync(Buffer.alloc(64 * 1024 * 1024, ' '));
+  const good = reportOf([recordOf(1)]).blocks;
+  const blocks = [Buffer.from('no block'), bomb, ...good];
+  const added = store.add([{ ...reportOf([]), blocks }], NOW);
+  if (!added.ok) assert.fail(added.error);
+  assert.deepEqual([added.value.stored, added.value.refused], [1, 2]);
+  assert.ok(bomb.length < 10_000);
   store.close();
 });

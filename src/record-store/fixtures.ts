@@ -1,4 +1,4 @@
-import type { AccessRecord } from '#telemetry';
+import { type AccessRecord, packLines } from '#telemetry';
 import type { Account } from './coverage.ts';
 import type { Report } from './record-store.ts';
 
@@ -62,8 +62,8 @@ export function reportOf(
   const lines = records.map(
     (record) => `${typeof record === 'string' ? record : JSON.stringify(record)}\n`,
   );
-  const text = Buffer.from(lines.join(''));
-  return { node: NODE, identity: undefined, lines: text, accounts: [], ...over };
+  const blocks = [packLines(Buffer.from(lines.join('')))];
+  return { node: NODE, identity: undefined, blocks, accounts: [], ...over };
 }
 
 /** An account of numbers. */

@@ -1,5 +1,6 @@
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
+import { packLines } from '#telemetry';
 import type { EmbeddedStore } from './embedded-store.ts';
 import type { Report } from './record-store.ts';
 import { isDamage, messageOf } from './transact.ts';
@@ -61,7 +62,7 @@ function reportsOf(rows: readonly OldRow[]): readonly Report[] {
   // They were checked when they came, by the rules of then.
   return reports.map(({ node, lines }) => ({
     node,
-    lines: Buffer.from(lines.join('')),
+    blocks: [packLines(Buffer.from(lines.join('')))],
     identity: undefined,
     accounts: [],
     isOurs: true,

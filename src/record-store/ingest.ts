@@ -1,6 +1,6 @@
 import type { AccessRecord } from '#telemetry';
 import { type Account, cover, type HourCounts, type SourceState } from './coverage.ts';
-import { linesOf } from './lines.ts';
+import { type Line, linesOf } from './lines.ts';
 import { isOwnRecord, parseRecord, type RecordFields } from './parse-record.ts';
 import type { DeniedEdge, Report } from './record-store.ts';
 import type { Row } from './row.ts';
@@ -25,8 +25,6 @@ export type Intake = {
 };
 
 const MAX_REFUSALS = 10;
-// SECURITY: several times what a sidecar sends at once; each line costs the effort to find that it is no record.
-const MAX_LINES = 20_000;
 
 /** Reads reports: parses, refuses, leaves out what came before. `known` tells of a source; nothing is changed. */
 export function takeIn(
@@ -90,18 +88,14 @@ class IntakeBuilder {
   #parseAll(report: Report): readonly Parsed[] {
     const parsed: Parsed[] = [];
     let at = 0;
-    for (const bytes of linesOf(report.lines)) {
-      if (at >= MAX_LINES) {
-        this.#refuse(report.node, 'more records than a message holds');
-        break;
-      }
-      parsed.push(...this.#parse(report, bytes, at++));
+    for (const line of linesOf(report.blocks)) {
+      parsed.push(...this.#parse(report, line, at++));
     }
     return parsed;
   }
 
-  #parse(report: Report, bytes: Uint8Array, at: number): readonly Parsed[] {
-    const parsed = parseRecord(bytes);
+  #parse(report: Report, line: Line, at: number): readonly Parsed[] {
+    const parsed = line.ok ? parseRecord(line.value) : line;
     if (!parsed.ok) return this.#refuse(report.node, parsed.error);
     const fields = parsed.value;
     if (report.isOurs !== true && !isOwnRecord(report, fields))

@@ -14,8 +14,8 @@ export type Report = {
   readonly node: string;
   /** The SPIFFE ID that the node proved, as far as it is known. */
   readonly identity: string | undefined;
-  /** Records, JSON in UTF-8 as their source wrote them, each with a line feed, in order of their numbers. */
-  readonly lines: Uint8Array;
+  /** Records, JSON in UTF-8 as their source wrote them, each with a line feed, in order of their numbers; packed. */
+  readonly blocks: readonly Uint8Array[];
   /** What became of each number; records outside of them are taken as accounted for by themselves. */
   readonly accounts: readonly Account[];
   /** Out of our own files, of whichever node: whose records they are was checked when they came. */

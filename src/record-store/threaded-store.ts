@@ -162,8 +162,8 @@ function addedOf(reports: readonly Report[], { firstId, accepted, ...rest }: Add
     ...rest,
     records() {
       let id = firstId;
-      known ??= reports.flatMap(({ node, lines }, at) =>
-        placesOf(lines, accepted[at] ?? []).flatMap((bytes) => {
+      known ??= reports.flatMap(({ node, blocks }, at) =>
+        placesOf(blocks, accepted[at] ?? []).flatMap((bytes) => {
           const parsed = parseRecord(bytes);
           if (!parsed.ok) return [];
           const own = { ...parsed.value, node, 'record.id': String(id++) };
@@ -176,12 +176,12 @@ function addedOf(reports: readonly Report[], { firstId, accepted, ...rest }: Add
 }
 
 /** The lines at these places, which are in order. */
-function placesOf(lines: Uint8Array, places: readonly number[]): readonly Uint8Array[] {
+function placesOf(blocks: readonly Uint8Array[], places: readonly number[]): readonly Uint8Array[] {
   const found: Uint8Array[] = [];
   let at = 0;
-  for (const line of linesOf(lines)) {
+  for (const line of linesOf(blocks)) {
     if (found.length === places.length) break;
-    if (at++ === places[found.length]) found.push(line);
+    if (at++ === places[found.length] && line.ok) found.push(line.value);
   }
   return found;
 }

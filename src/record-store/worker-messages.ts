@@ -29,30 +29,33 @@ export type WorkerAnswer =
   | { readonly number: number; readonly ok: true; readonly json: string }
   | { readonly number: number; readonly ok: false; readonly message: string };
 
-/** Reports whose lines lie one after the other in one piece of memory, which changes its owner with the message. */
+/** Reports whose blocks lie one after the other in one piece of memory, which changes its owner with the message. */
 export type PackedReports = {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly reports: readonly (Omit<Report, 'lines'> & { readonly length: number })[];
+  readonly reports: readonly (Omit<Report, 'blocks'> & { readonly lengths: readonly number[] })[];
 };
 
-/** Copies lines into one piece. */
+/** Copies blocks into one piece. */
 export function packReports(reports: readonly Report[]): PackedReports {
-  const size = reports.reduce((sum, { lines }) => sum + lines.length, 0);
+  let size = 0;
+  for (const { blocks } of reports) for (const block of blocks) size += block.length;
   const bytes = new Uint8Array(new ArrayBuffer(size));
   let at = 0;
-  const packed = reports.map(({ lines, ...report }) => {
-    bytes.set(lines, at);
-    at += lines.length;
-    return { ...report, length: lines.length };
+  const packed = reports.map(({ blocks, ...report }) => {
+    for (const block of blocks) {
+      bytes.set(block, at);
+      at += block.length;
+    }
+    return { ...report, lengths: blocks.map(({ length }) => length) };
   });
   return { bytes, reports: packed };
 }
 
-/** The reports again; their lines are views, not copies. */
+/** The reports again; their blocks are views, not copies. */
 export function unpackReports({ bytes, reports }: PackedReports): readonly Report[] {
   let at = 0;
-  return reports.map(({ length, ...report }) => ({
+  return reports.map(({ lengths, ...report }) => ({
     ...report,
-    lines: bytes.subarray(at, (at += length)),
+    blocks: lengths.map((length) => bytes.subarray(at, (at += length))),
   }));
 }

@@ -80,8 +80,8 @@ const SYNC_AFTER_MS = 1_000;
 const DAY_MS = 86_400_000;
 
 /**
- * Opens the access log of one proxy. Records go into one of two fixed buffers; a full buffer, or one that
- * is 100 ms old, is written asynchronously as one frame while the other fills.
+ * Opens the access log of one proxy. Records go into a fixed buffer; a full one, or one that is 100 ms old, is packed
+ * into a frame that is written asynchronously while the buffer fills again.
  */
 export function createAccessLog(options: AccessLogOptions): AccessLog {
   return new BufferedAccessLog(options);
@@ -94,12 +94,11 @@ class BufferedAccessLog implements AccessLog {
   readonly #sampler: Sampler;
   readonly #redactor: Redactor | undefined;
   readonly #onTrouble: (trouble: RecordTrouble) => void;
-  #filling = new RecordBuffer();
-  #spare: RecordBuffer | undefined = new RecordBuffer();
-  /** A frame that the disk does not take: tried again, and shipped from memory meanwhile. */
-  #stuck:
-    | { readonly buffer: RecordBuffer; readonly frame: SpoolFrame; readonly error: Error }
-    | undefined;
+  readonly #filling = new RecordBuffer();
+  /** The frame that is on its way to the disk. */
+  #pending: SpoolFrame | undefined;
+  /** Why the disk does not take it: it is tried again, and shipped from memory meanwhile. */
+  #refusal: Error | undefined;
   #nextSeq: number;
   #ackedSeq: number;
   #writtenSeq = 0;
@@ -175,18 +174,18 @@ class BufferedAccessLog implements AccessLog {
     do {
       this.flush();
       await this.#writing;
-    } while (!this.#filling.isEmpty && this.#stuck === undefined && !this.#isClosed);
+    } while (!this.#filling.isEmpty && this.#refusal === undefined && !this.#isClosed);
   }
 
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     for (const timer of [this.#timer, this.#retryTimer, this.#syncTimer]) clearTimeout(timer);
-    const stuck = this.#writing === undefined ? this.#stuck : undefined;
+    const stuck = this.#writing === undefined ? this.#pending : undefined;
     if (this.#filling.isEmpty) this.#filling.clear(this.#nextSeq);
-    const last = this.#seal(this.#filling, true);
+    const last = this.#seal(true);
     try {
-      this.#spool.closeSync(stuck === undefined ? [last] : [stuck.frame, last]);
+      this.#spool.closeSync(stuck === undefined ? [last] : [stuck, last]);
     } catch (error) {
       this.#noteFailed(error);
     }
@@ -195,17 +194,17 @@ class BufferedAccessLog implements AccessLog {
 
   async readAfter(seq: number, limit: number): Promise<SpoolBatch> {
     const batch = await this.#spool.readAfter(seq, limit);
-    const frame = this.#stuck?.frame;
-    if (batch.accounts.length > 0 || frame === undefined) return batch;
-    return readFromMemory(frame.bytes, seq) ?? batch;
+    const frame = this.#pending;
+    const isStuck = frame !== undefined && this.#refusal !== undefined;
+    return isStuck && batch.accounts.length === 0 ? readFromMemory(frame.bytes, seq) : batch;
   }
 
   acknowledge(seq: number): void {
     this.#ackedSeq = Math.max(this.#ackedSeq, seq);
     this.#spool.acknowledge(seq);
-    const stuck = this.#stuck;
-    if (stuck === undefined || this.#writing !== undefined) return;
-    if (stuck.buffer.range.lastSeq <= seq) this.#recycle(stuck.buffer);
+    const frame = this.#pending;
+    if (frame === undefined || this.#writing !== undefined) return;
+    if (frame.lastSeq <= seq) this.#release();
   }
 
   counts(): RecordCounts {
@@ -217,45 +216,43 @@ class BufferedAccessLog implements AccessLog {
       damaged: this.#damaged,
       failedWrites: this.#failedWrites,
       lastSeq: this.#nextSeq - 1,
-      memoryBytes: this.#filling.bytes + (this.#stuck?.frame.bytes.length ?? 0),
+      memoryBytes: this.#filling.bytes + (this.#pending?.bytes.length ?? 0),
       spoolBytes: this.#spool.bytes,
     };
   }
 
   problem(): string | undefined {
-    if (this.#stuck === undefined) return undefined;
-    return `access records cannot be written to disk: ${this.#stuck.error.message}`;
+    if (this.#refusal === undefined) return undefined;
+    return `access records cannot be written to disk: ${this.#refusal.message}`;
   }
 
-  /** Gives the filled buffer to the disk and goes on with the other one; false if there is none. */
+  /** Gives what was filled to the disk; false while the frame before is still on its way. */
   #swap(): boolean {
-    const spare = this.#spare;
-    if (spare === undefined) return false;
-    const filled = this.#filling;
-    this.#spare = undefined;
-    this.#filling = spare;
-    this.#write(filled, this.#seal(filled, false));
+    if (this.#pending !== undefined) return false;
+    this.#write(this.#seal(false));
+    this.#filling.clear(this.#nextSeq);
     return true;
   }
 
-  #write(buffer: RecordBuffer, frame: SpoolFrame): void {
-    this.#writing = this.#append(buffer, frame).then(() => {
+  #write(frame: SpoolFrame): void {
+    this.#pending = frame;
+    this.#writing = this.#append(frame).then(() => {
       this.#writing = undefined;
       const isWaiting = !this.#filling.isEmpty && this.#timer === undefined;
-      if (isWaiting && this.#stuck === undefined && !this.#isClosed) this.flush();
+      if (isWaiting && this.#pending === undefined && !this.#isClosed) this.flush();
     });
   }
 
-  async #append(buffer: RecordBuffer, frame: SpoolFrame): Promise<void> {
+  async #append(frame: SpoolFrame): Promise<void> {
     try {
       await this.#spool.append(frame);
     } catch (error) {
-      if (!this.#isClosed) this.#stick(buffer, frame, error);
+      if (!this.#isClosed) this.#stick(frame, error);
       return;
     }
-    this.#writtenSeq = buffer.range.lastSeq;
+    this.#writtenSeq = frame.lastSeq;
     this.#syncTimer ??= setTimeout(() => this.#sync(), SYNC_AFTER_MS).unref();
-    this.#recycle(buffer);
+    this.#release();
   }
 
   #sync(): void {
@@ -263,30 +260,26 @@ class BufferedAccessLog implements AccessLog {
     if (this.#ackedSeq < this.#writtenSeq) void this.#spool.sync();
   }
 
-  #stick(buffer: RecordBuffer, frame: SpoolFrame, cause: unknown): void {
+  #stick(frame: SpoolFrame, cause: unknown): void {
     const error = this.#noteFailed(cause);
     // It was shipped from memory while the disk was asked once more.
-    if (buffer.range.lastSeq <= this.#ackedSeq) return this.#recycle(buffer);
-    this.#stuck = { buffer, frame, error };
-    this.#retryTimer = setTimeout(() => {
-      if (this.#stuck !== undefined) this.#write(buffer, frame);
-    }, RETRY_AFTER_MS).unref();
+    if (frame.lastSeq <= this.#ackedSeq) return this.#release();
+    this.#refusal = error;
+    this.#retryTimer = setTimeout(() => this.#write(frame), RETRY_AFTER_MS).unref();
   }
 
-  /** The buffer's frame is safe: it is free for the next one. */
-  #recycle(buffer: RecordBuffer): void {
+  /** The frame is safe: the next one may go. */
+  #release(): void {
     clearTimeout(this.#retryTimer);
-    this.#stuck = undefined;
-    buffer.clear(this.#nextSeq);
-    this.#spare = buffer;
+    this.#pending = undefined;
+    this.#refusal = undefined;
   }
 
-  #seal(buffer: RecordBuffer, isClosing: boolean): SpoolFrame {
+  #seal(isClosing: boolean): SpoolFrame {
     const afterCrash = this.#isFirstFrame && this.#spool.isAfterCrash;
     this.#isFirstFrame = false;
-    const { range } = buffer;
-    const bytes = buffer.seal({ boot: this.boot, afterCrash, isClosing });
-    return { bytes, ...range };
+    const bytes = this.#filling.seal({ boot: this.boot, afterCrash, isClosing });
+    return { bytes, ...this.#filling.range };
   }
 
   #noteFailed(cause: unknown): Error {
@@ -318,14 +311,13 @@ class BufferedAccessLog implements AccessLog {
   }
 }
 
-/** The frame in memory as the spool would tell of it; undefined if it has nothing after `seq`. */
-function readFromMemory(bytes: Buffer, seq: number): SpoolBatch | undefined {
-  // A copy: the buffer is used again once it is acknowledged.
-  const copy = Buffer.from(bytes);
-  const start = decodeHeader(copy);
-  if (start.kind === 'damaged' || start.header.lastSeq <= seq) return undefined;
+/** The frame in memory as the spool would tell of it, if it has anything after `seq`. */
+function readFromMemory(bytes: Buffer, seq: number): SpoolBatch {
+  const start = decodeHeader(bytes);
+  if (start.kind === 'damaged' || start.header.lastSeq <= seq)
+    return { accounts: [], blocks: [], records: 0 };
   const { header } = start;
-  return { accounts: [header], lines: copy.subarray(HEADER_BYTES), records: header.records };
+  return { accounts: [header], blocks: [bytes.subarray(HEADER_BYTES)], records: header.records };
 }
 
 function noneKept(): Record<KeptReason, number> {

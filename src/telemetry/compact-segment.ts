@@ -8,6 +8,7 @@ import {
   noneDropped,
   recordsOf,
 } from './frame.ts';
+import { packLines } from './record-block.ts';
 import { readFrame, type Segment } from './segment.ts';
 import type { RecordClass, SpooledRecord } from './spooled-record.ts';
 
@@ -99,7 +100,7 @@ function merged(a: FrameHeader, b: FrameHeader): FrameHeader {
 }
 
 function frameOf(header: FrameHeader, records: readonly SpooledRecord[]): Buffer {
-  const body = Buffer.concat(records.flatMap(({ json }) => [json, LINE_FEED]));
+  const body = packLines(Buffer.concat(records.flatMap(({ json }) => [json, LINE_FEED])));
   const frame = Buffer.concat([Buffer.alloc(HEADER_BYTES), body]);
   encodeHeader(frame, body, header);
   return frame;

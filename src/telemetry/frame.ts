@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { unpackLines } from './record-block.ts';
 import {
   RECORD_CLASSES,
   type RecordClass,
@@ -32,7 +33,7 @@ export type Account = {
 
 /** The account of a frame, with what its bytes are checked by. */
 export type FrameHeader = Account & {
-  /** Bytes of records behind the header. */
+  /** Of the block of records behind the header, packed. */
   readonly bytes: number;
   /** CRC-32 of those bytes. */
   readonly crc: number;
@@ -47,7 +48,7 @@ export type FrameStart =
 
 /** A header takes this many bytes, filled up with spaces and closed by a line feed. */
 export const HEADER_BYTES = 400;
-/** No frame holds more bytes of records. */
+/** No frame holds a larger block. */
 export const MAX_BODY_BYTES = 1024 * 1024;
 /** Begins each header. SECURITY: a record is one line and begins with a brace, so none can look like this. */
 export const FRAME_MARK = Buffer.from('#palisade1 ');
@@ -114,14 +115,17 @@ export function isBodyOf(header: FrameHeader, body: Buffer): boolean {
   return body.length === header.bytes && crc32(body) === header.crc;
 }
 
-/** The records of a frame's body, one by one. */
-export function recordsOf(body: Buffer): SpooledRecord[] {
+/** The records of a frame's body, one by one; none if it is no block. */
+export function recordsOf(body: Uint8Array): SpooledRecord[] {
+  const unpacked = unpackLines(body);
+  if (!unpacked.ok) return [];
+  const lines = unpacked.value;
   const records: SpooledRecord[] = [];
-  for (let start = 0; start < body.length; ) {
-    const end = body.indexOf(LINE_FEED, start);
-    const record = end < 0 ? undefined : readRecordLine(body.subarray(start, end));
+  for (let start = 0; start < lines.length; ) {
+    const end = lines.indexOf(LINE_FEED, start);
+    const record = end < 0 ? undefined : readRecordLine(lines.subarray(start, end));
     if (record !== undefined) records.push(record);
-    start = end < 0 ? body.length : end + 1;
+    start = end < 0 ? lines.length : end + 1;
   }
   return records;
 }

@@ -8,6 +8,7 @@ import {
   HEADER_BYTES,
   noneDropped,
 } from './frame.ts';
+import { packLines } from './record-block.ts';
 import { RECORD_CLASSES, type RecordClass, readRecordLine } from './spooled-record.ts';
 
 const BUFFER_BYTES = 256 * 1024;
@@ -19,7 +20,7 @@ const LINE_FEED = 0x0a;
 export class RecordBuffer {
   // Not pooled: its pages take memory only once they are written.
   readonly #bytes = Buffer.allocUnsafeSlow(BUFFER_BYTES);
-  #used = HEADER_BYTES;
+  #used = 0;
   #records = 0;
   #firstSeq = 0;
   #lastSeq = -1;
@@ -44,7 +45,7 @@ export class RecordBuffer {
 
   /** Bytes of records. */
   get bytes(): number {
-    return this.#used - HEADER_BYTES;
+    return this.#used;
   }
 
   /** A call got this number at this time, ms since 1970; each has to be told of, in order. */
@@ -87,11 +88,13 @@ export class RecordBuffer {
     return evicted;
   }
 
-  /** Writes the header; the frame's bytes are valid until `clear`. */
+  /** The frame, packed; the buffer is free for the next one once it is cleared. */
   seal(more: Pick<Account, 'boot' | 'afterCrash'> & { readonly isClosing: boolean }): Buffer {
-    const body = this.#bytes.subarray(HEADER_BYTES, this.#used);
-    encodeHeader(this.#bytes, body, { ...this.#account(), ...more });
-    return this.#bytes.subarray(0, this.#used);
+    const body = packLines(this.#bytes.subarray(0, this.#used));
+    const frame = Buffer.allocUnsafe(HEADER_BYTES + body.length);
+    encodeHeader(frame, body, { ...this.#account(), ...more });
+    body.copy(frame, HEADER_BYTES);
+    return frame;
   }
 
   /** What it tells of. */
@@ -101,7 +104,7 @@ export class RecordBuffer {
 
   /** The frame begins anew; for one without calls, `nextSeq` is the number of the next. */
   clear(nextSeq: number): void {
-    this.#used = HEADER_BYTES;
+    this.#used = 0;
     this.#records = 0;
     this.#sampled = 0;
     this.#dropped = noneDropped();
@@ -128,8 +131,8 @@ export class RecordBuffer {
     const wanted = this.#used + MAX_RECORD_BYTES + EVICTED_BYTES - BUFFER_BYTES;
     let freed = 0;
     let evicted = 0;
-    let to = HEADER_BYTES;
-    for (let from = HEADER_BYTES; from < this.#used; ) {
+    let to = 0;
+    for (let from = 0; from < this.#used; ) {
       const end = bytes.indexOf(LINE_FEED, from) + 1;
       const isVictim =
         freed < wanted && readRecordLine(bytes.subarray(from, end - 1))?.class === victim;

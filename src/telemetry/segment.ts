@@ -23,7 +23,7 @@ export type FoundFrame =
   | {
       readonly kind: 'frame';
       readonly header: FrameHeader;
-      /** Its records, each with its line feed. */
+      /** Its block of records; empty where there are none. */
       readonly body: Buffer;
       readonly next: number;
     }

@@ -5,8 +5,9 @@ import { readFrame, type Segment } from './segment.ts';
 /** Some frames in a row: their records, and what became of every number of theirs. */
 export type SpoolBatch = {
   readonly accounts: readonly Account[];
-  /** The records, each with its line feed. */
-  readonly lines: Buffer;
+  /** The records, packed, frame by frame. */
+  readonly blocks: readonly Buffer[];
+  /** How many there are in the blocks. */
   readonly records: number;
 };
 
@@ -23,7 +24,7 @@ export type SpoolReaderOptions = {
 type Position = { readonly segment: Segment; readonly generation: number; readonly offset: number };
 type Batch = {
   readonly accounts: Account[];
-  readonly bodies: Buffer[];
+  readonly blocks: Buffer[];
   records: number;
   bytes: number;
   lastSeq: number;
@@ -47,7 +48,7 @@ export class SpoolReader {
     const { segments, floorSeq } = this.#options;
     const batch: Batch = {
       accounts: [],
-      bodies: [],
+      blocks: [],
       records: 0,
       bytes: 0,
       lastSeq: Math.max(seq, floorSeq()),
@@ -67,10 +68,8 @@ export class SpoolReader {
       if (next === undefined || next === segment || !segments.includes(segment)) break;
       position = { segment: next, generation: next.generation, offset: 0 };
     }
-    const { accounts, bodies, records } = batch;
-    const [first] = bodies;
-    const lines = first !== undefined && bodies.length === 1 ? first : Buffer.concat(bodies);
-    return { accounts, lines, records };
+    const { accounts, blocks, records } = batch;
+    return { accounts, blocks, records };
   }
 
   async #readSegment(from: Position, batch: Batch, limit: number): Promise<number> {
@@ -101,8 +100,8 @@ export class SpoolReader {
       const gap = gapBefore(header, batch.lastSeq);
       if (gap !== undefined) batch.accounts.push(gap);
       batch.accounts.push(found.kind === 'frame' ? header : damagedOf(header));
-      if (found.kind === 'frame') {
-        batch.bodies.push(found.body);
+      if (found.kind === 'frame' && header.records > 0) {
+        batch.blocks.push(found.body);
         batch.records += header.records;
       }
       batch.bytes += header.bytes;

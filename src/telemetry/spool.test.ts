@@ -49,10 +49,10 @@ async function readBroken(breakIt: (file: string, folder: string) => void) {
   });
   log.record({ ...createRecordedCall({ json: '' }), startedAt: 1_800_000_000_000, path: '/last' });
   await log.flushed();
-  const { lines, accounts } = await log.readAfter(0, 10_000);
-  const paths = recordsOf(lines).map(
-    ({ json }) => (JSON.parse(json.toString()) as { path: string }).path,
-  );
+  const { blocks, accounts } = await log.readAfter(0, 10_000);
+  const paths = blocks
+    .flatMap(recordsOf)
+    .map(({ json }) => (JSON.parse(json.toString()) as { path: string }).path);
   const { lastSeq } = log.counts();
   log.acknowledge(lastSeq);
   log.close();

@@ -1,4 +1,4 @@
-import type { AccessRecord } from '#telemetry';
+import { type AccessRecord, packLines } from '#telemetry';
 import { AccountSchema, createMessage, type ReportRequest, ReportRequestSchema } from '#wire';
 
 /** The trace that {@link reportOfCalls} tells of: a call from the edge over checkout to billing, where it is denied. */
@@ -53,7 +53,9 @@ function reportOf(
   return createMessage(ReportRequestSchema, {
     node,
     boot: BOOT,
-    lines: Buffer.from(records.map((record) => `${JSON.stringify(record)}\n`).join('')),
+    blocks: [
+      packLines(Buffer.from(records.map((record) => `${JSON.stringify(record)}\n`).join(''))),
+    ],
     accounts: ranges.map(([first, last]) =>
       createMessage(AccountSchema, {
         boot: BOOT,
