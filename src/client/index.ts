@@ -10,6 +10,7 @@ export {
   type LiveSet,
   type StoredCommit,
 } from './policy-set.ts';
+export { findPortHolder, type PortHolder } from './port-holder.ts';
 export {
   fetchRevocations,
   type HeldRevocations,

@@ -1,4 +1,4 @@
-import { findPortHolder } from './port-holder.ts';
+import { findPortHolder } from '#client';
 
 /** A process that could not start, for a reason its user can do something about. */
 export class StartError extends Error {

@@ -1,20 +1,20 @@
-import { statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { openSession, type Session } from '#client';
 import { type EnforcementPoint, fetchAll } from '../api-types.ts';
 import { caStatus } from '../ca-status.ts';
 import type { CommandModule } from '../commands.ts';
+import {
+  checkClock,
+  checkFiles,
+  checkPorts,
+  type Finding,
+  fine,
+  wrong,
+} from '../doctor-findings.ts';
 import { EXIT } from '../exit.ts';
 import { type Globals, globalsOf } from '../globals.ts';
 import { painter, printResult } from '../output.ts';
-
-/** One thing looked at, what was found, and how to mend it. */
-type Finding = {
-  readonly name: string;
-  readonly good: boolean;
-  readonly found: string;
-  readonly help: string;
-};
+import { asTyped } from '../spoken-name.ts';
 
 /** `palisade doctor` */
 export const register: CommandModule['register'] = (program, context, finish) => {
@@ -28,7 +28,7 @@ export const register: CommandModule['register'] = (program, context, finish) =>
       const good = findings.every((finding) => finding.good);
       printResult(context, globals.output, { healthy: good, findings, console: link ?? null }, () =>
         [
-          ...findings.map((finding) => textOf(finding, painter(context))),
+          ...findings.map((finding) => asTyped(textOf(finding, painter(context)), context.env)),
           ...(link === undefined ? [] : ['', `console: ${link}`]),
         ].join('\n'),
       );
@@ -36,25 +36,36 @@ export const register: CommandModule['register'] = (program, context, finish) =>
     });
 };
 
-async function examine(
-  globals: Globals,
-): Promise<{ findings: readonly Finding[]; link: string | undefined }> {
-  const findings = [checkRuntime()];
+type Examined = { readonly findings: readonly Finding[]; readonly link: string | undefined };
+
+async function examine(globals: Globals): Promise<Examined> {
   const session = openSession({ dataDir: globals.dataDir, server: globals.server });
   if (!session.ok) {
-    findings.push({
-      name: 'data folder',
-      good: false,
-      found: session.error,
-      help: 'start a mesh with `palisade up`, or name its folder with --data',
-    });
-    return { findings, link: undefined };
+    const help = 'start a mesh with `palisade up`, or name its folder with --data';
+    const findings = [checkRuntime(), wrong('data folder', session.error, help)];
+    return { findings: [...findings, ...checkPorts(globals.dataDir, undefined)], link: undefined };
   }
-  findings.push({ name: 'data folder', good: true, found: session.value.folder.root, help: '' });
-  findings.push(...checkModes(session.value), await checkAgent(session.value));
+  const { folder, settings } = session.value;
   const control = await checkControl(session.value);
-  findings.push(control);
-  if (!control.good) return { findings, link: undefined };
+  const { root, author, admin } = folder;
+  const clock = {
+    root,
+    certificate: admin.certificate,
+    nowMs: Date.now(),
+    controlNow: control.now,
+  };
+  const findings = [
+    checkRuntime(),
+    fine('data folder', root),
+    ...checkFiles(root, [author.key, admin.key]),
+    ...checkClock(clock),
+    await checkAgent(session.value),
+    control.finding,
+  ];
+  if (control.now === undefined) {
+    // What listens where the control plane should is another program, or one of the mesh that hangs.
+    return { findings: [...findings, ...checkPorts(root, settings)], link: undefined };
+  }
   findings.push(...(await checkPoints(session.value)), ...(await checkExpiry(session.value)));
   return { findings, link: await newLink(session.value) };
 }
@@ -65,47 +76,18 @@ async function checkExpiry(session: Session): Promise<readonly Finding[]> {
   const [next] = horizon;
   if (close.length === 0) {
     const found = next === undefined ? 'nothing' : `${next.what} first, at ${next.expiresAt}`;
-    return [{ name: 'expiry', good: true, found, help: '' }];
+    return [fine('expiry', found)];
   }
-  return close.map(({ what, expiresAt, fix }) => ({
-    name: 'expiry',
-    good: false,
-    found: `${what} expires at ${expiresAt}`,
-    help: fix,
-  }));
+  return close.map(({ what, expiresAt, fix }) =>
+    wrong('expiry', `${what} expires at ${expiresAt}`, fix),
+  );
 }
 
 function checkRuntime(): Finding {
-  const good = Number(process.versions.node.split('.')[0]) >= 24;
-  return {
-    name: 'runtime',
-    good,
-    found: `Node.js ${process.versions.node}`,
-    help: 'run `npm ci`: it brings the Node.js that Palisade needs',
-  };
-}
-
-// SECURITY: a key that others can read is not a key any more.
-function checkModes(session: Session): readonly Finding[] {
-  const { author, admin } = session.folder;
-  return [author.key, admin.key].map((path) => {
-    try {
-      const mode = statSync(path).mode & 0o777;
-      return {
-        name: 'key',
-        good: (mode & 0o077) === 0,
-        found: `${path} has mode ${mode.toString(8)}`,
-        help: `chmod 600 ${path}`,
-      };
-    } catch (error) {
-      return {
-        name: 'key',
-        good: false,
-        found: `${path}: ${(error as NodeJS.ErrnoException).code}`,
-        help: 'restore it from a backup: without it nothing can be changed',
-      };
-    }
-  });
+  const found = `Node.js ${process.versions.node}`;
+  const help = 'run `npm ci`: it brings the Node.js that Palisade needs';
+  const isNew = Number(process.versions.node.split('.')[0]) >= 24;
+  return isNew ? fine('runtime', found) : wrong('runtime', found, help);
 }
 
 async function checkAgent(session: Session): Promise<Finding> {
@@ -117,37 +99,33 @@ async function checkAgent(session: Session): Promise<Finding> {
     });
     socket.on('error', () => resolve(false));
   });
-  return {
-    name: 'agent',
-    good,
-    found: good ? `answers on ${path}` : `nobody answers on ${path}`,
-    help: 'start it with `palisade up` (or `palisade agent`)',
-  };
+  if (good) return fine('agent', `answers on ${path}`);
+  const help = 'start it with `palisade up` (or `palisade agent`)';
+  return wrong('agent', `nobody answers on ${path}`, help);
 }
 
-async function checkControl(session: Session): Promise<Finding> {
-  const { server } = session.api;
+// `now` is the control plane's clock, where it answered.
+async function checkControl({
+  api,
+}: Session): Promise<{ readonly finding: Finding; readonly now: string | undefined }> {
+  const name = 'control plane';
   try {
-    const mesh = await session.api.call<{ identity: { ready: boolean; reason: string } }>(
-      'GET',
-      '/mesh',
-      { timeoutMs: 5000 },
-    );
-    return {
-      name: 'control plane',
-      good: mesh.identity.ready,
-      found: mesh.identity.ready ? `answers at ${server}` : mesh.identity.reason,
-      help: 'see whether the CA runs',
-    };
+    const { identity, now } = await api.call<MeshAnswer>('GET', '/mesh', { timeoutMs: 5000 });
+    const finding = identity.ready
+      ? fine(name, `answers at ${api.server}`)
+      : wrong(name, identity.reason, 'see whether the CA runs');
+    return { finding, now };
   } catch (error) {
-    return {
-      name: 'control plane',
-      good: false,
-      found: (error as Error).message,
-      help: 'start it with `palisade up` (or `palisade control`); sidecars enforce what they have meanwhile',
-    };
+    const help =
+      'start it with `palisade up` (or `palisade control`); sidecars enforce what they have meanwhile';
+    return { finding: wrong(name, (error as Error).message, help), now: undefined };
   }
 }
+
+type MeshAnswer = {
+  readonly identity: { readonly ready: boolean; readonly reason: string };
+  readonly now: string;
+};
 
 async function checkPoints(session: Session): Promise<readonly Finding[]> {
   const points = await fetchAll<EnforcementPoint>(session.api, '/enforcement-points');
@@ -155,22 +133,16 @@ async function checkPoints(session: Session): Promise<readonly Finding[]> {
     (point) => point.stale || !point.ready || point.refused.length > 0,
   );
   if (troubled.length === 0)
-    return [
-      {
-        name: 'enforcement',
-        good: true,
-        found: `${points.length} points enforce the newest policy`,
-        help: '',
-      },
-    ];
-  return troubled.map((point) => ({
-    name: 'enforcement',
-    good: false,
-    found: `${point.node}: ${point.refused[0]?.message ?? (point.reason || point.readyReason)}`,
-    help: point.connected
-      ? 'see `palisade status -o json`'
-      : 'its process is gone or cannot reach its agent: restart it with `palisade run`',
-  }));
+    return [fine('enforcement', `${points.length} points enforce the newest policy`)];
+  return troubled.map((point) =>
+    wrong(
+      'enforcement',
+      `${point.node}: ${point.refused[0]?.message ?? (point.reason || point.readyReason)}`,
+      point.connected
+        ? 'see `palisade status -o json`'
+        : 'its process is gone or cannot reach its agent: restart it with `palisade run`',
+    ),
+  );
 }
 
 async function newLink(session: Session): Promise<string | undefined> {
