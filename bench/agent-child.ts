@@ -1,16 +1,20 @@
-import { readFileSync } from 'node:fs';
 // The agent of a benchmark, in a process of its own: a real one, but that its connections count in turn as those of other
-// users, so that one client process stands for many workloads. `agent-child.ts DATA-FOLDER WORKLOADS FIRST-UID`
+// users, so that one client process stands for many workloads. `agent-child.js DATA-FOLDER WORKLOADS FIRST-UID`
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createAgent } from '#agent';
 import { layoutOf, readMeshSettings } from '#client';
-import { ok } from '#lib';
 import { createSilentLog } from '#telemetry';
+import { createKernelCredentials } from '../src/agent/credentials.ts';
 
+// As `palisade agent` has it.
+Buffer.poolSize = 8192;
 const [dataDir = '', workloads = '1', firstUid = '0'] = process.argv.slice(2);
 const layout = layoutOf(dataDir);
 const settings = readMeshSettings(layout);
 if (!settings.ok) throw new Error(settings.error);
+const kernel = await createKernelCredentials();
+if (!kernel.ok) throw new Error(kernel.error);
 const folder = join(dataDir, 'bench-agent');
 let connections = 0;
 const agent = await createAgent({
@@ -24,9 +28,11 @@ const agent = await createAgent({
   clock: Date.now,
   log: createSilentLog(),
   credentials: {
-    credentialsOf() {
+    credentialsOf(socket) {
+      const peer = kernel.value.credentialsOf(socket);
+      if (!peer.ok) return peer;
       const uid = Number(firstUid) + (connections++ % Number(workloads));
-      return ok({ pid: process.ppid, uid, gid: 0, isAlive: () => true });
+      return { ok: true, value: { ...peer.value, uid } };
     },
   },
 });
