@@ -56,6 +56,8 @@ export type GrpcClient = {
 const CHANNEL_OPTIONS = {
   'grpc.max_receive_message_length': 32 * 1024 * 1024,
   'grpc.keepalive_time_ms': 10_000,
+  // Counters of each call and channel for a debugging service that we do not serve.
+  'grpc.enable_channelz': 0,
   'grpc.keepalive_timeout_ms': 5_000,
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 2_000,

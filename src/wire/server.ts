@@ -59,6 +59,8 @@ export function createGrpcServer<Peer>(services: readonly GrpcService[]): GrpcSe
   const grpc = new Server({
     'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
     'grpc.keepalive_time_ms': 20_000,
+    // Counters of each call and connection for a debugging service that we do not serve.
+    'grpc.enable_channelz': 0,
   });
   for (const { service, implementation } of services) {
     grpc.addService(grpcDefinition(service), implementation);
