@@ -37,6 +37,8 @@ export function openEndpointTable(folder: StateFolder, log: Log): EndpointTable 
       if (Array.isArray(value)) table.set(key, value.map(withTunnel).filter(isEndpoint));
     }
   }
+  // Asked for each call, with the same few objects: their names need not be joined and looked up each time.
+  let found = new WeakMap<object, readonly ServiceEndpoint[]>();
   let isDirty = false;
   let saving: Promise<void> | undefined;
   // At the start there comes a message for each service: one write takes all that came during the one before.
@@ -52,7 +54,13 @@ export function openEndpointTable(folder: StateFolder, log: Log): EndpointTable 
     saving = undefined;
   }
   return {
-    of: ({ namespace, name }) => table.get(`${namespace}/${name}`) ?? NONE,
+    of(service) {
+      const known = found.get(service);
+      if (known !== undefined) return known;
+      const endpoints = table.get(`${service.namespace}/${service.name}`) ?? NONE;
+      found.set(service, endpoints);
+      return endpoints;
+    },
     replace({ namespace, service, endpoints }) {
       const key = `${namespace}/${service}`;
       const good = endpoints
@@ -61,6 +69,7 @@ export function openEndpointTable(folder: StateFolder, log: Log): EndpointTable 
         .slice(0, MAX_ENDPOINTS);
       if (good.length === 0) table.delete(key);
       else if (table.has(key) || table.size < MAX_SERVICES) table.set(key, good);
+      found = new WeakMap();
       isDirty = true;
       saving ??= save();
     },

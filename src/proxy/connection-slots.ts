@@ -36,7 +36,7 @@ export class ConnectionSlots {
 
   /** Waits no more. */
   cancel(wake: () => void): void {
-    this.#waiting.delete(wake);
+    if (this.#waiting.size > 0) this.#waiting.delete(wake);
   }
 
   /** A connection is gone, or was never made. */
@@ -47,6 +47,7 @@ export class ConnectionSlots {
 
   /** A connection is free: whoever waits longest may have it. */
   wakeNext(): void {
+    if (this.#waiting.size === 0) return;
     for (const wake of this.#waiting) {
       this.#waiting.delete(wake);
       return wake();

@@ -18,6 +18,8 @@ import { RetryBudget } from './retry-budget.ts';
 /** One endpoint and what this proxy has seen of it. */
 export type EndpointState = {
   endpoint: Endpoint;
+  /** Group and address, one and the same string for every call: pools find its connections by it. */
+  readonly key: string;
   readonly outlier: OutlierRecord;
   /** Tries under way. */
   active: number;
@@ -32,6 +34,8 @@ export type EndpointHealth = 'healthy' | 'ejected' | 'unhealthy';
 
 /** Where a group gets the time, chance and its listeners from. */
 export type EndpointGroupOptions = {
+  /** Tells its endpoints from those of other groups at the same address. */
+  readonly name?: string;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
   /** From 0 to 1, 1 excluded. */
@@ -69,10 +73,11 @@ export class EndpointGroup {
   list(endpoints: readonly Endpoint[]): void {
     if (endpoints === this.#listed) return;
     this.#listed = endpoints;
-    const known = new Map(this.#states.map((state) => [keyOf(state.endpoint), state]));
+    const known = new Map(this.#states.map((state) => [state.key, state]));
     this.#states = endpoints.map((endpoint) => {
-      const state = known.get(keyOf(endpoint));
-      if (state === undefined) return createState(endpoint);
+      const key = `${this.#options.name ?? ''}@${endpoint.host}:${endpoint.port}`;
+      const state = known.get(key);
+      if (state === undefined) return createState(endpoint, key);
       // The address is the same; how it is spoken to may not be.
       state.endpoint = endpoint;
       return state;
@@ -167,16 +172,13 @@ export class EndpointGroup {
   }
 }
 
-function createState(endpoint: Endpoint): EndpointState {
+function createState(endpoint: Endpoint, key: string): EndpointState {
   return {
     endpoint,
+    key,
     outlier: createOutlierRecord(),
     active: 0,
     checked: 'unknown',
     contradictions: 0,
   };
-}
-
-function keyOf({ host, port }: Endpoint): string {
-  return `${host}:${port}`;
 }

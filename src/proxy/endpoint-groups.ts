@@ -65,6 +65,7 @@ export class EndpointGroups {
     const { metrics, log } = this.#options;
     const group = new EndpointGroup(service.traffic, {
       ...this.#options,
+      name: key,
       onEjected(endpoint, reason) {
         metrics.ejection(reason).value++;
         const address = `${endpoint.host}:${endpoint.port}`;

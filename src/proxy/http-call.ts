@@ -49,6 +49,8 @@ export type HttpCall = {
   readonly calls: CallRecorder;
   /** Providers that said yes to this request; whoever serves a request begins with none. */
   consented?: ReadonlySet<string> | undefined;
+  /** The service that the caller's sidecar found by its name. */
+  calledFqdn?: string | undefined;
   /** Who is behind it, once its tokens were looked at. */
   user?: PassedUser | undefined;
   /** Time limits: the workload's own until a service's are known. */
@@ -62,7 +64,7 @@ export type HttpCall = {
 };
 
 /** What a call is judged again by; an idle connection is one without a head. */
-export type JudgedCall = Pick<HttpCall, 'head' | 'upstream' | 'consented' | 'user'>;
+export type JudgedCall = Pick<HttpCall, 'head' | 'upstream' | 'consented' | 'user' | 'calledFqdn'>;
 
 /** What differs between the two directions. */
 export type HttpDirection = {

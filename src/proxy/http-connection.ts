@@ -52,6 +52,9 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall {
   timeouts: Timeouts;
   /** The request under way, and the connection that answers it. */
   head: RequestHead | undefined;
+  consented: HttpCall['consented'];
+  user: HttpCall['user'];
+  calledFqdn: string | undefined;
   readonly #pipe: BytePipe;
   readonly #context: ProxyContext;
   readonly #direction: HttpDirection;
@@ -488,5 +491,6 @@ function malformed(error: Http1Error): Failure {
 }
 
 function acceptsJson(head: RequestHead | undefined): boolean {
-  return JSON_NAMED.test(head?.fields.valueOf(FIELD.ACCEPT) ?? '');
+  const accepted = head?.fields.valueOf(FIELD.ACCEPT);
+  return accepted !== undefined && JSON_NAMED.test(accepted);
 }

@@ -141,7 +141,8 @@ class InboundCalls implements HttpDirection {
 
   // (user) → authorize → admit → route → forward; the connection records the call when it is over.
   serve(call: HttpCall, head: RequestFacts): void {
-    const user = this.#authenticateUser(head);
+    const enforcement = this.#context.enforcement();
+    const user = this.#authenticateUser(head, enforcement);
     if (user.kind === 'wait') {
       // SECURITY: the caller may have left meanwhile, and the connection be serving another request.
       void user.ready.then(() => call.head === head && this.serve(call, head));
@@ -149,9 +150,8 @@ class InboundCalls implements HttpDirection {
     }
     if (user.kind === 'refuse') return this.#refuseUser(call, head, user.failure);
     call.user = user;
-    call.consented = undefined;
-    this.#waiting.delete(call);
-    const ruling = this.#judge({ head, user, consented: NOBODY });
+    if (call.consented !== undefined) this.#forgetConsent(call);
+    const ruling = this.#judge({ head, user, consented: NOBODY }, enforcement);
     if (ruling.kind === 'consult') void this.#serveConsulted(call, head, ruling);
     else this.#serveRuled(call, head, ruling);
   }
@@ -270,8 +270,7 @@ class InboundCalls implements HttpDirection {
     return ruling;
   }
 
-  #authenticateUser(head: RequestFacts): TokenOutcome {
-    const enforcement = this.#context.enforcement();
+  #authenticateUser(head: RequestFacts, enforcement: Enforcement): TokenOutcome {
     const tokens = enforcement.snapshot?.tokens ?? [];
     if (tokens.length === 0) return NO_USER;
     const caller = this.#callerNow(enforcement);
@@ -289,8 +288,10 @@ class InboundCalls implements HttpDirection {
     call.respond(named);
   }
 
-  #judge({ head, user, consented, isUnderWay = false }: Call): Ruling | ConsultFirst {
-    const enforcement = this.#context.enforcement();
+  #judge(
+    { head, user, consented, isUnderWay = false }: Call,
+    enforcement = this.#context.enforcement(),
+  ): Ruling | ConsultFirst {
     const caller = this.#callerNow(enforcement);
     const { secure } = this.#arrival;
     const { snapshot, nowMs } = enforcement;
@@ -340,13 +341,19 @@ class InboundCalls implements HttpDirection {
 
   /** What the permitted request costs its caller; a failure where that is more than is left. */
   #charge(head: RequestFacts, user: PassedUser | undefined): Failure | undefined {
+    const budget = this.#context.options.snapshots.current()?.callerBudget;
+    if (budget === undefined) return undefined;
     const enforcement = this.#context.enforcement();
     const { snapshot, nowMs } = enforcement;
-    const budget = snapshot?.callerBudget;
-    if (budget === undefined) return undefined;
     const about = { caller: this.#callerNow(enforcement), snapshot, nowMs };
     const question = this.#questionOf({ head, user }, about, budget.program);
     return this.#context.accounts.charge(budget, question);
+  }
+
+  // What providers said was said of the connection's request before.
+  #forgetConsent(call: HttpCall): void {
+    call.consented = undefined;
+    this.#waiting.delete(call);
   }
 
   #note(ruling: Ruling, record: RecordedCall): void {

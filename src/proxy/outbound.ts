@@ -39,7 +39,6 @@ export class OutboundCalls implements HttpDirection {
   readonly #pool: ConnectionPool;
   readonly #fixed: UpstreamListener | undefined;
   readonly #routes = new Map<string, ServiceConnector>();
-  readonly #services = new WeakMap<object, string>();
   #routesOf: Snapshot | undefined;
   #unroutedOf: Snapshot | undefined;
   #unroutedFacts: CallFacts | undefined;
@@ -94,9 +93,10 @@ export class OutboundCalls implements HttpDirection {
 
   // authorize → route → admit → forward; the connection records the call when it is over.
   serve(call: HttpCall, head: RequestFacts): void {
-    const { snapshot, ...rest } = this.#context.enforcement();
+    const enforcement = this.#context.enforcement();
+    const { snapshot } = enforcement;
     call.calls.facts = this.#unrouted();
-    const ruling = authorizeOutgoing({ snapshot, ...rest });
+    const ruling = authorizeOutgoing(enforcement);
     call.calls.decided();
     recordDecision(call.record, undefined, snapshot);
     const traceparent = continueTrace(this.#context, call, head);
@@ -117,9 +117,9 @@ export class OutboundCalls implements HttpDirection {
 
   /** Whether the server that answers is still one that may serve the name it was called by. */
   judge(call: JudgedCall): FailureKind | undefined {
-    const service = this.#services.get(call);
-    if (call.head === undefined || service === undefined) return undefined;
-    return judgeReached(this.#context, service, call.upstream?.secure);
+    const { calledFqdn } = call;
+    if (call.head === undefined || calledFqdn === undefined) return undefined;
+    return judgeReached(this.#context, calledFqdn, call.upstream?.secure);
   }
 
   #forward(
@@ -132,7 +132,7 @@ export class OutboundCalls implements HttpDirection {
     }: { readonly connector: ServiceConnector; readonly traceparent: string },
   ): void {
     const { service } = connector.route;
-    this.#services.set(call, service.fqdn);
+    call.calledFqdn = service.fqdn;
     call.calls.facts = connector.unreached;
     call.timeouts = service.timeouts;
     const refused = admit(connector.group);

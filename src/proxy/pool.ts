@@ -14,7 +14,6 @@ export type PoolUse = { readonly key: string; readonly group: EndpointGroup };
 export class ConnectionPool {
   readonly #idle = new Map<string, UpstreamConnection[]>();
   readonly #all = new Set<UpstreamConnection>();
-  readonly #uses = new WeakMap<UpstreamConnection, PoolUse>();
   readonly #idleMs: () => number;
   readonly #timer: NodeJS.Timeout;
   #closed = false;
@@ -41,12 +40,12 @@ export class ConnectionPool {
   /** Registers what `make` builds; it comes back by itself whenever an exchange on it ended well. */
   adopt(use: PoolUse, make: (events: UpstreamEvents) => UpstreamConnection): UpstreamConnection {
     const connection = make({
-      onIdle: (idle) => this.#putBack(idle),
-      onGone: (gone) => this.#forget(gone),
+      onIdle: (idle) => this.#putBack(use, idle),
+      onGone: (gone) => this.#forget(use, gone),
     });
     connection.madeAt = performance.now();
+    connection.use = use;
     this.#all.add(connection);
-    this.#uses.set(connection, use);
     return connection;
   }
 
@@ -66,23 +65,20 @@ export class ConnectionPool {
     this.flush();
   }
 
-  #putBack(connection: UpstreamConnection): void {
-    const use = this.#uses.get(connection);
+  #putBack(use: PoolUse, connection: UpstreamConnection): void {
     const now = performance.now();
-    const idle = use && this.#idle.get(use.key);
+    const idle = this.#idle.get(use.key);
     const isFull = idle !== undefined && idle.length >= MAX_IDLE;
-    if (this.#closed || isFull || use === undefined || this.#isSpent(connection, now))
-      return connection.destroy();
+    if (this.#closed || isFull || this.#isSpent(connection, now)) return connection.destroy();
     connection.idleSince = now;
     if (idle === undefined) this.#idle.set(use.key, [connection]);
     else idle.push(connection);
     use.group.slots.wakeNext();
   }
 
-  #forget(connection: UpstreamConnection): void {
-    const use = this.#uses.get(connection);
+  #forget(use: PoolUse, connection: UpstreamConnection): void {
     // Told twice, it would give back a slot that is not its own.
-    if (use === undefined || !this.#all.delete(connection)) return;
+    if (!this.#all.delete(connection)) return;
     const idle = this.#idle.get(use.key);
     const at = idle?.indexOf(connection) ?? -1;
     if (at >= 0) idle?.splice(at, 1);
@@ -96,7 +92,7 @@ export class ConnectionPool {
     for (const idle of this.#idle.values()) {
       // Over a copy: whoever is retired leaves the list.
       for (const connection of Array.from(idle)) {
-        const limits = this.#uses.get(connection)?.group.traffic.limits;
+        const limits = connection.use?.group.traffic.limits;
         const isOld = connection.idleSince < now - Math.min(idleMs, limits?.maxIdleMs ?? idleMs);
         if (isOld || this.#isSpent(connection, now)) connection.retire();
       }
@@ -105,7 +101,7 @@ export class ConnectionPool {
 
   /** It has served as many requests, or lived as long, as its Service lets it. */
   #isSpent(connection: UpstreamConnection, now: number): boolean {
-    const limits = this.#uses.get(connection)?.group.traffic.limits;
+    const limits = connection.use?.group.traffic.limits;
     if (limits === undefined) return false;
     const isOld = connection.madeAt < now - limits.maxConnectionMs;
     return isOld || connection.begun >= limits.maxRequestsPerConnection;

@@ -187,18 +187,16 @@ export class ServiceConnector implements Connector {
   readonly http2: H2Reach | undefined;
   readonly #context: ProxyContext;
   readonly #pool: ConnectionPool;
-  readonly #name: string;
   readonly group: EndpointGroup;
 
   constructor(context: ProxyContext, pool: ConnectionPool, route: ServiceRoute) {
     this.route = route;
     this.#context = context;
     this.#pool = pool;
-    this.#name = `${route.service.fqdn}:${route.port.port}`;
     this.group = context.groups.ofService(route.service, route.port.port);
     this.unreached = this.describe(undefined);
     this.http2 = speaksHttp2(route.port.protocol)
-      ? (state, done) => this.#reachHttp2(state.endpoint, done)
+      ? (state, done) => this.#reachHttp2(state, done)
       : undefined;
   }
 
@@ -209,8 +207,7 @@ export class ServiceConnector implements Connector {
     return this.group.choose(tried);
   }
 
-  take({ endpoint }: EndpointState): UpstreamConnection | undefined {
-    const key = this.#keyOf(endpoint);
+  take({ key }: EndpointState): UpstreamConnection | undefined {
     // The server's own proxy goes by the same Service's time-out.
     const maxIdleMs = IDLE_SHARE * this.route.service.timeouts.idleMs;
     for (;;) {
@@ -222,7 +219,7 @@ export class ServiceConnector implements Connector {
     }
   }
 
-  dial({ endpoint }: EndpointState, done: (outcome: DialOutcome) => void): void {
+  dial({ endpoint, key }: EndpointState, done: (outcome: DialOutcome) => void): void {
     const { group } = this;
     this.reach(endpoint, (dialed) => {
       if (dialed.kind === 'failed') {
@@ -235,7 +232,7 @@ export class ServiceConnector implements Connector {
         facts: this.describe(dialed),
       };
       const connection = this.#pool.adopt(
-        { key: this.#keyOf(endpoint), group },
+        { key, group },
         (events) => new UpstreamConnection(dialed.pipe, events, peer),
       );
       done({ kind: 'connected', connection });
@@ -248,11 +245,11 @@ export class ServiceConnector implements Connector {
     dialService(this.#context, { service, port: port.port, endpoint }, done);
   }
 
-  #reachHttp2(endpoint: Endpoint, done: (reached: H2Reached) => void): void {
+  #reachHttp2({ endpoint, key }: EndpointState, done: (reached: H2Reached) => void): void {
     const { service, port } = this.route;
     const target = { service, port: port.port, endpoint, protocol: ALPN_H2 };
     this.#context.h2.reach(
-      this.#keyOf(endpoint),
+      key,
       (adopt, made) =>
         dialService(this.#context, target, (dialed) => {
           if (dialed.kind === 'failed') return made(dialed);
@@ -290,9 +287,5 @@ export class ServiceConnector implements Connector {
       tls: dialed?.tls,
       peerSerial: dialed?.peer.serial,
     });
-  }
-
-  #keyOf(endpoint: Endpoint): string {
-    return `${this.#name}@${endpoint.host}:${endpoint.port}`;
   }
 }

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { BytePipe, PipeEvents } from './pipe.ts';
+import { RawWriter } from './raw-write.ts';
 
 /** Receives what a connection reads, chunks being lent. */
 export type ChunkSink = { onChunk: (chunk: Buffer) => void };
@@ -13,10 +14,13 @@ const LENT = Buffer.allocUnsafeSlow(64 * 1024);
 
 /** Makes a connection read into the process's one read buffer. */
 export function lentRead(sink: ChunkSink): LentRead {
+  // Messages of a connection are often of one size: then the view of the last read does.
+  let chunk = LENT.subarray(0, 0);
   return {
     buffer: LENT,
     callback(count) {
-      sink.onChunk(LENT.subarray(0, count));
+      if (chunk.length !== count) chunk = LENT.subarray(0, count);
+      sink.onChunk(chunk);
       return true;
     },
   };
@@ -77,6 +81,8 @@ export class SocketPipe implements BytePipe {
   readonly #socket: Socket;
   readonly #reads: ChunkSink;
   readonly #isLent: boolean;
+  /** Past the stream, where that can be. */
+  readonly #raw: RawWriter | undefined;
   #events = NOBODY;
   #gather: Buffer | undefined;
   #gathered = 0;
@@ -94,6 +100,7 @@ export class SocketPipe implements BytePipe {
     this.#isPaused = socket.isPaused();
     this.closed = socket.closed;
     this.halfCloses = !('encrypted' in socket);
+    this.#raw = RawWriter.of(socket, () => this.#events.onDrain());
     socket.on('end', () => this.#events.onEnd());
     socket.on('drain', () => this.#events.onDrain());
     socket.on('error', () => {
@@ -110,11 +117,13 @@ export class SocketPipe implements BytePipe {
   }
 
   get isBehind(): boolean {
-    return this.#socket.writableNeedDrain;
+    return this.#socket.writableNeedDrain || this.#raw?.isBehind === true;
   }
 
   get unsentBytes(): number {
-    return this.#socket.writableLength + this.#gathered;
+    // What the stream has given to the kernel and waits for is in both.
+    const waiting = Math.max(this.#socket.writableLength, this.#raw?.unsentBytes ?? 0);
+    return waiting + this.#gathered;
   }
 
   attach(events: PipeEvents): void {
@@ -128,14 +137,14 @@ export class SocketPipe implements BytePipe {
 
   write(bytes: Buffer, onWritten?: (bytes: Buffer) => void): boolean {
     this.#flush();
-    if (onWritten === undefined) return this.#socket.write(bytes);
+    if (onWritten === undefined) return this.#send(bytes);
     return this.#socket.write(bytes, () => onWritten(bytes));
   }
 
   writeLent(chunk: Buffer, start: number, end: number): boolean {
     if (end - start > GATHER_BYTES - this.#gathered) this.#flush();
     if (end - start > GATHER_BYTES) {
-      return this.#socket.write(Buffer.from(chunk.subarray(start, end)));
+      return this.#send(Buffer.from(chunk.subarray(start, end)));
     }
     if (this.#gather === undefined) {
       this.#gather = GATHERS.pop() ?? Buffer.allocUnsafeSlow(GATHER_BYTES);
@@ -143,7 +152,7 @@ export class SocketPipe implements BytePipe {
     }
     this.#gathered += chunk.copy(this.#gather, this.#gathered, start, end);
     // Behind or not after this turn's write: the next one is told, so a turn's worth is the most.
-    return !this.#socket.writableNeedDrain;
+    return !this.isBehind;
   }
 
   end(): void {
@@ -183,9 +192,17 @@ export class SocketPipe implements BytePipe {
     this.#gather = undefined;
     this.#gathered = 0;
     if (!this.#socket.writable) return;
-    this.#socket.write(bytes, () => {
+    this.#send(bytes, () => {
       if (GATHERS.length < MAX_GATHERS) GATHERS.push(gather);
     });
+  }
+
+  /** Sends bytes that nobody alters before `onSent`; false if more should wait. */
+  #send(bytes: Buffer, onSent?: () => void): boolean {
+    const raw = this.#raw;
+    if (raw === undefined || !raw.mayWrite) return this.#socket.write(bytes, onSent);
+    raw.write(bytes, onSent);
+    return !raw.isBehind;
   }
 
   // A TLS connection that is paused still hands over what it has decrypted of the last read; in lent memory it would be

@@ -6,6 +6,7 @@ import {
 } from '#protocol';
 import type { BodyPart } from './answer.ts';
 import type { BytePipe } from './pipe.ts';
+import type { PoolUse } from './pool.ts';
 import type { CallFacts } from './record.ts';
 import type { TlsPeer } from './tls-peer.ts';
 
@@ -46,6 +47,8 @@ export class UpstreamConnection {
   readonly secure: TlsPeer | undefined;
   /** Records' constant part for calls over this connection; undefined where the caller's side has it. */
   readonly facts: CallFacts | undefined;
+  /** What the pool that keeps it knows it by. */
+  use: PoolUse | undefined;
   /** Exchanges begun, so that a first failure is told from a stale connection. */
   begun = 0;
   /** When it was made, on the pool's clock. */

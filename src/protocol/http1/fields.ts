@@ -49,7 +49,10 @@ const CODE = 4;
 export class Fields {
   /** The bytes all ranges refer to. */
   bytes: Buffer = EMPTY;
-  /** Where the start line begins, where the first field line begins and where the last one ends. */
+  /**
+   * Where the start line begins, where the first field line begins and where the last one ends.
+   * INVARIANT: once the head is complete, the CRLF of its empty line is at `fieldsEnd`.
+   */
   lineStart = 0;
   fieldsStart = 0;
   fieldsEnd = 0;
@@ -107,7 +110,7 @@ export class Fields {
 
   /** Copies the head out of the bytes it was read from, which may then be used for something else. */
   detach(): void {
-    this.bytes = Buffer.from(this.bytes.subarray(this.lineStart, this.fieldsEnd));
+    this.bytes = Buffer.from(this.bytes.subarray(this.lineStart, this.fieldsEnd + 2));
     this.fieldsEnd -= this.lineStart;
     this.shift(this.lineStart);
   }
@@ -229,6 +232,15 @@ export class Fields {
     table[at + CODE] = code;
     this.count++;
   }
+}
+
+/** Whether the bytes `[start, end)` are `text`, each byte one character: compared without making a string. */
+export function equalsText(bytes: Buffer, start: number, end: number, text: string): boolean {
+  if (end - start !== text.length) return false;
+  for (let i = 0; i < text.length; i++) {
+    if (bytes[start + i] !== text.charCodeAt(i)) return false;
+  }
+  return true;
 }
 
 /** Whether the bytes from `start` are `text` (lower-case letters, digits, dashes) in any case. */

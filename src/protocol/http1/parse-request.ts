@@ -1,7 +1,7 @@
 import type { PathNormalization } from '#lib';
 import { CLASS, CR, METHOD, SP, TARGET } from './characters.ts';
 import { readConnection } from './connection.ts';
-import { equalsLower } from './fields.ts';
+import { equalsLower, equalsText } from './fields.ts';
 import { HeadLines } from './head-lines.ts';
 import {
   DEFAULT_HEAD_LIMITS,
@@ -123,7 +123,9 @@ class RequestLine {
     let query = start;
     while (query < end && bytes[query] !== 0x3f) query++;
     if (isPlainPath(bytes, start, query)) {
-      this.path = bytes.toString('latin1', start, query);
+      // Callers of a connection ask for the same again and again: then there is no string to make.
+      if (!equalsText(bytes, start, query, this.path))
+        this.path = bytes.toString('latin1', start, query);
       this.target = query === end ? this.path : bytes.toString('latin1', start, end);
       this.verbatim = this.form === FORMS.origin;
       return undefined;
@@ -215,8 +217,9 @@ function finish(
 function checkHost(lines: HeadLines, line: RequestLine, cache: HostCache): Http1Error | undefined {
   const { fields, summary } = lines;
   if (summary.hostCount === 0) return 'missing_host';
-  const text = fields.valueAt(summary.hostIndex);
-  if (text !== cache.text) {
+  const start = fields.valueStart(summary.hostIndex);
+  if (!equalsText(fields.bytes, start, fields.valueEnd(summary.hostIndex), cache.text)) {
+    const text = fields.valueAt(summary.hostIndex);
     const parsed = parseAuthority(text);
     if (!parsed.ok) return parsed.error;
     cache.text = text;
@@ -262,9 +265,9 @@ function methodName(bytes: Buffer, start: number, end: number): string {
 /** 0 or 1 for ` HTTP/1.x` at `at`, otherwise why the rest of the line is none. */
 function readVersion(bytes: Buffer, at: number, end: number): number | Http1Error {
   if (bytes[at] !== SP) return bytes[at] === CR ? 'bare_cr' : 'bad_target';
+  if (equalsText(bytes, at + 1, end, 'HTTP/1.1')) return 1;
+  if (equalsText(bytes, at + 1, end, 'HTTP/1.0')) return 0;
   const rest = bytes.toString('latin1', at + 1, end);
-  if (rest === 'HTTP/1.1') return 1;
-  if (rest === 'HTTP/1.0') return 0;
   if (rest.includes('\r')) return 'bare_cr';
   return rest.startsWith('HTTP/') ? 'bad_version' : 'bad_target';
 }

@@ -1,5 +1,6 @@
 import { CLASS, CR, VALUE } from './characters.ts';
 import { readConnection } from './connection.ts';
+import { equalsText } from './fields.ts';
 import { HeadLines } from './head-lines.ts';
 import {
   DEFAULT_HEAD_LIMITS,
@@ -68,11 +69,13 @@ function readStatusLine(
     const byte = bytes[at] as number;
     if (((CLASS[byte] as number) & VALUE) === 0) return byte === CR ? 'bare_cr' : 'bad_status_line';
   }
-  const prefix = bytes.toString('latin1', start, Math.min(end, start + 9));
-  if (prefix !== 'HTTP/1.1 ' && prefix !== 'HTTP/1.0 ') {
-    return prefix.startsWith('HTTP/') ? 'bad_version' : 'bad_status_line';
+  const versionEnd = Math.min(end, start + 9);
+  const isHttp11 = equalsText(bytes, start, versionEnd, 'HTTP/1.1 ');
+  if (!isHttp11 && !equalsText(bytes, start, versionEnd, 'HTTP/1.0 ')) {
+    const isHttp = equalsText(bytes, start, Math.min(end, start + 5), 'HTTP/');
+    return isHttp ? 'bad_version' : 'bad_status_line';
   }
-  line.minor = prefix === 'HTTP/1.1 ' ? 1 : 0;
+  line.minor = isHttp11 ? 1 : 0;
   if (end - start < 12 || (end - start > 12 && bytes[start + 12] !== 0x20))
     return 'bad_status_line';
   let status = 0;

@@ -56,12 +56,16 @@ export function serializeResponse(head: ResponseHead, changes: HeadChanges): Buf
 
 const NO_LENGTH = fieldSet(FIELD.CONTENT_LENGTH);
 const VERSION_BYTES = 'HTTP/1.1'.length;
+const CRLF_BYTES = 2;
 
-// Copies runs of kept lines: with nothing to drop in between, one run is the whole head.
+// Copies runs of kept lines: with nothing to drop or add in between, one run is the whole head with its end, and the body
+// bytes too where they came behind it.
 function serialize(fields: Fields, from: number, line: string, changes: HeadChanges): Buffer {
   const { added, body, bodyStart, bodyEnd } = changes;
+  const headEnd = fields.fieldsEnd + CRLF_BYTES;
+  const isBodyBehind = body === fields.bytes && bodyStart === headEnd;
   const bodyLength = body === undefined ? 0 : bodyEnd - bodyStart;
-  const most = line.length + (fields.fieldsEnd - from) + added.length + 2 + bodyLength;
+  const most = line.length + (headEnd - from) + added.length + bodyLength;
   const out = Buffer.allocUnsafe(most);
   let length = line === '' ? 0 : out.write(line, 0, 'latin1');
   let run = from;
@@ -71,10 +75,12 @@ function serialize(fields: Fields, from: number, line: string, changes: HeadChan
     if (start > run) length += fields.bytes.copy(out, length, run, start);
     run = fields.end(index);
   }
-  if (fields.fieldsEnd > run) length += fields.bytes.copy(out, length, run, fields.fieldsEnd);
-  if (added !== '') length += out.write(added, length, 'latin1');
-  out[length++] = 0x0d;
-  out[length++] = 0x0a;
-  if (body !== undefined) length += body.copy(out, length, bodyStart, bodyEnd);
+  if (added !== '') {
+    if (fields.fieldsEnd > run) length += fields.bytes.copy(out, length, run, fields.fieldsEnd);
+    length += out.write(added, length, 'latin1');
+    run = fields.fieldsEnd;
+  }
+  length += fields.bytes.copy(out, length, run, isBodyBehind ? bodyEnd : headEnd);
+  if (body !== undefined && !isBodyBehind) length += body.copy(out, length, bodyStart, bodyEnd);
   return length === most ? out : out.subarray(0, length);
 }
