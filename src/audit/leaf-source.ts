@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   isProblem,
@@ -7,7 +7,7 @@ import {
   scanSegment,
   segmentName,
 } from './segment.ts';
-import { type ActiveSegment, leavesPath } from './segments.ts';
+import { type ActiveSegment, keptLeaves } from './segments.ts';
 import {
   consistencyProof,
   Frontier,
@@ -97,13 +97,8 @@ export function createLeafSource(
 
 /** The leaves of a full segment: out of its records, or what was kept of them. Throws where neither can be read. */
 export function readLeaves(folder: string, first: number): readonly string[] {
-  const kept = leavesPath(folder, first);
-  if (existsSync(kept)) {
-    const hex = readFileSync(kept).toString('hex');
-    return Array.from({ length: Math.floor(hex.length / 64) }, (_, i) =>
-      hex.slice(i * 64, i * 64 + 64),
-    );
-  }
+  const kept = keptLeaves(folder, first);
+  if (kept !== undefined) return kept;
   const scan = scanSegment(readFileSync(join(folder, segmentName(first))), first);
   if (isProblem(scan)) throw new Error(`record ${scan.index}: ${scan.message}`);
   return scan.leaves;

@@ -217,17 +217,18 @@ class SegmentedLog implements AuditLog {
 
   #rotate(): void {
     const known = this.#opened.digests;
-    const { first, previous, leaves } = this.#active;
+    const { fd, first, previous, leaves } = this.#active;
     // Where the disk refused the next segment, this one has its digest already.
     if (known.at(-1)?.first !== first) {
       const [count, root] = [leaves.length, this.#open.root()];
       const digest = { first, count, previous, last: this.#last, root };
-      sealSegment(this.folder, this.#active, digest);
+      sealSegment(this.folder, digest);
       known.push(digest);
       this.#full.pushPerfect(root, count);
       this.#open = new Frontier();
     }
     this.#active = createSegment(this.folder, nextOf(known));
+    closeSync(fd);
   }
 
   #cutTail(): void {

@@ -76,6 +76,16 @@ export function leavesPath(folder: string, first: number): string {
   return join(folder, segmentName(first).replace(/jsonl$/, 'leaves'));
 }
 
+/** What was kept of a segment whose records have been deleted: its leaves; undefined where nothing was. */
+export function keptLeaves(folder: string, first: number): readonly string[] | undefined {
+  const kept = leavesPath(folder, first);
+  if (!existsSync(kept)) return undefined;
+  const hex = readFileSync(kept).toString('hex');
+  return Array.from({ length: Math.floor(hex.length / 64) }, (_, i) =>
+    hex.slice(i * 64, i * 64 + 64),
+  );
+}
+
 /**
  * Opens (on first use: makes) a log's folder with mode 0700. What a crash left half-written at the end, never
  * acknowledged, is moved to `damaged/`; so is what rotted there, unless a signed checkpoint of `trustedSize` records
@@ -100,22 +110,23 @@ export function openSegments(options: {
   const active = openActive({ ...options, digests, first: nextOf(digests).first, setAside });
   if (active.leaves.length < SEGMENT_RECORDS) return { digests, active, setAside };
   const digest = digestOf({ ...active, end: active.length, problems: [] });
-  sealSegment(folder, active, digest);
+  sealSegment(folder, digest);
   digests.push(digest);
   const next = createSegment(folder, nextOf(digests));
+  closeSync(active.fd);
   return { digests, active: next, setAside };
 }
 
-/** Ends a full segment, whose digest is on disk when this returns. */
-export function sealSegment(folder: string, active: ActiveSegment, digest: SegmentDigest): void {
+/** Puts the digest of a full segment on disk. */
+export function sealSegment(folder: string, digest: SegmentDigest): void {
   const fd = openSync(join(folder, DIGESTS), 'a', 0o600);
   try {
-    writeSync(fd, `${JSON.stringify(digest)}\n`);
+    // What a full disk cut off stays a line of its own, which says nothing.
+    writeSync(fd, `\n${JSON.stringify(digest)}\n`);
     fsyncSync(fd);
   } finally {
     closeSync(fd);
   }
-  closeSync(active.fd);
 }
 
 /** Begins the segment after `before`, header on disk. */
@@ -230,8 +241,12 @@ function digestFromFile(
   if (scan !== undefined && !isProblem(scan) && scan.leaves.length === SEGMENT_RECORDS) {
     return digestOf(scan);
   }
-  // The log goes on all the same; verifying says what is missing, since no root is of nothing.
   const previous = before?.last ?? FIRST_PREVIOUS;
+  const leaves = existsSync(path) ? undefined : keptLeaves(folder, first);
+  if (leaves?.length === SEGMENT_RECORDS) {
+    return digestOf({ first, previous, leaves, offsets: [], end: 0, problems: [] });
+  }
+  // The log goes on all the same; verifying says what is missing, since no root is of nothing.
   return { first, count: SEGMENT_RECORDS, previous, last: previous, root: FIRST_PREVIOUS };
 }
 

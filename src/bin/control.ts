@@ -27,6 +27,7 @@ export function control(options: ControlOptions): Promise<number> {
         console: listenFrom(settings.console, { host: '127.0.0.1', port: undefined }),
         caAddress: settings.ca,
         strict: settings.strict,
+        auditRetentionMs: options.auditRetentionMs,
         signal: ended.signal,
       });
       process.stdout.write(`ready ${running.signInLink()}\n`);

@@ -35,11 +35,14 @@ export type UpOptions = ProcessOptions & {
   readonly trustDomain: string | undefined;
   /** API port; gRPC, CA and console follow it. 0 takes free ones. */
   readonly port: number;
+  readonly auditRetentionMs: number | undefined;
 };
 
 export type ControlOptions = ProcessOptions & {
   readonly host: string;
   readonly port: number | undefined;
+  /** How long audit records are kept; undefined: as long as by default. */
+  readonly auditRetentionMs: number | undefined;
 };
 export type CaOptions = ProcessOptions & {
   /** Where metrics are served; undefined: nowhere. */

@@ -113,6 +113,16 @@ export function parseDurationFlag(text: string): number {
   return duration.value;
 }
 
+const MIN_AUDIT_RETENTION_MS = 86_400_000;
+
+/** How long audit records are kept, in milliseconds: a day at least, or a usage error. */
+export function parseAuditRetention(text: string): number {
+  const ms = parseDurationFlag(text);
+  // SECURITY: nobody makes a log forget an afternoon by a flag that looks harmless.
+  if (ms < MIN_AUDIT_RETENTION_MS) throw new InvalidArgumentError('write 24h or more.');
+  return ms;
+}
+
 /** `HOST:PORT`, an IPv6 address in brackets, or a usage error. */
 export function parseHostPort(text: string): { readonly host: string; readonly port: number } {
   const match = /^(\[[0-9a-fA-F:]+\]|[^\s:]+):(\d{1,5})$/.exec(text);

@@ -84,10 +84,25 @@ test('a console session and a spent link are on record; questions are not', asyn
     [
       ['admin.sign_in', 'console', 'ok'],
       ['admin.sign_in', 'console', 'refused'],
-      ['api.post', 'console', 'refused'],
+      ['console.link', 'console', 'refused'],
     ],
   );
   assert.doesNotMatch(JSON.stringify(events), new RegExp(link.searchParams.get('token') ?? 'none'));
+});
+
+test('what is refused before it is understood is on record by its name', async () => {
+  const refusals = [
+    ['POST', '/api/v1/silences', 'alert.silence'],
+    ['POST', '/api/v1/revocations', 'identity.revoke'],
+  ] as const;
+  for (const [method, path, action] of refusals) {
+    const { status } = await mesh.call(method, path, { body: { nonsense: true } });
+    const [event] = await recorded();
+    assert.deepEqual(
+      [status, event?.action, event?.result, event?.['target.name']],
+      [400, action, 'refused', path],
+    );
+  }
 });
 
 test('filters find by action, actor, target, result, text and time; pages go on', async () => {

@@ -16,7 +16,8 @@ import {
   type TrustRoot,
 } from '#trust';
 import { createGrpcClient, type Distribution, type GrpcClient, type Telemetry } from '#wire';
-import { type Control, type ControlOptions, createControl } from './control.ts';
+import { createControl } from './control.ts';
+import type { Control, ControlOptions } from './control-options.ts';
 import { createFakeAuthority, type FakeAuthority } from './fake-authority.ts';
 
 /** An answer of the API or the console. */

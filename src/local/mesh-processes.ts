@@ -69,11 +69,12 @@ export async function startControl(
     readonly console: Listen | undefined;
     readonly caAddress: string;
     readonly strict: boolean;
+    readonly auditRetentionMs?: number | undefined;
     /** Ends the wait for the CA. */
     readonly signal?: AbortSignal;
   },
 ) {
-  const { folder, trustDomain, log, signal } = options;
+  const { folder, trustDomain, log, signal, auditRetentionMs } = options;
   const { createControl } = await import('#control');
   return createControl({
     folder: folder.control.folder,
@@ -90,6 +91,7 @@ export async function startControl(
     clock: Date.now,
     log,
     ...(signal === undefined ? {} : { signal }),
+    ...(auditRetentionMs === undefined ? {} : { auditRetentionMs }),
   });
 }
 

@@ -24,6 +24,8 @@ export type UpRequest = {
   readonly strict: boolean;
   /** API port; gRPC, CA and console take the next three; 0 takes free ones. */
   readonly port: number;
+  /** How long audit records are kept; undefined: as long as by default. */
+  readonly auditRetentionMs?: number | undefined;
   readonly verbose: boolean;
 };
 
@@ -56,7 +58,7 @@ export async function startMesh(request: UpRequest): Promise<RunningMesh> {
     mesh.release();
   };
   try {
-    const control = await startParts(mesh, { ports, log, strict: request.strict }, started);
+    const control = await startParts(mesh, { ...request, ports, log }, started);
     const session = openOwnSession(request.dataDir);
     await commitFirstMesh(session, mesh.trustRoot.trustDomain);
     started.push(keepCommitsFresh(session, log));
@@ -82,7 +84,10 @@ type Ports = {
 
 async function startParts(
   mesh: MeshFolder,
-  options: { readonly ports: Ports; readonly log: Log; readonly strict: boolean },
+  options: Pick<UpRequest, 'strict' | 'auditRetentionMs'> & {
+    readonly ports: Ports;
+    readonly log: Log;
+  },
   started: { close: () => Promise<void> | void }[],
 ) {
   const { folder, trustRoot } = mesh;
@@ -107,6 +112,7 @@ async function startParts(
     console: listen(ports.console),
     caAddress,
     strict: options.strict,
+    auditRetentionMs: options.auditRetentionMs,
   });
   started.push(control);
   started.push(

@@ -1,5 +1,5 @@
 import type { CommandModule } from '../commands.ts';
-import { parsePort } from '../flags.ts';
+import { parseAuditRetention, parsePort } from '../flags.ts';
 import { globalsOf } from '../globals.ts';
 
 /** `palisade control` */
@@ -13,6 +13,11 @@ export const register: CommandModule['register'] = (program, context, finish) =>
       'port to listen on (default: what the data folder names, else 7700)',
       parsePort,
     )
+    .option(
+      '--audit-retention <duration>',
+      'how long audit records are kept, such as 90d (default: 400d); legal holds outlast it',
+      parseAuditRetention,
+    )
     .addHelpText('after', '\nExample:\n  $ palisade control --data /var/lib/palisade\n')
     .action(async (options, command) => {
       const { dataDir, output, verbose } = globalsOf(command, context);
@@ -23,6 +28,7 @@ export const register: CommandModule['register'] = (program, context, finish) =>
           verbose,
           host: options.host,
           port: options.port,
+          auditRetentionMs: options.auditRetention,
         }),
       );
     });

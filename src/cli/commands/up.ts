@@ -1,5 +1,5 @@
 import type { CommandModule } from '../commands.ts';
-import { parsePort } from '../flags.ts';
+import { parseAuditRetention, parsePort } from '../flags.ts';
 import { globalsOf } from '../globals.ts';
 
 /** `palisade up` */
@@ -18,6 +18,11 @@ export const register: CommandModule['register'] = (program, context, finish) =>
       'API port; gRPC, CA and console take the next three; 0 takes free ones',
       parsePort,
       7700,
+    )
+    .option(
+      '--audit-retention <duration>',
+      'how long audit records are kept, such as 90d (default: 400d); legal holds outlast it',
+      parseAuditRetention,
     )
     .addHelpText(
       'after',
@@ -41,6 +46,7 @@ Examples:
           strict: options.strict === true,
           trustDomain: options.trustDomain,
           port: options.port,
+          auditRetentionMs: options.auditRetention,
         }),
       );
     });

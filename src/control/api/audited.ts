@@ -3,6 +3,7 @@ import type { AuditFields } from '#audit';
 import { createAllowance } from '../allowance.ts';
 import { ApiProblem } from '../errors.ts';
 import type { ApiContext, ApiEnv, Session } from './context.ts';
+import { deedName } from './deed-names.ts';
 
 /** What a route says of what it did, or refused; the rest is known of every request. */
 export type Deed = {
@@ -60,7 +61,7 @@ async function refuseUnrecorded({ audit }: AuditContext): Promise<void> {
 function plainDeed(c: Context<ApiEnv>, session: Session | undefined): Deed {
   const target = { kind: 'Path', name: c.req.path };
   if (session === undefined) return { action: 'admin.refused', target };
-  return { action: `api.${c.req.method.toLowerCase()}`, target };
+  return { action: deedName(c.req.method, c.req.path), target };
 }
 
 function fieldsOf(c: Context<ApiEnv>, deed: Deed): AuditFields {
