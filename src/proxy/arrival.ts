@@ -4,7 +4,7 @@ import type { PeerSvid } from '#identity';
 import type { Result } from '#lib';
 import type { InboundPort } from '#snapshot';
 import { EVENT } from '#telemetry';
-import { acceptTls, type PeerError } from './authenticate.ts';
+import { acceptTls, type PeerError, type TlsIdentity } from './authenticate.ts';
 import { type Caller, whyUnable } from './authorize.ts';
 import type { ProxyContext } from './context.ts';
 import { detect, isProxied, plaintextAllowed, readProxyHeader } from './detect.ts';
@@ -18,6 +18,8 @@ export type Arrival = {
   readonly pipe: BytePipe;
   /** The TLS connection that it is or runs in; undefined on plaintext. */
   readonly secure: TlsPeer | undefined;
+  /** What its peer was shown of us; undefined on plaintext, and in tunnels, which are renewed as a whole. */
+  readonly shown: TlsIdentity | undefined;
   readonly caller: Caller;
   readonly ip: string;
   /** The address that it came to. */
@@ -73,6 +75,7 @@ function secure(raw: Socket, context: ProxyContext, proceed: (arrival: Arrival) 
     proceed({
       pipe: new SocketPipe(raw),
       secure: undefined,
+      shown: undefined,
       caller: { kind: 'plaintext' },
       ip: addressOf(raw),
       localIp: localAddressOf(raw),
@@ -124,6 +127,7 @@ export function authenticate(
     done({
       pipe: new SocketPipe(socket),
       secure: peer,
+      shown: tls,
       caller,
       ip,
       localIp,

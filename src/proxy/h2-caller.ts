@@ -86,7 +86,7 @@ export class H2Caller implements Live {
     }
     connection.resetStalled(now - STALL_MS, MANY_STALLED);
     connection.resetStalled(now - idleMs);
-    if (now - this.#usedAt > idleMs) this.drain();
+    if (now - this.#usedAt > idleMs || this.#direction.isOutdated) this.drain();
   }
 
   judge(): FailureKind | undefined {
@@ -101,6 +101,7 @@ export class H2Caller implements Live {
   }
 
   drain(): void {
+    if (this.#isDraining) return;
     this.#isDraining = true;
     this.#transport.connection.shutdown();
     this.#finishIfUnused();

@@ -25,13 +25,12 @@ export function acceptTunnel(raw: Socket, context: ProxyContext, pool: Connectio
   // Half-open connections of peers that vanished are found out by the kernel.
   raw.setKeepAlive(true, KEEP_ALIVE_MS);
   const newcomer = watchNewcomer(raw, context);
-  const shown = context.tls();
   authenticate(raw, context, TUNNEL_ALPN, (arrival) => {
     newcomer.settle();
     const tunnel = new InboundTunnel(arrival, context, pool);
     tunnel.start();
     // Our certificate changed during the handshake, which nobody could see who drained the tunnels there were.
-    if (context.tls() !== shown) tunnel.drain();
+    if (context.tls() !== arrival.shown) tunnel.drain();
   });
 }
 
@@ -154,7 +153,15 @@ class InboundTunnel implements Live {
         ? this.#arrival.caller
         : callerOf(secure.current({ ...enforcement, identity }));
     // What the tunnel agreed on says nothing of what runs in it.
-    const arrival = { ...this.#arrival, pipe, caller, sni: undefined, alpn: undefined, port };
+    const arrival = {
+      ...this.#arrival,
+      pipe,
+      caller,
+      shown: undefined,
+      sni: undefined,
+      alpn: undefined,
+      port,
+    };
     serveArrival(arrival, this.#context, this.#pool);
     return pipe;
   }

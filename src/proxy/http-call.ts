@@ -69,6 +69,8 @@ export type JudgedCall = Pick<HttpCall, 'head' | 'upstream' | 'consented' | 'use
 /** What differs between the two directions. */
 export type HttpDirection = {
   readonly side: 'inbound' | 'outbound';
+  /** The certificate that the caller was shown is not ours any more: its connection takes no further calls. */
+  readonly isOutdated: boolean;
   /** How paths are brought into one form for what is asked of `host`. */
   readonly pathNormalization: (host: string) => PathNormalization;
   /** authorize → route → admit → forward, for one request; ends in `forward` or `respond` of the call. */

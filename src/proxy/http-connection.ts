@@ -428,7 +428,8 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall {
 
   #mayKeep(keepAlive: boolean): boolean {
     const more = !this.#ended || this.#held !== undefined;
-    return keepAlive && more && this.requestComplete && !this.#context.draining;
+    const isWanted = !this.#context.draining && !this.#direction.isOutdated;
+    return keepAlive && more && this.requestComplete && isWanted;
   }
 
   #hold(rest: Buffer): void {

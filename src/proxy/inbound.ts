@@ -135,6 +135,11 @@ class InboundCalls implements HttpDirection {
     serveHttp({ pipe, context: this.#context, direction: this, facts, alpn, protocol });
   }
 
+  get isOutdated(): boolean {
+    const { shown } = this.#arrival;
+    return shown !== undefined && shown !== this.#context.tls();
+  }
+
   pathNormalization(): PathNormalization {
     return this.#context.options.snapshots.current()?.pathNormalization ?? 'STRICT';
   }

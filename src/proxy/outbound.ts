@@ -35,6 +35,8 @@ const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::|$)/;
 /** The calls that the workload itself makes: to any service over HTTP, or to one that a port stands for. */
 export class OutboundCalls implements HttpDirection {
   readonly side = 'outbound';
+  // The application is shown no certificate.
+  readonly isOutdated = false;
   readonly #context: ProxyContext;
   readonly #pool: ConnectionPool;
   readonly #fixed: UpstreamListener | undefined;
