@@ -16,6 +16,7 @@ import {
   startCountingApplication,
 } from './fault-mesh.ts';
 
+// `npm run test:long` churns for the whole minute.
 const CHURN_MS = Number(process.env['PALISADE_CHURN_SECONDS'] ?? 12) * 1000;
 const PER_SECOND = 1_000;
 const GET = 'GET / HTTP/1.1\r\nHost: orders\r\nX-Id: churn\r\n\r\n';
