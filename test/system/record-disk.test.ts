@@ -21,13 +21,13 @@ test('a full disk refuses records whole, answers go on, and the same records fit
     const first = await store.add([batch(1, 100)], NOW);
     assert.ok(first.ok && first.value.stored === 100);
     disk.fill();
-    const more = batch(101, 5_000);
-    const refused = await store.add([more], NOW);
+    const more = Array.from({ length: 7 }, (_, i) => batch(101 + i * 700, 800 + i * 700));
+    const refused = await store.add(more, NOW);
     assert.ok(!refused.ok, 'it fits');
     assert.match(refused.error, /full|I\/O/);
     assert.equal((await store.list({}, { limit: 1_000 })).records.length, 100);
     disk.free();
-    const again = await store.add([more], NOW);
+    const again = await store.add(more, NOW);
     assert.ok(again.ok && again.value.stored === 4_900, JSON.stringify(again));
     assert.equal((await store.state()).records, 5_000);
     assert.deepEqual([(await store.state()).damaged, lost], [[], []]);
