@@ -1,12 +1,11 @@
 import { fail, ok, type Result } from '#lib';
-import { unpackLines } from '#telemetry';
+import { MAX_BLOCKS, unpackLines } from '#telemetry';
 
 /** A record as it came, or why there is none. */
 export type Line = Result<Uint8Array, string>;
 
 const LINE_FEED = 0x0a;
-// SECURITY: several times what a sidecar sends at once; each of either costs the effort to find that it is no record.
-const MAX_BLOCKS = 64;
+// SECURITY: several times what a sidecar sends at once; each costs the effort to find that it is no record.
 const MAX_LINES = 20_000;
 
 /**

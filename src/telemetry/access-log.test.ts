@@ -13,6 +13,7 @@ import {
 import { createRecordedCall, type RecordedCall } from './access-record.ts';
 import { createRecordedConnection } from './format-record.ts';
 import { type Account, noneDropped, recordsOf, sumOf } from './frame.ts';
+import { MAX_BLOCKS } from './record-block.ts';
 import { RECORD_CLASSES, type RecordClass } from './spooled-record.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'palisade-records-'));
@@ -71,6 +72,22 @@ test('records are on disk in order, numbered, private, and readable in frames', 
       [201, 300, 100],
     ],
   );
+  log.close();
+});
+
+test('after an outage no message holds more blocks than its receiver takes', async () => {
+  const { log } = open();
+  for (let i = 1; i <= 150; i++) {
+    log.record(callTo(`/${i}`));
+    await log.flushed();
+  }
+  const sizes: number[] = [];
+  for (let at = 0; at < 150; ) {
+    const { accounts, blocks } = await log.readAfter(at, 500);
+    sizes.push(blocks.length);
+    at = accounts.at(-1)?.lastSeq ?? 150;
+  }
+  assert.deepEqual(sizes, [MAX_BLOCKS, MAX_BLOCKS, 150 - 2 * MAX_BLOCKS]);
   log.close();
 });
 

@@ -45,7 +45,7 @@ export {
   type ProxyMetricsOptions,
   type WorkloadLabels,
 } from './proxy-metrics.ts';
-export { packLines, unpackLines } from './record-block.ts';
+export { MAX_BLOCKS, packLines, unpackLines } from './record-block.ts';
 export { createRedactor, type RedactionRules, type Redactor } from './redactor.ts';
 export { createSampler, DEFAULT_RECORDS_PER_SECOND, type Sampler } from './sampler.ts';
 export type { SecurityCount } from './security-counts.ts';

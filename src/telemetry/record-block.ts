@@ -3,6 +3,8 @@ import { fail, ok, type Result } from '#lib';
 
 /** No block holds more bytes of records. */
 export const MAX_BLOCK_BYTES = 1024 * 1024;
+/** No message holds more blocks: after an outage there are many small ones. */
+export const MAX_BLOCKS = 64;
 
 /**
  * Packs records, each a line of JSON with its line feed, for disk and wire (RFC 8878, Zstandard): a twentieth of their

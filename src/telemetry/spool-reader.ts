@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { type Account, type FrameHeader, noneDropped } from './frame.ts';
+import { MAX_BLOCKS } from './record-block.ts';
 import { readFrame, type Segment } from './segment.ts';
 
 /** Some frames in a row: their records, and what became of every number of theirs. */
@@ -43,7 +44,7 @@ export class SpoolReader {
     this.#options = options;
   }
 
-  /** Whole frames after the number `seq`, until there are `limit` records or half a megabyte. */
+  /** Whole frames after the number `seq`, until there are `limit` records or what one message holds. */
   async readAfter(seq: number, limit: number): Promise<SpoolBatch> {
     const { segments, floorSeq } = this.#options;
     const batch: Batch = {
@@ -120,8 +121,9 @@ export class SpoolReader {
   }
 }
 
-function isFull({ accounts, records, bytes }: Batch, limit: number): boolean {
-  return records >= limit || accounts.length >= limit || bytes >= MAX_BATCH_BYTES;
+function isFull({ accounts, blocks, records, bytes }: Batch, limit: number): boolean {
+  if (blocks.length >= MAX_BLOCKS || bytes >= MAX_BATCH_BYTES) return true;
+  return records >= limit || accounts.length >= limit;
 }
 
 /** Of a frame whose records cannot be believed only the numbers are left. */

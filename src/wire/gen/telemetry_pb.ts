@@ -27,7 +27,7 @@ export type ReportRequest = Message<"palisade.telemetry.v1.ReportRequest"> & {
 
   /**
    * Access records in order of seq, each JSON as in the reference and a line feed, packed with Zstandard (RFC 8878),
-   * no more than 1 MiB of them in one block.
+   * no more than 1 MiB of them in one block, and no more than 64 blocks.
    *
    * @generated from field: repeated bytes blocks = 8;
    */
