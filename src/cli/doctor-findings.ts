@@ -93,10 +93,12 @@ export function checkClock(options: {
 
 /** Who has the ports that the mesh would listen on, while it does not: nothing is wrong where nobody has. */
 export function checkPorts(root: string, settings: MeshSettings | undefined): readonly Finding[] {
-  const own = ['ca', 'control', 'agent'].map((part) => lockHolder(join(root, part, 'lock')));
+  const own = new Set(
+    ['ca', 'control', 'agent'].map((part) => lockHolder(join(root, part, 'lock'))),
+  );
   return portsOf(settings).flatMap((port) => {
     const holder = findPortHolder(port);
-    if (holder === undefined || own.includes(holder.pid)) return [];
+    if (holder === undefined || own.has(holder.pid)) return [];
     const who = `process ${holder.pid} (\`${holder.command}\`)`;
     const help =
       'stop it, or let the mesh take other ports: `palisade up --port P` (0 takes free ones)';

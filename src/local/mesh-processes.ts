@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { AgentOptions } from '#agent';
+import { VERSION } from '#cli';
 import type { DataFolder } from '#client';
 import type { Log, MetricFamily, Readiness } from '#telemetry';
 import type { TrustRoot } from '#trust';
@@ -42,6 +43,7 @@ export async function startCa(
     control,
     clock: Date.now,
     log,
+    softwareVersion: VERSION,
   });
   return shown(ca, options.metrics);
 }
@@ -90,6 +92,7 @@ export async function startControl(
     autoRegister: !options.strict,
     clock: Date.now,
     log,
+    softwareVersion: VERSION,
     ...(signal === undefined ? {} : { signal }),
     ...(auditRetentionMs === undefined ? {} : { auditRetentionMs }),
   });
@@ -124,6 +127,7 @@ export async function startAgent(
     ...(options.evidence === undefined ? {} : { evidence: options.evidence }),
     clock: Date.now,
     log,
+    softwareVersion: VERSION,
   });
   if (!agent.ok)
     throw new StartError(`the agent cannot start: ${agent.error}`, 'see `palisade doctor`');

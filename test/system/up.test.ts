@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { VERSION } from '#cli';
+import { openSession } from '#client';
 import { BIN, finish, start, startTestMesh } from './mesh.ts';
 
 test('a second `up` on the same folder names the process that has it', async () => {
@@ -55,6 +57,22 @@ test('a data folder that cannot be made says so', async () => {
   const up = await finish([process.execPath, BIN, 'up', '--data', '/proc/palisade', '--port', '0']);
   assert.equal(up.status, 2, up.stderr);
   assert.match(up.stderr, /cannot .*\/proc\/palisade.*\n {2}help: /);
+});
+
+test('every process says which version it is', async () => {
+  const mesh = await startTestMesh();
+  try {
+    const session = openSession({ dataDir: mesh.dataDir });
+    assert.ok(session.ok);
+    const { api } = session.value;
+    assert.equal((await api.call<{ version: string }>('GET', '/mesh')).version, VERSION);
+    type Points = { items: readonly { kind: string; softwareVersion: string | null }[] };
+    const { items } = await api.call<Points>('GET', '/enforcement-points');
+    assert.deepEqual(items.map(({ kind }) => kind).toSorted(), ['agent', 'ca']);
+    for (const { softwareVersion } of items) assert.equal(softwareVersion, VERSION);
+  } finally {
+    await mesh.close();
+  }
 });
 
 test('keys are for their owner alone', async () => {
