@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { get } from 'node:http';
 import { after, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { parseAllDocuments } from 'yaml';
 import { BIN, meshIn, start, startTestMesh, type TestMesh } from './mesh.ts';
 
 const ECHO = `require('http').createServer((q, s) => s.end('done')).listen(process.env.PORT, '127.0.0.1')`;
@@ -81,6 +82,13 @@ test('every call is found by what is in its record, and shown across services', 
   assert.match(trace.stdout, /web calls GET \/open\/7 +200/);
   assert.match(trace.stdout, /\n.* {3,}orders serves GET \/open\/7 +200 by default\/orders/);
   assert.equal((await mesh.cli('log', '--where', 'nonsense')).status, 2);
+  for (const limit of [1, 2, 3]) {
+    const newest = await log(mesh, '--limit', String(limit));
+    assert.equal(newest.length, limit, 'both sides record a call, and the limit counts calls');
+  }
+  const yaml = await mesh.cli('log', '--since', '10m', '--limit', '2', '-o', 'yaml');
+  const documents = parseAllDocuments(yaml.stdout).map((document) => document.toJS());
+  assert.deepEqual(documents, await log(mesh, '--limit', '2'));
 });
 
 test('a control plane that is killed loses no record that was made, and has none twice', async () => {
@@ -99,6 +107,9 @@ test('a control plane that is killed loses no record that was made, and has none
     const paths = found.map((record) => String(record['path']));
     assert.equal(new Set(paths).size, paths.length, 'some are there twice');
     assert.equal(paths.length, 2 * CALLS);
+    const both = await log(again, '--path', '/open/kill-', '--reporter', 'both');
+    const times = both.map((record) => String(record['time']));
+    assert.deepEqual(times, times.toSorted(), 'oldest first, whoever delivered late');
   } finally {
     await up.stop();
   }

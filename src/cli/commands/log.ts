@@ -1,7 +1,9 @@
 import { Option } from 'commander';
+import { stringify } from 'yaml';
 import type { ApiClient } from '#client';
 import type { AccessRecord, RecordAnswer } from '../api-types.ts';
 import type { CommandModule } from '../commands.ts';
+import type { OutputFormat } from '../context.ts';
 import { collectWord, parseCount, parseGrpcStatus, parseStatus } from '../flags.ts';
 import { globalsOf, sessionOf } from '../globals.ts';
 import { painter } from '../output.ts';
@@ -58,19 +60,20 @@ export const register: CommandModule['register'] = (program, context) => {
       const query = recordQuery(options as RecordFilters, namespace);
       const paint = painter(context);
       const print = (record: AccessRecord) => {
-        if (!isWanted(record, options.reporter)) return;
-        context.stdout.write(
-          `${globals.output === 'text' ? recordLine(record, paint) : JSON.stringify(record)}\n`,
-        );
+        context.stdout.write(lineOf(record, globals.output, paint));
       };
-      const { records, missing } = await newestRecords(api, query, options.limit);
+      const isWanted = (record: AccessRecord) => isOf(record, options.reporter);
+      const { records, missing } = await newestRecords(api, query, {
+        limit: options.limit,
+        isWanted,
+      });
       for (const record of oldestFirst(records)) print(record);
       complainOfMissing(context, missing);
       if (options.follow !== true) return;
       query.delete('since');
       query.delete('until');
       await api.watch(`/records/watch?${query}`, (event, data) => {
-        if (event === 'record') print(data as AccessRecord);
+        if (event === 'record' && isWanted(data as AccessRecord)) print(data as AccessRecord);
       });
     });
 };
@@ -82,27 +85,42 @@ function oldestFirst(records: readonly AccessRecord[]): readonly AccessRecord[] 
 }
 
 // A call that reached the other sidecar is recorded there, with the verdict; one that never did only at the caller's.
-function isWanted(record: AccessRecord, reporter: string): boolean {
+function isOf(record: AccessRecord, reporter: string): boolean {
   if (reporter === 'both') return true;
   if (reporter !== 'once') return record['reporter'] === reporter;
   return record['reporter'] !== 'source' || record['destination.id'] === null;
 }
 
+// A call is a line in JSON, and a document of its own in YAML: whoever reads along has each as it comes.
+function lineOf(
+  record: AccessRecord,
+  output: OutputFormat,
+  paint: ReturnType<typeof painter>,
+): string {
+  if (output === 'text') return `${recordLine(record, paint)}\n`;
+  return output === 'yaml' ? `---\n${stringify(record)}` : `${JSON.stringify(record)}\n`;
+}
+
+const PAGE = 1000;
+const LEAST_PAGE = 50;
+
+// The limit counts what is printed: both sides record a call, and one of the two is left out here.
 async function newestRecords(
   api: ApiClient,
   query: URLSearchParams,
-  limit: number,
+  wanted: { readonly limit: number; readonly isWanted: (record: AccessRecord) => boolean },
 ): Promise<{ records: readonly AccessRecord[]; missing: RecordAnswer['missing'] }> {
   const records: AccessRecord[] = [];
   let missing: RecordAnswer['missing'];
   let cursor: string | null = null;
-  while (records.length < limit) {
-    const paging: string = `order=desc&limit=${Math.min(1000, limit - records.length)}${cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`}`;
+  do {
+    const left = wanted.limit - records.length;
+    const size = Math.min(PAGE, Math.max(LEAST_PAGE, left * 2));
+    const paging: string = `order=desc&limit=${size}${cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`}`;
     const page: RecordAnswer = await api.call<RecordAnswer>('GET', `/records?${query}&${paging}`);
-    records.push(...page.items);
+    records.push(...page.items.filter(wanted.isWanted).slice(0, left));
     missing ??= page.missing;
     cursor = page.next;
-    if (cursor === null) break;
-  }
+  } while (cursor !== null && records.length < wanted.limit);
   return { records, missing };
 }
