@@ -8,6 +8,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ readonly default: Benc
   sidecar: () => import('./sidecar.ts'),
   grpc: () => import('./grpc.ts'),
   http2: () => import('./http2.ts'),
+  attack: () => import('./attack.ts'),
   latency: () => import('./latency.ts'),
   bulk: () => import('./bulk.ts'),
   handshakes: () => import('./handshakes.ts'),

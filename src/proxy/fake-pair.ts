@@ -49,6 +49,8 @@ export type FakePairOptions = {
   /** Whom CUSTOM policies of the server ask, and what they say. */
   readonly providers?: Parameters<typeof fakeSnapshot>[1]['providers'];
   readonly consult?: ProxyOptions['consult'];
+  /** Where the server's proxy listens, if not on 127.0.0.1. */
+  readonly serverHost?: string;
   /** Endpoints of the service; that of the server's proxy unless told. */
   readonly endpoints?: (own: Endpoint) => readonly Endpoint[];
   /** Where the two sides' records and counts go instead of into lists. */
@@ -74,6 +76,7 @@ export const ALLOW_WEB: PolicyIr = fakePolicy('ALLOW', 'web', {
 /** Starts a pair; `close` ends everything. */
 export async function createFakePair(options: FakePairOptions): Promise<FakePair> {
   const { mesh = createFakeMesh(), policies = [ALLOW_WEB], timeouts = {}, limits = {} } = options;
+  const { serverHost = '127.0.0.1' } = options;
   const service = options.service ?? fakeService(mesh, 'orders');
   const app = await startApplication(options.application);
   const inbound = options.inbound ?? [{}];
@@ -98,15 +101,15 @@ export async function createFakePair(options: FakePairOptions): Promise<FakePair
       revocations: options.revocations?.orders,
       consult: options.consult,
       listen: {
-        inbound: { host: '127.0.0.1', port: 0 },
-        hbone: { host: '127.0.0.1', port: 0 },
+        inbound: { host: serverHost, port: 0 },
+        hbone: { host: serverHost, port: 0 },
         outbound: undefined,
         upstreams: [],
       },
     }),
   );
   const own = {
-    host: '127.0.0.1',
+    host: serverHost,
     port: server.inboundPort ?? 0,
     hbonePort: options.transport === 'mtls' ? 0 : server.hbonePort,
   };

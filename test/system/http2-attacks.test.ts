@@ -7,51 +7,12 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { FLAG, FRAME, SETTING } from '../../src/protocol/http2/frames.ts';
-import {
-  block,
-  frame,
-  GET_FIELDS,
-  HELLO,
-  headers,
-  settings,
-  word,
-} from '../../src/protocol/http2/raw-frames.ts';
+import { HELLO, headers, settings } from '../../src/protocol/http2/raw-frames.ts';
 import { waitFor } from './guarded-service.ts';
+import { FLOODED_SERVICE, FLOODS, floodOf, GET } from './http2-floods.ts';
 import { freePort, type Service, startTestMesh, type TestMesh } from './mesh.ts';
 
 const APPLICATION = fileURLToPath(new URL('big-answers.js', import.meta.url));
-const RESOURCES = `
-apiVersion: palisade.dev/v1
-kind: Service
-metadata: { name: orders }
-spec: { ports: [{ name: main, port: 80, protocol: http2 }] }
----
-apiVersion: security.istio.io/v1
-kind: AuthorizationPolicy
-metadata: { name: orders }
-spec:
-  selector: { matchLabels: { app: orders } }
-  action: ALLOW
-  rules: [{ from: [{ source: { principals: [cluster.local/ns/default/sa/web] } }] }]
-`;
-const FRAMES = 20_000;
-const GET = block(GET_FIELDS);
-const POST = block([':method', 'POST', ...GET_FIELDS.slice(2)]);
-
-const FLOODS: Readonly<Record<string, (index: number) => Buffer>> = {
-  'rapid reset': (i) =>
-    Buffer.concat([headers(2 * i + 1, GET), word(FRAME.RST_STREAM, 2 * i + 1, 8)]),
-  'made-you-reset': (i) =>
-    Buffer.concat([headers(2 * i + 1, GET), word(FRAME.WINDOW_UPDATE, 2 * i + 1, 0)]),
-  SETTINGS: () => settings([SETTING.INITIAL_WINDOW_SIZE, 1]),
-  PING: () => frame(FRAME.PING, 0, 0, '12345678'),
-  PRIORITY: (i) => frame(FRAME.PRIORITY, 0, 2 * i + 1, '\0\0\0\0\0'),
-  WINDOW_UPDATE: () => word(FRAME.WINDOW_UPDATE, 0, 1),
-  'unknown frames': () => frame(0xfa, 0, 0, 'x'),
-  'empty DATA': (i) => (i === 0 ? headers(1, POST, false) : frame(FRAME.DATA, 0, 1)),
-  CONTINUATION: (i) => frame(i === 0 ? FRAME.HEADERS : FRAME.CONTINUATION, 0, 1),
-  'streams at once': (i) => headers(2 * i + 1, GET),
-};
 
 describe('HTTP/2 attacks on a sidecar', () => {
   let mesh: TestMesh;
@@ -63,7 +24,7 @@ describe('HTTP/2 attacks on a sidecar', () => {
     await mesh.run('orders', [process.execPath, APPLICATION]);
     port = await freePort();
     web = await mesh.run('web', ['sleep', '3600'], ['--upstream', `orders=${port}`]);
-    await mesh.apply(RESOURCES);
+    await mesh.apply(FLOODED_SERVICE);
     await waitFor(async () => (await ask()) === 'ok');
   });
   after(async () => {
@@ -113,9 +74,9 @@ describe('HTTP/2 attacks on a sidecar', () => {
 
   for (const [name, next] of Object.entries(FLOODS)) {
     test(`${name}: ends with GOAWAY, and others are answered meanwhile`, async (t) => {
-      const flood = Buffer.concat(Array.from({ length: FRAMES }, (_, index) => next(index)));
+      const flood = floodOf(next);
       const [cpu, rss] = [cpuMs(), rssKb()];
-      const { socket, read } = await attack(Buffer.concat([HELLO, flood]));
+      const { socket, read } = await attack(flood);
       const startedAt = performance.now();
       assert.equal(await ask(), 'ok');
       const answered = performance.now() - startedAt;

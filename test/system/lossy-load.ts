@@ -1,15 +1,27 @@
 // What `lossy-network.test.ts` runs inside a network namespace of its own: a pair of proxies on a line that loses packets
-// and is narrow. Prints one line of JSON. `node lossy-load.ts LOSS_PERCENT RATE TRANSPORT SECONDS`
-import { execFileSync } from 'node:child_process';
+// and is narrow, or keeps some packets longer than others. Prints one line of JSON.
+// `node lossy-load.ts LOSS_PERCENT RATE TRANSPORT SECONDS JITTER_MS`
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { Agent } from 'node:http';
+import { fileURLToPath } from 'node:url';
 import { createFakePair } from '../../src/proxy/fake-pair.ts';
 import { call, startCountingApplication } from './fault-mesh.ts';
 
-const [loss = '0', rate = '', transport = 'hbone', seconds = '5'] = process.argv.slice(2);
+const [loss = '0', rate = '', transport = 'hbone', seconds = '5', jitterMs = '0'] =
+  process.argv.slice(2);
+const SEED = '4';
+const DELAY_MS = '2';
+/** Of the TUN device: what is sent to the far one comes back as if from there. */
+const TUN = { near: '10.77.0.1', far: '10.77.0.2' };
 
 const application = await startCountingApplication();
+const tun = jitterMs === '0' ? undefined : await startTun();
 const pair = await createFakePair({
   application: { port: application.port },
+  ...(tun === undefined
+    ? {}
+    : { serverHost: TUN.near, endpoints: (own) => [{ ...own, host: TUN.far }] }),
   transport: transport === 'mtls' ? 'mtls' : 'hbone',
 });
 const agent = new Agent({ keepAlive: true, maxSockets: 32 });
@@ -36,7 +48,8 @@ await Promise.all(
     }
   }),
 );
-const dropped = /counter packets (\d+)/.exec(nft('list', 'ruleset'))?.[1] ?? '0';
+const [packets = 0, overtaken = 0] = tun === undefined ? [] : await stopTun(tun);
+const dropped = Number(loss) === 0 ? '0' : droppedPackets();
 console.log(
   JSON.stringify({
     calls: answers.length,
@@ -44,6 +57,8 @@ console.log(
     wrong: answers.filter(({ right }) => !right).length,
     slowestMs: Math.round(Math.max(...answers.map(({ tookMs }) => tookMs))),
     dropped: Number(dropped),
+    packets,
+    overtaken,
   }),
 );
 process.exit(0);
@@ -64,6 +79,29 @@ function spoil(ports: readonly number[]): void {
     const tbf = ['qdisc', 'add', 'dev', 'lo', 'root', 'tbf', 'rate', rate];
     execFileSync('tc', [...tbf, 'burst', '64kb', 'latency', '100ms'], { env: withSbin() });
   }
+}
+
+function droppedPackets(): string {
+  return /counter packets (\d+)/.exec(nft('list', 'ruleset'))?.[1] ?? '0';
+}
+
+async function startTun(): Promise<ChildProcess> {
+  const file = fileURLToPath(new URL('reordering-tun.py', import.meta.url));
+  const child = spawn('python3', [file, SEED, DELAY_MS, jitterMs], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: withSbin(),
+  });
+  await once(child.stdout, 'data');
+  return child;
+}
+
+/** How many packets passed, and how many of them were overtaken. */
+async function stopTun(child: ChildProcess): Promise<number[]> {
+  child.stdin?.end();
+  const [text] = (await once(child.stdout as NonNullable<ChildProcess['stdout']>, 'data')) as [
+    Buffer,
+  ];
+  return text.toString().trim().split(' ').map(Number);
 }
 
 function nft(...words: string[]): string {

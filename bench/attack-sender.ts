@@ -1,0 +1,37 @@
+// One flood again and again, from a process of its own: `node attack-sender.ts PORT FLOOD TIMES PAUSE_MS`. Prints how many
+// of the connections the sidecar ended.
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { FLOODS, floodOf } from '../test/system/http2-floods.ts';
+
+const MAX_MS = 1_000;
+
+const [port = '0', name = '', times = '1', pauseMs = '0'] = process.argv.slice(2);
+const flood = floodOf(FLOODS[name] ?? (() => Buffer.alloc(0)));
+let ended = 0;
+for (let i = 0; i < Number(times); i++) {
+  if (await send()) ended++;
+  await sleep(Number(pauseMs));
+}
+console.log(String(ended));
+
+/** Sends all of it; whether the connection was ended by the other side. */
+function send(): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(Number(port), '127.0.0.1');
+    const limit = setTimeout(() => {
+      resolve(false);
+      socket.destroy();
+    }, MAX_MS);
+    socket.resume();
+    socket.on('error', () => {
+      // A reset is an end like any other.
+    });
+    socket.on('end', () => socket.destroy());
+    socket.on('close', () => {
+      clearTimeout(limit);
+      resolve(true);
+    });
+    socket.write(flood);
+  });
+}
