@@ -8,6 +8,13 @@ import { entry } from './entry.js';
 
 const major = Number(process.versions.node.split('.')[0]);
 
+// SECURITY: a diagnostic report holds the environment and the command line of a process, whatever NODE_OPTIONS asked for it.
+Object.assign(process.report ?? {}, {
+  reportOnFatalError: false,
+  reportOnSignal: false,
+  reportOnUncaughtException: false,
+});
+
 if (major >= 24) {
   // Not imported by name: Node.js before 22.8 has no such export and would refuse this file.
   // SECURITY: kept beside the code. The default, in the temporary folder, leaves files behind, and whoever makes that

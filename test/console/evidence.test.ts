@@ -1,43 +1,10 @@
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
-import type { Browser, Page } from 'playwright-core';
-import { launchBrowser, openPage, type WatchedPage, whySkipped } from './browser.ts';
-import { type FakeControl, startFakeControl } from './fake-control.ts';
+import { test } from 'node:test';
+import type { Page } from 'playwright-core';
+import { control, open, skip, watched } from './opened-console.ts';
 
 // Overview, alerts, evidence and traces in use: what opens, what is copied, what is chosen by a drag, what is
 // shown where nothing is or nothing answers, and what an attacker's text becomes in them.
-
-const skip = await whySkipped();
-
-let browser: Browser;
-let control: FakeControl;
-let watched: WatchedPage;
-
-before(async () => {
-  if (skip !== false) return;
-  control = await startFakeControl();
-  browser = await launchBrowser();
-});
-
-after(async () => {
-  await browser?.close();
-  await control?.close();
-});
-
-beforeEach(async () => {
-  if (skip === false)
-    watched = await openPage(browser, { theme: 'light', width: 1280 }, control.url);
-});
-
-afterEach(async () => {
-  await watched?.page.context().close();
-  control?.reset();
-});
-
-async function open(path: string): Promise<Page> {
-  await watched.page.goto(control.url + path);
-  return watched.page;
-}
 
 function copied(page: Page): Promise<string> {
   return page.evaluate<string>('navigator.clipboard.readText()');

@@ -1,37 +1,8 @@
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
-import type { Browser } from 'playwright-core';
-import { launchBrowser, openPage, type WatchedPage, whySkipped } from './browser.ts';
-import { type FakeControl, startFakeControl } from './fake-control.ts';
+import { test } from 'node:test';
+import { control, skip, watched } from './opened-console.ts';
 
 // The views of policy in real Chromium: ask about a call, what policies in dry-run would do, and tests.
-
-const skip = await whySkipped();
-
-let browser: Browser;
-let control: FakeControl;
-let watched: WatchedPage;
-
-before(async () => {
-  if (skip !== false) return;
-  control = await startFakeControl();
-  browser = await launchBrowser();
-});
-
-after(async () => {
-  await browser?.close();
-  await control?.close();
-});
-
-beforeEach(async () => {
-  if (skip === false)
-    watched = await openPage(browser, { theme: 'light', width: 1280 }, control.url);
-});
-
-afterEach(async () => {
-  await watched?.page.context().close();
-  control?.reset();
-});
 
 const EXPLANATION = {
   decision: { verdict: 'deny', reason: 'no_policy_allows', dryRun: [] },

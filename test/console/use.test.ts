@@ -1,44 +1,10 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
-import type { Browser } from 'playwright-core';
-import { launchBrowser, openPage, type WatchedPage, whySkipped } from './browser.ts';
-import { type FakeControl, startFakeControl } from './fake-control.ts';
+import { test } from 'node:test';
+import { control, open, skip, watched } from './opened-console.ts';
 
 // The console in use: by keyboard, with live updates, paused, stale, signed out, and with what an
 // attacker would send.
-
-const skip = await whySkipped();
-
-let browser: Browser;
-let control: FakeControl;
-let watched: WatchedPage;
-
-before(async () => {
-  if (skip !== false) return;
-  control = await startFakeControl();
-  browser = await launchBrowser();
-});
-
-after(async () => {
-  await browser?.close();
-  await control?.close();
-});
-
-beforeEach(async () => {
-  if (skip === false)
-    watched = await openPage(browser, { theme: 'light', width: 1280 }, control.url);
-});
-
-afterEach(async () => {
-  await watched?.page.context().close();
-  control?.reset();
-});
-
-async function open(path: string) {
-  await watched.page.goto(control.url + path);
-  return watched.page;
-}
 
 /** A call as the service's side recorded it. */
 async function recordedCall() {
@@ -122,6 +88,29 @@ test('an edge of the map opens by keyboard and names identities, TLS and rule', 
     .locator('code', { hasText: 'spiffe://cluster.local/ns/shop/sa/web' })
     .first()
     .waitFor();
+});
+
+test('the map of an earlier time is its sums: in the address, with the calls of then, claiming no encryption', {
+  skip,
+}, async () => {
+  const page = await open('/map');
+  await page.locator('.map-node').first().waitFor();
+  await page.getByLabel('Time').selectOption('24h');
+  await page
+    .getByText(/^\d+ services on \d+ edges, in 24 hours, calls are denied on \d+/)
+    .waitFor();
+  assert.equal(new URL(page.url()).search, '?since=24h');
+  await page
+    .getByRole('button', { name: /to payments: .* denied/ })
+    .first()
+    .focus();
+  await page.keyboard.press('Enter');
+  const panel = page.getByRole('complementary');
+  await panel.getByText('not kept with sums; the calls below say it').waitFor();
+  await panel.getByRole('link', { name: 'Calls on this edge' }).click();
+  await page.getByRole('heading', { level: 1, name: 'Traffic' }).waitFor();
+  assert.equal(new URL(page.url()).searchParams.get('since'), '24h');
+  assert.deepEqual(watched.faults, []);
 });
 
 test('a signed change opens and shows each resource as it was and became', { skip }, async () => {

@@ -34,7 +34,8 @@ export type MapEdge = {
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly meanMs: number | null;
-  readonly mtls: boolean;
+  /** Null where only sums are kept: of a stretch of the past. */
+  readonly mtls: boolean | null;
   readonly protocol: string;
   readonly connections: number;
   readonly lastSeen: string;

@@ -21,16 +21,18 @@ import { EdgeStateWord } from './edge-table.tsx';
 type EdgePanelProps = {
   edge: MapEdge;
   names: ReadonlyMap<string, string>;
+  /** Of which stretch of time; undefined: the newest. */
+  time: { readonly since: string; readonly until?: string } | undefined;
   onClose: () => void;
 };
 
 /** One edge: who it is, how it is protected, the rule that allows it, and its last denials. */
-export function EdgePanel({ edge, names, onClose }: EdgePanelProps): ReactNode {
+export function EdgePanel({ edge, names, time, onClose }: EdgePanelProps): ReactNode {
   const from = names.get(edge.source) ?? edge.source;
   const to = names.get(edge.destination) ?? edge.destination;
   // A folded edge stands for several pairs of services; records cannot be asked for by it.
   const isFolded = `${edge.source}${edge.destination}`.includes('fold:');
-  const pair = { from: edge.sourceId ?? edge.source, to: edge.destination };
+  const pair = { from: edge.sourceId ?? edge.source, to: edge.destination, ...time };
   const calls = useRecords(isFolded ? undefined : { ...pair, limit: '20' });
   const denials = useRecords(isFolded ? undefined : { ...pair, denied: 'true', limit: '5' });
   const isAnswered = isFolded || (isSettled(calls) && isSettled(denials));
@@ -52,9 +54,7 @@ export function EdgePanel({ edge, names, onClose }: EdgePanelProps): ReactNode {
         <>
           <LastDenials denials={denials.data?.items ?? []} />
           <p className="panel-links">
-            <Link to={`/traffic${patchQuery('', { from: pair.from, to: pair.to })}`}>
-              Calls on this edge
-            </Link>
+            <Link to={`/traffic${patchQuery('', pair)}`}>Calls on this edge</Link>
           </p>
           <CopyCommand command={checkCommand(edge, to, latest)} />
         </>
@@ -70,7 +70,7 @@ function EdgeFacts(props: { edge: MapEdge; latest: ListedRecord | undefined }): 
       lines={[
         ['Caller', <SpiffeIdText key="caller" id={edge.sourceId} />],
         ['Service', latest && <SpiffeIdText key="service" id={latest['destination.id']} />],
-        ['Transport', edge.mtls ? `${edge.protocol} in mutual TLS` : `plaintext ${edge.protocol}`],
+        ['Transport', transportOf(edge)],
         ['TLS', latest?.['tls.version']],
         ['Group', latest?.['tls.group']],
         ['Cipher', latest?.['tls.cipher']],
@@ -83,6 +83,11 @@ function EdgeFacts(props: { edge: MapEdge; latest: ListedRecord | undefined }): 
       ]}
     />
   );
+}
+
+function transportOf({ mtls, protocol }: MapEdge): string {
+  if (mtls === null) return 'not kept with sums; the calls below say it';
+  return mtls ? `${protocol} in mutual TLS` : `plaintext ${protocol}`;
 }
 
 function LastDenials(props: { denials: readonly ListedRecord[] }): ReactNode {

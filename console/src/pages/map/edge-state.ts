@@ -19,7 +19,7 @@ const FAILING_SHARE = 0.01;
  * read is worse than one that is stopped.
  */
 export function edgeState(edge: MapEdge): EdgeState {
-  if (!edge.mtls && edge.requests > edge.denied) {
+  if (edge.mtls === false && edge.requests > edge.denied) {
     return { tone: 'plaintext', word: 'plaintext', sentence: 'not encrypted' };
   }
   const active = edge.rate > 0;
@@ -36,7 +36,8 @@ export function edgeState(edge: MapEdge): EdgeState {
     const word = `${formatPercent(share)} failing`;
     return { tone: 'failing', word, sentence: `${formatPercent(share)} of calls failing` };
   }
-  return { tone: 'allowed', word: 'allowed', sentence: 'encrypted and allowed' };
+  const sentence = edge.mtls === true ? 'encrypted and allowed' : 'allowed';
+  return { tone: 'allowed', word: 'allowed', sentence };
 }
 
 /** The width of an edge in pixels: the logarithm of its rate, so that a busy one hides no quiet one. */

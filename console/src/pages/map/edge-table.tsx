@@ -40,7 +40,7 @@ export function edgeColumns(names: ReadonlyMap<string, string>): readonly Column
       cell: (edge) => (edge.rate > 0 ? formatRate(edge.rate) : 'idle'),
     },
     {
-      head: 'Calls, 15 min',
+      head: 'Calls',
       lesser: true,
       width: '7rem',
       align: 'end',
@@ -83,8 +83,9 @@ export function edgeColumns(names: ReadonlyMap<string, string>): readonly Column
 /** The state of an edge as word and glyph. */
 export function EdgeStateWord(props: { edge: MapEdge }): ReactNode {
   const state = edgeState(props.edge);
+  const isLocked = state.tone === 'allowed' && props.edge.mtls === true;
   return (
-    <StateWord tone={state.tone} {...(state.tone === 'allowed' ? { icon: 'lock' as const } : {})}>
+    <StateWord tone={state.tone} {...(isLocked ? { icon: 'lock' as const } : {})}>
       {state.word}
     </StateWord>
   );

@@ -143,7 +143,7 @@ function addEdges(sum: MapEdge, edge: MapEdge): MapEdge {
     bytesIn: sum.bytesIn + edge.bytesIn,
     bytesOut: sum.bytesOut + edge.bytesOut,
     meanMs: null,
-    mtls: sum.mtls && edge.mtls,
+    mtls: sum.mtls === null || edge.mtls === null ? null : sum.mtls && edge.mtls,
     protocol: sum.protocol === edge.protocol ? sum.protocol : 'mixed',
     connections: sum.connections + edge.connections,
     lastSeen: sum.lastSeen > edge.lastSeen ? sum.lastSeen : edge.lastSeen,

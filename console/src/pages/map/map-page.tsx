@@ -1,9 +1,13 @@
 import { type ReactNode, useDeferredValue, useMemo } from 'react';
+import type { Rollups } from '../../api/rollups.ts';
 import type { MapEdge, MapNode, ServiceMap } from '../../api/service-map.ts';
+import type { Answer } from '../../live/answer-cache.ts';
 import { useAnswer } from '../../live/use-live.ts';
 import { AnswerNote, Empty } from '../../parts/answer-states.tsx';
 import { PageHead } from '../../parts/page-head.tsx';
 import { SearchBox } from '../../parts/search-box.tsx';
+import { TimeRangePicker } from '../../parts/time-range-picker.tsx';
+import { parseTimeRange, rangeQuery, type TimeRange } from '../../route/time-range.ts';
 import { useQuery } from '../../route/use-place.ts';
 import { commandLine } from '../../words/command.ts';
 import { formatCount } from '../../words/format.ts';
@@ -13,11 +17,20 @@ import { FOLD_ABOVE, type ShownMap, shownMap } from './grouping.ts';
 import { MapCanvas } from './map-canvas.tsx';
 import { mapSentence } from './map-sentence.ts';
 import { highlight } from './neighbours.ts';
+import { pastEdgesPath, pastMap } from './past-map.ts';
+
+/** What the control plane itself counts; longer and earlier stretches are sums of the store. */
+const LIVE_SPAN = '15m';
+const SPANS = ['15m', '1h', '6h', '24h', '7d'] as const;
 
 /** Who talks to whom, and is it safe? */
 export function MapPage(): ReactNode {
-  const answer = useAnswer<ServiceMap>('/map', { topics: ['map'] });
   const [query, setQuery] = useQuery();
+  const range = parseTimeRange(query, LIVE_SPAN);
+  const isLive = range.kind === 'last' && range.span === LIVE_SPAN;
+  const now = useAnswer<ServiceMap>('/map', { topics: ['map'] });
+  const sums = useAnswer<Rollups>(isLive ? undefined : pastEdgesPath(range));
+  const answer = useMapOf(now, sums, isLive ? undefined : range);
   const openedText = query.get('open') ?? '';
   const focus = query.get('focus') ?? undefined;
   const search = query.get('q') ?? '';
@@ -44,19 +57,43 @@ export function MapPage(): ReactNode {
           query={query}
           onChange={setQuery}
           total={answer.data?.nodes.length ?? 0}
+          range={range}
         />
       )}
-      {map?.edges.length === 0 && (
+      {map?.edges.length === 0 && !isLive && (
+        <Empty title="No calls then.">Nothing is recorded of this time: choose another.</Empty>
+      )}
+      {map?.edges.length === 0 && isLive && (
         <Empty title="No calls yet.">
           Edges appear with the first call between two services. Start one with{' '}
           <code>palisade run --service NAME -- COMMAND</code>.
         </Empty>
       )}
       {map !== undefined && map.edges.length > 0 && (
-        <MapView map={map} names={names} edge={edge} query={query} onChange={setQuery} />
+        <MapView
+          map={map}
+          names={names}
+          edge={edge}
+          time={isLive ? undefined : rangeQuery(range)}
+          query={query}
+          onChange={setQuery}
+        />
       )}
     </div>
   );
+}
+
+/** The answer of a range: that of now, or the sums of then over the services of now. */
+function useMapOf(
+  now: Answer<ServiceMap>,
+  sums: Answer<Rollups>,
+  range: TimeRange | undefined,
+): Answer<ServiceMap> {
+  return useMemo(() => {
+    if (range === undefined) return now;
+    if (now.data === undefined || sums.data === undefined) return { ...sums, data: undefined };
+    return { ...sums, data: pastMap(now.data, sums.data, range) };
+  }, [now, sums, range]);
 }
 
 type QueryProps = {
@@ -65,7 +102,7 @@ type QueryProps = {
   onChange: (patch: Readonly<Record<string, string | undefined>>) => void;
 };
 
-function MapToolbar(props: QueryProps & { total: number }): ReactNode {
+function MapToolbar(props: QueryProps & { total: number; range: TimeRange }): ReactNode {
   const { names, query, onChange } = props;
   const focus = query.get('focus');
   return (
@@ -75,6 +112,12 @@ function MapToolbar(props: QueryProps & { total: number }): ReactNode {
         placeholder="Search services"
         value={query.get('q') ?? ''}
         onChange={(q) => onChange({ q, focus: undefined })}
+      />
+      <TimeRangePicker
+        range={props.range}
+        defaultSpan={LIVE_SPAN}
+        spans={SPANS}
+        onChange={onChange}
       />
       {focus !== null && (
         <button type="button" className="button" onClick={() => onChange({ focus: undefined })}>
@@ -96,7 +139,13 @@ function MapToolbar(props: QueryProps & { total: number }): ReactNode {
   );
 }
 
-function MapView(props: QueryProps & { map: ShownMap; edge: MapEdge | undefined }): ReactNode {
+type MapViewProps = QueryProps & {
+  map: ShownMap;
+  edge: MapEdge | undefined;
+  time: { readonly since: string; readonly until?: string } | undefined;
+};
+
+function MapView(props: MapViewProps): ReactNode {
   const { map, names, edge, query, onChange } = props;
   const focus = query.get('focus') ?? undefined;
   const search = query.get('q') ?? '';
@@ -133,7 +182,7 @@ function MapView(props: QueryProps & { map: ShownMap; edge: MapEdge | undefined 
         />
       </div>
       {edge !== undefined && (
-        <EdgePanel key={edge.id} edge={edge} names={names} onClose={closeEdge} />
+        <EdgePanel key={edge.id} edge={edge} names={names} time={props.time} onClose={closeEdge} />
       )}
     </div>
   );
