@@ -11,7 +11,7 @@ import { ROOT_NAMESPACE } from '#resource';
 import type { SinkState } from '#sink';
 import type { Enforcement, PointStatus } from './enforcement.ts';
 import type { IssuanceReader } from './issuance.ts';
-import type { TrafficMap } from './map.ts';
+import { isPlaintext, type TrafficMap } from './map.ts';
 import type { PolicySets } from './policy-sets.ts';
 import type { Store } from './store.ts';
 
@@ -83,7 +83,7 @@ export async function collectFacts(of: FactSources, nowMs: number): Promise<Mesh
     controlCertificateExpiresAt: late?.controlCertificateExpiresAt() ?? Number.POSITIVE_INFINITY,
     plaintext: of.map
       .edges()
-      .filter(({ mtls, requests, denied }) => !mtls && requests > denied)
+      .filter((edge) => isPlaintext(edge))
       .map(({ source, destination, requests, denied }) => ({
         source,
         destination,

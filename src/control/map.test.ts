@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { callerName } from '#record-store';
 import { createMessage, EdgeCountSchema } from '#wire';
-import { createTrafficMap } from './map.ts';
+import { createTrafficMap, isPlaintext } from './map.ts';
 import { createSlidingCounter } from './sliding-counter.ts';
 
 const WEB = 'spiffe://cluster.local/ns/default/sa/web';
@@ -54,6 +54,27 @@ test('failures that only the caller saw count, its other numbers do not', () => 
   const [edge] = map.edges();
   assert.deepEqual([edge?.requests, edge?.errors], [10, 3]);
   assert.equal(map.series().calls.at(-1), 10);
+});
+
+test('what no server saw was not sent in plaintext, and what has no destination is no edge', () => {
+  const map = createTrafficMap(() => 1_800_000_000_000);
+  map.count(edgeCount({ requests: 2n, denied: 2n, reporter: 'source', destinationService: '' }));
+  map.denied({
+    sourceId: WEB,
+    sourceService: 'web',
+    namespace: '',
+    service: '',
+    denialId: 'd',
+  });
+  assert.deepEqual(map.edges(), []);
+  map.count(edgeCount({ requests: 3n, errors: 3n, reporter: 'source' }));
+  assert.equal(map.edges()[0]?.mtls, true);
+  map.count(edgeCount({ requests: 1n, reporter: 'source' }));
+  assert.equal(map.edges()[0]?.mtls, false);
+  assert.ok(map.edges().every(isPlaintext));
+  const denied = createTrafficMap(() => 1_800_000_000_000);
+  denied.count(edgeCount({ requests: 1n, denied: 1n }));
+  assert.ok(!denied.edges().some(isPlaintext));
 });
 
 test('attack: a report with names without end is left out', () => {

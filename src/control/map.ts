@@ -126,6 +126,8 @@ export function createTrafficMap(clock: () => number): TrafficMap {
         series.denied.add(amounts.denied, now);
         series.errors.add(amounts.errors, now);
       }
+      // Refused by the caller's own sidecar before it was known whom it was for: there is no edge.
+      if (delta.destinationService === '') return;
       const edge = edgeOf(
         keyOf({
           sourceId: delta.sourceId || null,
@@ -137,7 +139,7 @@ export function createTrafficMap(clock: () => number): TrafficMap {
       if (edge !== undefined) addTo(edge, { delta, amounts, now });
     },
     denied(denial) {
-      const edge = edgeOf(keyOf(denial));
+      const edge = denial.service === '' ? undefined : edgeOf(keyOf(denial));
       if (edge !== undefined) edge.lastDenial = denial.denialId;
     },
     edges: () =>
@@ -163,6 +165,11 @@ export function createTrafficMap(clock: () => number): TrafficMap {
       }
     },
   };
+}
+
+/** Whether calls went over `edge` that anyone on the wire could read; what was denied did not. */
+export function isPlaintext(edge: Pick<MapEdge, 'mtls' | 'requests' | 'denied'>): boolean {
+  return !edge.mtls && edge.requests > edge.denied;
 }
 
 function keyOf(call: {
@@ -259,20 +266,24 @@ function view(id: string, edge: Edge, now: number): MapEdge | undefined {
   // Failures that never reached the server are known to the caller's side alone.
   const most = (of: (tally: Tally) => number): number =>
     Math.max(...[destination, source].map((side) => (side === undefined ? 0 : of(side))));
+  const denied = tally.totals.denied.sum(now);
+  const errors = most((side) => side.totals.errors.sum(now));
+  // Of calls that no server ever saw nothing was sent, so nothing was sent unencrypted.
+  const isUnsent = destination === undefined && requests <= denied + errors;
   const seconds = (RATE_SLOT_MS * RATE_SLOTS) / 1_000;
   return {
     id,
     ...edge.key,
     requests,
-    denied: tally.totals.denied.sum(now),
-    errors: most((side) => side.totals.errors.sum(now)),
+    denied,
+    errors,
     rate: tally.rates.requests.sum(now) / seconds,
     deniedRate: tally.rates.denied.sum(now) / seconds,
     errorRate: most((side) => side.rates.errors.sum(now)) / seconds,
     bytesIn: tally.totals.bytesIn.sum(now),
     bytesOut: tally.totals.bytesOut.sum(now),
     meanMs: requests === 0 ? null : tally.totals.durationUs.sum(now) / requests / 1_000,
-    mtls: tally.mtls,
+    mtls: tally.mtls || isUnsent,
     protocol: tally.protocol,
     connections: tally.totals.connections.sum(now),
     lastSeen: new Date(most((side) => side.lastSeenMs)).toISOString(),

@@ -7,7 +7,7 @@ import {
   ROOT_NAMESPACE,
   type ServiceResource,
 } from '#resource';
-import type { MapEdge } from './map.ts';
+import { isPlaintext, type MapEdge } from './map.ts';
 import { portModes } from './open-ports.ts';
 
 const EXPIRES_SOON_MS = 10 * 60_000;
@@ -35,7 +35,7 @@ export function postureFacts(of: {
   const { reachable, logVerified } = facts.authority;
   return {
     edges: live.length,
-    encryptedEdges: live.filter(({ mtls }) => mtls).length,
+    encryptedEdges: live.filter((edge) => !isPlaintext(edge)).length,
     ports: ports.length,
     strictPorts: ports.filter(({ mode }) => mode === 'STRICT').length,
     services: services.length,

@@ -3,7 +3,7 @@ import type { TrustDomain } from '#identity';
 import type { RecordStore } from '#record-store';
 import type { Enforcement, PointStatus } from './enforcement.ts';
 import type { IssuanceReader } from './issuance.ts';
-import type { MapEdge, MapSeries, TrafficMap } from './map.ts';
+import { isPlaintext, type MapEdge, type MapSeries, type TrafficMap } from './map.ts';
 import type { PolicySets } from './policy-sets.ts';
 
 /** Something that needs a person: `page` now, `ticket` this week, `info` to know. */
@@ -93,7 +93,7 @@ function countAll(
     stale: points.filter((point) => point.stale).length,
     refusing: points.filter((point) => point.refused.length > 0).length,
     edges: edges.length,
-    edgesEncrypted: edges.filter((edge) => edge.mtls).length,
+    edgesEncrypted: edges.filter((edge) => !isPlaintext(edge)).length,
     identities: of.issuance.identities().filter((identity) => identity.current).length,
   };
 }

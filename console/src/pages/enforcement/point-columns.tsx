@@ -21,7 +21,7 @@ export const pointColumns: readonly Column<EnforcementPoint>[] = [
   },
   {
     head: 'State',
-    width: '8.5rem',
+    width: '11rem',
     value: (point) => pointState(point).word,
     cell: (point) => {
       const state = pointState(point);

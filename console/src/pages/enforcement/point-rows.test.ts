@@ -95,4 +95,8 @@ test('the sentence names what is wrong, with its number', () => {
     enforcementSentence([point({}), point({ stale: true }), point({ ready: false })]),
     'Enforced on 1 of 3 enforcement points: 1 stale, 1 not ready.',
   );
+  assert.equal(
+    enforcementSentence([point({}), point({ exposed: ['0.0.0.0:80'] })]),
+    'Enforced on 2 of 2 enforcement points: 1 can be gone around.',
+  );
 });

@@ -73,7 +73,10 @@ export function enforcementSentence(points: readonly EnforcementPoint[]): string
   ].filter((part) => part !== false);
   const total = formatNoun(points.length, 'enforcement point');
   if (parts.length === 0) return `All ${total} enforce the newest signed version.`;
-  const well = points.filter((point) => pointState(point).tone === 'allowed').length;
+  // One that can be gone around enforces all the same what goes through it.
+  const well = points.filter(
+    (point) => !point.stale && point.connected && point.ready && point.refused.length === 0,
+  ).length;
   return `Enforced on ${well} of ${total}: ${parts.join(', ')}.`;
 }
 

@@ -45,6 +45,18 @@ const cases: { name: string; problems: Problem[]; alerts: Alert[]; expected: str
     expected: ['same'],
   },
   {
+    name: 'the same sentence once, though its number moved on in between',
+    problems: [problem('its budget goes 2.1 times too fast', 'ticket')],
+    alerts: [alert('its budget goes 1.9 times too fast')],
+    expected: ['its budget goes 1.9 times too fast'],
+  },
+  {
+    name: 'two nodes are two things to do',
+    problems: [problem('node 10.0.0.2:80 is late', 'ticket')],
+    alerts: [alert('node 10.0.0.1:80 is late')],
+    expected: ['node 10.0.0.1:80 is late', 'node 10.0.0.2:80 is late'],
+  },
+  {
     name: 'many of one kind are one thing to do',
     problems: [problem('b is late', 'ticket')],
     alerts: ['a', 'b', 'c'].map((node) => alert(`${node} is late`, { name: 'late' })),

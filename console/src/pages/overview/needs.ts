@@ -16,17 +16,22 @@ const MAX_ALIKE = 2;
 export function needsOf(problems: readonly Problem[], alerts: readonly Alert[]): readonly Need[] {
   const firing = alerts.filter((alert) => alert.state === 'firing');
   const open = firing.filter((alert) => !alert.silenced_by && !alert.inhibited_by);
-  const told = new Set(firing.map((alert) => alert.summary.toLowerCase()));
+  const told = new Set(firing.map((alert) => gistOf(alert.summary)));
   const byKind = Map.groupBy(open, (alert) => `${alert.severity} ${alert.name}`);
   const needs: readonly Need[] = [
     ...Array.from(byKind.values()).flatMap((alike) =>
       alike.length > MAX_ALIKE ? [needOfMany(alike)] : alike.map(needOf),
     ),
     ...problems
-      .filter((problem) => !told.has(problem.sentence.toLowerCase()))
+      .filter((problem) => !told.has(gistOf(problem.sentence)))
       .map((problem): Need => ({ ...problem, link: null })),
   ];
   return needs.toSorted((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
+}
+
+// The two are asked for at different moments: a number that stands by itself may have moved on meanwhile.
+function gistOf(sentence: string): string {
+  return sentence.toLowerCase().replaceAll(/(?<= )\d+(?:\.\d+)?(?= )/g, '#');
 }
 
 function needOf(alert: Alert): Need {
