@@ -94,6 +94,8 @@ export type EnforcementPoint = {
   readonly isConnected: () => boolean;
   /** Milliseconds since the control plane gave a sign of life, over restarts; undefined if it never did. */
   readonly stalenessMs: () => number | undefined;
+  /** When the control plane was last heard of, ms since 1970. */
+  readonly heardAt: () => number | undefined;
   /** Says goodbye, so that nobody is sent here any more; resolves within half a second. */
   readonly close: () => Promise<void>;
 };
@@ -211,6 +213,7 @@ async function connect(options: EnforcementPointOptions, parts: Parts): Promise<
     },
     acknowledge: () => subscription.acknowledge(),
     isConnected: () => subscription.isConnected(),
+    heardAt: () => subscription.lastContactAt(),
     stalenessMs() {
       const at = subscription.lastContactAt();
       return at === undefined ? undefined : Math.max(0, clock() - at);

@@ -206,7 +206,7 @@ function listen(
     metrics,
     log: request.log,
     clock: Date.now,
-    heardAt: () => Date.now() - (point.stalenessMs() ?? 0),
+    heardAt: () => point.heardAt() ?? Date.now(),
   });
 }
 

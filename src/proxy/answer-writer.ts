@@ -2,6 +2,7 @@ import type { RequestHead, ResponseHead } from '#protocol';
 import type { RecordedCall } from '#telemetry';
 import { type BodyPart, encodeChunk, serializeAnswer } from './answer.ts';
 import type { BytePipe } from './pipe.ts';
+import { giveBackScratch } from './scratch.ts';
 
 const NO_PART: BodyPart = { chunk: Buffer.alloc(0), start: 0, end: 0, last: false };
 const INTERIM = { side: 'inbound', close: false, rechunk: false } as const;
@@ -33,7 +34,9 @@ export class AnswerWriter {
   /** A 1xx; false if the caller is behind. */
   interim(head: ResponseHead, part: BodyPart, request: RequestHead): boolean {
     // RFC 9110 section 15.2: HTTP/1.0 knows no interim answers.
-    return request.minor === 0 || this.#pipe.write(serializeAnswer(head, part, INTERIM));
+    return (
+      request.minor === 0 || this.#pipe.write(serializeAnswer(head, part, INTERIM), giveBackScratch)
+    );
   }
 
   /** The head with its first body bytes; false if the caller is behind. */
@@ -44,7 +47,7 @@ export class AnswerWriter {
     this.closeAfter = !mayKeep || request.upgrade !== '' || (untilClose && request.minor === 0);
     this.#record.status = head.status;
     const style = { side: this.#side, close: this.closeAfter, rechunk: this.#rechunking };
-    const flowing = this.#pipe.write(serializeAnswer(head, part, style));
+    const flowing = this.#pipe.write(serializeAnswer(head, part, style), giveBackScratch);
     if (this.#rechunking) return this.body(part);
     this.#record.bytesOut += part.end - part.start;
     return flowing;
@@ -66,6 +69,6 @@ export class AnswerWriter {
     this.closeAfter = true;
     this.#record.status = head.status;
     const style = { side: this.#side, close: false, rechunk: false, switchTo: request.upgrade };
-    this.#pipe.write(serializeAnswer(head, NO_PART, style));
+    this.#pipe.write(serializeAnswer(head, NO_PART, style), giveBackScratch);
   }
 }

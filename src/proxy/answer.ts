@@ -7,6 +7,7 @@ import {
   serializeResponse,
   upgradeLines,
 } from '#protocol';
+import { takeScratch } from './scratch.ts';
 
 /** Body bytes `chunk[start, end)`, only lent, with which the message ends if `last`. */
 export type BodyPart = {
@@ -28,7 +29,10 @@ export type AnswerStyle = {
   readonly switchTo?: string;
 };
 
-/** The answer's head for the caller, with the first bytes of its body unless they are chunked anew. */
+/**
+ * The answer's head for the caller, with the first bytes of its body unless they are chunked anew; to be given to
+ * `giveBackScratch` when it was written.
+ */
 export function serializeAnswer(head: ResponseHead, part: BodyPart, style: AnswerStyle): Buffer {
   const { chunk, start, end } = part;
   return serializeResponse(head, {
@@ -40,6 +44,7 @@ export function serializeAnswer(head: ResponseHead, part: BodyPart, style: Answe
     body: style.rechunk || start === end ? undefined : chunk,
     bodyStart: start,
     bodyEnd: end,
+    allocate: takeScratch,
   });
 }
 

@@ -71,7 +71,7 @@ export class TunnelStream implements BytePipe, H2StreamSink {
   write(bytes: Buffer, onWritten?: (bytes: Buffer) => void): boolean {
     const flowing = this.writeLent(bytes, 0, bytes.length);
     // The connection has copied them.
-    if (onWritten !== undefined) process.nextTick(onWritten, bytes);
+    onWritten?.(bytes);
     return flowing;
   }
 

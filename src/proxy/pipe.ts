@@ -23,7 +23,7 @@ export type BytePipe = {
   readonly attach: (events: PipeEvents) => void;
   /**
    * Sends bytes that the writer will not alter any more, or not before `onWritten` has given them
-   * back; false if it should wait for `onDrain`.
+   * back, which may be at once; false if it should wait for `onDrain`.
    */
   readonly write: (bytes: Buffer, onWritten?: (bytes: Buffer) => void) => boolean;
   /** Sends `chunk[start, end)`, which is only lent to the pipe; false as for `write`. */

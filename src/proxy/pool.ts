@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { EndpointGroup } from './endpoint-group.ts';
 import type { UpstreamConnection, UpstreamEvents } from './upstream-connection.ts';
 

@@ -59,12 +59,13 @@ export class RawWriter {
    * Sends bytes that nobody alters before `onTaken`, which is called at once if the kernel took all. A failure ends the
    * connection, as in a stream.
    */
-  write(bytes: Buffer, onTaken?: () => void): void {
+  write(bytes: Buffer, onTaken?: (bytes: Buffer) => void): void {
     const request = spare ?? createRequest?.();
     if (request === undefined) return;
     const status = this.#handle.writeBuffer(request, bytes);
     if (status !== 0) {
       spare = undefined;
+      onTaken?.(bytes);
       this.#socket.destroy();
       return;
     }
@@ -72,17 +73,19 @@ export class RawWriter {
     if (left === 0) {
       // Node.js has not looked at the request.
       spare = request;
-      onTaken?.();
+      onTaken?.(bytes);
       return;
     }
     spare = undefined;
     request.buffer = bytes;
-    request.oncomplete = (failure) => this.#onSent(failure, onTaken);
+    request.oncomplete = (failure) => {
+      onTaken?.(bytes);
+      this.#onSent(failure);
+    };
     if (left >= HIGH_WATER_BYTES) this.isBehind = true;
   }
 
-  #onSent(failure: number, onTaken: (() => void) | undefined): void {
-    onTaken?.();
+  #onSent(failure: number): void {
     if (failure !== 0) {
       this.#socket.destroy();
     } else if (this.isBehind && this.unsentBytes === 0) {

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { WorkloadIdentity } from '#identity';
 import { type PortProtocol, trafficOf } from '#lib';
 import type { Decision } from '#policy';

@@ -137,8 +137,7 @@ export class SocketPipe implements BytePipe {
 
   write(bytes: Buffer, onWritten?: (bytes: Buffer) => void): boolean {
     this.#flush();
-    if (onWritten === undefined) return this.#send(bytes);
-    return this.#socket.write(bytes, () => onWritten(bytes));
+    return this.#send(bytes, onWritten);
   }
 
   writeLent(chunk: Buffer, start: number, end: number): boolean {
@@ -198,11 +197,14 @@ export class SocketPipe implements BytePipe {
   }
 
   /** Sends bytes that nobody alters before `onSent`; false if more should wait. */
-  #send(bytes: Buffer, onSent?: () => void): boolean {
+  #send(bytes: Buffer, onSent?: (bytes: Buffer) => void): boolean {
     const raw = this.#raw;
-    if (raw === undefined || !raw.mayWrite) return this.#socket.write(bytes, onSent);
-    raw.write(bytes, onSent);
-    return !raw.isBehind;
+    if (raw?.mayWrite === true) {
+      raw.write(bytes, onSent);
+      return !raw.isBehind;
+    }
+    if (onSent === undefined) return this.#socket.write(bytes);
+    return this.#socket.write(bytes, () => onSent(bytes));
   }
 
   // A TLS connection that is paused still hands over what it has decrypted of the last read; in lent memory it would be

@@ -288,18 +288,34 @@ const KNOWN: readonly (readonly [string, FieldCode])[] = [
   ['accept', FIELD.ACCEPT],
 ];
 const PALISADE_PREFIX = 'x-palisade-';
-const BY_LENGTH: readonly (readonly (readonly [string, FieldCode])[])[] = Array.from(
+const PALISADE_FIRST = PALISADE_PREFIX.charCodeAt(0);
+type KnownField = { readonly name: string; readonly first: number; readonly code: FieldCode };
+const BY_LENGTH: readonly (readonly KnownField[])[] = Array.from(
   { length: 1 + Math.max(...KNOWN.map((known) => known[0].length)) },
-  (_, length) => KNOWN.filter((known) => known[0].length === length),
+  (_, length) =>
+    KNOWN.filter((known) => known[0].length === length).map(([name, code]) => ({
+      name,
+      first: name.charCodeAt(0),
+      code,
+    })),
 );
 
 function classify(bytes: Buffer, start: number, end: number): FieldCode {
   const length = end - start;
   const candidates = BY_LENGTH[length];
+  // Most fields are none of these, and their first letter says so. A token's byte with that bit set is its lower case.
+  const first = (bytes[start] as number) | 0x20;
   if (candidates !== undefined) {
-    for (const [name, code] of candidates) if (equalsLower(bytes, start, name)) return code;
+    for (let i = 0; i < candidates.length; i++) {
+      const known = candidates[i] as KnownField;
+      if (known.first === first && equalsLower(bytes, start, known.name)) return known.code;
+    }
   }
-  if (length >= PALISADE_PREFIX.length && equalsLower(bytes, start, PALISADE_PREFIX)) {
+  if (
+    first === PALISADE_FIRST &&
+    length >= PALISADE_PREFIX.length &&
+    equalsLower(bytes, start, PALISADE_PREFIX)
+  ) {
     return FIELD.PALISADE;
   }
   return FIELD.OTHER;

@@ -27,6 +27,8 @@ export type HeadChanges = {
   readonly body: Buffer | undefined;
   readonly bodyStart: number;
   readonly bodyEnd: number;
+  /** Where the bytes are to go; `Buffer.allocUnsafe` if absent. */
+  readonly allocate?: (bytes: number) => Buffer;
 };
 
 /**
@@ -63,24 +65,32 @@ const CRLF_BYTES = 2;
 function serialize(fields: Fields, from: number, line: string, changes: HeadChanges): Buffer {
   const { added, body, bodyStart, bodyEnd } = changes;
   const headEnd = fields.fieldsEnd + CRLF_BYTES;
-  const isBodyBehind = body === fields.bytes && bodyStart === headEnd;
   const bodyLength = body === undefined ? 0 : bodyEnd - bodyStart;
-  const most = line.length + (headEnd - from) + added.length + bodyLength;
-  const out = Buffer.allocUnsafe(most);
+  let size = line.length + (headEnd - from) + added.length + bodyLength;
+  for (let index = 0; index < fields.count; index++) {
+    if (isDropped(fields, index, changes)) size -= fields.end(index) - fields.start(index);
+  }
+  const out = changes.allocate?.(size) ?? Buffer.allocUnsafe(size);
   let length = line === '' ? 0 : out.write(line, 0, 'latin1');
   let run = from;
   for (let index = 0; index < fields.count; index++) {
-    if (((changes.dropped >> fields.code(index)) & 1) === 0) continue;
+    if (!isDropped(fields, index, changes)) continue;
     const start = fields.start(index);
     if (start > run) length += fields.bytes.copy(out, length, run, start);
     run = fields.end(index);
   }
-  if (added !== '') {
+  if (added === '') {
+    const isBodyBehind = body === fields.bytes && bodyStart === headEnd;
+    length += fields.bytes.copy(out, length, run, isBodyBehind ? bodyEnd : headEnd);
+    if (isBodyBehind) return out;
+  } else {
     if (fields.fieldsEnd > run) length += fields.bytes.copy(out, length, run, fields.fieldsEnd);
-    length += out.write(added, length, 'latin1');
-    run = fields.fieldsEnd;
+    length += out.write(`${added}\r\n`, length, 'latin1');
   }
-  length += fields.bytes.copy(out, length, run, isBodyBehind ? bodyEnd : headEnd);
-  if (body !== undefined && !isBodyBehind) length += body.copy(out, length, bodyStart, bodyEnd);
-  return length === most ? out : out.subarray(0, length);
+  if (body !== undefined) body.copy(out, length, bodyStart, bodyEnd);
+  return out;
+}
+
+function isDropped(fields: Fields, index: number, { dropped }: HeadChanges): boolean {
+  return ((dropped >> fields.code(index)) & 1) !== 0;
 }
