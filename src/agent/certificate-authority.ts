@@ -1,3 +1,4 @@
+import { status } from '@grpc/grpc-js';
 import type { RevocationCheck, WorkloadIdentity } from '#identity';
 import {
   createGrpcClient,
@@ -11,6 +12,7 @@ import {
 import { createChannelPool } from './channel-pool.ts';
 import { type CertificateRequest, converse } from './evidence/converse.ts';
 import type { EvidenceSource } from './evidence/evidence-source.ts';
+import { createIssueCalls } from './issue-calls.ts';
 import { expectServer, type X509Trust } from './trusted-root.ts';
 
 /** Signs certificates and tokens for the agent and its workloads: the CA, or a test's. Calls reject with a gRPC error. */
@@ -54,6 +56,20 @@ export function createCertificateAuthority(options: {
 }): CertificateAuthority {
   const { address, trust } = options;
   const pool = createChannelPool({ ...options, role: 'ca' });
+  const calls = createIssueCalls(pool);
+  let hasIssue = true;
+
+  /** An authority of an earlier version has no stream for many. */
+  async function orByItself<T>(many: () => Promise<T>, itself: () => Promise<T>): Promise<T> {
+    if (!hasIssue) return itself();
+    try {
+      return await many();
+    } catch (error) {
+      if ((error as { readonly code?: unknown }).code !== status.UNIMPLEMENTED) throw error;
+      hasIssue = false;
+      return itself();
+    }
+  }
 
   async function call<T>(
     as: WorkloadIdentity,
@@ -84,22 +100,27 @@ export function createCertificateAuthority(options: {
     enrol: (joinToken, csr) =>
       callAsStranger((client) => client.unary(Issuance.method.enrol, { joinToken, csr })),
     attest: (source, request) => callAsStranger((client) => converse(client, source, request)),
-    issue: (as, csr, selectors) =>
-      call(as, (client) =>
-        client.unary(Issuance.method.issueX509Svid, { csr, selectors: [...selectors] }),
-      ),
-    issueJwt: (as, { spiffeId, audience, selectors }) =>
-      call(as, (client) =>
-        client.unary(Issuance.method.issueJwtSvid, {
-          spiffeId,
-          audience: [...audience],
-          selectors: [...selectors],
-        }),
-      ),
+    issue(as, csr, selectors) {
+      const value = { csr, selectors: [...selectors] };
+      return orByItself(
+        () => calls.x509(as, { case: 'x509Svid', value }),
+        () => call(as, (client) => client.unary(Issuance.method.issueX509Svid, value)),
+      );
+    },
+    issueJwt(as, { spiffeId, audience, selectors }) {
+      const value = { spiffeId, audience: [...audience], selectors: [...selectors] };
+      return orByItself(
+        () => calls.jwt(as, { case: 'jwtSvid', value }),
+        () => call(as, (client) => client.unary(Issuance.method.issueJwtSvid, value)),
+      );
+    },
     fetchJwtKeys: (as) => call(as, (client) => client.unary(Issuance.method.fetchJwtKeys, {})),
     readLog: (as, after, limit) =>
       call(as, (client) => client.unary(Issuance.method.readLog, { after: BigInt(after), limit })),
-    close: pool.close,
+    close() {
+      calls.close();
+      pool.close();
+    },
   };
 }
 

@@ -64,7 +64,8 @@ export function answer<Request, Response>(
   };
 }
 
-async function respondTo<Response>(
+/** Answers one request by `done`, once; never rejects. */
+export async function respondTo<Response>(
   { log, answered }: ServiceOptions,
   method: string,
   respond: () => Promise<Result<Response, Refusal>>,

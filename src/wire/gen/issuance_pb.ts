@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file issuance.proto.
  */
 export const file_issuance: GenFile = /*@__PURE__*/
-  fileDesc("Cg5pc3N1YW5jZS5wcm90bxIUcGFsaXNhZGUuaXNzdWFuY2UudjEiLwoMRW5yb2xSZXF1ZXN0EhIKCmpvaW5fdG9rZW4YASABKAkSCwoDY3NyGAIgASgMImIKEkF0dGVzdEFnZW50UmVxdWVzdBIyCgViZWdpbhgBIAEoCzIhLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkF0dGVzdEJlZ2luSAASEAoGYW5zd2VyGAIgASgMSABCBgoEc3RlcCI+CgtBdHRlc3RCZWdpbhIQCghhdHRlc3RvchgBIAEoCRIQCghldmlkZW5jZRgCIAEoDBILCgNjc3IYAyABKAwiagoTQXR0ZXN0QWdlbnRSZXNwb25zZRITCgljaGFsbGVuZ2UYASABKAxIABI2CgRzdmlkGAIgASgLMiYucGFsaXNhZGUuaXNzdWFuY2UudjEuWDUwOVN2aWRSZXNwb25zZUgAQgYKBHN0ZXAiNgoUSXNzdWVYNTA5U3ZpZFJlcXVlc3QSCwoDY3NyGAEgASgMEhEKCXNlbGVjdG9ycxgCIAMoCSKXAQoQWDUwOVN2aWRSZXNwb25zZRINCgVjaGFpbhgBIAMoDBINCgVyb290cxgCIAMoDBIVCg1leHBpcmVzX2F0X21zGAMgASgDEhIKCmxvZ19udW1iZXIYBCABKAMSEAoIbG9nX2hhc2gYBSABKAkSFgoOaG9zdF9zZWxlY3RvcnMYFCADKAkSEAoIbG9nX2hlYWQYDCABKAwiLgoOUmVhZExvZ1JlcXVlc3QSDQoFYWZ0ZXIYASABKAMSDQoFbGltaXQYAiABKAUigQEKD1JlYWRMb2dSZXNwb25zZRIvCgdlbnRyaWVzGAEgAygLMh4ucGFsaXNhZGUuaXNzdWFuY2UudjEuTG9nRW50cnkSDAoEaGVhZBgMIAEoDBIYChBhdWRpdF9jaGVja3BvaW50GDIgASgMEhUKDWF1ZGl0X3JlZnVzZWQYMyABKAkimAIKCExvZ0VudHJ5Eg4KBm51bWJlchgBIAEoAxIMCgRoYXNoGAIgASgJEhUKDXByZXZpb3VzX2hhc2gYAyABKAkSDwoHdGltZV9tcxgEIAEoAxIRCglzcGlmZmVfaWQYBSABKAkSDgoGc2VyaWFsGAYgASgJEhUKDWV4cGlyZXNfYXRfbXMYByABKAMSEQoJc2VsZWN0b3JzGAggAygJEhQKDHJlcXVlc3RlZF9ieRgJIAEoCRISCgphbGxvd2VkX2J5GAogASgJEhoKEmNlcnRpZmljYXRlX3NoYTI1NhgLIAEoCRIMCgRraW5kGBQgASgJEhAKCGF1ZGllbmNlGBUgAygJEhMKC2F0dGVzdGF0aW9uGBYgASgJIk0KE0lzc3VlSnd0U3ZpZFJlcXVlc3QSEQoJc3BpZmZlX2lkGAEgASgJEhAKCGF1ZGllbmNlGAIgAygJEhEKCXNlbGVjdG9ycxgDIAMoCSKKAQoPSnd0U3ZpZFJlc3BvbnNlEg0KBXRva2VuGAEgASgJEhQKDGlzc3VlZF9hdF9tcxgCIAEoAxIVCg1leHBpcmVzX2F0X21zGAMgASgDEhUKDWtleXNfc2VxdWVuY2UYBCABKAMSEgoKbG9nX251bWJlchgFIAEoAxIQCghsb2dfaGFzaBgGIAEoCSIVChNGZXRjaEp3dEtleXNSZXF1ZXN0IigKFEZldGNoSnd0S2V5c1Jlc3BvbnNlEhAKCGVudmVsb3BlGAEgASgMIhQKElByZXBhcmVSb290UmVxdWVzdCInChNQcmVwYXJlUm9vdFJlc3BvbnNlEhAKCGVudmVsb3BlGAEgASgMIhEKD0ZldGNoQ3JsUmVxdWVzdCIfChBGZXRjaENybFJlc3BvbnNlEgsKA2NybBgBIAEoDCJkChZXaXRuZXNzQXVkaXRMb2dSZXF1ZXN0EgwKBHNpemUYASABKAMSDAoEcm9vdBgCIAEoCRIMCgRsYXN0GAMgASgJEhEKCWZyb21fc2l6ZRgEIAEoAxINCgVwcm9vZhgFIAMoCSJgChdXaXRuZXNzQXVkaXRMb2dSZXNwb25zZRISCghlbnZlbG9wZRgBIAEoDEgAEhQKCmtub3duX3NpemUYAiABKANIABIRCgdyZWZ1c2VkGAMgASgJSABCCAoGYW5zd2VyMvwGCghJc3N1YW5jZRJTCgVFbnJvbBIiLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkVucm9sUmVxdWVzdBomLnBhbGlzYWRlLmlzc3VhbmNlLnYxLlg1MDlTdmlkUmVzcG9uc2USZgoLQXR0ZXN0QWdlbnQSKC5wYWxpc2FkZS5pc3N1YW5jZS52MS5BdHRlc3RBZ2VudFJlcXVlc3QaKS5wYWxpc2FkZS5pc3N1YW5jZS52MS5BdHRlc3RBZ2VudFJlc3BvbnNlKAEwARJjCg1Jc3N1ZVg1MDlTdmlkEioucGFsaXNhZGUuaXNzdWFuY2UudjEuSXNzdWVYNTA5U3ZpZFJlcXVlc3QaJi5wYWxpc2FkZS5pc3N1YW5jZS52MS5YNTA5U3ZpZFJlc3BvbnNlElYKB1JlYWRMb2cSJC5wYWxpc2FkZS5pc3N1YW5jZS52MS5SZWFkTG9nUmVxdWVzdBolLnBhbGlzYWRlLmlzc3VhbmNlLnYxLlJlYWRMb2dSZXNwb25zZRJZCghGZXRjaENybBIlLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkZldGNoQ3JsUmVxdWVzdBomLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkZldGNoQ3JsUmVzcG9uc2USYgoLUHJlcGFyZVJvb3QSKC5wYWxpc2FkZS5pc3N1YW5jZS52MS5QcmVwYXJlUm9vdFJlcXVlc3QaKS5wYWxpc2FkZS5pc3N1YW5jZS52MS5QcmVwYXJlUm9vdFJlc3BvbnNlEm4KD1dpdG5lc3NBdWRpdExvZxIsLnBhbGlzYWRlLmlzc3VhbmNlLnYxLldpdG5lc3NBdWRpdExvZ1JlcXVlc3QaLS5wYWxpc2FkZS5pc3N1YW5jZS52MS5XaXRuZXNzQXVkaXRMb2dSZXNwb25zZRJgCgxJc3N1ZUp3dFN2aWQSKS5wYWxpc2FkZS5pc3N1YW5jZS52MS5Jc3N1ZUp3dFN2aWRSZXF1ZXN0GiUucGFsaXNhZGUuaXNzdWFuY2UudjEuSnd0U3ZpZFJlc3BvbnNlEmUKDEZldGNoSnd0S2V5cxIpLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkZldGNoSnd0S2V5c1JlcXVlc3QaKi5wYWxpc2FkZS5pc3N1YW5jZS52MS5GZXRjaEp3dEtleXNSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("Cg5pc3N1YW5jZS5wcm90bxIUcGFsaXNhZGUuaXNzdWFuY2UudjEiLwoMRW5yb2xSZXF1ZXN0EhIKCmpvaW5fdG9rZW4YASABKAkSCwoDY3NyGAIgASgMImIKEkF0dGVzdEFnZW50UmVxdWVzdBIyCgViZWdpbhgBIAEoCzIhLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkF0dGVzdEJlZ2luSAASEAoGYW5zd2VyGAIgASgMSABCBgoEc3RlcCI+CgtBdHRlc3RCZWdpbhIQCghhdHRlc3RvchgBIAEoCRIQCghldmlkZW5jZRgCIAEoDBILCgNjc3IYAyABKAwiagoTQXR0ZXN0QWdlbnRSZXNwb25zZRITCgljaGFsbGVuZ2UYASABKAxIABI2CgRzdmlkGAIgASgLMiYucGFsaXNhZGUuaXNzdWFuY2UudjEuWDUwOVN2aWRSZXNwb25zZUgAQgYKBHN0ZXAiNgoUSXNzdWVYNTA5U3ZpZFJlcXVlc3QSCwoDY3NyGAEgASgMEhEKCXNlbGVjdG9ycxgCIAMoCSKlAQoMSXNzdWVSZXF1ZXN0EgoKAmlkGAEgASgNEj8KCXg1MDlfc3ZpZBgCIAEoCzIqLnBhbGlzYWRlLmlzc3VhbmNlLnYxLklzc3VlWDUwOVN2aWRSZXF1ZXN0SAASPQoIand0X3N2aWQYAyABKAsyKS5wYWxpc2FkZS5pc3N1YW5jZS52MS5Jc3N1ZUp3dFN2aWRSZXF1ZXN0SABCCQoHcmVxdWVzdCLWAQoNSXNzdWVSZXNwb25zZRIKCgJpZBgBIAEoDRI7Cgl4NTA5X3N2aWQYAiABKAsyJi5wYWxpc2FkZS5pc3N1YW5jZS52MS5YNTA5U3ZpZFJlc3BvbnNlSAASOQoIand0X3N2aWQYAyABKAsyJS5wYWxpc2FkZS5pc3N1YW5jZS52MS5Kd3RTdmlkUmVzcG9uc2VIABI1CgdyZWZ1c2FsGAQgASgLMiIucGFsaXNhZGUuaXNzdWFuY2UudjEuSXNzdWVSZWZ1c2FsSABCCgoIcmVzcG9uc2UiLQoMSXNzdWVSZWZ1c2FsEgwKBGNvZGUYASABKA0SDwoHZGV0YWlscxgCIAEoCSKXAQoQWDUwOVN2aWRSZXNwb25zZRINCgVjaGFpbhgBIAMoDBINCgVyb290cxgCIAMoDBIVCg1leHBpcmVzX2F0X21zGAMgASgDEhIKCmxvZ19udW1iZXIYBCABKAMSEAoIbG9nX2hhc2gYBSABKAkSFgoOaG9zdF9zZWxlY3RvcnMYFCADKAkSEAoIbG9nX2hlYWQYDCABKAwiLgoOUmVhZExvZ1JlcXVlc3QSDQoFYWZ0ZXIYASABKAMSDQoFbGltaXQYAiABKAUigQEKD1JlYWRMb2dSZXNwb25zZRIvCgdlbnRyaWVzGAEgAygLMh4ucGFsaXNhZGUuaXNzdWFuY2UudjEuTG9nRW50cnkSDAoEaGVhZBgMIAEoDBIYChBhdWRpdF9jaGVja3BvaW50GDIgASgMEhUKDWF1ZGl0X3JlZnVzZWQYMyABKAkimAIKCExvZ0VudHJ5Eg4KBm51bWJlchgBIAEoAxIMCgRoYXNoGAIgASgJEhUKDXByZXZpb3VzX2hhc2gYAyABKAkSDwoHdGltZV9tcxgEIAEoAxIRCglzcGlmZmVfaWQYBSABKAkSDgoGc2VyaWFsGAYgASgJEhUKDWV4cGlyZXNfYXRfbXMYByABKAMSEQoJc2VsZWN0b3JzGAggAygJEhQKDHJlcXVlc3RlZF9ieRgJIAEoCRISCgphbGxvd2VkX2J5GAogASgJEhoKEmNlcnRpZmljYXRlX3NoYTI1NhgLIAEoCRIMCgRraW5kGBQgASgJEhAKCGF1ZGllbmNlGBUgAygJEhMKC2F0dGVzdGF0aW9uGBYgASgJIk0KE0lzc3VlSnd0U3ZpZFJlcXVlc3QSEQoJc3BpZmZlX2lkGAEgASgJEhAKCGF1ZGllbmNlGAIgAygJEhEKCXNlbGVjdG9ycxgDIAMoCSKKAQoPSnd0U3ZpZFJlc3BvbnNlEg0KBXRva2VuGAEgASgJEhQKDGlzc3VlZF9hdF9tcxgCIAEoAxIVCg1leHBpcmVzX2F0X21zGAMgASgDEhUKDWtleXNfc2VxdWVuY2UYBCABKAMSEgoKbG9nX251bWJlchgFIAEoAxIQCghsb2dfaGFzaBgGIAEoCSIVChNGZXRjaEp3dEtleXNSZXF1ZXN0IigKFEZldGNoSnd0S2V5c1Jlc3BvbnNlEhAKCGVudmVsb3BlGAEgASgMIhQKElByZXBhcmVSb290UmVxdWVzdCInChNQcmVwYXJlUm9vdFJlc3BvbnNlEhAKCGVudmVsb3BlGAEgASgMIhEKD0ZldGNoQ3JsUmVxdWVzdCIfChBGZXRjaENybFJlc3BvbnNlEgsKA2NybBgBIAEoDCJkChZXaXRuZXNzQXVkaXRMb2dSZXF1ZXN0EgwKBHNpemUYASABKAMSDAoEcm9vdBgCIAEoCRIMCgRsYXN0GAMgASgJEhEKCWZyb21fc2l6ZRgEIAEoAxINCgVwcm9vZhgFIAMoCSJgChdXaXRuZXNzQXVkaXRMb2dSZXNwb25zZRISCghlbnZlbG9wZRgBIAEoDEgAEhQKCmtub3duX3NpemUYAiABKANIABIRCgdyZWZ1c2VkGAMgASgJSABCCAoGYW5zd2VyMtIHCghJc3N1YW5jZRJTCgVFbnJvbBIiLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkVucm9sUmVxdWVzdBomLnBhbGlzYWRlLmlzc3VhbmNlLnYxLlg1MDlTdmlkUmVzcG9uc2USZgoLQXR0ZXN0QWdlbnQSKC5wYWxpc2FkZS5pc3N1YW5jZS52MS5BdHRlc3RBZ2VudFJlcXVlc3QaKS5wYWxpc2FkZS5pc3N1YW5jZS52MS5BdHRlc3RBZ2VudFJlc3BvbnNlKAEwARJjCg1Jc3N1ZVg1MDlTdmlkEioucGFsaXNhZGUuaXNzdWFuY2UudjEuSXNzdWVYNTA5U3ZpZFJlcXVlc3QaJi5wYWxpc2FkZS5pc3N1YW5jZS52MS5YNTA5U3ZpZFJlc3BvbnNlElQKBUlzc3VlEiIucGFsaXNhZGUuaXNzdWFuY2UudjEuSXNzdWVSZXF1ZXN0GiMucGFsaXNhZGUuaXNzdWFuY2UudjEuSXNzdWVSZXNwb25zZSgBMAESVgoHUmVhZExvZxIkLnBhbGlzYWRlLmlzc3VhbmNlLnYxLlJlYWRMb2dSZXF1ZXN0GiUucGFsaXNhZGUuaXNzdWFuY2UudjEuUmVhZExvZ1Jlc3BvbnNlElkKCEZldGNoQ3JsEiUucGFsaXNhZGUuaXNzdWFuY2UudjEuRmV0Y2hDcmxSZXF1ZXN0GiYucGFsaXNhZGUuaXNzdWFuY2UudjEuRmV0Y2hDcmxSZXNwb25zZRJiCgtQcmVwYXJlUm9vdBIoLnBhbGlzYWRlLmlzc3VhbmNlLnYxLlByZXBhcmVSb290UmVxdWVzdBopLnBhbGlzYWRlLmlzc3VhbmNlLnYxLlByZXBhcmVSb290UmVzcG9uc2USbgoPV2l0bmVzc0F1ZGl0TG9nEiwucGFsaXNhZGUuaXNzdWFuY2UudjEuV2l0bmVzc0F1ZGl0TG9nUmVxdWVzdBotLnBhbGlzYWRlLmlzc3VhbmNlLnYxLldpdG5lc3NBdWRpdExvZ1Jlc3BvbnNlEmAKDElzc3VlSnd0U3ZpZBIpLnBhbGlzYWRlLmlzc3VhbmNlLnYxLklzc3VlSnd0U3ZpZFJlcXVlc3QaJS5wYWxpc2FkZS5pc3N1YW5jZS52MS5Kd3RTdmlkUmVzcG9uc2USZQoMRmV0Y2hKd3RLZXlzEikucGFsaXNhZGUuaXNzdWFuY2UudjEuRmV0Y2hKd3RLZXlzUmVxdWVzdBoqLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkZldGNoSnd0S2V5c1Jlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message palisade.issuance.v1.EnrolRequest
@@ -156,6 +156,108 @@ export const IssueX509SvidRequestSchema: GenMessage<IssueX509SvidRequest> = /*@_
   messageDesc(file_issuance, 4);
 
 /**
+ * @generated from message palisade.issuance.v1.IssueRequest
+ */
+export type IssueRequest = Message<"palisade.issuance.v1.IssueRequest"> & {
+  /**
+   * Chosen by the agent; its answer has the same.
+   *
+   * @generated from field: uint32 id = 1;
+   */
+  id: number;
+
+  /**
+   * @generated from oneof palisade.issuance.v1.IssueRequest.request
+   */
+  request: {
+    /**
+     * @generated from field: palisade.issuance.v1.IssueX509SvidRequest x509_svid = 2;
+     */
+    value: IssueX509SvidRequest;
+    case: "x509Svid";
+  } | {
+    /**
+     * @generated from field: palisade.issuance.v1.IssueJwtSvidRequest jwt_svid = 3;
+     */
+    value: IssueJwtSvidRequest;
+    case: "jwtSvid";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message palisade.issuance.v1.IssueRequest.
+ * Use `create(IssueRequestSchema)` to create a new message.
+ */
+export const IssueRequestSchema: GenMessage<IssueRequest> = /*@__PURE__*/
+  messageDesc(file_issuance, 5);
+
+/**
+ * @generated from message palisade.issuance.v1.IssueResponse
+ */
+export type IssueResponse = Message<"palisade.issuance.v1.IssueResponse"> & {
+  /**
+   * @generated from field: uint32 id = 1;
+   */
+  id: number;
+
+  /**
+   * @generated from oneof palisade.issuance.v1.IssueResponse.response
+   */
+  response: {
+    /**
+     * @generated from field: palisade.issuance.v1.X509SvidResponse x509_svid = 2;
+     */
+    value: X509SvidResponse;
+    case: "x509Svid";
+  } | {
+    /**
+     * @generated from field: palisade.issuance.v1.JwtSvidResponse jwt_svid = 3;
+     */
+    value: JwtSvidResponse;
+    case: "jwtSvid";
+  } | {
+    /**
+     * @generated from field: palisade.issuance.v1.IssueRefusal refusal = 4;
+     */
+    value: IssueRefusal;
+    case: "refusal";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message palisade.issuance.v1.IssueResponse.
+ * Use `create(IssueResponseSchema)` to create a new message.
+ */
+export const IssueResponseSchema: GenMessage<IssueResponse> = /*@__PURE__*/
+  messageDesc(file_issuance, 6);
+
+/**
+ * What a call of its own would have ended with.
+ *
+ * @generated from message palisade.issuance.v1.IssueRefusal
+ */
+export type IssueRefusal = Message<"palisade.issuance.v1.IssueRefusal"> & {
+  /**
+   * A gRPC status.
+   *
+   * @generated from field: uint32 code = 1;
+   */
+  code: number;
+
+  /**
+   * @generated from field: string details = 2;
+   */
+  details: string;
+};
+
+/**
+ * Describes the message palisade.issuance.v1.IssueRefusal.
+ * Use `create(IssueRefusalSchema)` to create a new message.
+ */
+export const IssueRefusalSchema: GenMessage<IssueRefusal> = /*@__PURE__*/
+  messageDesc(file_issuance, 7);
+
+/**
  * @generated from message palisade.issuance.v1.X509SvidResponse
  */
 export type X509SvidResponse = Message<"palisade.issuance.v1.X509SvidResponse"> & {
@@ -210,7 +312,7 @@ export type X509SvidResponse = Message<"palisade.issuance.v1.X509SvidResponse"> 
  * Use `create(X509SvidResponseSchema)` to create a new message.
  */
 export const X509SvidResponseSchema: GenMessage<X509SvidResponse> = /*@__PURE__*/
-  messageDesc(file_issuance, 5);
+  messageDesc(file_issuance, 8);
 
 /**
  * @generated from message palisade.issuance.v1.ReadLogRequest
@@ -232,7 +334,7 @@ export type ReadLogRequest = Message<"palisade.issuance.v1.ReadLogRequest"> & {
  * Use `create(ReadLogRequestSchema)` to create a new message.
  */
 export const ReadLogRequestSchema: GenMessage<ReadLogRequest> = /*@__PURE__*/
-  messageDesc(file_issuance, 6);
+  messageDesc(file_issuance, 9);
 
 /**
  * @generated from message palisade.issuance.v1.ReadLogResponse
@@ -269,7 +371,7 @@ export type ReadLogResponse = Message<"palisade.issuance.v1.ReadLogResponse"> & 
  * Use `create(ReadLogResponseSchema)` to create a new message.
  */
 export const ReadLogResponseSchema: GenMessage<ReadLogResponse> = /*@__PURE__*/
-  messageDesc(file_issuance, 7);
+  messageDesc(file_issuance, 10);
 
 /**
  * @generated from message palisade.issuance.v1.LogEntry
@@ -357,7 +459,7 @@ export type LogEntry = Message<"palisade.issuance.v1.LogEntry"> & {
  * Use `create(LogEntrySchema)` to create a new message.
  */
 export const LogEntrySchema: GenMessage<LogEntry> = /*@__PURE__*/
-  messageDesc(file_issuance, 8);
+  messageDesc(file_issuance, 11);
 
 /**
  * @generated from message palisade.issuance.v1.IssueJwtSvidRequest
@@ -386,7 +488,7 @@ export type IssueJwtSvidRequest = Message<"palisade.issuance.v1.IssueJwtSvidRequ
  * Use `create(IssueJwtSvidRequestSchema)` to create a new message.
  */
 export const IssueJwtSvidRequestSchema: GenMessage<IssueJwtSvidRequest> = /*@__PURE__*/
-  messageDesc(file_issuance, 9);
+  messageDesc(file_issuance, 12);
 
 /**
  * @generated from message palisade.issuance.v1.JwtSvidResponse
@@ -432,7 +534,7 @@ export type JwtSvidResponse = Message<"palisade.issuance.v1.JwtSvidResponse"> & 
  * Use `create(JwtSvidResponseSchema)` to create a new message.
  */
 export const JwtSvidResponseSchema: GenMessage<JwtSvidResponse> = /*@__PURE__*/
-  messageDesc(file_issuance, 10);
+  messageDesc(file_issuance, 13);
 
 /**
  * @generated from message palisade.issuance.v1.FetchJwtKeysRequest
@@ -445,7 +547,7 @@ export type FetchJwtKeysRequest = Message<"palisade.issuance.v1.FetchJwtKeysRequ
  * Use `create(FetchJwtKeysRequestSchema)` to create a new message.
  */
 export const FetchJwtKeysRequestSchema: GenMessage<FetchJwtKeysRequest> = /*@__PURE__*/
-  messageDesc(file_issuance, 11);
+  messageDesc(file_issuance, 14);
 
 /**
  * @generated from message palisade.issuance.v1.FetchJwtKeysResponse
@@ -464,7 +566,7 @@ export type FetchJwtKeysResponse = Message<"palisade.issuance.v1.FetchJwtKeysRes
  * Use `create(FetchJwtKeysResponseSchema)` to create a new message.
  */
 export const FetchJwtKeysResponseSchema: GenMessage<FetchJwtKeysResponse> = /*@__PURE__*/
-  messageDesc(file_issuance, 12);
+  messageDesc(file_issuance, 15);
 
 /**
  * @generated from message palisade.issuance.v1.PrepareRootRequest
@@ -477,7 +579,7 @@ export type PrepareRootRequest = Message<"palisade.issuance.v1.PrepareRootReques
  * Use `create(PrepareRootRequestSchema)` to create a new message.
  */
 export const PrepareRootRequestSchema: GenMessage<PrepareRootRequest> = /*@__PURE__*/
-  messageDesc(file_issuance, 13);
+  messageDesc(file_issuance, 16);
 
 /**
  * @generated from message palisade.issuance.v1.PrepareRootResponse
@@ -496,7 +598,7 @@ export type PrepareRootResponse = Message<"palisade.issuance.v1.PrepareRootRespo
  * Use `create(PrepareRootResponseSchema)` to create a new message.
  */
 export const PrepareRootResponseSchema: GenMessage<PrepareRootResponse> = /*@__PURE__*/
-  messageDesc(file_issuance, 14);
+  messageDesc(file_issuance, 17);
 
 /**
  * @generated from message palisade.issuance.v1.FetchCrlRequest
@@ -509,7 +611,7 @@ export type FetchCrlRequest = Message<"palisade.issuance.v1.FetchCrlRequest"> & 
  * Use `create(FetchCrlRequestSchema)` to create a new message.
  */
 export const FetchCrlRequestSchema: GenMessage<FetchCrlRequest> = /*@__PURE__*/
-  messageDesc(file_issuance, 15);
+  messageDesc(file_issuance, 18);
 
 /**
  * @generated from message palisade.issuance.v1.FetchCrlResponse
@@ -528,7 +630,7 @@ export type FetchCrlResponse = Message<"palisade.issuance.v1.FetchCrlResponse"> 
  * Use `create(FetchCrlResponseSchema)` to create a new message.
  */
 export const FetchCrlResponseSchema: GenMessage<FetchCrlResponse> = /*@__PURE__*/
-  messageDesc(file_issuance, 16);
+  messageDesc(file_issuance, 19);
 
 /**
  * @generated from message palisade.issuance.v1.WitnessAuditLogRequest
@@ -569,7 +671,7 @@ export type WitnessAuditLogRequest = Message<"palisade.issuance.v1.WitnessAuditL
  * Use `create(WitnessAuditLogRequestSchema)` to create a new message.
  */
 export const WitnessAuditLogRequestSchema: GenMessage<WitnessAuditLogRequest> = /*@__PURE__*/
-  messageDesc(file_issuance, 17);
+  messageDesc(file_issuance, 20);
 
 /**
  * @generated from message palisade.issuance.v1.WitnessAuditLogResponse
@@ -610,7 +712,7 @@ export type WitnessAuditLogResponse = Message<"palisade.issuance.v1.WitnessAudit
  * Use `create(WitnessAuditLogResponseSchema)` to create a new message.
  */
 export const WitnessAuditLogResponseSchema: GenMessage<WitnessAuditLogResponse> = /*@__PURE__*/
-  messageDesc(file_issuance, 18);
+  messageDesc(file_issuance, 21);
 
 /**
  * @generated from service palisade.issuance.v1.Issuance
@@ -645,6 +747,17 @@ export const Issuance: GenService<{
     methodKind: "unary";
     input: typeof IssueX509SvidRequestSchema;
     output: typeof X509SvidResponseSchema;
+  },
+  /**
+   * IssueX509Svid and IssueJwtSvid, many on one stream: agents ask often, and a call costs more than what it carries.
+   * Each request is answered or refused by itself, in any order.
+   *
+   * @generated from rpc palisade.issuance.v1.Issuance.Issue
+   */
+  issue: {
+    methodKind: "bidi_streaming";
+    input: typeof IssueRequestSchema;
+    output: typeof IssueResponseSchema;
   },
   /**
    * For operators over mutual TLS: the issuance log, oldest first.
