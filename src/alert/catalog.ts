@@ -77,7 +77,7 @@ export const ALERTS = {
   'authority-expiring': {
     severity: 'ticket',
     forMs: 0,
-    title: 'a root certificate of the trust domain expires',
+    title: 'a root, an issuer or a key of the authority expires',
     likelyCause: 'nobody rotated the certificate authority in time',
   },
   'authority-unreachable': {

@@ -45,7 +45,12 @@ export function policySetConditions({
 
 /** What is wrong with the certificate authority, and with the certificates that everything stands under. */
 export function authorityConditions(facts: MeshFacts): readonly Condition[] {
-  return [...logConditions(facts), ...rootConditions(facts), ...controlConditions(facts)];
+  return [
+    ...logConditions(facts),
+    ...rootConditions(facts),
+    ...dueConditions(facts),
+    ...controlConditions(facts),
+  ];
 }
 
 function logConditions({ authority }: MeshFacts): readonly Condition[] {
@@ -89,6 +94,20 @@ function rootConditions({ authority, nowMs }: MeshFacts): readonly Condition[] {
       command: 'palisade ca rotate --rehearse',
     }),
   ];
+}
+
+function dueConditions({ authority, nowMs }: MeshFacts): readonly Condition[] {
+  return authority.due.map(({ kind, name, expiresAt, fix }) => {
+    const when = new Date(expiresAt).toISOString();
+    const what = kind.replaceAll('_', ' ');
+    return condition('authority-expiring', {
+      severity: expiresAt - nowMs < ROOT_URGENT_MS ? 'page' : 'ticket',
+      labels: { kind, name },
+      summary: `the authority's ${what} ${name} expires on ${when}, and nothing follows it yet: ${fix}`,
+      evidence: { text: `${what} until ${when}`, link: '/identities' },
+      command: 'palisade ca status',
+    });
+  });
 }
 
 function controlConditions(facts: MeshFacts): readonly Condition[] {

@@ -14,6 +14,13 @@ export type MeshFacts = {
     readonly logReason: string;
     /** When each root of the trust domain expires. */
     readonly rootsExpireAt: readonly number[];
+    /** Issuers, keys and the authority's own certificate that expire soon and that nothing follows yet. */
+    readonly due: readonly {
+      readonly kind: string;
+      readonly name: string;
+      readonly expiresAt: number;
+      readonly fix: string;
+    }[];
   };
   readonly controlCertificateExpiresAt: number;
   readonly plaintext: readonly PlaintextFact[];

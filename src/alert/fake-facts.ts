@@ -17,6 +17,7 @@ export function goodFacts(changes: Partial<MeshFacts> = {}): MeshFacts {
       logVerified: true,
       logReason: '',
       rootsExpireAt: [inAYear],
+      due: [],
     },
     controlCertificateExpiresAt: NOON + 3_600_000,
     plaintext: [],

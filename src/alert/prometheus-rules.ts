@@ -45,8 +45,9 @@ const NATIVE: Partial<Readonly<Record<AlertName, Native>>> = {
     summary: "the control plane's own certificate was not renewed",
   },
   'authority-expiring': {
-    expr: 'palisade_control_expiry_seconds{kind="root"} < 30 * 86400',
-    summary: 'a root of the trust domain expires in {{ $value | humanizeDuration }}',
+    expr: 'palisade_control_expiry_seconds{kind="root"} < 30 * 86400 or palisade_control_expiry_due{kind=~"issuer|authority|jwt_key"} > 0',
+    summary:
+      "of the authority's {{ $labels.kind }} something expires soon, and nothing follows it yet",
   },
   'policy-expiring': {
     expr: 'palisade_control_expiry_seconds{kind="policy"} < 14 * 86400 > 0',

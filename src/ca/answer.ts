@@ -5,10 +5,12 @@ import { EVENT, type Log } from '#telemetry';
 import type { AuditWitness } from './audit-witness.ts';
 import { type Caller, requireIdentity } from './caller.ts';
 import type { JoinTokens } from './enrol.ts';
+import type { Expiring } from './expiries.ts';
 import type { Hosts } from './hosts.ts';
 import type { IssuanceLog } from './issuance-log.ts';
 import type { Issue } from './issue.ts';
 import type { createIssueJwt } from './issue-jwt.ts';
+import type { JoinTokenBook } from './join-token-book.ts';
 import type { JwtKeys } from './jwt-keys.ts';
 import { type MeshRole, meshRole } from './mesh-identity.ts';
 import type { CaMetrics } from './metrics.ts';
@@ -33,6 +35,9 @@ export type ServiceOptions = {
   /** A signed statement of the next root, encoded. */
   readonly nextRoot: () => Uint8Array;
   readonly witness: AuditWitness;
+  /** What the authority has that expires. */
+  readonly expiries: () => readonly Expiring[];
+  readonly tokenBook: JoinTokenBook;
   readonly hosts: Hosts;
   /** The revocations of now. */
   readonly revoked: () => RevocationCheck;

@@ -18,12 +18,14 @@ import { caFolder } from './ca-folder.ts';
 import { type Caller, identifyAgain, identifyCaller, requireIdentity } from './caller.ts';
 import { publishCrl } from './crl.ts';
 import { openDatabase } from './database.ts';
+import { type Expiring, expiryProblem, listExpiries } from './expiries.ts';
 import { openHosts } from './hosts.ts';
 import { type CaSecrets, loadSecrets } from './initialize.ts';
 import { createSignedHead, openIssuanceLog, signLogHead } from './issuance-log.ts';
 import { createIssue } from './issue.ts';
 import { createIssueJwt } from './issue-jwt.ts';
 import { openIssuers } from './issuers.ts';
+import { openJoinTokenBook } from './join-token-book.ts';
 import { openJwtKeys } from './jwt-keys.ts';
 import type { KeyDevice } from './keys/key-device.ts';
 import { createKeyStore } from './keys/key-store.ts';
@@ -97,7 +99,6 @@ const IDENTITY_RATE = { burst: 20, perSecond: 1 };
 // A token for each audience, which the agent keeps for half of its life; an eighth of what the agent has for all.
 const TOKEN_RATE = { burst: 100, perSecond: 10 };
 const DEFAULT_PATIENCE_MS = 1000;
-const EXPIRY_MARGIN_MS = 60_000;
 const RENEWAL_CHECK_MS = 30_000;
 
 /** Starts an authority; rejects, naming what is wrong, when its folder, trust root or port is not fit. */
@@ -149,7 +150,7 @@ async function start(options: CaOptions, parts: Parts): Promise<Ca> {
   });
   const signer = parts.secrets.logSigner;
   const health = (): CaHealth => ({
-    ...readiness(identity.expiresAt(), clock()),
+    ...readiness(core.expiries(), clock()),
     connected: subscription?.connected() ?? false,
     policySets: policy.sets().length,
     issued: issuanceLog.head().number,
@@ -163,7 +164,8 @@ async function start(options: CaOptions, parts: Parts): Promise<Ca> {
       return signLogHead(tip, { trustDomain, nowMs: clock(), signer });
     },
     health,
-    metrics: () => core.metrics.families({ nowMs: clock(), ...health() }),
+    metrics: () =>
+      core.metrics.families({ nowMs: clock(), ...health(), expiries: core.expiries() }),
     async close() {
       clearInterval(renewal);
       stopWatching();
@@ -251,7 +253,15 @@ function createCore(options: CaOptions, { secrets, database, trustRoot }: Parts)
     clock,
     log,
   });
-  const made = { crl, issuers, issue, issueJwt, jwtKeys, identity };
+  const tokenBook = openJoinTokenBook(database);
+  const expiries = () =>
+    listExpiries({
+      issuers: issuers.lives,
+      authority: identity.expiresAt,
+      jwtKeys: () => jwtKeys.signing(),
+      joinTokens: () => tokenBook.waiting(clock()),
+    });
+  const made = { crl, expiries, issuers, issue, issueJwt, jwtKeys, identity, tokenBook };
   const metrics = createCaMetrics();
   return { issuanceLog, hosts, policy, revocations, roots, metrics, ...made };
 }
@@ -280,6 +290,8 @@ async function listen(
       return encodeEnvelope(signNextRoot({ trustDomain, certificate, time }, secrets.logSigner));
     },
     crl: core.crl.current,
+    expiries: core.expiries,
+    tokenBook: core.tokenBook,
     witness: openAuditWitness({
       path: caFolder(options.folder).auditWitness,
       trustDomain,
@@ -354,10 +366,12 @@ function subscribe(
   };
 }
 
-function readiness(expiresAt: number, nowMs: number): { ready: boolean; reason: string } {
-  // Before it runs out: there has been half a day to renew it.
-  if (nowMs < expiresAt - EXPIRY_MARGIN_MS) return { ready: true, reason: '' };
-  return { ready: false, reason: 'the authority could not renew its own certificate' };
+function readiness(
+  expiries: readonly Expiring[],
+  nowMs: number,
+): { ready: boolean; reason: string } {
+  const problem = expiryProblem(expiries, nowMs);
+  return { ready: problem === undefined, reason: problem ?? '' };
 }
 
 /** The roots of the trust root now, in the forms their users want; the same objects until it changes. */

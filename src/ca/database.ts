@@ -36,6 +36,12 @@ const MIGRATIONS: readonly string[] = [
      size INTEGER NOT NULL,
      frontier TEXT NOT NULL
    ) STRICT;`,
+  `CREATE TABLE noted_token (
+     id TEXT PRIMARY KEY,
+     host TEXT NOT NULL,
+     expires_at INTEGER NOT NULL,
+     noted_at INTEGER NOT NULL
+   ) STRICT;`,
 ];
 
 /** Opens the authority's database with mode 0600, bringing its schema up to date. Throws if a later version made it. */

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { createRoot, type Issuer, parseTrustDomain, type TrustDomain } from '#identity';
 import { EVENT, type Log } from '#telemetry';
 import type { TrustRoot } from '#trust';
+import type { IssuerLife } from './expiries.ts';
 import { type Held, type IssuerFolder, openIssuerFolder } from './issuer-folder.ts';
 import type { KeyStore } from './keys/key-store.ts';
 import type { Upstream } from './upstream.ts';
@@ -20,6 +21,8 @@ export type Issuers = {
   readonly settle: () => void;
   /** Takes in what was imported meanwhile, and has an intermediate of ours signed anew from half of its life on. */
   readonly refresh: () => void;
+  /** Those that are trusted or wait to be, with how long they last. */
+  readonly lives: () => readonly IssuerLife[];
 };
 
 /** What opening takes; `trustRoot` is the newest one. */
@@ -46,6 +49,7 @@ export function openIssuers(options: IssuersOptions): Issuers {
     next: () => issuers.next(),
     settle: () => issuers.settle(),
     refresh: () => issuers.refresh(),
+    lives: () => issuers.lives(),
   };
 }
 
@@ -141,6 +145,20 @@ class HeldIssuers {
       }
     }
     this.settle();
+  }
+
+  lives(): readonly IssuerLife[] {
+    const { trustRoot, clock, upstream } = this.#options;
+    const active = newestIssuer(this.#held, trustRoot(), clock());
+    const origin = ({ issuer, root }: Held): IssuerLife['origin'] => {
+      if (issuer.intermediates.length === 0) return 'own';
+      return upstream?.root() === root ? 'upstream' : 'imported';
+    };
+    return this.#held.map((held) => {
+      const { certificateDer, startsAt, expiresAt } = held.issuer;
+      const isActive = held.issuer === active;
+      return { certificateDer, startsAt, expiresAt, origin: origin(held), isActive };
+    });
   }
 
   // Nothing is signed with an intermediate that expired; what it signed needs its certificate, not its key.

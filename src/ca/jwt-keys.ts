@@ -10,6 +10,8 @@ export type JwtKeys = {
   /** The key to sign with now, and until when a token of it will verify (Unix milliseconds). */
   readonly current: () => { readonly key: JwtSigningKey; readonly publishedUntil: number };
   readonly sequence: () => number;
+  /** The keys that sign now or later and until when (Unix milliseconds), the last at the end. */
+  readonly signing: () => readonly { readonly kid: string; readonly signsUntil: number }[];
   /** The signed key document for whoever verifies; the same object until a key comes or goes. */
   readonly envelope: () => DsseEnvelope;
   /** Makes, retires and removes keys that are due; true if any was. */
@@ -80,6 +82,15 @@ class RotatingKeys implements JwtKeys {
     const held = this.#keys.findLast((key) => key.signsFrom <= now) ?? this.#keys[0];
     if (held === undefined) throw new Error('no key signs JWT-SVIDs now');
     return { key: held.signing, publishedUntil: held.signsUntil + PUBLISHED_AFTER_MS };
+  }
+
+  signing(): readonly { kid: string; signsUntil: number }[] {
+    // An authority that is asked for nothing makes its next key all the same.
+    this.#tryRotate();
+    const now = this.#options.clock();
+    return this.#keys
+      .filter(({ signsUntil }) => signsUntil > now)
+      .map(({ jwt, signsUntil }) => ({ kid: jwt.kid, signsUntil }));
   }
 
   sequence(): number {

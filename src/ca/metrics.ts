@@ -1,4 +1,5 @@
 import { METRIC, type MetricFamily } from '#telemetry';
+import type { Expiring } from './expiries.ts';
 
 /** What became of a request to the authority. */
 export type RequestOutcome = 'ok' | 'refused' | 'failed';
@@ -19,6 +20,7 @@ export type CaNumbers = {
   /** Entries of the issuance log. */
   readonly issued: number;
   readonly certificateExpiresAt: number;
+  readonly expiries: readonly Expiring[];
 };
 
 /** Creates counters at zero. */
@@ -31,7 +33,16 @@ export function createCaMetrics(): CaMetrics {
       sample.value++;
       requests.set(key, sample);
     },
-    families: ({ nowMs, ready, connected, policySets, issued, certificateExpiresAt }) => [
+    families: ({ nowMs, ready, connected, policySets, issued, certificateExpiresAt, expiries }) => [
+      {
+        name: METRIC.caExpiry,
+        help: 'Seconds until the first of its kind expires that nothing follows yet.',
+        kind: 'gauge',
+        samples: soonest(expiries).map(([kind, expiresAt]) => ({
+          labels: { kind },
+          value: (expiresAt - nowMs) / 1_000,
+        })),
+      },
       {
         name: METRIC.caRequests,
         help: 'Requests to the authority by what became of them.',
@@ -49,6 +60,15 @@ export function createCaMetrics(): CaMetrics {
       ),
     ],
   };
+}
+
+function soonest(expiries: readonly Expiring[]): readonly [string, number][] {
+  const first = new Map<string, number>();
+  for (const { kind, actAt, expiresAt } of expiries) {
+    if (actAt === undefined) continue;
+    first.set(kind, Math.min(first.get(kind) ?? Number.POSITIVE_INFINITY, expiresAt));
+  }
+  return [...first];
 }
 
 function gauge(name: string, help: string, value: number): MetricFamily {

@@ -9,6 +9,10 @@ import {
   type IssueJwtSvidRequest,
   type IssueX509SvidRequest,
   type JwtSvidResponse,
+  type ListExpiriesRequest,
+  type ListExpiriesResponse,
+  type NoteJoinTokenRequest,
+  type NoteJoinTokenResponse,
   type PrepareRootRequest,
   type PrepareRootResponse,
   type ReadLogRequest,
@@ -19,6 +23,7 @@ import {
 } from '#wire';
 import { answer, type ServiceOptions } from './answer.ts';
 import { fetchCrl, prepareRoot, witnessAuditLog } from './answer-control.ts';
+import { listAllExpiries, noteJoinToken } from './answer-expiry.ts';
 import { fetchJwtKeys, issueJwtSvid } from './answer-jwt.ts';
 import { readLog } from './answer-log.ts';
 import { enrol, issueSvid, sealed } from './answer-svid.ts';
@@ -52,6 +57,16 @@ export function createIssuanceService(options: ServiceOptions): GrpcService {
         options,
         'WitnessAuditLog',
         async (request, caller) => witnessAuditLog(options, request, caller),
+      ),
+      listExpiries: answer<ListExpiriesRequest, ListExpiriesResponse>(
+        options,
+        'ListExpiries',
+        async (_request, caller) => listAllExpiries(options, caller),
+      ),
+      noteJoinToken: answer<NoteJoinTokenRequest, NoteJoinTokenResponse>(
+        options,
+        'NoteJoinToken',
+        async (request, caller) => noteJoinToken(options, request, caller),
       ),
       readLog: answer<ReadLogRequest, ReadLogResponse>(
         options,

@@ -10,6 +10,7 @@ import { callerName, type DenialTally, type RecordStore } from '#record-store';
 import { ROOT_NAMESPACE } from '#resource';
 import type { SinkState } from '#sink';
 import type { Enforcement, PointStatus } from './enforcement.ts';
+import type { HorizonItem } from './horizon.ts';
 import type { IssuanceReader } from './issuance.ts';
 import { isPlaintext, type TrafficMap } from './map.ts';
 import type { PolicySets } from './policy-sets.ts';
@@ -34,6 +35,7 @@ export type FactSources = {
 export type LateSources = {
   readonly issuance: IssuanceReader;
   readonly rootsExpireAt: () => readonly number[];
+  readonly horizon?: (() => readonly HorizonItem[]) | undefined;
   readonly controlCertificateExpiresAt: () => number;
   /** Batches of records that could not be stored since the start. */
   readonly failedWrites: () => number;
@@ -41,6 +43,8 @@ export type LateSources = {
   readonly auditLogs?: (() => readonly AuditLogFact[]) | undefined;
 };
 
+// What of the horizon is for whoever runs the authority; the rest has alerts of its own.
+const OF_AUTHORITY: ReadonlySet<string> = new Set(['issuer', 'authority', 'jwt_key']);
 const EXPECTED_MS = 10 * 60_000;
 const BURST_MS = 5 * 60_000;
 const MAX_TALLIES = 10_000;
@@ -79,6 +83,9 @@ export async function collectFacts(of: FactSources, nowMs: number): Promise<Mesh
       logVerified: state?.log?.verified,
       logReason: state?.log?.reason ?? '',
       rootsExpireAt: late?.rootsExpireAt() ?? [],
+      due: (late?.horizon?.() ?? []).filter(
+        ({ kind, actAt }) => OF_AUTHORITY.has(kind) && actAt !== null && actAt <= nowMs,
+      ),
     },
     controlCertificateExpiresAt: late?.controlCertificateExpiresAt() ?? Number.POSITIVE_INFINITY,
     plaintext: of.map

@@ -12,6 +12,7 @@ import type { Alerts } from './alerts.ts';
 import type { AuditTrail } from './audit-trail.ts';
 import type { Distributor } from './distribute.ts';
 import type { Enforcement } from './enforcement.ts';
+import type { HorizonItem } from './horizon.ts';
 import type { PolicySets } from './policy-sets.ts';
 import type { RecordHealth } from './record-health.ts';
 import { sinkFamilies } from './sink-metrics.ts';
@@ -42,15 +43,10 @@ export type MetricSources = {
   readonly ingest: TelemetryIngest;
   readonly streams: () => number;
   readonly sinks: () => readonly SinkState[];
-  readonly expiry: Expiry;
-  readonly alerts: Pick<Alerts, 'numbers'>;
-};
-
-/** When what this control plane depends on expires, in ms since 1970. */
-export type Expiry = {
+  readonly horizon: readonly HorizonItem[];
+  /** Ms since 1970. */
   readonly nowMs: number;
-  readonly roots: readonly number[];
-  readonly control: number;
+  readonly alerts: Pick<Alerts, 'numbers'>;
 };
 
 const API_BOUNDS = [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -96,7 +92,7 @@ export function createControlMetrics(): ControlMetrics {
     ...sources.recordHealth.families(),
     ...alertFamilies(sources.alerts.numbers()),
     ...auditMetrics(sources.audit),
-    ...sinkFamilies(sources.sinks(), sources.expiry.nowMs),
+    ...sinkFamilies(sources.sinks(), sources.nowMs),
   ];
   return {
     answered(status, tookMs) {
@@ -142,17 +138,17 @@ function auditMetrics(audit: MetricSources['audit']): MetricFamily[] {
 function gauges({
   distributor,
   enforcement,
-  expiry,
+  horizon,
+  nowMs,
   sets,
   streams,
 }: MetricSources): MetricFamily[] {
   const points = enforcement.status();
-  const soonest = {
-    root: expiry.roots,
-    control: [expiry.control],
-    point: points.flatMap(({ certificateExpiresAt: at }) => (at === null ? [] : [Date.parse(at)])),
-    policy: sets.all().map(({ head }) => Date.parse(head.commit.expires)),
-  };
+  // What has its successor already may expire.
+  const counting = Map.groupBy(
+    horizon.filter(({ actAt }) => actAt !== null),
+    ({ kind }) => kind,
+  );
   const gauge = (name: string, help: string, samples: [Record<string, string>, number][]) =>
     ({
       name,
@@ -166,9 +162,18 @@ function gauges({
     gauge(
       METRIC.controlExpiry,
       'Seconds until the first of its kind expires.',
-      Object.entries(soonest)
-        .filter(([, all]) => all.length > 0)
-        .map(([kind, all]) => [{ kind }, (Math.min(...all) - expiry.nowMs) / 1000]),
+      Array.from(counting, ([kind, all]) => [
+        { kind },
+        (Math.min(...all.map(({ expiresAt }) => expiresAt)) - nowMs) / 1000,
+      ]),
+    ),
+    gauge(
+      METRIC.controlExpiryDue,
+      'What expires soon, or has, and needs somebody, by kind.',
+      Array.from(counting, ([kind, all]) => [
+        { kind },
+        all.filter(({ actAt }) => actAt !== null && actAt <= nowMs).length,
+      ]),
     ),
     gauge(METRIC.controlPoints, 'Enforcement points by state.', [
       [{ state: 'current' }, points.filter((point) => !point.stale).length],

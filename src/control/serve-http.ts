@@ -11,6 +11,7 @@ import { authenticateAdmin, type Listener, listenApi } from './api-listener.ts';
 import { openConsoleAssets } from './console-assets.ts';
 import { listenConsole } from './console-listener.ts';
 import type { Control, ControlOptions } from './control-options.ts';
+import { createHorizon, type Horizon } from './horizon.ts';
 import { createIssuanceReader, type IssuanceReader } from './issuance.ts';
 import type { MetricSources } from './metrics.ts';
 import type { GrpcSide } from './serve-grpc.ts';
@@ -36,18 +37,16 @@ export async function serveHttp(
   const openHead = (envelope: unknown) => openLogHead(envelope, parts.pinned.root);
   const issuance = createIssuanceReader({ client: identity.caClient, openHead, clock, log });
   closers.push(core.follow(issuance));
-  attachAlerts(parts, issuance, clock);
+  const horizon = openHorizon(parts, options);
+  attachAlerts(parts, { issuance, horizon }, clock);
   const listening = { apiPort: options.api.port, consolePort: options.console?.port };
   const metricSources = (): MetricSources => ({
     ...core,
     ingest: grpc.ingest,
     streams: streams.count,
     sinks: sinks.state,
-    expiry: {
-      nowMs: clock(),
-      roots: rootsExpireAt(parts.pinned),
-      control: identity.expiresAt(),
-    },
+    horizon: horizon.items(),
+    nowMs: clock(),
   });
   sinks.measure(() => core.metrics.families(metricSources()));
   const context: ApiContext = {
@@ -56,6 +55,7 @@ export async function serveHttp(
     trustRoot: parts.pinned,
     authority: identity.caClient,
     issuance,
+    horizon,
     countCommit: core.metrics.commit,
     sinks,
     countAnswer(status, tookMs) {
@@ -100,14 +100,33 @@ export async function serveHttp(
   };
 }
 
+function openHorizon(
+  { core, identity, pinned, closers }: Served,
+  { clock, log }: ControlOptions,
+): Horizon {
+  const { enforcement, sets } = core;
+  const horizon = createHorizon({
+    client: identity.caClient,
+    bundle: () => pinned.bundle,
+    controlExpiresAt: identity.expiresAt,
+    enforcement,
+    sets,
+    clock,
+    log,
+  });
+  closers.push(horizon.close);
+  return horizon;
+}
+
 function attachAlerts(
   { core, grpc, identity, pinned, sinks }: Parameters<typeof serveHttp>[1],
-  issuance: IssuanceReader,
+  { issuance, horizon }: { readonly issuance: IssuanceReader; readonly horizon: Horizon },
   clock: () => number,
 ): void {
   core.alerts.attach({
     issuance,
     rootsExpireAt: () => rootsExpireAt(pinned),
+    horizon: horizon.items,
     controlCertificateExpiresAt: identity.expiresAt,
     failedWrites: () => grpc.ingest.counts().failedWrites,
     sinks: () => sinks.state().map((sink) => sinkFact(sink, clock())),

@@ -196,7 +196,14 @@ async function expositions(): Promise<Readonly<Record<string, Write>>> {
   proxy.policyRefused('root_mismatch').value++;
   const ca = createCaMetrics();
   ca.answered('IssueX509Svid', 'ok');
-  const now = { nowMs: 1, ready: true, connected: true, policySets: 2, certificateExpiresAt: 9 };
+  const now = {
+    nowMs: 1,
+    ready: true,
+    connected: true,
+    policySets: 2,
+    certificateExpiresAt: 9,
+    expiries: [],
+  };
   return {
     proxy: async (openMetrics) => (await proxy.exposition(openMetrics)).body,
     ca: async (openMetrics) => (await expose(ca.families({ ...now, issued: 3 }), openMetrics)).body,

@@ -58,7 +58,10 @@ function registerStatus(ca: Command, context: CliContext, finish: (status: numbe
     });
 }
 
-function statusText({ trustRootVersion, phase, roots, horizon }: CaStatus, nowMs: number): string {
+function statusText(
+  { trustRootVersion, phase, roots, horizon, problem }: CaStatus,
+  nowMs: number,
+): string {
   const rows = roots.map(({ sha256, role, expiresAt, points }) => [
     sha256.slice(0, 16),
     role,
@@ -75,6 +78,7 @@ function statusText({ trustRootVersion, phase, roots, horizon }: CaStatus, nowMs
     `trust root ${trustRootVersion}; ${phase === 'idle' ? 'no rotation is under way' : `a rotation is ${phase}`}`,
     table([['ROOT', 'ROLE', 'EXPIRES IN', 'POINTS'], ...rows]),
     table([['WHAT', 'EXPIRES IN', 'STATE', 'FIX'], ...expiries]),
+    ...(problem === '' ? [] : [`the authority could not be asked now: ${problem}`]),
   ].join('\n\n');
 }
 

@@ -1,12 +1,13 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { layoutOf, loadAuthor, readTrustRoot } from '#client';
+import { layoutOf, loadAuthor, openSession, readTrustRoot } from '#client';
 import { parseDuration } from '#lib';
-import { createJoinToken, MAX_JOIN_TOKEN_TTL_MS } from '#trust';
+import { ROOT_NAMESPACE } from '#resource';
+import { createJoinToken, MAX_JOIN_TOKEN_TTL_MS, openJoinToken } from '#trust';
 import type { CommandModule } from '../commands.ts';
 import type { CliContext } from '../context.ts';
 import { EXIT, ExitError } from '../exit.ts';
-import { globalsOf } from '../globals.ts';
+import { type Globals, globalsOf } from '../globals.ts';
 import { printResult } from '../output.ts';
 
 /** `palisade token create` */
@@ -31,10 +32,12 @@ Examples:
   $ palisade agent --attest join_token --token-file node-7.token --host-name node-7
 `,
     )
-    .action((options, command) => {
-      const { dataDir, output } = globalsOf(command, context);
+    .action(async (options, command) => {
+      const globals = globalsOf(command, context);
+      const { dataDir, output } = globals;
       const { host, ttl, out } = options;
-      const created = create(dataDir, host, ttl);
+      const { id, ...created } = create(dataDir, host, ttl);
+      await tell(context, globals, { id, host, expiresAt: created.expiresAt });
       if (out !== undefined) return write(context, out, created.token);
       return printResult(context, output, created, () => created.token);
     });
@@ -71,8 +74,30 @@ function create(dataDir: string, host: string, ttl: string) {
   const ttlMs = duration.value;
   const signers = [author.value.signer];
   const token = createJoinToken({ trustDomain, host, nowMs, ttlMs, signers });
-  return { host, expiresAt: new Date(nowMs + ttlMs).toISOString(), token };
+  const opened = openJoinToken(token, ROOT_NAMESPACE, trustRoot.value, nowMs);
+  // The authority would say the same later, to somebody far away.
+  if (!opened.ok) throw new ExitError(EXIT.usage, opened.error.message);
+  const { id, expires } = opened.value;
+  return { host, expiresAt: expires, token, id };
 }
+
+/** That there is a token, never the token. It is good without this; then it only is in no list of what expires. */
+async function tell(
+  context: CliContext,
+  { dataDir, server }: Globals,
+  about: { readonly id: string; readonly host: string; readonly expiresAt: string },
+): Promise<void> {
+  const session = openSession({ dataDir, server });
+  const call = session.ok
+    ? session.value.api.call('POST', '/join-tokens', { body: about, timeoutMs: TELL_MS })
+    : Promise.reject(new Error(session.error));
+  await call.catch((error: unknown) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    context.stderr.write(`not in the list of what expires: ${reason}\n`);
+  });
+}
+
+const TELL_MS = 2_000;
 
 function write(context: CliContext, path: string, token: string): void {
   writeFileSync(path, `${token}\n`, { mode: 0o600 });

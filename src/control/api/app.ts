@@ -15,6 +15,7 @@ import { addDenialRoutes } from './denials.ts';
 import { addDryRunRoute } from './dry-run.ts';
 import { addEnforcementRoute } from './enforcement.ts';
 import { addEventRoute } from './events.ts';
+import { addHorizonRoutes } from './horizon.ts';
 import { addIdentityRoute } from './identities.ts';
 import { addIssuanceLogRoute } from './issuance-log.ts';
 import { addLinkRoute } from './links.ts';
@@ -115,6 +116,7 @@ function createHono(): Api {
 function createRoutes(context: ApiContext, streams: SseStreams): Api {
   const api = createHono();
   addMeshRoutes(api, context);
+  addHorizonRoutes(api, context);
   addPolicySetRoutes(api, context);
   addCommitRoute(api, context);
   addResourceRoutes(api, context);

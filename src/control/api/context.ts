@@ -12,6 +12,7 @@ import type { ConsoleSessions } from '../console-sessions.ts';
 import type { EndpointRegistry } from '../endpoints.ts';
 import type { Enforcement } from '../enforcement.ts';
 import type { Broadcast, ControlEvent } from '../events.ts';
+import type { Horizon } from '../horizon.ts';
 import type { IssuanceReader } from '../issuance.ts';
 import type { TrafficMap } from '../map.ts';
 import type { PolicySets } from '../policy-sets.ts';
@@ -66,6 +67,7 @@ export type ApiContext = {
   readonly arriving: Broadcast<Added>;
   readonly events: Broadcast<ControlEvent>;
   readonly issuance: IssuanceReader;
+  readonly horizon: Horizon;
   readonly alerts: Alerts;
   readonly sessions: ConsoleSessions;
   readonly sinks: Sinks;

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file issuance.proto.
  */
 export const file_issuance: GenFile = /*@__PURE__*/
-  fileDesc("Cg5pc3N1YW5jZS5wcm90bxIUcGFsaXNhZGUuaXNzdWFuY2UudjEiLwoMRW5yb2xSZXF1ZXN0EhIKCmpvaW5fdG9rZW4YASABKAkSCwoDY3NyGAIgASgMImIKEkF0dGVzdEFnZW50UmVxdWVzdBIyCgViZWdpbhgBIAEoCzIhLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkF0dGVzdEJlZ2luSAASEAoGYW5zd2VyGAIgASgMSABCBgoEc3RlcCI+CgtBdHRlc3RCZWdpbhIQCghhdHRlc3RvchgBIAEoCRIQCghldmlkZW5jZRgCIAEoDBILCgNjc3IYAyABKAwiagoTQXR0ZXN0QWdlbnRSZXNwb25zZRITCgljaGFsbGVuZ2UYASABKAxIABI2CgRzdmlkGAIgASgLMiYucGFsaXNhZGUuaXNzdWFuY2UudjEuWDUwOVN2aWRSZXNwb25zZUgAQgYKBHN0ZXAiNgoUSXNzdWVYNTA5U3ZpZFJlcXVlc3QSCwoDY3NyGAEgASgMEhEKCXNlbGVjdG9ycxgCIAMoCSKlAQoMSXNzdWVSZXF1ZXN0EgoKAmlkGAEgASgNEj8KCXg1MDlfc3ZpZBgCIAEoCzIqLnBhbGlzYWRlLmlzc3VhbmNlLnYxLklzc3VlWDUwOVN2aWRSZXF1ZXN0SAASPQoIand0X3N2aWQYAyABKAsyKS5wYWxpc2FkZS5pc3N1YW5jZS52MS5Jc3N1ZUp3dFN2aWRSZXF1ZXN0SABCCQoHcmVxdWVzdCLWAQoNSXNzdWVSZXNwb25zZRIKCgJpZBgBIAEoDRI7Cgl4NTA5X3N2aWQYAiABKAsyJi5wYWxpc2FkZS5pc3N1YW5jZS52MS5YNTA5U3ZpZFJlc3BvbnNlSAASOQoIand0X3N2aWQYAyABKAsyJS5wYWxpc2FkZS5pc3N1YW5jZS52MS5Kd3RTdmlkUmVzcG9uc2VIABI1CgdyZWZ1c2FsGAQgASgLMiIucGFsaXNhZGUuaXNzdWFuY2UudjEuSXNzdWVSZWZ1c2FsSABCCgoIcmVzcG9uc2UiLQoMSXNzdWVSZWZ1c2FsEgwKBGNvZGUYASABKA0SDwoHZGV0YWlscxgCIAEoCSKXAQoQWDUwOVN2aWRSZXNwb25zZRINCgVjaGFpbhgBIAMoDBINCgVyb290cxgCIAMoDBIVCg1leHBpcmVzX2F0X21zGAMgASgDEhIKCmxvZ19udW1iZXIYBCABKAMSEAoIbG9nX2hhc2gYBSABKAkSFgoOaG9zdF9zZWxlY3RvcnMYFCADKAkSEAoIbG9nX2hlYWQYDCABKAwiLgoOUmVhZExvZ1JlcXVlc3QSDQoFYWZ0ZXIYASABKAMSDQoFbGltaXQYAiABKAUigQEKD1JlYWRMb2dSZXNwb25zZRIvCgdlbnRyaWVzGAEgAygLMh4ucGFsaXNhZGUuaXNzdWFuY2UudjEuTG9nRW50cnkSDAoEaGVhZBgMIAEoDBIYChBhdWRpdF9jaGVja3BvaW50GDIgASgMEhUKDWF1ZGl0X3JlZnVzZWQYMyABKAkimAIKCExvZ0VudHJ5Eg4KBm51bWJlchgBIAEoAxIMCgRoYXNoGAIgASgJEhUKDXByZXZpb3VzX2hhc2gYAyABKAkSDwoHdGltZV9tcxgEIAEoAxIRCglzcGlmZmVfaWQYBSABKAkSDgoGc2VyaWFsGAYgASgJEhUKDWV4cGlyZXNfYXRfbXMYByABKAMSEQoJc2VsZWN0b3JzGAggAygJEhQKDHJlcXVlc3RlZF9ieRgJIAEoCRISCgphbGxvd2VkX2J5GAogASgJEhoKEmNlcnRpZmljYXRlX3NoYTI1NhgLIAEoCRIMCgRraW5kGBQgASgJEhAKCGF1ZGllbmNlGBUgAygJEhMKC2F0dGVzdGF0aW9uGBYgASgJIk0KE0lzc3VlSnd0U3ZpZFJlcXVlc3QSEQoJc3BpZmZlX2lkGAEgASgJEhAKCGF1ZGllbmNlGAIgAygJEhEKCXNlbGVjdG9ycxgDIAMoCSKKAQoPSnd0U3ZpZFJlc3BvbnNlEg0KBXRva2VuGAEgASgJEhQKDGlzc3VlZF9hdF9tcxgCIAEoAxIVCg1leHBpcmVzX2F0X21zGAMgASgDEhUKDWtleXNfc2VxdWVuY2UYBCABKAMSEgoKbG9nX251bWJlchgFIAEoAxIQCghsb2dfaGFzaBgGIAEoCSIVChNGZXRjaEp3dEtleXNSZXF1ZXN0IigKFEZldGNoSnd0S2V5c1Jlc3BvbnNlEhAKCGVudmVsb3BlGAEgASgMIhQKElByZXBhcmVSb290UmVxdWVzdCInChNQcmVwYXJlUm9vdFJlc3BvbnNlEhAKCGVudmVsb3BlGAEgASgMIhEKD0ZldGNoQ3JsUmVxdWVzdCIfChBGZXRjaENybFJlc3BvbnNlEgsKA2NybBgBIAEoDCJkChZXaXRuZXNzQXVkaXRMb2dSZXF1ZXN0EgwKBHNpemUYASABKAMSDAoEcm9vdBgCIAEoCRIMCgRsYXN0GAMgASgJEhEKCWZyb21fc2l6ZRgEIAEoAxINCgVwcm9vZhgFIAMoCSJgChdXaXRuZXNzQXVkaXRMb2dSZXNwb25zZRISCghlbnZlbG9wZRgBIAEoDEgAEhQKCmtub3duX3NpemUYAiABKANIABIRCgdyZWZ1c2VkGAMgASgJSABCCAoGYW5zd2VyMtIHCghJc3N1YW5jZRJTCgVFbnJvbBIiLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkVucm9sUmVxdWVzdBomLnBhbGlzYWRlLmlzc3VhbmNlLnYxLlg1MDlTdmlkUmVzcG9uc2USZgoLQXR0ZXN0QWdlbnQSKC5wYWxpc2FkZS5pc3N1YW5jZS52MS5BdHRlc3RBZ2VudFJlcXVlc3QaKS5wYWxpc2FkZS5pc3N1YW5jZS52MS5BdHRlc3RBZ2VudFJlc3BvbnNlKAEwARJjCg1Jc3N1ZVg1MDlTdmlkEioucGFsaXNhZGUuaXNzdWFuY2UudjEuSXNzdWVYNTA5U3ZpZFJlcXVlc3QaJi5wYWxpc2FkZS5pc3N1YW5jZS52MS5YNTA5U3ZpZFJlc3BvbnNlElQKBUlzc3VlEiIucGFsaXNhZGUuaXNzdWFuY2UudjEuSXNzdWVSZXF1ZXN0GiMucGFsaXNhZGUuaXNzdWFuY2UudjEuSXNzdWVSZXNwb25zZSgBMAESVgoHUmVhZExvZxIkLnBhbGlzYWRlLmlzc3VhbmNlLnYxLlJlYWRMb2dSZXF1ZXN0GiUucGFsaXNhZGUuaXNzdWFuY2UudjEuUmVhZExvZ1Jlc3BvbnNlElkKCEZldGNoQ3JsEiUucGFsaXNhZGUuaXNzdWFuY2UudjEuRmV0Y2hDcmxSZXF1ZXN0GiYucGFsaXNhZGUuaXNzdWFuY2UudjEuRmV0Y2hDcmxSZXNwb25zZRJiCgtQcmVwYXJlUm9vdBIoLnBhbGlzYWRlLmlzc3VhbmNlLnYxLlByZXBhcmVSb290UmVxdWVzdBopLnBhbGlzYWRlLmlzc3VhbmNlLnYxLlByZXBhcmVSb290UmVzcG9uc2USbgoPV2l0bmVzc0F1ZGl0TG9nEiwucGFsaXNhZGUuaXNzdWFuY2UudjEuV2l0bmVzc0F1ZGl0TG9nUmVxdWVzdBotLnBhbGlzYWRlLmlzc3VhbmNlLnYxLldpdG5lc3NBdWRpdExvZ1Jlc3BvbnNlEmAKDElzc3VlSnd0U3ZpZBIpLnBhbGlzYWRlLmlzc3VhbmNlLnYxLklzc3VlSnd0U3ZpZFJlcXVlc3QaJS5wYWxpc2FkZS5pc3N1YW5jZS52MS5Kd3RTdmlkUmVzcG9uc2USZQoMRmV0Y2hKd3RLZXlzEikucGFsaXNhZGUuaXNzdWFuY2UudjEuRmV0Y2hKd3RLZXlzUmVxdWVzdBoqLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkZldGNoSnd0S2V5c1Jlc3BvbnNlYgZwcm90bzM");
+  fileDesc("Cg5pc3N1YW5jZS5wcm90bxIUcGFsaXNhZGUuaXNzdWFuY2UudjEiLwoMRW5yb2xSZXF1ZXN0EhIKCmpvaW5fdG9rZW4YASABKAkSCwoDY3NyGAIgASgMImIKEkF0dGVzdEFnZW50UmVxdWVzdBIyCgViZWdpbhgBIAEoCzIhLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkF0dGVzdEJlZ2luSAASEAoGYW5zd2VyGAIgASgMSABCBgoEc3RlcCI+CgtBdHRlc3RCZWdpbhIQCghhdHRlc3RvchgBIAEoCRIQCghldmlkZW5jZRgCIAEoDBILCgNjc3IYAyABKAwiagoTQXR0ZXN0QWdlbnRSZXNwb25zZRITCgljaGFsbGVuZ2UYASABKAxIABI2CgRzdmlkGAIgASgLMiYucGFsaXNhZGUuaXNzdWFuY2UudjEuWDUwOVN2aWRSZXNwb25zZUgAQgYKBHN0ZXAiNgoUSXNzdWVYNTA5U3ZpZFJlcXVlc3QSCwoDY3NyGAEgASgMEhEKCXNlbGVjdG9ycxgCIAMoCSKlAQoMSXNzdWVSZXF1ZXN0EgoKAmlkGAEgASgNEj8KCXg1MDlfc3ZpZBgCIAEoCzIqLnBhbGlzYWRlLmlzc3VhbmNlLnYxLklzc3VlWDUwOVN2aWRSZXF1ZXN0SAASPQoIand0X3N2aWQYAyABKAsyKS5wYWxpc2FkZS5pc3N1YW5jZS52MS5Jc3N1ZUp3dFN2aWRSZXF1ZXN0SABCCQoHcmVxdWVzdCLWAQoNSXNzdWVSZXNwb25zZRIKCgJpZBgBIAEoDRI7Cgl4NTA5X3N2aWQYAiABKAsyJi5wYWxpc2FkZS5pc3N1YW5jZS52MS5YNTA5U3ZpZFJlc3BvbnNlSAASOQoIand0X3N2aWQYAyABKAsyJS5wYWxpc2FkZS5pc3N1YW5jZS52MS5Kd3RTdmlkUmVzcG9uc2VIABI1CgdyZWZ1c2FsGAQgASgLMiIucGFsaXNhZGUuaXNzdWFuY2UudjEuSXNzdWVSZWZ1c2FsSABCCgoIcmVzcG9uc2UiLQoMSXNzdWVSZWZ1c2FsEgwKBGNvZGUYASABKA0SDwoHZGV0YWlscxgCIAEoCSKXAQoQWDUwOVN2aWRSZXNwb25zZRINCgVjaGFpbhgBIAMoDBINCgVyb290cxgCIAMoDBIVCg1leHBpcmVzX2F0X21zGAMgASgDEhIKCmxvZ19udW1iZXIYBCABKAMSEAoIbG9nX2hhc2gYBSABKAkSFgoOaG9zdF9zZWxlY3RvcnMYFCADKAkSEAoIbG9nX2hlYWQYDCABKAwiLgoOUmVhZExvZ1JlcXVlc3QSDQoFYWZ0ZXIYASABKAMSDQoFbGltaXQYAiABKAUigQEKD1JlYWRMb2dSZXNwb25zZRIvCgdlbnRyaWVzGAEgAygLMh4ucGFsaXNhZGUuaXNzdWFuY2UudjEuTG9nRW50cnkSDAoEaGVhZBgMIAEoDBIYChBhdWRpdF9jaGVja3BvaW50GDIgASgMEhUKDWF1ZGl0X3JlZnVzZWQYMyABKAkimAIKCExvZ0VudHJ5Eg4KBm51bWJlchgBIAEoAxIMCgRoYXNoGAIgASgJEhUKDXByZXZpb3VzX2hhc2gYAyABKAkSDwoHdGltZV9tcxgEIAEoAxIRCglzcGlmZmVfaWQYBSABKAkSDgoGc2VyaWFsGAYgASgJEhUKDWV4cGlyZXNfYXRfbXMYByABKAMSEQoJc2VsZWN0b3JzGAggAygJEhQKDHJlcXVlc3RlZF9ieRgJIAEoCRISCgphbGxvd2VkX2J5GAogASgJEhoKEmNlcnRpZmljYXRlX3NoYTI1NhgLIAEoCRIMCgRraW5kGBQgASgJEhAKCGF1ZGllbmNlGBUgAygJEhMKC2F0dGVzdGF0aW9uGBYgASgJIk0KE0lzc3VlSnd0U3ZpZFJlcXVlc3QSEQoJc3BpZmZlX2lkGAEgASgJEhAKCGF1ZGllbmNlGAIgAygJEhEKCXNlbGVjdG9ycxgDIAMoCSKKAQoPSnd0U3ZpZFJlc3BvbnNlEg0KBXRva2VuGAEgASgJEhQKDGlzc3VlZF9hdF9tcxgCIAEoAxIVCg1leHBpcmVzX2F0X21zGAMgASgDEhUKDWtleXNfc2VxdWVuY2UYBCABKAMSEgoKbG9nX251bWJlchgFIAEoAxIQCghsb2dfaGFzaBgGIAEoCSIVChNGZXRjaEp3dEtleXNSZXF1ZXN0IigKFEZldGNoSnd0S2V5c1Jlc3BvbnNlEhAKCGVudmVsb3BlGAEgASgMIhQKElByZXBhcmVSb290UmVxdWVzdCInChNQcmVwYXJlUm9vdFJlc3BvbnNlEhAKCGVudmVsb3BlGAEgASgMIhEKD0ZldGNoQ3JsUmVxdWVzdCIfChBGZXRjaENybFJlc3BvbnNlEgsKA2NybBgBIAEoDCJkChZXaXRuZXNzQXVkaXRMb2dSZXF1ZXN0EgwKBHNpemUYASABKAMSDAoEcm9vdBgCIAEoCRIMCgRsYXN0GAMgASgJEhEKCWZyb21fc2l6ZRgEIAEoAxINCgVwcm9vZhgFIAMoCSJgChdXaXRuZXNzQXVkaXRMb2dSZXNwb25zZRISCghlbnZlbG9wZRgBIAEoDEgAEhQKCmtub3duX3NpemUYAiABKANIABIRCgdyZWZ1c2VkGAMgASgJSABCCAoGYW5zd2VyIhUKE0xpc3RFeHBpcmllc1JlcXVlc3QiRgoUTGlzdEV4cGlyaWVzUmVzcG9uc2USLgoIZXhwaXJpZXMYASADKAsyHC5wYWxpc2FkZS5pc3N1YW5jZS52MS5FeHBpcnkiWwoGRXhwaXJ5EgwKBGtpbmQYASABKAkSDAoEbmFtZRgCIAEoCRIVCg1leHBpcmVzX2F0X21zGAMgASgDEhEKCWFjdF9hdF9tcxgEIAEoAxILCgNmaXgYBSABKAkiRwoUTm90ZUpvaW5Ub2tlblJlcXVlc3QSCgoCaWQYASABKAkSDAoEaG9zdBgCIAEoCRIVCg1leHBpcmVzX2F0X21zGAMgASgDIhcKFU5vdGVKb2luVG9rZW5SZXNwb25zZTKjCQoISXNzdWFuY2USUwoFRW5yb2wSIi5wYWxpc2FkZS5pc3N1YW5jZS52MS5FbnJvbFJlcXVlc3QaJi5wYWxpc2FkZS5pc3N1YW5jZS52MS5YNTA5U3ZpZFJlc3BvbnNlEmYKC0F0dGVzdEFnZW50EigucGFsaXNhZGUuaXNzdWFuY2UudjEuQXR0ZXN0QWdlbnRSZXF1ZXN0GikucGFsaXNhZGUuaXNzdWFuY2UudjEuQXR0ZXN0QWdlbnRSZXNwb25zZSgBMAESYwoNSXNzdWVYNTA5U3ZpZBIqLnBhbGlzYWRlLmlzc3VhbmNlLnYxLklzc3VlWDUwOVN2aWRSZXF1ZXN0GiYucGFsaXNhZGUuaXNzdWFuY2UudjEuWDUwOVN2aWRSZXNwb25zZRJUCgVJc3N1ZRIiLnBhbGlzYWRlLmlzc3VhbmNlLnYxLklzc3VlUmVxdWVzdBojLnBhbGlzYWRlLmlzc3VhbmNlLnYxLklzc3VlUmVzcG9uc2UoATABElYKB1JlYWRMb2cSJC5wYWxpc2FkZS5pc3N1YW5jZS52MS5SZWFkTG9nUmVxdWVzdBolLnBhbGlzYWRlLmlzc3VhbmNlLnYxLlJlYWRMb2dSZXNwb25zZRJZCghGZXRjaENybBIlLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkZldGNoQ3JsUmVxdWVzdBomLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkZldGNoQ3JsUmVzcG9uc2USYgoLUHJlcGFyZVJvb3QSKC5wYWxpc2FkZS5pc3N1YW5jZS52MS5QcmVwYXJlUm9vdFJlcXVlc3QaKS5wYWxpc2FkZS5pc3N1YW5jZS52MS5QcmVwYXJlUm9vdFJlc3BvbnNlEm4KD1dpdG5lc3NBdWRpdExvZxIsLnBhbGlzYWRlLmlzc3VhbmNlLnYxLldpdG5lc3NBdWRpdExvZ1JlcXVlc3QaLS5wYWxpc2FkZS5pc3N1YW5jZS52MS5XaXRuZXNzQXVkaXRMb2dSZXNwb25zZRJlCgxMaXN0RXhwaXJpZXMSKS5wYWxpc2FkZS5pc3N1YW5jZS52MS5MaXN0RXhwaXJpZXNSZXF1ZXN0GioucGFsaXNhZGUuaXNzdWFuY2UudjEuTGlzdEV4cGlyaWVzUmVzcG9uc2USaAoNTm90ZUpvaW5Ub2tlbhIqLnBhbGlzYWRlLmlzc3VhbmNlLnYxLk5vdGVKb2luVG9rZW5SZXF1ZXN0GisucGFsaXNhZGUuaXNzdWFuY2UudjEuTm90ZUpvaW5Ub2tlblJlc3BvbnNlEmAKDElzc3VlSnd0U3ZpZBIpLnBhbGlzYWRlLmlzc3VhbmNlLnYxLklzc3VlSnd0U3ZpZFJlcXVlc3QaJS5wYWxpc2FkZS5pc3N1YW5jZS52MS5Kd3RTdmlkUmVzcG9uc2USZQoMRmV0Y2hKd3RLZXlzEikucGFsaXNhZGUuaXNzdWFuY2UudjEuRmV0Y2hKd3RLZXlzUmVxdWVzdBoqLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkZldGNoSnd0S2V5c1Jlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message palisade.issuance.v1.EnrolRequest
@@ -715,6 +715,123 @@ export const WitnessAuditLogResponseSchema: GenMessage<WitnessAuditLogResponse> 
   messageDesc(file_issuance, 21);
 
 /**
+ * @generated from message palisade.issuance.v1.ListExpiriesRequest
+ */
+export type ListExpiriesRequest = Message<"palisade.issuance.v1.ListExpiriesRequest"> & {
+};
+
+/**
+ * Describes the message palisade.issuance.v1.ListExpiriesRequest.
+ * Use `create(ListExpiriesRequestSchema)` to create a new message.
+ */
+export const ListExpiriesRequestSchema: GenMessage<ListExpiriesRequest> = /*@__PURE__*/
+  messageDesc(file_issuance, 22);
+
+/**
+ * @generated from message palisade.issuance.v1.ListExpiriesResponse
+ */
+export type ListExpiriesResponse = Message<"palisade.issuance.v1.ListExpiriesResponse"> & {
+  /**
+   * @generated from field: repeated palisade.issuance.v1.Expiry expiries = 1;
+   */
+  expiries: Expiry[];
+};
+
+/**
+ * Describes the message palisade.issuance.v1.ListExpiriesResponse.
+ * Use `create(ListExpiriesResponseSchema)` to create a new message.
+ */
+export const ListExpiriesResponseSchema: GenMessage<ListExpiriesResponse> = /*@__PURE__*/
+  messageDesc(file_issuance, 23);
+
+/**
+ * @generated from message palisade.issuance.v1.Expiry
+ */
+export type Expiry = Message<"palisade.issuance.v1.Expiry"> & {
+  /**
+   * issuer, authority, jwt_key or join_token.
+   *
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * Never a secret: half of a digest, a key id, or a host with the beginning of its token's id.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * @generated from field: int64 expires_at_ms = 3;
+   */
+  expiresAtMs: bigint;
+
+  /**
+   * From when on it needs somebody; 0 where what follows it is there already.
+   *
+   * @generated from field: int64 act_at_ms = 4;
+   */
+  actAtMs: bigint;
+
+  /**
+   * The command that helps, or what to look at.
+   *
+   * @generated from field: string fix = 5;
+   */
+  fix: string;
+};
+
+/**
+ * Describes the message palisade.issuance.v1.Expiry.
+ * Use `create(ExpirySchema)` to create a new message.
+ */
+export const ExpirySchema: GenMessage<Expiry> = /*@__PURE__*/
+  messageDesc(file_issuance, 24);
+
+/**
+ * @generated from message palisade.issuance.v1.NoteJoinTokenRequest
+ */
+export type NoteJoinTokenRequest = Message<"palisade.issuance.v1.NoteJoinTokenRequest"> & {
+  /**
+   * 32 hex digits; the token itself stays with its author.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string host = 2;
+   */
+  host: string;
+
+  /**
+   * @generated from field: int64 expires_at_ms = 3;
+   */
+  expiresAtMs: bigint;
+};
+
+/**
+ * Describes the message palisade.issuance.v1.NoteJoinTokenRequest.
+ * Use `create(NoteJoinTokenRequestSchema)` to create a new message.
+ */
+export const NoteJoinTokenRequestSchema: GenMessage<NoteJoinTokenRequest> = /*@__PURE__*/
+  messageDesc(file_issuance, 25);
+
+/**
+ * @generated from message palisade.issuance.v1.NoteJoinTokenResponse
+ */
+export type NoteJoinTokenResponse = Message<"palisade.issuance.v1.NoteJoinTokenResponse"> & {
+};
+
+/**
+ * Describes the message palisade.issuance.v1.NoteJoinTokenResponse.
+ * Use `create(NoteJoinTokenResponseSchema)` to create a new message.
+ */
+export const NoteJoinTokenResponseSchema: GenMessage<NoteJoinTokenResponse> = /*@__PURE__*/
+  messageDesc(file_issuance, 26);
+
+/**
  * @generated from service palisade.issuance.v1.Issuance
  */
 export const Issuance: GenService<{
@@ -798,6 +915,26 @@ export const Issuance: GenService<{
     methodKind: "unary";
     input: typeof WitnessAuditLogRequestSchema;
     output: typeof WitnessAuditLogResponseSchema;
+  },
+  /**
+   * For the control plane: what the authority has that expires.
+   *
+   * @generated from rpc palisade.issuance.v1.Issuance.ListExpiries
+   */
+  listExpiries: {
+    methodKind: "unary";
+    input: typeof ListExpiriesRequestSchema;
+    output: typeof ListExpiriesResponseSchema;
+  },
+  /**
+   * For the control plane, on behalf of an author: a join token was made. It is good without this too.
+   *
+   * @generated from rpc palisade.issuance.v1.Issuance.NoteJoinToken
+   */
+  noteJoinToken: {
+    methodKind: "unary";
+    input: typeof NoteJoinTokenRequestSchema;
+    output: typeof NoteJoinTokenResponseSchema;
   },
   /**
    * For enrolled agents: a JWT-SVID for a workload the agent attested, under the same registrations.
