@@ -80,10 +80,20 @@ test('a signed join token lets one host in, once', async () => {
   const file = join(folder, 'token');
   const made = await mesh.cli('token', 'create', '--host', 'node-7', '--out', file);
   assert.equal(made.status, 0, made.stderr);
+  const waiting = async () => {
+    const status = await mesh.cli('ca', 'status', '-o', 'json');
+    const { horizon } = JSON.parse(status.stdout) as { horizon: { what: string; fix: string }[] };
+    return horizon.filter(({ what }) => what.startsWith('join token for node-7 ('));
+  };
+  assert.deepEqual(
+    (await waiting()).map(({ fix }) => fix),
+    ['palisade token create --host node-7'],
+  );
   await startAgent(folder, '--attest', 'join_token', '--token-file', file);
   const identity = await identityOf(/\/palisade\/agent\/node-7$/);
   assert.equal(identity.attestation, 'token');
   assert.equal(identity.allowedBy, 'attested by join_token');
+  assert.deepEqual(await waiting(), [], 'used, so it is listed no more');
   // Whoever copied the token comes too late.
   const thief = newHost('thief');
   copyFileSync(file, join(thief, 'token'));
@@ -206,9 +216,59 @@ test('a TPM 2.0, and a workload that only its host may run', {
   }
 });
 
-/** A TPM in software, with a certified endorsement key as a maker's. */
+test('a TPM 2.0 by the certificate of its maker, and one of another maker', {
+  skip: lacks('swtpm', 'swtpm_setup', 'swtpm_localca', 'tpm2_createek', 'tpm2_nvread'),
+}, async () => {
+  const folder = newHost('certified');
+  const [ours, others] = [createMaker(join(folder, 'ours')), createMaker(join(folder, 'others'))];
+  const good = await startTpm(join(folder, 'state'), ours.config);
+  const elsewhere = newHost('elsewhere');
+  const bad = await startTpm(join(elsewhere, 'state'), others.config);
+  try {
+    await mesh.apply(nodeAttestor('tpms', { tpm: { ekRoots: ours.roots() } }));
+    await startAgent(folder, '--attest', 'tpm', '--tcti', good.tcti);
+    const digest = endorsementKey(folder, good.tcti);
+    const agent = await identityOf(new RegExp(`/palisade/agent/tpm/${digest}$`));
+    assert.equal(agent.attestation, 'tpm');
+    const refused = await startAgent(elsewhere, '--attest', 'tpm', '--tcti', bad.tcti);
+    await refused.printed(/the endorsement key's certificate/, 20_000);
+  } finally {
+    good.stop();
+    bad.stop();
+  }
+});
+
+/** A maker of TPMs, as swtpm_localca is one: `config` is for `swtpm_setup`, the roots are there once a TPM was made. */
+function createMaker(folder: string): { readonly config: string; readonly roots: () => string } {
+  mkdirSync(folder, { mode: 0o700 });
+  const at = (name: string) => join(folder, name);
+  const authority = { statedir: folder, signingkey: at('signkey.pem') };
+  const files = { issuercert: at('issuer.pem'), certserial: at('serial') };
+  const lines = Object.entries({ ...authority, ...files }).map(([key, path]) => `${key} = ${path}`);
+  writeFileSync(at('localca.conf'), `${lines.join('\n')}\n`);
+  writeFileSync(
+    at('localca.options'),
+    '--platform-manufacturer Palisade\n--platform-version 1\n--platform-model test\n',
+  );
+  const tool = spawnSync('which', ['swtpm_localca']).stdout.toString().trim();
+  const setup = {
+    create_certs_tool: tool,
+    create_certs_tool_config: at('localca.conf'),
+    create_certs_tool_options: at('localca.options'),
+  };
+  const text = Object.entries(setup).map(([key, value]) => `${key}=${value}`);
+  writeFileSync(at('setup.conf'), `${text.join('\n')}\n`);
+  const read = (name: string) => readFileSync(at(name), 'utf8');
+  return {
+    config: at('setup.conf'),
+    roots: () => `${read('issuer.pem')}${read('swtpm-localca-rootca-cert.pem')}`,
+  };
+}
+
+/** A TPM in software; with `config`, one whose endorsement key its maker certified. */
 async function startTpm(
   state: string,
+  config?: string,
 ): Promise<{ readonly tcti: string; readonly stop: () => void }> {
   mkdirSync(state, { mode: 0o700 });
   execFileSync('swtpm_setup', [
@@ -218,6 +278,7 @@ async function startTpm(
     '--overwrite',
     '--logfile',
     join(state, 'log'),
+    ...(config === undefined ? [] : ['--create-ek-cert', '--config', config]),
   ]);
   const socket = join(state, 'sock');
   const swtpm = spawn(
