@@ -128,7 +128,7 @@ function signedToken(host: string) {
 }
 
 test('the control plane is told of keys, issuers and tokens, and a token that was used is gone', async () => {
-  const { token, ...about } = signedToken('node-7');
+  const { token: _, ...about } = signedToken('node-7');
   await control.client.unary(Issuance.method.noteJoinToken, about);
   const kinds = (await listed()).map(({ kind }) => kind).sort();
   assert.deepEqual(kinds, ['authority', 'issuer', 'join_token', 'jwt_key']);
