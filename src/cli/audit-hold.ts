@@ -38,7 +38,7 @@ export function addHold(audit: Command, context: CliContext): void {
               ...items.map((each) => [
                 each.name,
                 each.since,
-                each.until ?? 'released',
+                each.until ?? 'its release',
                 printable(each.by),
                 printable(each.reason),
               ]),

@@ -73,6 +73,9 @@ function controlText(verified: VerifiedAudit): string {
     checkpoint === undefined
       ? 'no newer checkpoint is signed'
       : `checkpoint ${checkpoint.size}:${checkpoint.root}, signed at ${checkpoint.time}`;
+  // An export by filters is no whole log: each of its records is proved by its place under the checkpoint.
+  if (size === 0 && records > 0)
+    return `audit log: ${records} selected records verified, each by its place under the checkpoint\n${signed}`;
   const rest =
     checkpoint !== undefined && unsigned > 0 ? `; ${unsigned} after it not signed yet` : '';
   const gone = expired === 0 ? '' : `; of ${expired} that expired, their hashes`;
