@@ -31,6 +31,14 @@ export type Pairs = {
 /** Clock ticks a second in /proc/PID/stat, on every Linux that Node.js runs on. */
 const TICKS = 100;
 
+/** Envoy writes every one, too; by default those of a busy sidecar are thinned. */
+const EVERY_RECORD = `---
+apiVersion: palisade.dev/v1
+kind: TelemetryPolicy
+metadata: { name: every-record }
+spec: { records: { perSecond: 100000 } }
+`;
+
 /** A rule that matches and one that does not, as people have them. */
 const POLICIES = `apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
@@ -49,7 +57,7 @@ spec:
   rules:
     - from: [{ source: { principals: [cluster.local/ns/default/sa/web] } }]
       to: [{ operation: { methods: [GET, POST] } }]
-`;
+${process.env['BENCH_RECORDS'] === 'default' ? '' : EVERY_RECORD}`;
 
 const GRPC_SERVICE = `---
 apiVersion: palisade.dev/v1
