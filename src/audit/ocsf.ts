@@ -9,14 +9,26 @@ const CREATES = new Set([
   'add',
   'commit',
   'create',
+  'hold_add',
   'issue',
+  'issue_jwt',
   'link',
+  'prepare_root',
   'silence',
   'start',
   'sign_in',
   'revoke',
 ]);
-const DELETES = new Set(['delete', 'release', 'remove', 'sign_out', 'stop', 'unrevoke']);
+const DELETES = new Set([
+  'delete',
+  'expire',
+  'hold_release',
+  'remove',
+  'sign_out',
+  'stop',
+  'unrevoke',
+  'unsilence',
+]);
 
 /** An event as OCSF API Activity (class 6003), as far as that says it; the record itself is in `raw_data`. */
 export function ocsfOfAudit(

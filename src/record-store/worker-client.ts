@@ -29,13 +29,15 @@ export function createWorkerClient(
   let last = 0;
   let worker: Worker | undefined;
   let isClosed = false;
+  /** A thread that ends because it was told to is not lost, whether its answer or its end is heard of first. */
+  let isClosing = false;
 
   function lose(lost: Worker, reason: string): void {
     if (worker !== lost) return;
     worker = undefined;
     for (const { reject } of waiting.values()) reject(new Error(`the record store: ${reason}`));
     waiting.clear();
-    if (!isClosed) onLost(reason);
+    if (!isClosing) onLost(reason);
   }
 
   function open(): Worker {
@@ -71,6 +73,7 @@ export function createWorkerClient(
     ask,
     async close() {
       if (isClosed) return;
+      isClosing = true;
       const ending = worker;
       if (ending !== undefined) {
         const ended = new Promise((resolve) => void ending.once('exit', resolve));
