@@ -24,6 +24,7 @@ export class H2Caller implements Live {
   deadlineAt = 0;
   cutAt = 0;
   readonly manner = 'stream';
+  readonly #pipe: BytePipe;
   readonly #context: ProxyContext;
   readonly #direction: HttpDirection;
   readonly #facts: CallFacts;
@@ -40,8 +41,10 @@ export class H2Caller implements Live {
     this.#context = context;
     this.#direction = direction;
     this.#facts = facts;
-    this.#transport = new H2Transport(pipe, {
+    this.#pipe = pipe;
+    this.#transport = new H2Transport({
       role: 'server',
+      carries: 'calls',
       events: {
         onRefused: (error, scope) => {
           metrics.refused(error).value++;
@@ -65,7 +68,7 @@ export class H2Caller implements Live {
     this.deadlineAt = live.now + TICK_MS;
     live.add(this);
     options.metrics.connections(this.#direction.side, 'http2').value++;
-    this.#transport.start(early);
+    this.#transport.start(this.#pipe, early);
   }
 
   /** Looks after what no frame tells: silence. */

@@ -4,76 +4,127 @@ import type { BytePipe } from './pipe.ts';
 /** How an HTTP/2 connection is put on a pipe. */
 export type H2TransportOptions = {
   readonly role: 'client' | 'server';
+  /**
+   * `tunnel`: frames of all streams that arise in one turn of the event loop go out in one write, and the connection ends with
+   * its peer. `calls`: what one event brings leaves when it has been handled, and what was asked is answered to a peer that
+   * has said all.
+   */
+  readonly carries: 'tunnel' | 'calls';
   readonly limits?: Partial<H2Limits>;
   readonly events: Omit<H2Events, 'onOutput'>;
+  /** Bytes came and were handled. */
+  readonly onRead?: () => void;
   /** What the pipe runs in will end. */
   readonly onRetire?: () => void;
-  /** Called once and last, however the pipe ended. */
+  /** The pipe is gone, however it ended. Called once, before the streams hear of it: some will dial anew at once. */
   readonly onClose: () => void;
 };
 
+/** With no more streams in a tunnel there is nothing to wait for. */
+const FEW_STREAMS = 2;
 /**
- * An HTTP/2 connection on a pipe: bytes in, and its output written with as few system calls as may
- * be: what one event brings leaves together when it has been handled.
+ * Requests that one connection may begin in a turn of the event loop. SECURITY: a read may bring hundreds, and whoever sends
+ * them would have everybody else wait for all of them.
+ */
+const REQUESTS_A_TURN = 16;
+
+/**
+ * An HTTP/2 connection on a pipe: bytes in, and its output written with as few system calls as may be, since under load they
+ * are what a proxy costs.
  */
 export class H2Transport {
   readonly connection: H2Connection;
-  readonly #pipe: BytePipe;
-  readonly #onClose: () => void;
-  readonly #onRetire: (() => void) | undefined;
+  readonly #options: H2TransportOptions;
+  #pipe: BytePipe | undefined;
+  /** What was read beyond the requests of this turn; the pipe is paused meanwhile. */
+  #rest: Buffer | undefined;
+  #hasEnded = false;
   #isReading = false;
   #isScheduled = false;
+  #isWriting = false;
   #isFinishing = false;
 
-  constructor(pipe: BytePipe, options: H2TransportOptions) {
-    this.#pipe = pipe;
-    this.#onClose = options.onClose;
-    this.#onRetire = options.onRetire;
+  constructor(options: H2TransportOptions) {
+    this.#options = options;
     this.connection = new H2Connection({
       role: options.role,
-      limits: options.limits ?? {},
+      limits: { requestsPerRead: REQUESTS_A_TURN, ...options.limits },
       events: { ...options.events, onOutput: () => this.#schedule() },
     });
   }
 
   /** Begins to speak and to read; `early` came before and is only lent. */
-  start(early?: Buffer): void {
+  start(pipe: BytePipe, early?: Buffer): void {
+    this.#pipe = pipe;
     this.connection.start();
-    this.#pipe.attach({
-      onData: (chunk) => this.#receive(chunk),
-      onEnd: () => this.#pipe.end(),
+    pipe.attach({
+      onData: (chunk) => this.#onData(chunk),
+      onEnd: () => this.#onEnd(),
       onDrain: () => this.#flush(),
-      onRetire: () => this.#onRetire?.(),
-      onClose: () => {
-        this.connection.closed();
-        this.#onClose();
-      },
+      onRetire: () => this.#options.onRetire?.(),
+      onClose: () => this.#onClose(),
     });
-    if (early !== undefined) this.#receive(early);
-    this.#pipe.resume();
+    if (early !== undefined) this.#onData(early);
+    if (this.#rest === undefined) pipe.resume();
+    this.#schedule();
   }
 
   /** Sends what there is to send, then ends the pipe. */
   finish(): void {
     this.#isFinishing = true;
-    this.#flush();
+    this.#schedule();
   }
 
   destroy(): void {
-    this.#pipe.destroy();
+    this.#pipe?.destroy();
   }
 
-  /** Bytes that the peer has not taken yet. */
-  get unsentBytes(): number {
-    return this.#pipe.unsentBytes;
+  #onData(chunk: Buffer): void {
+    if (this.#rest === undefined) this.#read(chunk);
+    // It was under way when the pipe was paused.
+    else this.#rest = Buffer.concat([this.#rest, chunk]);
   }
 
-  #receive(chunk: Buffer): void {
+  /** Reads as much as one turn may; the rest is copied, since the chunk is only lent. */
+  #read(chunk: Buffer): void {
     this.#isReading = true;
-    this.connection.receive(chunk, performance.now());
+    const end = this.connection.receive(chunk, performance.now());
     this.#isReading = false;
     this.#isFinishing ||= this.connection.failed !== undefined;
-    this.#flush();
+    if (end < chunk.length && this.connection.failed === undefined) {
+      this.#rest = Buffer.from(chunk.subarray(end));
+      this.#pipe?.pause();
+      setImmediate(this.#readRest);
+    }
+    if (this.#options.carries === 'calls') this.#flush();
+    else if (this.#isFinishing) this.#schedule();
+    this.#options.onRead?.();
+  }
+
+  readonly #readRest = (): void => {
+    const rest = this.#rest;
+    this.#rest = undefined;
+    if (rest === undefined || this.#pipe === undefined || this.#pipe.closed) return;
+    this.#read(rest);
+    if (this.#rest !== undefined) return;
+    if (this.#hasEnded) this.#onEnd();
+    else this.#pipe.resume();
+  };
+
+  #onEnd(): void {
+    this.#hasEnded = true;
+    if (this.#rest !== undefined) return;
+    if (this.#options.carries === 'tunnel') this.#pipe?.destroy();
+    else this.#pipe?.end();
+  }
+
+  // Output that arises while a peer of calls is read goes out when that is done.
+  #schedule(): void {
+    const isTunnel = this.#options.carries === 'tunnel';
+    if (this.#isScheduled || this.#isWriting || (this.#isReading && !isTunnel)) return;
+    this.#isScheduled = true;
+    if (isTunnel && this.connection.streamCount > FEW_STREAMS) setImmediate(this.#flushLater);
+    else process.nextTick(this.#flushLater);
   }
 
   readonly #flushLater = (): void => {
@@ -81,23 +132,28 @@ export class H2Transport {
     this.#flush();
   };
 
-  #schedule(): void {
-    if (this.#isReading || this.#isScheduled) return;
-    this.#isScheduled = true;
-    process.nextTick(this.#flushLater);
-  }
-
+  // One write at a time: what arises meanwhile gathers behind it.
+  // SECURITY: streams of a peer that does not read wait in the connection, which bounds them.
   #flush(): void {
     const pipe = this.#pipe;
+    if (pipe === undefined || this.#isWriting || pipe.isBehind) return;
     if (pipe.closed || !pipe.writable) return;
-    // SECURITY: streams of a peer that does not read wait in the connection, which bounds them.
-    while (!pipe.isBehind) {
-      const out = this.connection.takeOutput();
-      if (out === undefined) break;
+    const out = this.connection.takeOutput();
+    if (out !== undefined) {
+      this.#isWriting = true;
       pipe.write(out, this.#onWritten);
-    }
-    if (this.#isFinishing && !this.connection.hasOutput) pipe.end();
+    } else if (this.#isFinishing) pipe.end();
   }
 
-  readonly #onWritten = (out: Buffer): void => this.connection.release(out);
+  readonly #onWritten = (out: Buffer): void => {
+    this.connection.release(out);
+    this.#isWriting = false;
+    this.#flush();
+  };
+
+  #onClose(): void {
+    this.#rest = undefined;
+    this.#options.onClose();
+    this.connection.closed();
+  }
 }

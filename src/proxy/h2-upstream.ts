@@ -40,8 +40,9 @@ export class H2Upstream {
     peer?: { readonly secure: TlsPeer; readonly facts: CallFacts },
   ) {
     this.peer = peer;
-    this.#transport = new H2Transport(pipe, {
+    this.#transport = new H2Transport({
       role: 'client',
+      carries: 'calls',
       limits: WINDOWS,
       events: {
         onRefused: (error) => events.onRefused(error),
@@ -58,7 +59,7 @@ export class H2Upstream {
         events.onGone(this);
       },
     });
-    this.#transport.start();
+    this.#transport.start(pipe);
     // Calls that wait for it dial anew.
     if (pipe.isRetired) this.retire();
   }

@@ -8,7 +8,7 @@ import {
   type ReachedPeer,
   type ServiceTarget,
 } from './dial.ts';
-import { H2Carrier } from './h2-carrier.ts';
+import { H2Transport } from './h2-transport.ts';
 import { TUNNEL_ALPN, TUNNEL_LIMITS } from './hbone-limits.ts';
 import { TunnelStream } from './hbone-stream.ts';
 import type { Live } from './live.ts';
@@ -92,6 +92,7 @@ class Tunnel implements Live {
   readonly manner = 'stream';
   readonly #context: ProxyContext;
   readonly #events: TunnelEvents;
+  readonly #transport: H2Transport;
   readonly #connection: H2Connection;
   readonly #count: Counter;
   readonly #streams = new Set<TunnelStream>();
@@ -99,7 +100,6 @@ class Tunnel implements Live {
   #reached: ReachedPeer | undefined;
   /** The other side has answered our first words: it has accepted us, too. */
   #isReady = false;
-  #carrier: H2Carrier | undefined;
   #retired = false;
   #gone = false;
 
@@ -107,11 +107,11 @@ class Tunnel implements Live {
     this.#context = context;
     this.#events = events;
     this.#count = context.options.metrics.connections('outbound', 'hbone');
-    this.#connection = new H2Connection({
+    this.#transport = new H2Transport({
       role: 'client',
+      carries: 'tunnel',
       limits: TUNNEL_LIMITS,
       events: {
-        onOutput: () => this.#carrier?.outputReady(),
         onRefused: (error) => {
           context.options.metrics.refused(error).value++;
         },
@@ -121,7 +121,14 @@ class Tunnel implements Live {
           this.#endIfUnused();
         },
       },
+      onRead: () => this.#onRead(),
+      onClose: () => {
+        this.retire();
+        this.#count.value--;
+        this.#onGone(REFUSED);
+      },
     });
+    this.#connection = this.#transport.connection;
   }
 
   /** Whether another stream may be opened, or will be allowed to once it is connected. */
@@ -175,7 +182,7 @@ class Tunnel implements Live {
 
   destroy(): void {
     this.retire();
-    this.#carrier?.destroy();
+    this.#transport.destroy();
   }
 
   // In TLS 1.3 a client is done before the server has looked at its certificate, or has closed
@@ -185,16 +192,7 @@ class Tunnel implements Live {
     this.deadlineAt = this.#context.live.now + timeoutMs;
     this.#count.value++;
     this.#context.live.add(this);
-    const { live } = this.#context;
-    this.#carrier = new H2Carrier(reached.pipe, this.#connection, () => live.now, {
-      onRead: () => this.#onRead(),
-      onClosed: () => {
-        this.retire();
-        this.#count.value--;
-        this.#onGone(REFUSED);
-      },
-    });
-    this.#carrier.start();
+    this.#transport.start(reached.pipe);
   }
 
   #onRead(): void {
@@ -227,7 +225,7 @@ class Tunnel implements Live {
     if (this.#connection.streamCount > 0 || !this.#isReady) return;
     if (this.#retired) {
       this.#connection.shutdown();
-      this.#carrier?.end();
+      this.#transport.finish();
       this.deadlineAt = this.#context.live.now + LINGER_MS;
     } else {
       this.deadlineAt = this.#context.live.now + this.#context.timeouts().idleMs;

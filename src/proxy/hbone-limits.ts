@@ -17,6 +17,7 @@ export const TUNNEL_LIMITS: Partial<H2Limits> = {
   maxFieldBytes: 16 * 1024,
   // One application of many callers that hang up must not end the tunnel of all of them. It is a
   // workload's own tunnel, so whoever floods it floods itself; and this costs a tenth of a core.
+  requestsPerRead: 64,
   resetBurst: 5_000,
   resetsPerSecond: 2_000,
 };

@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
-import { H2Connection, type H2RequestHead, type H2Stream, type H2StreamSink } from '#protocol';
+import { type H2Connection, type H2RequestHead, type H2Stream, type H2StreamSink } from '#protocol';
 import type { Snapshot } from '#snapshot';
 import type { Counter } from '#telemetry';
 import { type Arrival, authenticate, callerOf, NO_OWN_IDENTITY, refuseRaw } from './arrival.ts';
 import { whyUnable } from './authorize.ts';
 import type { ProxyContext } from './context.ts';
-import { H2Carrier } from './h2-carrier.ts';
+import { H2Transport } from './h2-transport.ts';
 import { STRANGER_LIMITS, TUNNEL_ALPN, TUNNEL_LIMITS } from './hbone-limits.ts';
 import { TunnelStream } from './hbone-stream.ts';
 import { serveArrival } from './inbound.ts';
@@ -51,7 +51,7 @@ class InboundTunnel implements Live {
   readonly #context: ProxyContext;
   readonly #pool: ConnectionPool;
   readonly #connection: H2Connection;
-  readonly #carrier: H2Carrier;
+  readonly #transport: H2Transport;
   readonly #count: Counter;
   #isDraining = false;
 
@@ -62,33 +62,32 @@ class InboundTunnel implements Live {
     this.#count = context.options.metrics.connections('inbound', 'hbone');
     // A peer that never says its preface is no tunnel.
     this.deadlineAt = context.live.now + context.timeouts().headerMs;
-    this.#connection = new H2Connection({
+    this.#transport = new H2Transport({
       role: 'server',
+      carries: 'tunnel',
       limits: arrival.caller.kind === 'verified' ? TUNNEL_LIMITS : STRANGER_LIMITS,
       events: {
-        onOutput: () => this.#carrier.outputReady(),
         onRefused: (error) => {
           context.options.metrics.refused(error).value++;
         },
         onRequest: (stream, head, isEnd) => this.#onRequest(stream, head, isEnd),
         onStreamOver: () => this.#endIfUnused(),
       },
-    });
-    this.#carrier = new H2Carrier(arrival.pipe, this.#connection, () => context.live.now, {
       onRead: () => this.#onRead(),
-      onClosed: () => {
+      onClose: () => {
         this.#count.value--;
         context.live.remove(this);
         context.inboundTunnels.delete(this);
       },
     });
+    this.#connection = this.#transport.connection;
   }
 
   start(): void {
     this.#count.value++;
     this.#context.live.add(this);
     this.#context.inboundTunnels.add(this);
-    this.#carrier.start();
+    this.#transport.start(this.#arrival.pipe);
   }
 
   expire(): void {
@@ -121,7 +120,7 @@ class InboundTunnel implements Live {
   }
 
   destroy(): void {
-    this.#carrier.destroy();
+    this.#transport.destroy();
   }
 
   #onRead(): void {

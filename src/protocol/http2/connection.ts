@@ -51,6 +51,8 @@ export class H2Connection {
   readonly #headers: HeaderFrames;
   readonly #data: DataFrames;
   #prefaceLeft: number;
+  /** Streams accepted in all, with which the read under way is over. */
+  #pauseAt = 0;
 
   constructor(options: H2Options) {
     const limits = { ...DEFAULT_H2_LIMITS, ...options.limits };
@@ -135,21 +137,26 @@ export class H2Connection {
     this.#guard.nowMs = nowMs;
   }
 
-  /** Reads `chunk`, which is only lent. `nowMs`: a monotonic clock. */
-  receive(chunk: Buffer, nowMs: number): void {
+  /**
+   * Reads `chunk`, which is only lent. `nowMs`: a monotonic clock. Returns how much of it was read: less than all where
+   * `requestsPerRead` were begun; the rest is to be given again later.
+   */
+  receive(chunk: Buffer, nowMs: number): number {
     this.#guard.nowMs = nowMs;
-    if (this.failed !== undefined) return;
+    if (this.failed !== undefined) return chunk.length;
+    this.#pauseAt = this.#streams.accepted + this.limits.requestsPerRead;
     let at = 0;
     if (this.#prefaceLeft > 0) {
       const from = PREFACE.length - this.#prefaceLeft;
       const count = Math.min(this.#prefaceLeft, chunk.length);
       if (PREFACE.compare(chunk, 0, count, from, from + count) !== 0) {
-        return this.abort(H2_CODE.PROTOCOL_ERROR, 'h2_bad_preface');
+        this.abort(H2_CODE.PROTOCOL_ERROR, 'h2_bad_preface');
+        return chunk.length;
       }
       this.#prefaceLeft -= count;
       at = count;
     }
-    this.#reader.read(chunk, at);
+    return this.#reader.read(chunk, at);
   }
 
   /** All frames that can go out now, in one piece; it is ours again after `release`. */
@@ -298,6 +305,7 @@ export class H2Connection {
     if (frame.type === FRAME.HEADERS) this.#headers.onHeaders(frame);
     else if (frame.type === FRAME.CONTINUATION) this.#headers.onContinuation(frame);
     else this.#control.onFrame(frame);
+    if (this.#streams.accepted >= this.#pauseAt) this.#reader.pause();
     if (this.#sender.output.length > this.limits.maxGatherBytes + MAX_CONTROL_BYTES) {
       // SECURITY: acknowledgements for a peer that never reads them would fill the memory.
       this.abort(H2_CODE.ENHANCE_YOUR_CALM, 'h2_output_flood');

@@ -32,6 +32,7 @@ export class FrameReader {
   #held = 0;
   #dataLeft = 0;
   #padding = 0;
+  #isPaused = false;
 
   constructor(sink: FrameSink) {
     this.#sink = sink;
@@ -42,16 +43,23 @@ export class FrameReader {
     return this.#headerLength > 0 || this.#state !== STATE.header;
   }
 
-  /** Reads all of `chunk` from `from`, unless `stop` is called meanwhile. */
-  read(chunk: Buffer, from: number): void {
+  /** Reads all of `chunk` from `from`, unless `pause` or `stop` is called meanwhile; how far it came. */
+  read(chunk: Buffer, from: number): number {
     let at = from;
-    while (at < chunk.length && this.#state !== STATE.stopped) {
+    this.#isPaused = false;
+    while (at < chunk.length && this.#state !== STATE.stopped && !this.#isPaused) {
       if (this.#state === STATE.header) at = this.#readHeader(chunk, at);
       else if (this.#state === STATE.data) at = this.#readData(chunk, at);
       else if (this.#state === STATE.payload) at = this.#gather(chunk, at);
       else if (this.#state === STATE.padLength) at = this.#readPadLength(chunk, at);
       else at = this.#skipPadding(chunk, at);
     }
+    return at;
+  }
+
+  /** Reads no further than the frame under way until the next `read`. */
+  pause(): void {
+    this.#isPaused = true;
   }
 
   /** Reads nothing more. */

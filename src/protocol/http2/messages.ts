@@ -164,6 +164,8 @@ export type H2Limits = {
   /** Streams the peer may reset at once, and again each second, beyond those it brought to an end. */
   readonly resetBurst: number;
   readonly resetsPerSecond: number;
+  /** Server: requests after which `receive` leaves the rest of a chunk to be read later. */
+  readonly requestsPerRead: number;
 };
 
 /** 100 streams, windows of 64 KiB (256 once used) and 1 MiB, 64 KiB of 128 fields, output in pieces of 128 KiB. */
@@ -177,4 +179,5 @@ export const DEFAULT_H2_LIMITS: H2Limits = {
   maxGatherBytes: 128 * 1024 - 17 * 1024,
   resetBurst: 200,
   resetsPerSecond: 50,
+  requestsPerRead: Number.POSITIVE_INFINITY,
 };
