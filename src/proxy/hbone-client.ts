@@ -1,4 +1,4 @@
-import { H2Connection } from '#protocol';
+import type { H2Connection } from '#protocol';
 import type { Counter } from '#telemetry';
 import type { ProxyContext } from './context.ts';
 import {
