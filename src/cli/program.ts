@@ -39,7 +39,7 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
     await program.parseAsync([...argv], { from: 'user' });
     return status;
   } catch (error) {
-    return reportFailure(error, context);
+    return reportFailure(error, context, verb);
   }
 }
 
@@ -133,7 +133,7 @@ function unknownVerb(verb: string): ExitError {
   return new ExitError(EXIT.usage, `\`${verb}\` is not a command`, help);
 }
 
-function reportFailure(error: unknown, context: CliContext): number {
+function reportFailure(error: unknown, context: CliContext, verb?: string): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
   if (error instanceof ExitError) {
     context.stderr.write(`palisade: ${error.message}\n`);
@@ -141,7 +141,7 @@ function reportFailure(error: unknown, context: CliContext): number {
       context.stderr.write(`  help: ${asTyped(error.help, context.env)}\n`);
     return error.status;
   }
-  if (error instanceof ApiError) return reportApiError(error, context);
+  if (error instanceof ApiError) return reportApiError(error, context, verb);
   const problem = error instanceof Error ? (error.stack ?? error.message) : String(error);
   context.stderr.write(
     `palisade: an unexpected error, which is a defect of Palisade\n${problem}\n`,
@@ -149,7 +149,15 @@ function reportFailure(error: unknown, context: CliContext): number {
   return EXIT.no;
 }
 
-function reportApiError(error: ApiError, context: CliContext): number {
+/** Where the names stand that a command takes; for one that the control plane does not know. */
+const NAMES_OF: Readonly<Record<string, string>> = {
+  explain: 'take an id from `palisade log --denied`',
+  sink: 'see `palisade sink list`',
+  alerts: 'see `palisade alerts list` and `palisade alerts silences`',
+  audit: 'see `palisade audit hold list`',
+};
+
+function reportApiError(error: ApiError, context: CliContext, verb = ''): number {
   context.stderr.write(`palisade: ${error.message}\n`);
   const problems = (error.problem['problems'] ?? []) as Record<string, string>[];
   for (const problem of problems) {
@@ -163,7 +171,11 @@ function reportApiError(error: ApiError, context: CliContext): number {
     return EXIT.unreachable;
   }
   // As of any question whether something is there: the answer is no.
-  if (error.status === 404) return EXIT.no;
+  if (error.status === 404) {
+    const help = NAMES_OF[verb];
+    if (help !== undefined) context.stderr.write(`  help: ${asTyped(help, context.env)}\n`);
+    return EXIT.no;
+  }
   if (error.status === 401 || error.status === 403) return EXIT.notPermitted;
   if (error.status === 503 || error.status === 507) return EXIT.unreachable;
   return error.status >= 400 && error.status < 500 ? EXIT.usage : EXIT.no;
