@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import module, { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { entry } from './entry.js';
+import { becomeLean } from './lean.js';
 
 const major = Number(process.versions.node.split('.')[0]);
 
@@ -16,6 +17,7 @@ Object.assign(process.report ?? {}, {
 });
 
 if (major >= 24) {
+  becomeLean();
   // Not imported by name: Node.js before 22.8 has no such export and would refuse this file.
   // SECURITY: kept beside the code. The default, in the temporary folder, leaves files behind, and whoever makes that
   // folder first could put other code there.

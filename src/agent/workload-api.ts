@@ -138,8 +138,7 @@ function rememberedAnswer(
   const [first] = of.svids;
   const known = first && answers.get(first.identity);
   if (known?.key === key) return known.response;
-  const response = svidResponse(of.svids, of.bundles());
-  encodeOnce(X509SVIDResponseSchema, response);
+  const response = encodeOnce(X509SVIDResponseSchema, svidResponse(of.svids, of.bundles()));
   if (first !== undefined) answers.set(first.identity, { key, response });
   return response;
 }

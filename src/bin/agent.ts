@@ -3,6 +3,9 @@ import { loadMeshProcesses } from '#local';
 import { reportStartErrors } from './report-start-error.ts';
 import { stopSignal } from './stop-signal.ts';
 
+// As in the sidecar (proxy.ts): small buffers are cut from slabs of this size, and one that lives keeps its whole slab.
+Buffer.poolSize = 8192;
+
 /** `palisade agent`: the agent of this host, until a signal. */
 export function agent(options: AgentOptions): Promise<number> {
   return reportStartErrors(async () => {

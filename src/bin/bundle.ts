@@ -5,6 +5,7 @@ import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
+import { asciiOnly } from './ascii-only.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 // INVARIANT: as deep below the root as src/LAYER/, so that `new URL('../../NAME', import.meta.url)` is the same file in both.
@@ -20,6 +21,7 @@ const bundle = await rolldown({
   input: Object.fromEntries(ENTRIES.map((name) => [name, `src/bin/${name}.ts`])),
   platform: 'node',
   external: EXTERNAL,
+  plugins: [asciiOnly()],
   logLevel: 'warn',
 });
 const { output } = await bundle.write({

@@ -27,9 +27,17 @@ export function grpcDefinition(service: DescService): ServiceDefinition {
 
 const encoded = new WeakMap<object, Buffer>();
 
-/** Encodes a message once for all the calls that send it, as long as it lives. INVARIANT: it is not changed any more. */
-export function encodeOnce<T extends DescMessage>(schema: T, message: MessageShape<T>): void {
-  encoded.set(message, encode(schema, message));
+/**
+ * Encodes a message once for all the calls that send it. What is returned goes in its place to whatever sends it, for as long
+ * as the caller keeps that, and is good for nothing else: the message itself need not be kept.
+ */
+export function encodeOnce<T extends DescMessage>(
+  schema: T,
+  message: MessageShape<T>,
+): MessageShape<T> {
+  const standIn = Object.freeze({ $typeName: schema.typeName }) as MessageShape<T>;
+  encoded.set(standIn, encode(schema, message));
+  return standIn;
 }
 
 function encode<T extends DescMessage>(schema: T, message: MessageShape<T>): Buffer {
