@@ -56,6 +56,11 @@ const PAGES: readonly { readonly name: string; readonly path: string; readonly s
   { name: 'policies-tests', path: '/policies?view=tests', shows: 'textarea' },
   { name: 'enforcement', path: '/enforcement', shows: 'role=grid[name="Enforcement points"]' },
   { name: 'identities', path: '/identities', shows: '.horizon-now' },
+  {
+    name: 'identities-expiring',
+    path: '/identities?q=web',
+    shows: 'role=grid[name="What else expires"]',
+  },
   { name: 'evidence', path: '/evidence', shows: 'role=grid[name="Audit events"]' },
   { name: 'evidence-event', path: '/evidence?event=1204', shows: '.panel [data-diff=added]' },
   {

@@ -16,6 +16,7 @@ import { commandLine } from '../../words/command.ts';
 import { formatAgo, formatNoun, toMs } from '../../words/format.ts';
 import { shortName } from '../../words/names.ts';
 import { HorizonChart } from './horizon-chart.tsx';
+import { WhatExpires } from './what-expires.tsx';
 
 const COLUMNS: readonly Column<Identity>[] = [
   {
@@ -130,6 +131,8 @@ export function IdentitiesPage(): ReactNode {
           />
         </>
       )}
+      {/* Once what stands above it has its height, so that nothing moves. */}
+      {answer.data !== undefined && <WhatExpires />}
     </div>
   );
 }
