@@ -19,7 +19,7 @@ import type { ProxyContext } from './context.ts';
 import { serializeForwarded } from './forward.ts';
 import type { ForwardOptions, HttpCall, HttpDirection } from './http-call.ts';
 import type { Live } from './live.ts';
-import type { BytePipe } from './pipe.ts';
+import type { BytePipe, PipeEvents } from './pipe.ts';
 import { type CallFacts, CallRecorder } from './record.ts';
 import {
   countRefusal,
@@ -43,7 +43,7 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])
  * A caller's HTTP/1.1 connection: reads its requests one after another, hands each to its direction,
  * and carries body and answer both ways without keeping them. It is the state of the call under way.
  */
-export class HttpConnection implements HttpCall, Live, AttemptingCall {
+export class HttpConnection implements HttpCall, Live, AttemptingCall, PipeEvents {
   deadlineAt = 0;
   cutAt = 0;
   /** Records of this connection's calls, one after another. */
@@ -92,14 +92,9 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall {
     this.#awaitRequest();
     this.#context.live.add(this);
     this.#countOpen(1);
-    this.#pipe.attach({
-      onData: (chunk) => this.#onData(chunk),
-      onEnd: () => this.#onEnd(),
-      onDrain: () => this.#onDrain(),
-      onClose: () => this.#onClose(),
-    });
+    this.#pipe.attach(this);
     this.#pipe.resume();
-    if (early !== undefined) this.#onData(early);
+    if (early !== undefined) this.onData(early);
   }
 
   /** The record of the call under way; handlers fill it in as they learn. */
@@ -271,10 +266,10 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall {
     // Bytes of an unknown protocol may look whole when they are not: a cut has to be seen as one.
     if (this.#switched === undefined) this.#pipe.destroy();
     else this.#pipe.reset();
-    this.#onClose();
+    this.onClose();
   }
 
-  #onData(chunk: Buffer): void {
+  onData(chunk: Buffer): void {
     if (this.#switched !== undefined) this.#switched.fromCaller(chunk);
     else if (this.#phase !== PHASE.closing) this.#take(chunk);
   }
@@ -388,7 +383,7 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall {
     if (this.#ended && this.#phase === PHASE.head) this.#closeSoon();
   }
 
-  #onDrain(): void {
+  onDrain(): void {
     if (this.#switched !== undefined) this.#switched.callerDrained();
     else if (this.upstream !== undefined) this.upstream.resume();
     else if (this.#phase === PHASE.head) this.#takeHeld();
@@ -460,7 +455,7 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall {
     this.#expectIn(this.#pipe.unsentBytes === 0 ? LINGER_MS : this.timeouts.idleMs);
   }
 
-  #onEnd(): void {
+  onEnd(): void {
     this.#ended = true;
     if (this.#switched !== undefined) return this.#switched.callerEnded();
     // A caller may half-close and still read its answers; half a request is none. Over TLS callers
@@ -471,7 +466,7 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall {
     else if (this.#phase === PHASE.head && this.#held === undefined) this.#closeSoon();
   }
 
-  #onClose(): void {
+  onClose(): void {
     if (this.#gone) return;
     this.#gone = true;
     this.#context.live.remove(this);

@@ -103,9 +103,7 @@ export class SocketPipe implements BytePipe {
     this.#raw = RawWriter.of(socket, () => this.#events.onDrain());
     socket.on('end', () => this.#events.onEnd());
     socket.on('drain', () => this.#events.onDrain());
-    socket.on('error', () => {
-      // Told by `close`, which always follows.
-    });
+    socket.on('error', ignoreError);
     socket.on('close', () => {
       this.closed = true;
       this.#events.onClose();
@@ -136,18 +134,18 @@ export class SocketPipe implements BytePipe {
   }
 
   write(bytes: Buffer, onWritten?: (bytes: Buffer) => void): boolean {
-    this.#flush();
+    this.flush();
     return this.#send(bytes, onWritten);
   }
 
   writeLent(chunk: Buffer, start: number, end: number): boolean {
-    if (end - start > GATHER_BYTES - this.#gathered) this.#flush();
+    if (end - start > GATHER_BYTES - this.#gathered) this.flush();
     if (end - start > GATHER_BYTES) {
       return this.#send(Buffer.from(chunk.subarray(start, end)));
     }
     if (this.#gather === undefined) {
       this.#gather = GATHERS.pop() ?? Buffer.allocUnsafeSlow(GATHER_BYTES);
-      setImmediate(this.#flushLater);
+      setImmediate(flushPipe, this);
     }
     this.#gathered += chunk.copy(this.#gather, this.#gathered, start, end);
     // Behind or not after this turn's write: the next one is told, so a turn's worth is the most.
@@ -155,7 +153,7 @@ export class SocketPipe implements BytePipe {
   }
 
   end(): void {
-    this.#flush();
+    this.flush();
     this.#socket.end();
   }
 
@@ -172,7 +170,7 @@ export class SocketPipe implements BytePipe {
 
   destroy(): void {
     // As far as the kernel takes it; what was written before counts as sent.
-    this.#flush();
+    this.flush();
     this.#socket.destroy();
   }
 
@@ -182,9 +180,8 @@ export class SocketPipe implements BytePipe {
     else this.#socket.destroy();
   }
 
-  readonly #flushLater = (): void => this.#flush();
-
-  #flush(): void {
+  /** Sends what was gathered in this turn of the loop. */
+  flush(): void {
     const gather = this.#gather;
     if (gather === undefined) return;
     const bytes = gather.subarray(0, this.#gathered);
@@ -235,6 +232,15 @@ export class SocketPipe implements BytePipe {
     this.#events.onData(early);
     if (!this.#isPaused) this.#socket.resume();
   }
+}
+
+// One for all: there may be ten thousand connections that idle.
+function ignoreError(): void {
+  // Told by `close`, which always follows.
+}
+
+function flushPipe(pipe: SocketPipe): void {
+  pipe.flush();
 }
 
 const EMPTY = Buffer.alloc(0);
