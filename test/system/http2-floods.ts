@@ -27,7 +27,7 @@ spec:
 `;
 
 /** Frames of one flood. */
-export const FLOOD_FRAMES = 20_000;
+const FLOOD_FRAMES = 20_000;
 
 /** The header block of a GET of `/`. */
 export const GET: Buffer = block(GET_FIELDS);
