@@ -7,6 +7,8 @@ import { after, before, describe, test } from 'node:test';
 import { finish, start, startTestMesh, type TestMesh } from './mesh.ts';
 import { executableOf, javaSpiffe, type Peer, rustSpiffe } from './spiffe-peers.ts';
 
+// Java compiles its client first, which takes its time on a busy machine.
+const PATIENCE_MS = 30_000;
 const ID = 'spiffe://cluster.local/ns/default/sa';
 
 describe('SPIFFE clients in other languages', () => {
@@ -74,14 +76,19 @@ describe('SPIFFE clients in other languages', () => {
       await mesh.apply(await registrationsOf(name, command));
     }
     const watchers = found.map(({ command }) => start([...command, 'watch'], environment()));
-    await Promise.all(watchers.map((each) => each.printed(/update: 2 identities, 1 roots/)));
+    t.after(() => Promise.all(watchers.map((each) => each.stop())));
+    await Promise.all(
+      watchers.map((each) => each.printed(/update: 2 identities, 1 roots/, PATIENCE_MS)),
+    );
     const rotated = await mesh.cli('ca', 'rotate', '--timeout', '20s');
     assert.equal(rotated.status, 0, rotated.stderr);
     // Both roots while there are two, and the new one alone once the old one is retired.
     const whole = /update: 2 identities, 2 roots[^]*update: 2 identities, 1 roots/;
-    await Promise.all(watchers.map((each) => each.printed(whole)));
+    await Promise.all(watchers.map((each) => each.printed(whole, PATIENCE_MS)));
     for (const { name } of found) await mesh.cli('delete', 'Registration', name, '--yes');
-    await Promise.all(watchers.map((each) => each.printed(/update: 1 identities, 1 roots/)));
+    await Promise.all(
+      watchers.map((each) => each.printed(/update: 1 identities, 1 roots/, PATIENCE_MS)),
+    );
     for (const { name } of found) {
       await mesh.cli('delete', 'Registration', `${name}-public`, '--yes');
     }
@@ -90,7 +97,6 @@ describe('SPIFFE clients in other languages', () => {
       if (name === 'rust') await watchers[i]?.printed(/ended: PermissionDenied/);
       assert.match((await fetch(command)).stderr, /permission.denied|no identity/i);
     }
-    for (const each of watchers) await each.stop();
   });
 });
 
