@@ -98,6 +98,16 @@ export async function checkFits({ page }: WatchedPage): Promise<void> {
     'document.documentElement.scrollWidth - document.documentElement.clientWidth',
   );
   assert.ok(over <= 0, `the page is ${over} px wider than its screen`);
+  // A state is one line; in a cell too narrow for it, it runs into the next one's words, unless it is cut there.
+  const running = await page.evaluate<string[]>(`[...document.querySelectorAll("td .state")]
+    .filter((state) => {
+      const cell = state.closest("td");
+      for (let at = state; at !== cell.parentElement; at = at.parentElement)
+        if (getComputedStyle(at).overflowX !== "visible") return false;
+      return state.getBoundingClientRect().right > cell.getBoundingClientRect().right + 1;
+    })
+    .map((state) => state.innerText)`);
+  assert.deepEqual(running, [], 'states that run out of their cells');
 }
 
 type Violation = {

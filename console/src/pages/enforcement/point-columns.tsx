@@ -10,7 +10,7 @@ import { nameOf, pointState, sortSets } from './point-rows.ts';
 export const pointColumns: readonly Column<EnforcementPoint>[] = [
   {
     head: 'Enforcement point',
-    width: '11.5rem',
+    width: '10.5rem',
     value: nameOf,
     cell: (point) => (
       <span className="clip" title={point.spiffeId ?? point.node}>
@@ -21,7 +21,7 @@ export const pointColumns: readonly Column<EnforcementPoint>[] = [
   },
   {
     head: 'State',
-    width: '11rem',
+    width: '12.5rem',
     value: (point) => pointState(point).word,
     cell: (point) => {
       const state = pointState(point);
