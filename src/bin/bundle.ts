@@ -33,7 +33,6 @@ const { output } = await bundle.write({
   minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
 });
 await bundle.close();
-for (const part of output) if (part.type === 'chunk') escapeFile(join(FOLDER, part.fileName));
 
 const modules = output.flatMap((part) => (part.type === 'chunk' ? part.moduleIds : []));
 const sources = modules.filter((path) => path.startsWith(join(ROOT, 'src')));
@@ -44,12 +43,3 @@ const files = madeOf.map((path) => {
   return { path: relative(ROOT, path), bytes, modifiedAtMs, sha256 };
 });
 writeFileSync(join(FOLDER, 'made-of.json'), JSON.stringify({ files }));
-
-/** V8 takes two bytes for each character of a text that has one beyond Latin-1: as escapes they cost 1.3 MB less a process. */
-function escapeFile(path: string): void {
-  const escaped = readFileSync(path, 'utf8').replaceAll(
-    /[^\0-\x7f]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-  writeFileSync(path, escaped);
-}
