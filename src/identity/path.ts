@@ -5,6 +5,7 @@ import { KEY_USAGE } from './extensions.ts';
 import { satisfiesConstraints } from './name-constraints.ts';
 import { OID } from './oid.ts';
 import { importPublicKey, verifySignature } from './public-key.ts';
+import { createSignatureMemory } from './signature-memory.ts';
 import { refuse, type VerifyError } from './verify-error.ts';
 
 /** A signing certificate, usually a root's, with its key made ready. */
@@ -42,6 +43,9 @@ export function buildPath(question: PathQuestion): Result<readonly Certificate[]
   if (error !== undefined) return refuse(error.code, error.message);
   return refuse('untrusted', 'no path leads from the certificate to a root of its trust domain');
 }
+
+// As many as a mesh has workloads that call one: each signature is a tenth of a handshake.
+const verified = createSignatureMemory(1024);
 
 /** Whether `certificate` is valid at `nowMs`, within the tolerated clock skew. */
 export function timeProblem(
@@ -153,5 +157,8 @@ function isSignedBy(search: Search, certificate: Certificate, signer: TrustAncho
   search.signatureChecks++;
   const { signatureAlgorithm, tbs, signature } = certificate;
   if (!signatureAlgorithm.keys.includes(signer.certificate.keyKind)) return false;
-  return verifySignature(signatureAlgorithm, tbs, signature, signer.key);
+  const signed = { certificateDer: certificate.der, keyDer: signer.certificate.spki };
+  return verified.holds(signed, () =>
+    verifySignature(signatureAlgorithm, tbs, signature, signer.key),
+  );
 }

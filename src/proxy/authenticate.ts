@@ -142,7 +142,8 @@ export function peerChain(socket: TLSSocket): readonly Uint8Array[] {
   while (certificate !== undefined && chain.length <= MAX_CHAIN) {
     chain.push(certificate.raw);
     const issuer: typeof certificate | undefined = certificate.issuerCertificate;
-    certificate = issuer?.fingerprint256 === certificate.fingerprint256 ? undefined : issuer;
+    const isSelfSigned = issuer !== undefined && issuer.raw.equals(certificate.raw);
+    certificate = isSelfSigned ? undefined : issuer;
   }
   return chain;
 }
