@@ -46,8 +46,7 @@ const NATIVE: Partial<Readonly<Record<AlertName, Native>>> = {
   },
   'authority-expiring': {
     expr: 'palisade_control_expiry_seconds{kind="root"} < 30 * 86400 or palisade_control_expiry_due{kind=~"issuer|authority|jwt_key"} > 0',
-    summary:
-      "of the authority's {{ $labels.kind }} something expires soon, and nothing follows it yet",
+    summary: "the authority's {{ $labels.kind }} expires soon, and nothing follows it yet",
   },
   'policy-expiring': {
     expr: 'palisade_control_expiry_seconds{kind="policy"} < 14 * 86400 > 0',

@@ -56,10 +56,18 @@ const NATIVE: readonly Rehearsal[] = [
   {
     alert: 'PalisadeAuthorityExpiring',
     labels: { kind: 'root' },
-    summary: 'a root of the trust domain expires in 20d 0h 0m 0s',
+    summary: "the authority's root expires soon, and nothing follows it yet",
     at: '1m',
     cause: { 'palisade_control_expiry_seconds{kind="root"}': '1728000x5' },
     calm: { 'palisade_control_expiry_seconds{kind="root"}': '31536000x5' },
+  },
+  {
+    alert: 'PalisadeAuthorityExpiring',
+    labels: { kind: 'jwt_key' },
+    summary: "the authority's jwt_key expires soon, and nothing follows it yet",
+    at: '2m',
+    cause: { 'palisade_control_expiry_due{kind="jwt_key"}': '1x5' },
+    calm: { 'palisade_control_expiry_due{kind="jwt_key"}': '0x5' },
   },
   {
     alert: 'PalisadePolicyExpiring',
