@@ -84,7 +84,10 @@ test('every call is found by what is in its record, and shown across services', 
   assert.equal((await mesh.cli('log', '--where', 'nonsense')).status, 2);
   const unknown = await mesh.cli('explain', 'deadbeef');
   assert.equal(unknown.status, 1, 'what is not there is a no');
-  assert.match(unknown.stderr, /no record of denial .*\n {2}help: take an id from `palisade log/);
+  assert.match(
+    unknown.stderr,
+    /no record of denial .*\n {2}help: take an id from `(npx )?palisade log/,
+  );
   for (const limit of [1, 2, 3]) {
     const newest = await log(mesh, '--limit', String(limit));
     assert.equal(newest.length, limit, 'both sides record a call, and the limit counts calls');
