@@ -67,7 +67,12 @@ test('every process says which version it is', async () => {
     const { api } = session.value;
     assert.equal((await api.call<{ version: string }>('GET', '/mesh')).version, VERSION);
     type Points = { items: readonly { kind: string; softwareVersion: string | null }[] };
-    const { items } = await api.call<Points>('GET', '/enforcement-points');
+    // Ready is who can serve; that the agent and the authority told of themselves comes a moment later.
+    let items: Points['items'] = [];
+    for (let i = 0; i < 100 && items.length < 2; i++) {
+      if (i > 0) await delay(100);
+      ({ items } = await api.call<Points>('GET', '/enforcement-points'));
+    }
     assert.deepEqual(items.map(({ kind }) => kind).toSorted(), ['agent', 'ca']);
     for (const { softwareVersion } of items) assert.equal(softwareVersion, VERSION);
   } finally {
