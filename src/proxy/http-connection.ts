@@ -1,11 +1,8 @@
 import {
-  BodyReader,
-  createRequestReader,
   FIELD,
   type Http1Error,
   isSizeError,
   type RequestHead,
-  type RequestReader,
   type ResponseHead,
 } from '#protocol';
 import type { Timeouts } from '#snapshot';
@@ -21,6 +18,7 @@ import type { ForwardOptions, HttpCall, HttpDirection } from './http-call.ts';
 import type { Live } from './live.ts';
 import type { BytePipe, PipeEvents } from './pipe.ts';
 import { type CallFacts, CallRecorder } from './record.ts';
+import { type IntakeEvents, RequestIntake } from './request-intake.ts';
 import {
   countRefusal,
   type Failure,
@@ -34,16 +32,15 @@ import { SwitchedConnection } from './switched.ts';
 import type { UpstreamConnection } from './upstream-connection.ts';
 
 const NO_PART: BodyPart = { chunk: Buffer.alloc(0), start: 0, end: 0, last: true };
-const PHASE = { head: 0, body: 1, response: 2, closing: 3 } as const;
 const LINGER_MS = 2_000;
 const JSON_NAMED = /\bjson\b/;
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
 
 /**
- * A caller's HTTP/1.1 connection: reads its requests one after another, hands each to its direction,
- * and carries body and answer both ways without keeping them. It is the state of the call under way.
+ * A caller's HTTP/1.1 connection: hands each request that its intake reads to its direction, and carries body and answer
+ * both ways without keeping them. It is the state of the call under way.
  */
-export class HttpConnection implements HttpCall, Live, AttemptingCall, PipeEvents {
+export class HttpConnection implements HttpCall, Live, AttemptingCall, PipeEvents, IntakeEvents {
   deadlineAt = 0;
   cutAt = 0;
   /** Records of this connection's calls, one after another. */
@@ -58,11 +55,8 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall, PipeEvent
   readonly #pipe: BytePipe;
   readonly #context: ProxyContext;
   readonly #direction: HttpDirection;
-  readonly #reader: RequestReader;
-  readonly #body = new BodyReader();
+  readonly #intake: RequestIntake;
   readonly #answer: AnswerWriter;
-  #phase: number = PHASE.head;
-  #held: Buffer | undefined;
   #part = NO_PART;
   readonly #attempts: Attempts;
   /** On the coarse clock: when the call began, and when it has to be over; 0 for no limit. */
@@ -78,8 +72,7 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall, PipeEvent
     this.#pipe = pipe;
     this.#context = context;
     this.#direction = direction;
-    const pathNormalization = (host: string) => direction.pathNormalization(host);
-    this.#reader = createRequestReader({ pathNormalization });
+    this.#intake = new RequestIntake(pipe, this, (host) => direction.pathNormalization(host));
     this.calls = new CallRecorder(context.options, facts);
     this.#answer = new AnswerWriter(pipe, direction.side, this.calls.record);
     this.timeouts = context.timeouts();
@@ -116,7 +109,7 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall, PipeEvent
   }
 
   get requestComplete(): boolean {
-    return this.#phase === PHASE.response;
+    return this.#intake.isWhole;
   }
 
   /** Answers instead of a server. The connection stays if the whole request has come. */
@@ -156,7 +149,7 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall, PipeEvent
   onReached(connection: UpstreamConnection, flowing: boolean): void {
     this.calls.facts = connection.facts ?? this.calls.facts;
     this.calls.reached();
-    if (this.#phase !== PHASE.body) return;
+    if (!this.#intake.isInBody) return;
     if (flowing) this.#pipe.resume();
     else this.#pipe.pause();
   }
@@ -197,8 +190,7 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall, PipeEvent
     // The limit for a whole call is none for a conversation.
     this.#overAt = 0;
     onActivity();
-    const early = this.#held;
-    this.#held = undefined;
+    const early = this.#intake.release();
     if (early !== undefined) switched.fromCaller(early);
     if (this.#ended) switched.callerEnded();
     else this.#pipe.resume();
@@ -214,7 +206,7 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall, PipeEvent
 
   onUpstreamDrain(): void {
     if (this.#switched !== undefined) return this.#switched.serverDrained();
-    if (this.#phase === PHASE.body) this.#pipe.resume();
+    if (this.#intake.isInBody) this.#pipe.resume();
   }
 
   onUpstreamFailure(detail: string, untouched: boolean): void {
@@ -223,17 +215,17 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall, PipeEvent
   }
 
   expire(): void {
-    if (this.#phase === PHASE.closing) return this.destroy();
-    if (this.#phase === PHASE.response && !this.#answer.begun) {
+    const intake = this.#intake;
+    if (intake.isClosed) return this.destroy();
+    if (intake.isWhole && !this.#answer.begun) {
       const isOver = this.#overAt !== 0 && this.#overAt <= this.#context.live.now;
       if (!isOver && this.#attempts.expire()) return;
       this.#attempts.cut();
       return this.respond({ kind: 'upstream_timeout' });
     }
-    if (this.#phase === PHASE.head && !this.#reader.partial()) return this.#closeSoon();
-    if (this.#phase === PHASE.head)
-      return this.#refuse({ kind: 'request_timeout', detail: 'header_timeout' });
-    if (this.#phase === PHASE.body && !this.#answer.begun) {
+    if (intake.isIdle) return this.#closeSoon();
+    if (intake.isInHead) return this.#refuse({ kind: 'request_timeout', detail: 'header_timeout' });
+    if (intake.isInBody && !this.#answer.begun) {
       this.#attempts.cut();
       return this.respond({ kind: 'request_timeout', detail: 'body_timeout' });
     }
@@ -258,7 +250,7 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall, PipeEvent
   drain(): void {
     // Closing here would race with a request that is on its way.
     if (this.#pipe.drainsByPeer) return;
-    if (this.#phase === PHASE.head && !this.#reader.partial()) this.#closeSoon();
+    if (this.#intake.isIdle) this.#closeSoon();
   }
 
   destroy(): void {
@@ -271,83 +263,52 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall, PipeEvent
 
   onData(chunk: Buffer): void {
     if (this.#switched !== undefined) this.#switched.fromCaller(chunk);
-    else if (this.#phase !== PHASE.closing) this.#take(chunk);
+    else this.#intake.take(chunk);
   }
 
-  #take(chunk: Buffer): void {
-    let at = 0;
-    while (at < chunk.length) {
-      const isBehind = this.#phase === PHASE.head && this.#pipe.isBehind;
-      if (this.#phase === PHASE.head && !isBehind) at = this.#takeHead(chunk, at);
-      else if (this.#phase === PHASE.body) at = this.#takeBody(chunk, at);
-      else {
-        // Pipelined: read when its turn comes, and its caller has taken the answers so far.
-        if (this.#phase !== PHASE.closing) this.#hold(chunk.subarray(at));
-        return;
-      }
-    }
+  onHeadBegun(): void {
+    this.#expectIn(this.#context.timeouts().headerMs);
   }
 
-  #takeHead(chunk: Buffer, from: number): number {
-    const fresh = !this.#reader.partial();
-    const head = this.#reader.read(chunk, from);
-    if (head.kind === 'more') {
-      if (fresh) this.#expectIn(this.#context.timeouts().headerMs);
-      return chunk.length;
-    }
-    if (head.kind === 'refuse') {
-      this.#refuse(malformed(head.error));
-      return chunk.length;
-    }
-    const start = from + head.consumed;
-    this.#body.start(head.framing);
-    const end = this.#body.read(chunk, start);
-    this.#begin(head, { chunk, start, end, last: this.#body.complete });
-    return end;
-  }
-
-  #begin(head: RequestHead, part: BodyPart): void {
+  onRequest(head: RequestHead, part: BodyPart, problem: Http1Error | undefined): void {
     this.calls.begin(head);
     this.record.bytesIn = part.end - part.start;
     this.head = head;
     this.#part = part;
     this.#answer.reset();
     this.#acceptsJson = undefined;
-    this.#phase = part.last ? PHASE.response : PHASE.body;
     this.timeouts = this.#context.timeouts();
     this.#begunAt = this.#context.live.now;
     this.#expectMore();
-    const problem = this.#body.error;
-    if (problem !== undefined) this.respond(malformed(problem));
-    else {
-      this.#direction.serve(this, head);
-      if (this.head === head && this.upstream === undefined) this.#awaitUpstream(head);
-    }
+    if (problem !== undefined) return this.respond(malformed(problem));
+    this.#direction.serve(this, head);
+    if (this.head === head && this.upstream === undefined) this.#awaitUpstream(head);
   }
 
   /** The call goes on in a later event: what it still needs of the chunk is copied, no more is read. */
   #awaitUpstream(head: RequestHead): void {
-    if (this.#phase === PHASE.body) this.#pipe.pause();
+    if (this.#intake.isInBody) this.#pipe.pause();
     if (this.#attempts.isReaching) return;
     head.fields.detach();
     const chunk = copyPart(this.#part);
     this.#part = { chunk, start: 0, end: chunk.length, last: this.#part.last };
   }
 
-  #takeBody(chunk: Buffer, start: number): number {
-    const end = this.#body.read(chunk, start);
-    if (this.#body.error !== undefined) {
-      // INVARIANT: a body found malformed midway never completes at its receiver.
-      this.#attempts.cut();
-      this.respond(malformed(this.#body.error));
-      return chunk.length;
-    }
+  onRequestBody(chunk: Buffer, start: number, end: number): void {
     this.record.bytesIn += end - start;
-    if (this.#body.complete) this.#phase = PHASE.response;
     this.#expectMore();
     const flowing = this.upstream?.write(chunk, start, end);
-    if (flowing === false && !this.#body.complete) this.#pipe.pause();
-    return end;
+    if (flowing === false && !this.requestComplete) this.#pipe.pause();
+  }
+
+  onBadHead(error: Http1Error): void {
+    this.#refuse(malformed(error));
+  }
+
+  onBadBody(error: Http1Error): void {
+    // INVARIANT: a body found malformed midway never completes at its receiver.
+    this.#attempts.cut();
+    this.respond(malformed(error));
   }
 
   #answered(last: boolean): void {
@@ -372,21 +333,14 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall, PipeEvent
   }
 
   #takeHeld(): void {
-    const held = this.#held;
-    if (held !== undefined) {
-      this.#held = undefined;
-      this.#take(held);
-      // Taking may have held the rest again; then the pipe stays paused.
-      if (this.#held !== undefined) return;
-      this.#pipe.resume();
-    }
-    if (this.#ended && this.#phase === PHASE.head) this.#closeSoon();
+    if (!this.#intake.takeHeld()) return;
+    if (this.#ended && this.#intake.isInHead) this.#closeSoon();
   }
 
   onDrain(): void {
     if (this.#switched !== undefined) this.#switched.callerDrained();
     else if (this.upstream !== undefined) this.upstream.resume();
-    else if (this.#phase === PHASE.head) this.#takeHeld();
+    else if (this.#intake.isInHead) this.#takeHeld();
   }
 
   /** A request that cannot be read: no call of a direction, but recorded and answered all the same. */
@@ -399,7 +353,7 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall, PipeEvent
   }
 
   #awaitRequest(): void {
-    this.#phase = PHASE.head;
+    this.#intake.awaitRequest();
     this.#answer.reset();
     const { idleMs } = this.#context.timeouts();
     this.#expectIn(idleMs);
@@ -422,14 +376,9 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall, PipeEvent
   }
 
   #mayKeep(keepAlive: boolean): boolean {
-    const more = !this.#ended || this.#held !== undefined;
+    const more = !this.#ended || this.#intake.hasHeld;
     const isWanted = !this.#context.draining && !this.#direction.isOutdated;
     return keepAlive && more && this.requestComplete && isWanted;
-  }
-
-  #hold(rest: Buffer): void {
-    this.#held = Buffer.concat(this.#held === undefined ? [rest] : [this.#held, rest]);
-    this.#pipe.pause();
   }
 
   // After the last bytes of an answer its connection is not ours any more to be paused.
@@ -447,8 +396,7 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall, PipeEvent
 
   /** Ends our side and reads on for a while, so that the answer is not lost to a reset. */
   #closeSoon(): void {
-    this.#phase = PHASE.closing;
-    this.#held = undefined;
+    this.#intake.close();
     this.#pipe.resume();
     this.#pipe.end();
     // A caller that still has to take its answer gets the time it would have had for more of it.
@@ -460,10 +408,10 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall, PipeEvent
     if (this.#switched !== undefined) return this.#switched.callerEnded();
     // A caller may half-close and still read its answers; half a request is none. Over TLS callers
     // do not do that: there it is one that left, and the server should hear of it.
-    const left = this.#phase === PHASE.response && !this.#pipe.halfCloses;
-    if (this.#phase === PHASE.body) this.destroy();
+    const left = this.requestComplete && !this.#pipe.halfCloses;
+    if (this.#intake.isInBody) this.destroy();
     else if (left) this.#pipe.destroy();
-    else if (this.#phase === PHASE.head && this.#held === undefined) this.#closeSoon();
+    else if (this.#intake.isInHead && !this.#intake.hasHeld) this.#closeSoon();
   }
 
   onClose(): void {
@@ -471,7 +419,7 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall, PipeEvent
     this.#gone = true;
     this.#context.live.remove(this);
     this.#countOpen(-1);
-    this.#held = undefined;
+    this.#intake.release();
     const isCut = this.#switched?.ended === false;
     if (isCut) this.#attempts.cut();
     else this.#attempts.abandon();
