@@ -2,7 +2,8 @@
 // verifies, compiles and swaps what the agent relays.
 
 export type { TroubledEndpoint } from './acknowledge.ts';
-export { type Agent, type AgentOptions, createAgent } from './agent.ts';
+export { type Agent, createAgent } from './agent.ts';
+export type { AgentOptions } from './agent-options.ts';
 export {
   type BundleEndpoint,
   type BundleEndpointOptions,

@@ -1,13 +1,14 @@
 // ca: who gets which certificate. Requests pass enrol or check, then issue, which signs, logs and only then answers.
 // The authority decides by signed registrations it verifies itself, and keeps deciding while the control plane is gone.
 
-export { type Ca, type CaHealth, type CaOptions, createCa } from './authority.ts';
+export { type Ca, type CaHealth, createCa } from './authority.ts';
 export {
   type AuthorityFolder,
   importChain,
   requestAuthority,
   signRequest,
 } from './authority-requests.ts';
+export type { CaOptions } from './ca-options.ts';
 export {
   type CaPublicParts,
   type InitializeOptions,

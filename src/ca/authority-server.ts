@@ -1,0 +1,87 @@
+import { createRevocationService } from '#revocation';
+import { EVENT } from '#telemetry';
+import { encodeEnvelope, signNextRoot } from '#trust';
+import { createGrpcServer, type GrpcServer } from '#wire';
+import { openAuditWitness } from './audit-witness.ts';
+import type { CaCore, CaParts } from './authority-core.ts';
+import { caFolder } from './ca-folder.ts';
+import type { CaOptions } from './ca-options.ts';
+import { type Caller, identifyAgain, identifyCaller, requireIdentity } from './caller.ts';
+import { createSignedHead } from './issuance-log.ts';
+import { meshRole } from './mesh-identity.ts';
+import { createRateLimit } from './rate-limit.ts';
+import { createIssuanceService } from './service.ts';
+
+const DEFAULT_RATE = { burst: 200, perSecond: 50 };
+// One workload on one host; a restart of its agent, or a rotation under way, asks a few times.
+const IDENTITY_RATE = { burst: 20, perSecond: 1 };
+// A token for each audience, which the agent keeps for half of its life; an eighth of what the agent has for all.
+const TOKEN_RATE = { burst: 100, perSecond: 10 };
+const DEFAULT_PATIENCE_MS = 1000;
+
+/** Serves issuance and revocations on the port. */
+export async function listenForCalls(
+  options: CaOptions,
+  { secrets }: CaParts,
+  core: CaCore,
+): Promise<{ readonly server: GrpcServer<Caller>; readonly port: number }> {
+  const { trustDomain, clock, log, rateLimit = DEFAULT_RATE } = options;
+  const { issuanceLog, hosts, policy, revocations, roots, issue, issueJwt, jwtKeys } = core;
+  const { identity, issuers } = core;
+  const service = createIssuanceService({
+    answered: core.metrics.answered,
+    trustDomain,
+    joinTokens: secrets.joinTokens,
+    policy,
+    issue,
+    issueJwt,
+    jwtKeys,
+    issuanceLog,
+    signedHead: createSignedHead(issuanceLog, { trustDomain, clock, signer: secrets.logSigner }),
+    nextRoot() {
+      const certificate = Buffer.from(issuers.next().rootDer).toString('base64');
+      const time = new Date(clock()).toISOString();
+      return encodeEnvelope(signNextRoot({ trustDomain, certificate, time }, secrets.logSigner));
+    },
+    crl: core.crl.current,
+    expiries: core.expiries,
+    tokenBook: core.tokenBook,
+    witness: openAuditWitness({
+      path: caFolder(options.folder).auditWitness,
+      trustDomain,
+      signer: secrets.logSigner,
+      clock,
+      log,
+    }),
+    hosts,
+    revoked: revocations.check.current,
+    callers: createRateLimit({ ...rateLimit, clock }),
+    identities: createRateLimit({ ...(options.identityRateLimit ?? IDENTITY_RATE), clock }),
+    tokens: createRateLimit({ ...(options.tokenRateLimit ?? TOKEN_RATE), clock }),
+    enrolments: createRateLimit({ ...rateLimit, clock }),
+    callerOf: (call) => identifyAgain(server.peer(call), roots.bundle(), clock()),
+    rootsDer: roots.der,
+    bundle: roots.bundle,
+    patienceMs: options.patienceMs ?? DEFAULT_PATIENCE_MS,
+    clock,
+    log,
+  });
+  const revoking = createRevocationService({
+    store: revocations,
+    refuse(call) {
+      const caller = requireIdentity(server.peer(call), clock(), revocations.check.current());
+      if (!caller.ok) return caller.error.message;
+      return meshRole(caller.value) === undefined ? 'only for processes of the mesh' : undefined;
+    },
+    log,
+  });
+  const server: GrpcServer<Caller> = createGrpcServer<Caller>([service, revoking]);
+  const port = await server.listenTls({
+    ...options.listen,
+    material: identity.material,
+    identify: (socket) => identifyCaller(socket, roots.bundle(), clock()),
+    onRefused: (reason) => log.warn(EVENT.connectionRefused, { reason }),
+  });
+  log.info(EVENT.listening, { host: options.listen.host, port });
+  return { server, port };
+}

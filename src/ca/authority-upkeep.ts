@@ -1,0 +1,73 @@
+import { EVENT } from '#telemetry';
+import { activeRevocations } from '#trust';
+import type { GrpcServer } from '#wire';
+import type { CaCore } from './authority-core.ts';
+import type { CaOptions } from './ca-options.ts';
+import type { Caller } from './caller.ts';
+import type { PolicySubscription } from './subscribe.ts';
+
+const RENEWAL_CHECK_MS = 30_000;
+
+/** Keeps a running authority by what time, revocations and the trust root make of it; returns how to stop. */
+export function keepUp(
+  { clock, log }: CaOptions,
+  core: CaCore,
+  of: {
+    readonly server: GrpcServer<Caller>;
+    readonly subscription: PolicySubscription | undefined;
+  },
+): () => void {
+  const { identity, revocations } = core;
+  const { server, subscription } = of;
+  const renewal = setInterval(() => {
+    try {
+      core.issuers.refresh();
+    } catch (error) {
+      // A device or an upstream that is away must not end the authority: what it has is good for a while.
+      log.error(EVENT.signingFailed, { error });
+    }
+    const isRenewed = identity.renewIfDue() || identity.renewIfRevoked(revocations.check.current());
+    if (isRenewed) subscription?.reconnect();
+  }, RENEWAL_CHECK_MS);
+  const stopWatching = revocations.check.onChange((revoked) => {
+    server.disconnect(
+      (caller) => caller.kind === 'identified' && revoked(caller.svid, clock()) !== undefined,
+    );
+    if (identity.renewIfRevoked(revoked)) subscription?.reconnect();
+  });
+  const stopTainting = followTaint(core);
+  const stopRotating = followRotation(core, () => subscription?.reconnect());
+  return () => {
+    clearInterval(renewal);
+    stopWatching();
+    stopTainting();
+    stopRotating();
+  };
+}
+
+/** With another root first in the trust root, our own certificate stands under that one. */
+function followRotation({ policy, issuers, identity }: CaCore, onRenewed: () => void): () => void {
+  let trustRoot = policy.trustRoot();
+  return policy.onChange(() => {
+    if (policy.trustRoot() === trustRoot) return;
+    const before = trustRoot;
+    trustRoot = policy.trustRoot();
+    issuers.settle();
+    if (before.x509Roots[0] !== trustRoot.x509Roots[0] && identity.renew()) onRenewed();
+  });
+}
+
+/**
+ * Whoever revokes all that was issued so far does not trust the keys any more: those of JWT-SVIDs go too, also where the
+ * revocation came while this authority was down.
+ */
+function followTaint({ revocations, jwtKeys }: CaCore): () => void {
+  const retire = () => {
+    const instants = activeRevocations(revocations.all()).flatMap(({ target }) =>
+      target.kind === 'all' ? [Date.parse(target.issuedBefore)] : [],
+    );
+    if (instants.length > 0) jwtKeys.retireMadeBefore(Math.max(...instants));
+  };
+  retire();
+  return revocations.check.onChange(retire);
+}
