@@ -4,6 +4,7 @@ import { encodeEnvelope, signNextRoot } from '#trust';
 import { createGrpcServer, type GrpcServer } from '#wire';
 import { openAuditWitness } from './audit-witness.ts';
 import type { CaCore, CaParts } from './authority-core.ts';
+import { refreshIssuers } from './authority-upkeep.ts';
 import { caFolder } from './ca-folder.ts';
 import type { CaOptions } from './ca-options.ts';
 import { type Caller, identifyAgain, identifyCaller, requireIdentity } from './caller.ts';
@@ -44,7 +45,11 @@ export async function listenForCalls(
       return encodeEnvelope(signNextRoot({ trustDomain, certificate, time }, secrets.logSigner));
     },
     crl: core.crl.current,
-    expiries: core.expiries,
+    expiries() {
+      // Whoever has just imported a chain and looks sees what came of it.
+      refreshIssuers(core, log);
+      return core.expiries();
+    },
     tokenBook: core.tokenBook,
     witness: openAuditWitness({
       path: caFolder(options.folder).auditWitness,

@@ -1,4 +1,4 @@
-import { EVENT } from '#telemetry';
+import { EVENT, type Log } from '#telemetry';
 import { activeRevocations } from '#trust';
 import type { GrpcServer } from '#wire';
 import type { CaCore } from './authority-core.ts';
@@ -7,6 +7,16 @@ import type { Caller } from './caller.ts';
 import type { PolicySubscription } from './subscribe.ts';
 
 const RENEWAL_CHECK_MS = 30_000;
+
+/** Takes in what was imported, and renews; a device or an upstream that is away must not end the authority. */
+export function refreshIssuers({ issuers }: CaCore, log: Log): void {
+  try {
+    issuers.refresh();
+  } catch (error) {
+    // What it has is good for a while.
+    log.error(EVENT.signingFailed, { error });
+  }
+}
 
 /** Keeps a running authority by what time, revocations and the trust root make of it; returns how to stop. */
 export function keepUp(
@@ -20,12 +30,7 @@ export function keepUp(
   const { identity, revocations } = core;
   const { server, subscription } = of;
   const renewal = setInterval(() => {
-    try {
-      core.issuers.refresh();
-    } catch (error) {
-      // A device or an upstream that is away must not end the authority: what it has is good for a while.
-      log.error(EVENT.signingFailed, { error });
-    }
+    refreshIssuers(core, log);
     const isRenewed = identity.renewIfDue() || identity.renewIfRevoked(revocations.check.current());
     if (isRenewed) subscription?.reconnect();
   }, RENEWAL_CHECK_MS);

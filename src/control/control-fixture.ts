@@ -52,6 +52,7 @@ export type Fixture = {
   readonly apply: (
     namespace: string,
     resources: Readonly<Record<string, unknown>>,
+    ttlMs?: number,
   ) => Promise<Answer>;
   /** A client of the gRPC port, as a SPIFFE ID of the mesh. */
   readonly grpc: (service: typeof Distribution | typeof Telemetry, id?: string) => GrpcClient;
@@ -70,14 +71,22 @@ type CommitOptions = {
   readonly resources: Readonly<Record<string, unknown>>;
   readonly parent?: PolicySet['head'] | undefined;
   readonly signer?: PolicySigner;
+  /** An hour unless told. */
+  readonly ttlMs?: number | undefined;
 };
 
 const HOUR_MS = 3_600_000;
 
-/** Starts a control plane on free ports of 127.0.0.1, with the console of `assets` or one of two files. */
-export async function startFixture(assets?: string): Promise<Fixture> {
+/**
+ * Starts a control plane on free ports of 127.0.0.1, with the console of `assets` or one of two files, under an
+ * authority whose certificates last an hour unless told.
+ */
+export async function startFixture(
+  about: { readonly assets?: string; readonly certificateTtlMs?: number } = {},
+): Promise<Fixture> {
+  const { assets, certificateTtlMs } = about;
   const folder = mkdtempSync(join(tmpdir(), 'palisade-control-'));
-  const authority = createFakeAuthority();
+  const authority = createFakeAuthority('cluster.local', certificateTtlMs);
   const caAddress = await authority.listen();
   const { root, signer } = writeTrustRoot(folder, authority);
   const admin = writeFiles(folder);
@@ -88,7 +97,13 @@ export async function startFixture(assets?: string): Promise<Fixture> {
 
   const call: Fixture['call'] = (method, path, options = {}) =>
     send({ method, path, port: control.apiPort, client: admin, ...options });
-  const commit: Fixture['commit'] = ({ namespace, resources, parent, signer: by = signer }) =>
+  const commit: Fixture['commit'] = ({
+    namespace,
+    resources,
+    parent,
+    signer: by = signer,
+    ttlMs,
+  }) =>
     createCommit({
       trustDomain: 'cluster.local',
       namespace,
@@ -96,7 +111,7 @@ export async function startFixture(assets?: string): Promise<Fixture> {
       resources: new Map(Object.entries(resources)),
       author: 'ann',
       nowMs: Date.now(),
-      ttlMs: HOUR_MS,
+      ttlMs: ttlMs ?? HOUR_MS,
       signer: by,
     });
   return {
@@ -114,8 +129,8 @@ export async function startFixture(assets?: string): Promise<Fixture> {
     console: (method, path, headers = {}) =>
       send({ method, path, port: control.consolePort ?? 0, headers, plain: true }),
     commit,
-    apply(namespace, resources) {
-      const { envelope } = commit({ namespace, resources });
+    apply(namespace, resources, ttlMs) {
+      const { envelope } = commit({ namespace, resources, ttlMs });
       const changes = Object.entries(resources).map(([key, resource]) => ({ key, resource }));
       return call('POST', `/api/v1/policy-sets/${namespace}/commits`, {
         body: { envelope, changes },

@@ -31,6 +31,8 @@ export type FakeAuthority = {
   readonly issue: (id: string, ttlMs?: number) => TlsMaterial;
   /** Serves Issuance on a port, by default any free one; resolves to its address. */
   readonly listen: (port?: number) => Promise<string>;
+  /** Goes on with its log as if what was there had been another one. */
+  readonly fork: () => void;
   readonly close: () => Promise<void>;
 };
 
@@ -92,6 +94,10 @@ export function createFakeAuthority(name = 'cluster.local', ttlMs = HOUR_MS): Fa
         identify: () => true,
       });
       return `127.0.0.1:${bound}`;
+    },
+    fork() {
+      const id = `spiffe://${name}/palisade/forked`;
+      log.push({ ...entryOf(log, id, randomBytes(16)), previousHash: 'of-another-log' });
     },
     close: () => server.close(),
   };

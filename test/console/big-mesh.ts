@@ -67,7 +67,7 @@ const ROLES = [
 
 /** Starts it: namespaces are applied as signed sets, sidecars subscribe and acknowledge, calls are reported. */
 export async function startBigMesh(): Promise<BigMesh> {
-  const mesh = await startFixture(DIST);
+  const mesh = await startFixture({ assets: DIST });
   const enforced = await applyTeams(mesh);
   await connectSidecars(mesh, enforced);
   const reports = mesh.grpc(Telemetry).bidi(Telemetry.method.report);

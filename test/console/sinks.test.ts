@@ -30,7 +30,7 @@ before(async () => {
     });
   });
   await once(receiver.listen(0, '127.0.0.1'), 'listening');
-  mesh = await startFixture(DIST);
+  mesh = await startFixture({ assets: DIST });
   const secrets = join(mesh.folder, 'control', 'sinks', 'secrets');
   mkdirSync(secrets, { recursive: true });
   writeFileSync(join(secrets, 'soar'), `${SECRET}\n`);

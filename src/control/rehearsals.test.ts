@@ -1,0 +1,229 @@
+// Alerts caused for real, at a control plane with its ports open: by what enforcement points say of themselves, by what
+// sidecars report, by an authority and by files that somebody changed. The name of each alert is that of its runbook.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { after, before, test } from 'node:test';
+import type { AlertName } from '#alert';
+import { createMessage, ReportRequestSchema, Telemetry } from '#wire';
+import { type Fixture, serviceResource, startFixture } from './control-fixture.ts';
+import { subscribe, type TestSubscriber } from './subscriber-fixture.ts';
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const PATIENCE_MS = 8_000;
+const NODE = 'default/orders/1';
+
+type Ack = Parameters<TestSubscriber['ack']>[0];
+
+let mesh: Fixture;
+const points: TestSubscriber[] = [];
+before(async () => {
+  // An authority whose certificates last four minutes.
+  mesh = await startFixture({ certificateTtlMs: 4 * MINUTE });
+  for (const namespace of ['default', 'edited', 'over']) {
+    const resources = { 'Service/orders': serviceResource(namespace, 'orders') };
+    const ttlMs = namespace === 'over' ? 1_000 : HOUR;
+    const applied = await mesh.apply(namespace, resources, ttlMs);
+    assert.equal(applied.status, 201, applied.text);
+  }
+  const root = await mesh.apply('palisade-system', {
+    // A millisecond is too little for anybody: every answer, and every version on its way, is late.
+    'SLO/control-latency': slo('control_latency'),
+    'SLO/policy-propagation': slo('policy_propagation'),
+  });
+  assert.equal(root.status, 201, root.text);
+  await reportGap();
+  damageFiles();
+  await mesh.restart();
+  await mesh.control().close();
+  outage();
+  await mesh.restart();
+});
+after(async () => {
+  for (const point of points) point.end();
+  await mesh.close();
+});
+
+test('what an enforcement point says of itself', async () => {
+  const certificateExpiresAtMs = BigInt(Date.now() + MINUTE);
+  const said: Readonly<Partial<Record<AlertName, Ack>>> = {
+    'enforcement-point-not-ready': { ready: false, readyReason: 'no identity' },
+    'revocation-behind': { ready: true, revocations: 1n, revocationsDigest: 'another' },
+    'sidecar-bypassed': { ready: true, exposed: ['0.0.0.0:8080'] },
+    'certificate-expiring': { ready: true, certificateExpiresAtMs },
+    'endpoint-unhealthy': {
+      ready: true,
+      troubled: [
+        { namespace: 'default', service: 'orders', address: '10.0.0.1:80', health: 'ejected' },
+      ],
+    },
+    'policy-refused': {
+      ready: true,
+      refused: [
+        { namespace: 'default', number: 2n, hash: 'x', code: 'root_mismatch', message: '' },
+      ],
+    },
+  };
+  for (const [name, ack] of Object.entries(said)) (await connect(name)).ack(ack);
+  const lost = await connect('lost');
+  lost.ack({ ready: true });
+  lost.cancel();
+  for (const name of Object.keys(said)) await about(name, `default/${name}/1`);
+  await about('enforcement-point-lost', 'default/lost/1');
+});
+
+test('what sidecars report', async () => {
+  await report({
+    edges: [edge({ requests: 40n, denied: 40n, mtls: true }), edge({ sourceService: 'batch' })],
+    security: ['handshake', 'authentication', 'decision_latency'].map((name) => ({
+      name,
+      good: 0n,
+      total: 100n,
+    })),
+  });
+  const names: readonly AlertName[] = [
+    'denial-burst',
+    'denial-rate-budget-burn',
+    'plaintext-allowed',
+    'handshake-budget-burn',
+    'authentication-budget-burn',
+    'decision-latency-budget-burn',
+  ];
+  for (const name of names) await about(name);
+  assert.match((await about('telemetry-gap')).summary, new RegExp(`^10 records of ${NODE}`));
+});
+
+test('what expires, and what somebody changed', async () => {
+  // The root of this authority ends tomorrow.
+  const names: readonly AlertName[] = [
+    'authority-expiring',
+    'control-certificate-expiring',
+    'policy-expiring',
+    'policy-expired',
+    'policy-set-broken',
+    'control-availability-budget-burn',
+  ];
+  for (const name of names) await about(name);
+  await mesh.call('POST', '/api/v1/audit/verify');
+  await about('audit-broken');
+});
+
+test('objectives of those who ask and of those who wait for policy', async () => {
+  for (let i = 0; i < 30; i++) await mesh.call('GET', '/api/openapi.json');
+  await about('control-latency-budget-burn');
+  // Certificates of a minute at six points, of which an hour was expected.
+  const certificateExpiresAtMs = BigInt(Date.now() + MINUTE);
+  for (let i = 0; i < 6; i++) {
+    (await connect(`short${i}`)).ack({ ready: true, certificateExpiresAtMs });
+  }
+  await about('certificate-horizon-budget-burn');
+});
+
+test('an authority that says something else than before, and one that is away', async () => {
+  mesh.authority.fork();
+  await mesh.call('GET', '/api/v1/identities');
+  await about('issuance-log-broken');
+  // Not waited for: those who ask it hold on to their connections for a while.
+  const closed = mesh.authority.close();
+  await mesh.call('GET', '/api/v1/identities');
+  await about('authority-unreachable');
+  void closed;
+});
+
+async function connect(service: string): Promise<TestSubscriber> {
+  const point = subscribe(mesh, { node: `default/${service}/1`, namespaces: ['default'] });
+  points.push(point);
+  await point.next('policySet');
+  return point;
+}
+
+type Told = { readonly name: string; readonly summary: string; readonly runbook: string };
+
+/** The alert of this name, pending or firing, as soon as there is one. */
+async function about(name: string, node?: string): Promise<Told> {
+  const deadline = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const { json } = await mesh.call('GET', '/api/v1/alerts?state=all');
+    const found = json.items.find(
+      (alert: Told & { labels: Record<string, string> }) =>
+        alert.name === name && (node === undefined || alert.labels['node'] === node),
+    );
+    if (found !== undefined) {
+      assert.equal(found.runbook, `docs/runbooks/${name}.md`);
+      return found;
+    }
+    assert.ok(Date.now() < deadline, `${name} was caused and nobody is told`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+type Report = NonNullable<Parameters<typeof createMessage<typeof ReportRequestSchema>>[1]>;
+
+async function report(message: Report): Promise<void> {
+  const stream = mesh.grpc(Telemetry).bidi(Telemetry.method.report);
+  stream.on('error', () => {
+    // It ends with the control plane, which is started again.
+  });
+  stream.write(createMessage(ReportRequestSchema, { node: NODE, lastSeq: 30n, ...message }));
+  await once(stream, 'data');
+  stream.end();
+}
+
+/** Numbers 1 to 10 and 21 to 30, all sampled away; nobody says what became of those between. */
+async function reportGap(): Promise<void> {
+  const now = BigInt(Date.now());
+  const account = (firstSeq: bigint, lastSeq: bigint) => ({
+    boot: 'b',
+    firstSeq,
+    lastSeq,
+    sinceMs: now,
+    untilMs: now,
+    sampled: 10n,
+  });
+  await report({ boot: 'b', accounts: [account(1n, 10n), account(21n, 30n)] });
+}
+
+function edge(changes: Readonly<Record<string, unknown>>) {
+  return {
+    sourceService: 'web',
+    destinationService: 'orders',
+    destinationNamespace: 'default',
+    requests: 5n,
+    denied: 0n,
+    mtls: false,
+    protocol: 'http',
+    reporter: 'destination',
+    ...changes,
+  };
+}
+
+function damageFiles(): void {
+  const folder = join(mesh.folder, 'control');
+  const db = new DatabaseSync(join(folder, 'control.db'));
+  db.exec("UPDATE changes SET resource = replace(resource, '80', '81') WHERE namespace = 'edited'");
+  db.close();
+  const segment = join(folder, 'audit', 'segment-000000000000.jsonl');
+  writeFileSync(
+    segment,
+    readFileSync(segment, 'utf8').replace('"number":"1"', '"number":"9"').replace('ann', 'eve'),
+  );
+}
+
+/** As if the process had been killed a quarter of an hour ago. */
+function outage(): void {
+  const path = join(mesh.folder, 'control', 'alerts.json');
+  const state = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+  writeFileSync(path, JSON.stringify({ ...state, at: Date.now() - 15 * MINUTE, stopped: false }));
+}
+
+function slo(sli: string): unknown {
+  return {
+    apiVersion: 'palisade.dev/v1',
+    kind: 'SLO',
+    metadata: { name: sli.replaceAll('_', '-'), namespace: 'palisade-system' },
+    spec: { sli, objective: '99%', threshold: '1ms' },
+  };
+}
