@@ -1,15 +1,13 @@
 import type { MetricFamily, Readiness } from '#telemetry';
 import type { AgentCore } from './agent-core.ts';
 import { agentFamilies } from './agent-metrics.ts';
+import { standingProblem } from './foreign-standing.ts';
+
+type Looked = 'identity' | 'swap' | 'subscription' | 'logWatch' | 'auditWatch' | 'serving';
 
 /** Whether the agent can do its work, and why not. */
-export function healthOf({
-  identity,
-  swap,
-  subscription,
-  logWatch,
-  auditWatch,
-}: Pick<AgentCore, 'identity' | 'swap' | 'subscription' | 'logWatch' | 'auditWatch'>): Readiness {
+export function healthOf(of: Pick<AgentCore, Looked>, nowMs: number): Readiness {
+  const { identity, swap, subscription, logWatch, auditWatch, serving } = of;
   if (identity.current() === undefined)
     return { ready: false, reason: 'no identity from the CA yet' };
   if (swap.snapshots.current() === undefined) return { ready: false, reason: 'no policy yet' };
@@ -18,7 +16,7 @@ export function healthOf({
   if (!subscription.isConnected()) {
     return { ready: true, reason: 'the control plane is not reachable: serving what is known' };
   }
-  return { ready: true, reason: '' };
+  return { ready: true, reason: standingProblem(serving.foreign(), nowMs) ?? '' };
 }
 
 /** What the agent shows to whoever scrapes. */
@@ -26,10 +24,11 @@ export function metricsOf(core: AgentCore, nowMs: number): readonly MetricFamily
   const { identity, serving, subscription, swap } = core;
   return agentFamilies({
     nowMs,
-    ready: healthOf(core).ready,
+    ready: healthOf(core, nowMs).ready,
     connected: subscription.isConnected(),
     policySets: swap.held().length,
     workloads: serving.parts.svids.served(),
     certificateExpiresAt: identity.current()?.expiresAt,
+    foreign: serving.foreign(),
   });
 }

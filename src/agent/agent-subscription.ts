@@ -3,6 +3,7 @@ import { acknowledgement } from './acknowledge.ts';
 import type { AgentParts } from './agent-core.ts';
 import { healthOf } from './agent-health.ts';
 import type { AgentOptions } from './agent-options.ts';
+import { sentStandings } from './foreign-standing.ts';
 import { createSubscription, type Subscription } from './subscribe.ts';
 
 /** Follows the control plane: says what is held and enforced, and takes what comes. */
@@ -39,7 +40,7 @@ export function subscribeAgent(of: {
       };
     },
     ack: () => {
-      const readiness = healthOf({ ...parts, subscription });
+      const readiness = healthOf({ ...parts, subscription }, options.clock());
       const { size, root } = parts.auditWatch.kept();
       return {
         ...acknowledgement({
@@ -51,6 +52,7 @@ export function subscribeAgent(of: {
         }),
         auditSize: BigInt(size),
         auditRoot: root,
+        foreignBundles: sentStandings(parts.serving.foreign()),
       };
     },
     lookups: () => [],

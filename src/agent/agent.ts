@@ -31,7 +31,7 @@ export async function createAgent(options: AgentOptions): Promise<Result<Agent, 
   options.log.info(EVENT.listening, { socket: options.socketPath });
   return ok({
     spiffeId: core.value.spiffeId,
-    health: () => healthOf(core.value),
+    health: () => healthOf(core.value, options.clock()),
     metrics: () => metricsOf(core.value, options.clock()),
     async close() {
       socket.value.remove();

@@ -24,6 +24,7 @@ import { createSilentLog } from '#telemetry';
 import { createFakeScheduler } from './fake-scheduler.ts';
 import { createFederation } from './federation.ts';
 import { fetchBundle } from './fetch-bundle.ts';
+import { standingProblem } from './foreign-standing.ts';
 import { openStateFolder } from './state-folder.ts';
 
 const HOUR_MS = 3_600_000;
@@ -180,6 +181,46 @@ test('the profile https_web asks for the host name; without any bundle the endpo
   await world.pass(10_000);
   assert.deepEqual(world.held(), ['partner.org@3']);
   world.federation.close();
+});
+
+test('how it stands: wanted in vain, fetched, an endpoint that falls silent, and over a restart', async () => {
+  const served = await endpoint(partner.server('/bundle'));
+  served.answer = { status: 503 };
+  const world = start([spec({ url: served.url })]);
+  const began = Date.now();
+  await world.pass(0);
+  const [missing] = world.federation.standings();
+  assert.ok(missing?.missingSince !== undefined && missing.missingSince <= began);
+  assert.match(missing.problem ?? '', /503/);
+  assert.match(
+    standingProblem([missing], began) ?? '',
+    /^no bundle of `partner\.org` is known: .*503/,
+  );
+
+  served.answer = { body: partner.document(3, 60) };
+  await world.pass(10_000);
+  const [good] = world.federation.standings();
+  assert.ok(good?.refreshedAt !== undefined && good.refreshedAt >= began);
+  assert.deepEqual([good.missingSince, good.problem, good.everyMs], [undefined, undefined, 60_000]);
+  const { validity } = good;
+  assert.equal(validity?.expiresAt, partner.bundle.x509Roots[0]?.validToDate.getTime());
+  assert.equal(standingProblem([good], began), undefined);
+  const end = validity?.expiresAt ?? 0;
+  assert.match(standingProblem([good], end - 60_000) ?? '', /bundle of `partner\.org` ends at/);
+  assert.match(standingProblem([good], end + 1) ?? '', /ended at/);
+
+  served.answer = { status: 503 };
+  await world.pass(60_000);
+  const [silent] = world.federation.standings();
+  assert.equal(silent?.refreshedAt, good.refreshedAt, 'as long ago as it is');
+  assert.match(silent?.problem ?? '', /503/);
+  world.federation.close();
+  const again = start(world.wanted.current() ?? [], world.folder);
+  assert.equal(again.federation.standings()[0]?.refreshedAt, good.refreshedAt);
+  again.federation.close();
+  const fixed = start([spec({ bundle: partner.document(1) })]);
+  assert.equal(fixed.federation.standings()[0]?.everyMs, undefined, 'nobody is asked for it');
+  fixed.federation.close();
 });
 
 test('policy that names a trust domain no more ends it, on disk too; one of ours is never foreign', async () => {

@@ -12,11 +12,14 @@ import { createCell, fail, ok, type Result, type Source } from '#lib';
 import type { TrustDomainFederationSpec } from '#resource';
 import { EVENT, type Log } from '#telemetry';
 import type { EndpointProof, EndpointQuestion, fetchBundle } from './fetch-bundle.ts';
+import { type BundleStanding, standingOf } from './foreign-standing.ts';
 import type { StateFolder } from './state-folder.ts';
 import type { Scheduler } from './timer.ts';
 
 /** The bundles of the trust domains that policy names, as fresh as their endpoints give them. */
 export type Federation = Source<readonly SpiffeBundle[]> & {
+  /** How each of them stands now, by trust domain, also those of which there is no bundle yet. */
+  readonly standings: () => readonly BundleStanding[];
   /** Resolves when the disk holds what was fetched, and no more. */
   readonly saved: () => Promise<void>;
   readonly close: () => void;
@@ -44,8 +47,19 @@ type Relation = {
   bundle: SpiffeBundle | undefined;
   /** Of the document that `bundle` was fetched as. */
   digest: string | undefined;
+  /** When policy began to name it, as far as this process knows; Unix milliseconds, as `refreshedAt`. */
+  readonly since: number;
+  refreshedAt: number | undefined;
+  /** Why its endpoint gave nothing the last time it was asked. */
+  problem: string | undefined;
   cancel: () => void;
   isOver: boolean;
+};
+
+type Stored = {
+  readonly first?: unknown;
+  readonly document?: unknown;
+  readonly refreshedAt?: unknown;
 };
 
 const FOLDER = 'federation';
@@ -77,6 +91,13 @@ class Relations implements Federation {
   readonly current = (): readonly SpiffeBundle[] => this.#bundles.current();
   readonly onChange: Federation['onChange'] = (listener) => this.#bundles.onChange(listener);
 
+  readonly standings = (): readonly BundleStanding[] =>
+    Array.from(this.#relations.values(), (relation) => {
+      const { trustDomain, spec, bundle, since, refreshedAt, problem } = relation;
+      const everyMs = spec.bundleEndpointURL === undefined ? undefined : intervalOf(bundle);
+      return standingOf({ trustDomain, bundle, since, refreshedAt, problem, everyMs });
+    }).toSorted((a, b) => (a.trustDomain < b.trustDomain ? -1 : 1));
+
   saved(): Promise<void> {
     return this.#writing;
   }
@@ -106,12 +127,15 @@ class Relations implements Federation {
     const trustDomain = parseTrustDomain(name);
     // INVARIANT: our own bundle comes from the trust root alone.
     if (!trustDomain.ok || trustDomain.value === this.#options.own().trustDomain) return;
-    const bundle = this.#stored(trustDomain.value, spec) ?? first(trustDomain.value, spec);
+    const stored = this.#stored(trustDomain.value, spec);
     const relation: Relation = {
       trustDomain: trustDomain.value,
       spec,
-      bundle,
+      bundle: stored?.bundle ?? first(trustDomain.value, spec),
       digest: undefined,
+      since: this.#options.clock(),
+      refreshedAt: stored?.refreshedAt,
+      problem: undefined,
       cancel: () => {},
       isOver: false,
     };
@@ -132,9 +156,10 @@ class Relations implements Federation {
     const fetched = proof.ok ? await fetch({ ...question, proof: proof.value }) : proof;
     if (relation.isOver) return;
     const taken = fetched.ok ? this.#take(relation, fetched.value) : fetched;
-    if (!taken.ok) log.warn(EVENT.federationFailed, { trustDomain, url, reason: taken.error });
-    const hint = relation.bundle?.refreshHintMs ?? DEFAULT_REFRESH_MS;
-    const interval = Math.min(Math.max(hint, REFRESH_MS.least), REFRESH_MS.most);
+    relation.problem = taken.ok ? undefined : taken.error;
+    if (taken.ok) relation.refreshedAt = clock();
+    else log.warn(EVENT.federationFailed, { trustDomain, url, reason: taken.error });
+    const interval = intervalOf(relation.bundle);
     // Federation 6.2: a failed poll waits for its next turn; only who knows nothing as yet asks sooner.
     const next = relation.bundle === undefined ? Math.min(interval, FIRST_RETRY_MS) : interval;
     this.#schedule(relation, next * (0.9 + 0.2 * random()));
@@ -172,7 +197,8 @@ class Relations implements Federation {
     relation.bundle = fetched.bundle;
     log.info(EVENT.federationRefreshed, { trustDomain, sequence });
     this.#publish();
-    const stored = { first: digestOf(spec), document: fetched.document };
+    const refreshedAt = this.#options.clock();
+    const stored = { first: digestOf(spec), document: fetched.document, refreshedAt };
     this.#write(trustDomain, (file) => folder.writeJson(file, stored));
     return ok(undefined);
   }
@@ -187,13 +213,20 @@ class Relations implements Federation {
   }
 
   /** What was fetched before a restart, unless somebody has put another first bundle or endpoint there since. */
-  #stored(trustDomain: TrustDomain, spec: TrustDomainFederationSpec): SpiffeBundle | undefined {
-    const stored = this.#options.folder.readJson(fileOf(trustDomain)) as
-      | { readonly first?: unknown; readonly document?: unknown }
-      | undefined;
+  #stored(
+    trustDomain: TrustDomain,
+    spec: TrustDomainFederationSpec,
+  ): { readonly bundle: SpiffeBundle; readonly refreshedAt: number | undefined } | undefined {
+    const stored = this.#options.folder.readJson(fileOf(trustDomain)) as Stored | undefined;
     if (typeof stored?.document !== 'string' || stored.first !== digestOf(spec)) return undefined;
     const bundle = parseSpiffeBundle(trustDomain, Buffer.from(stored.document, 'utf8'));
-    return bundle.ok ? bundle.value : undefined;
+    if (!bundle.ok) return undefined;
+    // Versions before 0.2 did not write it.
+    const { refreshedAt } = stored;
+    return {
+      bundle: bundle.value,
+      refreshedAt: typeof refreshedAt === 'number' ? refreshedAt : undefined,
+    };
   }
 
   #publish(): void {
@@ -203,6 +236,11 @@ class Relations implements Federation {
     const isSame = held.length === before.length && held.every((each, i) => each === before[i]);
     if (!isSame) this.#bundles.set(held);
   }
+}
+
+function intervalOf(bundle: SpiffeBundle | undefined): number {
+  const hint = bundle?.refreshHintMs ?? DEFAULT_REFRESH_MS;
+  return Math.min(Math.max(hint, REFRESH_MS.least), REFRESH_MS.most);
 }
 
 function end(relation: Relation): void {

@@ -4,6 +4,7 @@ import { createBundles } from './bundles.ts';
 import type { CertificateAuthority } from './certificate-authority.ts';
 import { createFederation } from './federation.ts';
 import { fetchBundle } from './fetch-bundle.ts';
+import type { BundleStanding } from './foreign-standing.ts';
 import type { HostPolicy } from './host-policy.ts';
 import { createJwtKeySource } from './jwt-keys.ts';
 import { createJwtSource } from './jwt-source.ts';
@@ -17,6 +18,8 @@ export type Serving = {
     WorkloadApiOptions,
     'svids' | 'tokens' | 'jwtKeys' | 'bundles' | 'revocations'
   >;
+  /** How the foreign bundles stand. */
+  readonly foreign: () => readonly BundleStanding[];
   readonly close: () => void;
 };
 
@@ -45,6 +48,7 @@ export function createServing(
   const { revocations } = options;
   return {
     parts: { svids, tokens, jwtKeys, bundles, revocations },
+    foreign: federation.standings,
     close() {
       for (const each of [svids, jwtKeys, federation, bundles]) each.close();
     },

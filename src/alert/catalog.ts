@@ -80,6 +80,13 @@ export const ALERTS = {
     title: 'a root, an issuer or a key of the authority expires',
     likelyCause: 'nobody rotated the certificate authority in time',
   },
+  'foreign-bundle-expiring': {
+    severity: 'ticket',
+    forMs: MINUTE_MS,
+    title: 'the bundle of a foreign trust domain ends, or cannot be refreshed',
+    likelyCause:
+      'its operator has not published the next root, or its bundle endpoint cannot be reached from here',
+  },
   'authority-unreachable': {
     severity: 'ticket',
     forMs: MINUTE_MS,

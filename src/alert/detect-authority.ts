@@ -49,6 +49,7 @@ export function authorityConditions(facts: MeshFacts): readonly Condition[] {
     ...logConditions(facts),
     ...rootConditions(facts),
     ...dueConditions(facts),
+    ...foreignConditions(facts),
     ...controlConditions(facts),
   ];
 }
@@ -105,6 +106,20 @@ function dueConditions({ authority, nowMs }: MeshFacts): readonly Condition[] {
       labels: { kind, name },
       summary: `the authority's ${what} ${name} expires on ${when}, and nothing follows it yet: ${fix}`,
       evidence: { text: `${what} until ${when}`, link: '/identities' },
+      command: 'palisade ca status',
+    });
+  });
+}
+
+function foreignConditions({ foreignBundles, nowMs }: MeshFacts): readonly Condition[] {
+  return foreignBundles.map(({ name, expiresAt, fix }) => {
+    const when = new Date(expiresAt).toISOString();
+    const verb = expiresAt <= nowMs ? 'is good for nothing since' : 'is to be renewed, and ends on';
+    return condition('foreign-bundle-expiring', {
+      severity: expiresAt - nowMs < MINUTE_MS ? 'page' : 'ticket',
+      labels: { trust_domain: name },
+      summary: `the bundle of ${name} ${verb} ${when}: ${fix}`,
+      evidence: { text: `bundle until ${when}`, link: '/identities' },
       command: 'palisade ca status',
     });
   });

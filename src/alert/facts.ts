@@ -22,6 +22,12 @@ export type MeshFacts = {
       readonly fix: string;
     }[];
   };
+  /** Bundles of foreign trust domains that end soon, or that agents cannot refresh. */
+  readonly foreignBundles: readonly {
+    readonly name: string;
+    readonly expiresAt: number;
+    readonly fix: string;
+  }[];
   readonly controlCertificateExpiresAt: number;
   readonly plaintext: readonly PlaintextFact[];
   readonly bursts: readonly DenialBurst[];

@@ -19,6 +19,7 @@ export function goodFacts(changes: Partial<MeshFacts> = {}): MeshFacts {
       rootsExpireAt: [inAYear],
       due: [],
     },
+    foreignBundles: [],
     controlCertificateExpiresAt: NOON + 3_600_000,
     plaintext: [],
     bursts: [],

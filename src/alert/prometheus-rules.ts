@@ -48,6 +48,10 @@ const NATIVE: Partial<Readonly<Record<AlertName, Native>>> = {
     expr: 'palisade_control_expiry_seconds{kind="root"} < 30 * 86400 or palisade_control_expiry_due{kind=~"issuer|authority|jwt_key"} > 0',
     summary: "the authority's {{ $labels.kind }} expires soon, and nothing follows it yet",
   },
+  'foreign-bundle-expiring': {
+    expr: 'palisade_control_expiry_due{kind="foreign_bundle"} > 0',
+    summary: '{{ $value }} bundles of foreign trust domains end soon, or cannot be refreshed',
+  },
   'policy-expiring': {
     expr: 'palisade_control_expiry_seconds{kind="policy"} < 14 * 86400 > 0',
     summary: 'a policy set expires in {{ $value | humanizeDuration }}',

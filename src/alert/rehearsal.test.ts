@@ -42,6 +42,9 @@ const CAUSES: Readonly<Record<FromFacts, Partial<MeshFacts>>> = {
   'certificate-expiring': point({ certificateExpiresAt: iso(NOON + 4 * MINUTE) }),
   'control-certificate-expiring': { controlCertificateExpiresAt: NOON + 4 * MINUTE },
   'authority-expiring': authority({ rootsExpireAt: [NOON + 20 * DAY] }),
+  'foreign-bundle-expiring': {
+    foreignBundles: [{ name: 'west.example', expiresAt: NOON + DAY, fix: 'ask its operator' }],
+  },
   'authority-unreachable': authority({ reachable: false, reason: 'connection refused' }),
   'issuance-log-broken': authority({ logVerified: false, logReason: 'entry 4 does not follow 3' }),
   'policy-set-broken': { brokenSets: [{ namespace: 'default', message: 'root mismatch' }] },

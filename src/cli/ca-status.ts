@@ -59,6 +59,7 @@ const WORDS: Readonly<Record<string, string>> = {
   policy: 'policy of',
   jwt_key: 'key for tokens',
   join_token: 'join token for',
+  foreign_bundle: 'bundle of',
 };
 
 /** Asks the control plane; the trust root is the verified one of the session. Rejects with `ApiError`. */

@@ -87,6 +87,9 @@ export async function collectFacts(of: FactSources, nowMs: number): Promise<Mesh
         ({ kind, actAt }) => OF_AUTHORITY.has(kind) && actAt !== null && actAt <= nowMs,
       ),
     },
+    foreignBundles: (late?.horizon?.() ?? []).filter(
+      ({ kind, actAt }) => kind === 'foreign_bundle' && actAt !== null && actAt <= nowMs,
+    ),
     controlCertificateExpiresAt: late?.controlCertificateExpiresAt() ?? Number.POSITIVE_INFINITY,
     plaintext: of.map
       .edges()

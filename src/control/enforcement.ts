@@ -1,5 +1,6 @@
 import { isHash } from '#audit';
 import { type Ack, type Hello, type Refusal, type SetVersion } from '#wire';
+import { type AgentBundle, agentBundles, type ReportedBundle } from './foreign-bundles.ts';
 import type { PolicySets } from './policy-sets.ts';
 import type { StoredPoint } from './store.ts';
 import type { SetHead } from './updates.ts';
@@ -22,7 +23,10 @@ export type PointRefusal = SetHead & {
 };
 
 /** The status of one enforcement point; times are ISO 8601, `reason` is words and empty when all is well. */
-export type PointStatus = Omit<PointFacts, 'namespaces' | 'enforced' | 'via' | 'auditKept'> & {
+export type PointStatus = Omit<
+  PointFacts,
+  'namespaces' | 'enforced' | 'via' | 'auditKept' | 'foreign'
+> & {
   readonly sets: readonly PointSet[];
   /** Whether it enforces every revocation known here. */
   readonly revocationsCurrent: boolean;
@@ -61,6 +65,8 @@ type PointFacts = {
   readonly exposed: readonly string[];
   /** For agents: the checkpoint of the audit log here that they keep. */
   readonly auditKept: { readonly size: number; readonly root: string } | null;
+  /** For agents: the bundles of foreign trust domains that they keep. */
+  readonly foreign: readonly AgentBundle[];
 };
 
 /** What one proxy thinks of an endpoint: `ejected` or `unhealthy`. */
@@ -90,6 +96,8 @@ export type Enforcement = {
   readonly status: () => readonly PointStatus[];
   /** Who keeps which checkpoint of the audit log, by their own word. */
   readonly witnesses: () => readonly AuditWitness[];
+  /** What connected agents say of the foreign bundles that they keep. */
+  readonly foreignBundles: () => readonly ReportedBundle[];
   /** Forgets those lost for longer than `forgetAfterMs`. */
   readonly sweep: () => void;
   /** Nodes heard of since the last call. */
@@ -170,6 +178,10 @@ export function createEnforcement(options: EnforcementOptions): Enforcement {
       Array.from(points.values()).flatMap(({ node, auditKept }) =>
         auditKept === null ? [] : [{ node, ...auditKept }],
       ),
+    foreignBundles: () =>
+      Array.from(points.values()).flatMap(({ node, connected, foreign }) =>
+        connected ? foreign.map((bundle) => ({ ...bundle, node })) : [],
+      ),
     sweep() {
       const oldest = clock() - options.forgetAfterMs;
       for (const { node, connected, lastSeen } of Array.from(points.values())) {
@@ -189,7 +201,12 @@ export function createEnforcement(options: EnforcementOptions): Enforcement {
 }
 
 function newsOf(facts: PointFacts | undefined): string {
-  return JSON.stringify({ ...facts, lastSeen: undefined, auditKept: undefined });
+  return JSON.stringify({
+    ...facts,
+    lastSeen: undefined,
+    auditKept: undefined,
+    foreign: undefined,
+  });
 }
 
 function factsOfHello(hello: Hello, via: string, now: string): PointFacts {
@@ -221,6 +238,7 @@ function factsOfHello(hello: Hello, via: string, now: string): PointFacts {
     troubled: [],
     exposed: [],
     auditKept: null,
+    foreign: [],
   };
 }
 
@@ -245,6 +263,7 @@ function factsOfAck(ack: Ack): Partial<PointFacts> {
     troubled: ack.troubled.slice(0, MAX_TROUBLED).map(troubledOf),
     exposed: ack.exposed.slice(0, MAX_EXPOSED).map((address) => address.slice(0, MAX_ADDRESS)),
     auditKept: isHash(ack.auditRoot) ? { size: Number(ack.auditSize), root: ack.auditRoot } : null,
+    foreign: agentBundles(ack.foreignBundles),
   };
 }
 
@@ -277,7 +296,7 @@ type StatusContext = {
 };
 
 function statusOf(facts: PointFacts, context: StatusContext): PointStatus {
-  const { namespaces, enforced, via: _via, auditKept: _kept, ...shown } = facts;
+  const { namespaces, enforced, via: _via, auditKept: _kept, foreign: _foreign, ...shown } = facts;
   const sets = wantedNamespaces(namespaces, enforced, context.sets).map((namespace) =>
     pointSet(namespace, enforced[namespace], context),
   );
@@ -343,12 +362,19 @@ function staleReason(facts: PointFacts, late: readonly PointSet[]): string {
     .join('; ');
 }
 
-type Stored = Omit<PointFacts, 'troubled' | 'exposed' | 'auditKept'> & Partial<PointFacts>;
+type Stored = Omit<PointFacts, 'troubled' | 'exposed' | 'auditKept' | 'foreign'> &
+  Partial<PointFacts>;
 
 function parseFacts(state: string): PointFacts | undefined {
   try {
     // What an earlier version stored lacks what it did not know.
-    return { troubled: [], exposed: [], auditKept: null, ...(JSON.parse(state) as Stored) };
+    return {
+      troubled: [],
+      exposed: [],
+      auditKept: null,
+      foreign: [],
+      ...(JSON.parse(state) as Stored),
+    };
   } catch {
     // A row that nobody can read is forgotten; the point will say hello again.
     return undefined;

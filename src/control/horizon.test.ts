@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { createRoot, parseBundle, parseTrustDomain } from '#identity';
 import { createSilentLog } from '#telemetry';
 import type { GrpcClient } from '#wire';
+import type { ReportedBundle } from './foreign-bundles.ts';
 import { createHorizon, horizonState } from './horizon.ts';
 
 const HOUR = 3_600_000;
@@ -20,7 +21,11 @@ function bundleOf(...ttlsMs: number[]) {
 }
 
 /** An authority that lists this, or is away. */
-function start(listed: readonly object[], bundle = bundleOf(3650 * DAY)) {
+function start(
+  listed: readonly object[],
+  bundle = bundleOf(3650 * DAY),
+  foreign: readonly ReportedBundle[] = [],
+) {
   const world = { nowMs: NOW, isAway: false };
   const horizon = createHorizon({
     client: () =>
@@ -34,6 +39,7 @@ function start(listed: readonly object[], bundle = bundleOf(3650 * DAY)) {
     bundle: () => bundle,
     controlExpiresAt: () => NOW + DAY,
     enforcement: {
+      foreignBundles: () => foreign,
       status: () =>
         [
           { node: 'default/web/1', certificateExpiresAt: new Date(NOW + HOUR).toISOString() },
@@ -109,5 +115,57 @@ test('a root that has its successor may run out', () => {
     roots.map(({ actAt }) => actAt === null),
     [true, false],
   );
+  horizon.close();
+});
+
+test('a foreign trust domain is one item: the copy that ends first, and the agents that hold it', () => {
+  const copy = (node: string, changes: Partial<ReportedBundle> = {}): ReportedBundle => ({
+    node,
+    trustDomain: 'west.example',
+    startsAt: NOW - 60 * DAY,
+    expiresAt: NOW + 90 * DAY,
+    refreshedAt: NOW - 60_000,
+    everyMs: 300_000,
+    problem: '',
+    missing: false,
+    ...changes,
+  });
+  const check = (
+    copies: readonly ReportedBundle[],
+    state: string,
+    words: RegExp,
+    agents: string[],
+  ) => {
+    const { horizon, world } = start([], undefined, copies);
+    const [item, ...more] = horizon.items().filter(({ kind }) => kind === 'foreign_bundle');
+    horizon.close();
+    assert.ok(item !== undefined && more.length === 0);
+    assert.equal(horizonState(item, world.nowMs), state);
+    assert.match(item.fix, words);
+    assert.deepEqual(item.agents, agents);
+    return item;
+  };
+  const good = check([copy('a')], 'ok', /publish its next root; seen by a$/, ['a']);
+  assert.equal(good.refreshedAt, NOW - 60_000);
+  const soon = { expiresAt: NOW + 20 * DAY, refreshedAt: NOW - 120_000 };
+  const late = check([copy('a'), copy('b', soon), copy('c', soon)], 'soon', /seen by b, c$/, [
+    'b',
+    'c',
+  ]);
+  assert.deepEqual([late.expiresAt, late.refreshedAt], [NOW + 20 * DAY, NOW - 120_000]);
+  const stale = { refreshedAt: NOW - 1_000_000, problem: 'connection refused' };
+  check(
+    [copy('a'), copy('b', stale)],
+    'soon',
+    /gives no bundle \(connection refused\).*seen by a, b$/,
+    ['a', 'b'],
+  );
+  const missing = { missing: true, startsAt: NOW - 5_000, expiresAt: null, refreshedAt: null };
+  check([copy('a'), copy('b', missing)], 'expired', /ever fetched.*seen by b$/, ['b']);
+  const fixed = { everyMs: null, refreshedAt: null, expiresAt: NOW + DAY };
+  check([copy('a', fixed)], 'soon', /has no endpoint/, ['a']);
+  // Only keys for tokens: nothing in it ends.
+  const { horizon } = start([], undefined, [copy('a', { startsAt: null, expiresAt: null })]);
+  assert.ok(!horizon.items().some(({ kind }) => kind === 'foreign_bundle'));
   horizon.close();
 });

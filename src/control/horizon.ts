@@ -3,11 +3,12 @@ import type { Bundle } from '#identity';
 import { EVENT, type Log } from '#telemetry';
 import { type GrpcClient, Issuance } from '#wire';
 import type { Enforcement } from './enforcement.ts';
+import { foreignItems } from './foreign-bundles.ts';
 import type { PolicySets } from './policy-sets.ts';
 
 /** One thing that expires; times in ms since 1970. */
 export type HorizonItem = {
-  /** `root`, `control`, `point`, `policy`, and what the authority lists: `issuer`, `authority`, `jwt_key`, `join_token`. */
+  /** `root`, `control`, `point`, `policy`, `foreign_bundle`, and what the authority lists: `issuer`, `authority`, `jwt_key`, `join_token`. */
   readonly kind: string;
   readonly name: string;
   readonly expiresAt: number;
@@ -15,6 +16,10 @@ export type HorizonItem = {
   readonly actAt: number | null;
   /** The command that helps, or what to look at. */
   readonly fix: string;
+  /** Of a foreign bundle: the agents whose copy it is that ends first, or that could not refresh theirs. */
+  readonly agents?: readonly string[];
+  /** Of a foreign bundle: when the agent that is furthest behind last had it from its endpoint. */
+  readonly refreshedAt?: number | null;
 };
 
 /** Everything that expires: what this control plane sees, and what the authority lists. */
@@ -34,7 +39,7 @@ export type HorizonOptions = {
   readonly client: () => GrpcClient;
   readonly bundle: () => Bundle;
   readonly controlExpiresAt: () => number;
-  readonly enforcement: Pick<Enforcement, 'status'>;
+  readonly enforcement: Pick<Enforcement, 'status' | 'foreignBundles'>;
   readonly sets: Pick<PolicySets, 'all'>;
   readonly clock: () => number;
   readonly log: Log;
@@ -93,6 +98,7 @@ export function createHorizon(options: HorizonOptions): Horizon {
       [
         ...rootItems(options),
         ...ownItems(options),
+        ...foreignItems(options.enforcement.foreignBundles(), clock()),
         ...listed.filter((item) => isNotOver(item, clock())),
       ].toSorted((a, b) => a.expiresAt - b.expiresAt),
     problem: () => problem,

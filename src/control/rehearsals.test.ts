@@ -68,11 +68,27 @@ test('what an enforcement point says of itself', async () => {
     },
   };
   for (const [name, ack] of Object.entries(said)) (await connect(name)).ack(ack);
+  const day = 24 * HOUR;
+  const foreignBundles = [
+    {
+      trustDomain: 'west.example',
+      startsAtMs: BigInt(Date.now() - 300 * day),
+      expiresAtMs: BigInt(Date.now() + 20 * day),
+    },
+  ];
+  const agent = subscribe(mesh, { node: 'agent/host', kind: 'agent', namespaces: ['default'] });
+  points.push(agent);
+  agent.ack({ ready: true, foreignBundles });
   const lost = await connect('lost');
   lost.ack({ ready: true });
   lost.cancel();
   for (const name of Object.keys(said)) await about(name, `default/${name}/1`);
   await about('enforcement-point-lost', 'default/lost/1');
+  const foreign = await about('foreign-bundle-expiring');
+  assert.match(
+    foreign.summary,
+    /the bundle of west\.example is to be renewed.*seen by agent\/host/,
+  );
 });
 
 test('what sidecars report', async () => {

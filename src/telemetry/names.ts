@@ -72,6 +72,8 @@ export const METRIC = {
   agentPolicySets: 'palisade_agent_policy_sets',
   agentWorkloads: 'palisade_agent_workloads',
   agentCertificateExpiry: 'palisade_agent_certificate_expiry_seconds',
+  agentForeignBundleExpiry: 'palisade_agent_foreign_bundle_expiry_seconds',
+  agentForeignBundleAge: 'palisade_agent_foreign_bundle_age_seconds',
   controlApiRequests: 'palisade_control_api_requests_total',
   controlApiDuration: 'palisade_control_api_duration_seconds',
   controlPropagation: 'palisade_control_policy_propagation_seconds',

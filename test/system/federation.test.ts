@@ -82,6 +82,20 @@ describe('federation of two meshes', () => {
     assert.notEqual(wrong.status, 0);
   });
 
+  test('the horizon knows until when the foreign bundle is good, and who keeps it', async () => {
+    await east.apply(federation('west.example', ports.west));
+    const seen = async (): Promise<string> =>
+      /bundle of west\.example .*/.exec((await east.cli('ca', 'status')).stdout)?.[0] ?? '';
+    for (let i = 0; i < 50 && !(await seen()).includes(' ok '); i++) await delay(100);
+    const { stdout } = await east.cli('ca', 'status', '-o', 'json');
+    const { horizon } = JSON.parse(stdout) as { horizon: { what: string; expiresAt: string }[] };
+    const item = horizon.find(({ what }) => what === 'bundle of west.example');
+    const years = (Date.parse(item?.expiresAt ?? '') - Date.now()) / (365 * 86_400_000);
+    assert.ok(years > 9 && years < 11, stdout);
+    const answer = await east.cli('ca', 'status');
+    assert.match(answer.stdout, /bundle of west\.example +3\d{3}d +ok/);
+  });
+
   /** Starts the bundle endpoint of a mesh as a workload of it; resolves to its port. */
   async function publish(mesh: TestMesh): Promise<number> {
     const port = await freePort();

@@ -70,6 +70,14 @@ const NATIVE: readonly Rehearsal[] = [
     calm: { 'palisade_control_expiry_due{kind="jwt_key"}': '0x5' },
   },
   {
+    alert: 'PalisadeForeignBundleExpiring',
+    labels: { kind: 'foreign_bundle' },
+    summary: '2 bundles of foreign trust domains end soon, or cannot be refreshed',
+    at: '3m',
+    cause: { 'palisade_control_expiry_due{kind="foreign_bundle"}': '2x5' },
+    calm: { 'palisade_control_expiry_due{kind="foreign_bundle"}': '0x5' },
+  },
+  {
     alert: 'PalisadePolicyExpiring',
     labels: { kind: 'policy' },
     summary: 'a policy set expires in 10d 0h 0m 0s',

@@ -203,6 +203,7 @@ async function expositions(): Promise<Readonly<Record<string, Write>>> {
     policySets: 2,
     certificateExpiresAt: 9,
     expiries: [],
+    foreign: [],
   };
   return {
     proxy: async (openMetrics) => (await proxy.exposition(openMetrics)).body,

@@ -7,7 +7,7 @@ export type Horizon = {
 
 /** One thing that expires. */
 export type HorizonItem = {
-  /** `root`, `issuer`, `authority`, `control`, `point`, `policy`, `jwt_key` or `join_token`. */
+  /** `root`, `issuer`, `authority`, `control`, `point`, `policy`, `jwt_key`, `join_token` or `foreign_bundle`. */
   readonly kind: string;
   readonly name: string;
   readonly expiresAt: string;
@@ -16,4 +16,8 @@ export type HorizonItem = {
   readonly state: 'ok' | 'soon' | 'expired';
   /** The command that helps, or what to look at. */
   readonly fix: string;
+  /** Of a foreign bundle: the agents whose copy ends first, or is not refreshed. */
+  readonly agents: readonly string[];
+  /** Of a foreign bundle: when the agent that is furthest behind last had it. */
+  readonly refreshedAt: string | null;
 };

@@ -13,6 +13,8 @@ const Item = z
     actAt: Instant.nullable(),
     state: z.enum(['ok', 'soon', 'expired']),
     fix: z.string(),
+    agents: z.array(z.string()),
+    refreshedAt: Instant.nullable(),
   })
   .openapi('HorizonItem');
 
@@ -56,9 +58,11 @@ export function addHorizonRoutes(api: Api, context: ApiContext): void {
       kind: item.kind,
       name: item.name,
       expiresAt: new Date(item.expiresAt).toISOString(),
-      actAt: item.actAt === null ? null : new Date(item.actAt).toISOString(),
+      actAt: isoOrNull(item.actAt),
       state: horizonState(item, nowMs),
       fix: item.fix,
+      agents: [...(item.agents ?? [])],
+      refreshedAt: isoOrNull(item.refreshedAt ?? null),
     }));
     return c.json({ items, problem: horizon.problem() }, 200);
   });
@@ -85,4 +89,8 @@ export function addHorizonRoutes(api: Api, context: ApiContext): void {
     }
     return c.json({ noted: true as const }, 201);
   });
+}
+
+function isoOrNull(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString();
 }

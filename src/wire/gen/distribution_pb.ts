@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file distribution.proto.
  */
 export const file_distribution: GenFile = /*@__PURE__*/
-  fileDesc("ChJkaXN0cmlidXRpb24ucHJvdG8SGHBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MSKxAQoQU3Vic2NyaWJlUmVxdWVzdBIwCgVoZWxsbxgBIAEoCzIfLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5IZWxsb0gAEiwKA2FjaxgCIAEoCzIdLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5BY2tIABIyCgZsb29rdXAYAyABKAsyIC5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuTG9va3VwSABCCQoHbWVzc2FnZSK4AgoFSGVsbG8SDAoEbm9kZRgBIAEoCRIMCgRraW5kGAIgASgJEhEKCXNwaWZmZV9pZBgDIAEoCRISCgpuYW1lc3BhY2VzGAQgAygJEjMKBWtub3duGAUgAygLMiQucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlNldFZlcnNpb24SQQoJZW5kcG9pbnRzGAYgAygLMi4ucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLkVuZHBvaW50QW5ub3VuY2VtZW50EhgKEHNvZnR3YXJlX3ZlcnNpb24YByABKAkSEwoLbWV0cmljc191cmwYCCABKAkSGgoSdHJ1c3Rfcm9vdF92ZXJzaW9uGAkgASgDEhIKCmF1ZGl0X3NpemUYMiABKAMSFQoNc3RhcnRlZF9hdF9tcxgzIAEoAyI9CgpTZXRWZXJzaW9uEhEKCW5hbWVzcGFjZRgBIAEoCRIOCgZudW1iZXIYAiABKAMSDAoEaGFzaBgDIAEoCSJqChRFbmRwb2ludEFubm91bmNlbWVudBIRCgluYW1lc3BhY2UYASABKAkSDwoHc2VydmljZRgCIAEoCRIMCgRob3N0GAMgASgJEgwKBHBvcnQYBCABKA0SEgoKaGJvbmVfcG9ydBgFIAEoDSLGAwoDQWNrEjYKCGVuZm9yY2VkGAEgAygLMiQucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlNldFZlcnNpb24SMgoHcmVmdXNlZBgCIAMoCzIhLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5SZWZ1c2FsEg0KBXJlYWR5GAMgASgIEhQKDHJlYWR5X3JlYXNvbhgEIAEoCRIhChljZXJ0aWZpY2F0ZV9leHBpcmVzX2F0X21zGAUgASgDEhoKEmNlcnRpZmljYXRlX3NlcmlhbBgGIAEoCRIRCglzcGlmZmVfaWQYByABKAkSEwoLcmV2b2NhdGlvbnMYFCABKAMSGgoScmV2b2NhdGlvbnNfZGlnZXN0GBUgASgJEhoKEnRydXN0X3Jvb3RfdmVyc2lvbhgWIAEoAxIYChBjZXJ0aWZpY2F0ZV9yb290GBcgASgJEjwKCHRyb3VibGVkGB4gAygLMioucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlRyb3VibGVkRW5kcG9pbnQSDwoHZXhwb3NlZBgoIAMoCRISCgphdWRpdF9zaXplGDIgASgDEhIKCmF1ZGl0X3Jvb3QYMyABKAkiVwoQVHJvdWJsZWRFbmRwb2ludBIRCgluYW1lc3BhY2UYASABKAkSDwoHc2VydmljZRgCIAEoCRIPCgdhZGRyZXNzGAMgASgJEg4KBmhlYWx0aBgEIAEoCSJZCgdSZWZ1c2FsEhEKCW5hbWVzcGFjZRgBIAEoCRIOCgZudW1iZXIYAiABKAMSDAoEaGFzaBgDIAEoCRIMCgRjb2RlGAQgASgJEg8KB21lc3NhZ2UYBSABKAkiNwoGTG9va3VwEhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRraW5kGAIgASgJEgwKBG5hbWUYAyABKAki4gIKEVN1YnNjcmliZVJlc3BvbnNlEj8KCnBvbGljeV9zZXQYASABKAsyKS5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuUG9saWN5U2V0VXBkYXRlSAASOAoGbG9va3VwGAIgASgLMiYucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLkxvb2t1cFJlc3VsdEgAEj8KCWVuZHBvaW50cxgDIAEoCzIqLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5TZXJ2aWNlRW5kcG9pbnRzSAASPwoKdHJ1c3Rfcm9vdBgEIAEoCzIpLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5UcnVzdFJvb3RVcGRhdGVIABJFChBhdWRpdF9jaGVja3BvaW50GDIgASgLMikucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLkF1ZGl0Q2hlY2twb2ludEgAQgkKB21lc3NhZ2UifgoPUG9saWN5U2V0VXBkYXRlEhEKCW5hbWVzcGFjZRgBIAEoCRIPCgdjb21taXRzGAIgAygMEgwKBGZ1bGwYAyABKAgSOQoHY2hhbmdlcxgEIAMoCzIoLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5SZXNvdXJjZUNoYW5nZSIvCg5SZXNvdXJjZUNoYW5nZRILCgNrZXkYASABKAkSEAoIcmVzb3VyY2UYAiABKAwifgoMTG9va3VwUmVzdWx0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRraW5kGAIgASgJEgwKBG5hbWUYAyABKAkSDgoGY29tbWl0GAQgASgMEhAKCHJlc291cmNlGAUgASgMEg0KBXByb29mGAYgASgMEg4KBm5vX3NldBgHIAEoCCJtChBTZXJ2aWNlRW5kcG9pbnRzEhEKCW5hbWVzcGFjZRgBIAEoCRIPCgdzZXJ2aWNlGAIgASgJEjUKCWVuZHBvaW50cxgDIAMoCzIiLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5FbmRwb2ludCJICghFbmRwb2ludBIMCgRob3N0GAEgASgJEgwKBHBvcnQYAiABKA0SDAoEbm9kZRgDIAEoCRISCgpoYm9uZV9wb3J0GAQgASgNIiMKD1RydXN0Um9vdFVwZGF0ZRIQCghlbnZlbG9wZRgBIAEoDCJFCg9BdWRpdENoZWNrcG9pbnQSEAoIZW52ZWxvcGUYASABKAwSEQoJZnJvbV9zaXplGAIgASgDEg0KBXByb29mGAMgAygJMngKDERpc3RyaWJ1dGlvbhJoCglTdWJzY3JpYmUSKi5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuU3Vic2NyaWJlUmVxdWVzdBorLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5TdWJzY3JpYmVSZXNwb25zZSgBMAFiBnByb3RvMw");
+  fileDesc("ChJkaXN0cmlidXRpb24ucHJvdG8SGHBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MSKxAQoQU3Vic2NyaWJlUmVxdWVzdBIwCgVoZWxsbxgBIAEoCzIfLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5IZWxsb0gAEiwKA2FjaxgCIAEoCzIdLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5BY2tIABIyCgZsb29rdXAYAyABKAsyIC5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuTG9va3VwSABCCQoHbWVzc2FnZSK4AgoFSGVsbG8SDAoEbm9kZRgBIAEoCRIMCgRraW5kGAIgASgJEhEKCXNwaWZmZV9pZBgDIAEoCRISCgpuYW1lc3BhY2VzGAQgAygJEjMKBWtub3duGAUgAygLMiQucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlNldFZlcnNpb24SQQoJZW5kcG9pbnRzGAYgAygLMi4ucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLkVuZHBvaW50QW5ub3VuY2VtZW50EhgKEHNvZnR3YXJlX3ZlcnNpb24YByABKAkSEwoLbWV0cmljc191cmwYCCABKAkSGgoSdHJ1c3Rfcm9vdF92ZXJzaW9uGAkgASgDEhIKCmF1ZGl0X3NpemUYMiABKAMSFQoNc3RhcnRlZF9hdF9tcxgzIAEoAyI9CgpTZXRWZXJzaW9uEhEKCW5hbWVzcGFjZRgBIAEoCRIOCgZudW1iZXIYAiABKAMSDAoEaGFzaBgDIAEoCSJqChRFbmRwb2ludEFubm91bmNlbWVudBIRCgluYW1lc3BhY2UYASABKAkSDwoHc2VydmljZRgCIAEoCRIMCgRob3N0GAMgASgJEgwKBHBvcnQYBCABKA0SEgoKaGJvbmVfcG9ydBgFIAEoDSKIBAoDQWNrEjYKCGVuZm9yY2VkGAEgAygLMiQucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlNldFZlcnNpb24SMgoHcmVmdXNlZBgCIAMoCzIhLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5SZWZ1c2FsEg0KBXJlYWR5GAMgASgIEhQKDHJlYWR5X3JlYXNvbhgEIAEoCRIhChljZXJ0aWZpY2F0ZV9leHBpcmVzX2F0X21zGAUgASgDEhoKEmNlcnRpZmljYXRlX3NlcmlhbBgGIAEoCRIRCglzcGlmZmVfaWQYByABKAkSEwoLcmV2b2NhdGlvbnMYFCABKAMSGgoScmV2b2NhdGlvbnNfZGlnZXN0GBUgASgJEhoKEnRydXN0X3Jvb3RfdmVyc2lvbhgWIAEoAxIYChBjZXJ0aWZpY2F0ZV9yb290GBcgASgJEjwKCHRyb3VibGVkGB4gAygLMioucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlRyb3VibGVkRW5kcG9pbnQSDwoHZXhwb3NlZBgoIAMoCRISCgphdWRpdF9zaXplGDIgASgDEhIKCmF1ZGl0X3Jvb3QYMyABKAkSQAoPZm9yZWlnbl9idW5kbGVzGDwgAygLMicucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLkZvcmVpZ25CdW5kbGUipwEKDUZvcmVpZ25CdW5kbGUSFAoMdHJ1c3RfZG9tYWluGAEgASgJEhQKDHN0YXJ0c19hdF9tcxgCIAEoAxIVCg1leHBpcmVzX2F0X21zGAMgASgDEhcKD3JlZnJlc2hlZF9hdF9tcxgEIAEoAxIYChByZWZyZXNoX2V2ZXJ5X21zGAUgASgDEg8KB3Byb2JsZW0YBiABKAkSDwoHbWlzc2luZxgHIAEoCCJXChBUcm91YmxlZEVuZHBvaW50EhEKCW5hbWVzcGFjZRgBIAEoCRIPCgdzZXJ2aWNlGAIgASgJEg8KB2FkZHJlc3MYAyABKAkSDgoGaGVhbHRoGAQgASgJIlkKB1JlZnVzYWwSEQoJbmFtZXNwYWNlGAEgASgJEg4KBm51bWJlchgCIAEoAxIMCgRoYXNoGAMgASgJEgwKBGNvZGUYBCABKAkSDwoHbWVzc2FnZRgFIAEoCSI3CgZMb29rdXASEQoJbmFtZXNwYWNlGAEgASgJEgwKBGtpbmQYAiABKAkSDAoEbmFtZRgDIAEoCSLiAgoRU3Vic2NyaWJlUmVzcG9uc2USPwoKcG9saWN5X3NldBgBIAEoCzIpLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5Qb2xpY3lTZXRVcGRhdGVIABI4CgZsb29rdXAYAiABKAsyJi5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuTG9va3VwUmVzdWx0SAASPwoJZW5kcG9pbnRzGAMgASgLMioucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlNlcnZpY2VFbmRwb2ludHNIABI/Cgp0cnVzdF9yb290GAQgASgLMikucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlRydXN0Um9vdFVwZGF0ZUgAEkUKEGF1ZGl0X2NoZWNrcG9pbnQYMiABKAsyKS5wYWxpc2FkZS5kaXN0cmlidXRpb24udjEuQXVkaXRDaGVja3BvaW50SABCCQoHbWVzc2FnZSJ+Cg9Qb2xpY3lTZXRVcGRhdGUSEQoJbmFtZXNwYWNlGAEgASgJEg8KB2NvbW1pdHMYAiADKAwSDAoEZnVsbBgDIAEoCBI5CgdjaGFuZ2VzGAQgAygLMigucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlJlc291cmNlQ2hhbmdlIi8KDlJlc291cmNlQ2hhbmdlEgsKA2tleRgBIAEoCRIQCghyZXNvdXJjZRgCIAEoDCJ+CgxMb29rdXBSZXN1bHQSEQoJbmFtZXNwYWNlGAEgASgJEgwKBGtpbmQYAiABKAkSDAoEbmFtZRgDIAEoCRIOCgZjb21taXQYBCABKAwSEAoIcmVzb3VyY2UYBSABKAwSDQoFcHJvb2YYBiABKAwSDgoGbm9fc2V0GAcgASgIIm0KEFNlcnZpY2VFbmRwb2ludHMSEQoJbmFtZXNwYWNlGAEgASgJEg8KB3NlcnZpY2UYAiABKAkSNQoJZW5kcG9pbnRzGAMgAygLMiIucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLkVuZHBvaW50IkgKCEVuZHBvaW50EgwKBGhvc3QYASABKAkSDAoEcG9ydBgCIAEoDRIMCgRub2RlGAMgASgJEhIKCmhib25lX3BvcnQYBCABKA0iIwoPVHJ1c3RSb290VXBkYXRlEhAKCGVudmVsb3BlGAEgASgMIkUKD0F1ZGl0Q2hlY2twb2ludBIQCghlbnZlbG9wZRgBIAEoDBIRCglmcm9tX3NpemUYAiABKAMSDQoFcHJvb2YYAyADKAkyeAoMRGlzdHJpYnV0aW9uEmgKCVN1YnNjcmliZRIqLnBhbGlzYWRlLmRpc3RyaWJ1dGlvbi52MS5TdWJzY3JpYmVSZXF1ZXN0GisucGFsaXNhZGUuZGlzdHJpYnV0aW9uLnYxLlN1YnNjcmliZVJlc3BvbnNlKAEwAWIGcHJvdG8z");
 
 /**
  * @generated from message palisade.distribution.v1.SubscribeRequest
@@ -304,6 +304,13 @@ export type Ack = Message<"palisade.distribution.v1.Ack"> & {
    * @generated from field: string audit_root = 51;
    */
   auditRoot: string;
+
+  /**
+   * For agents: the bundles of foreign trust domains that they keep.
+   *
+   * @generated from field: repeated palisade.distribution.v1.ForeignBundle foreign_bundles = 60;
+   */
+  foreignBundles: ForeignBundle[];
 };
 
 /**
@@ -312,6 +319,65 @@ export type Ack = Message<"palisade.distribution.v1.Ack"> & {
  */
 export const AckSchema: GenMessage<Ack> = /*@__PURE__*/
   messageDesc(file_distribution, 4);
+
+/**
+ * How one agent's copy of a foreign trust domain's bundle stands; times in Unix milliseconds.
+ *
+ * @generated from message palisade.distribution.v1.ForeignBundle
+ */
+export type ForeignBundle = Message<"palisade.distribution.v1.ForeignBundle"> & {
+  /**
+   * @generated from field: string trust_domain = 1;
+   */
+  trustDomain: string;
+
+  /**
+   * From when to when the root that lasts longest is valid; 0 where the bundle has none.
+   *
+   * @generated from field: int64 starts_at_ms = 2;
+   */
+  startsAtMs: bigint;
+
+  /**
+   * @generated from field: int64 expires_at_ms = 3;
+   */
+  expiresAtMs: bigint;
+
+  /**
+   * When its endpoint last gave it; 0 where it has not, or has none.
+   *
+   * @generated from field: int64 refreshed_at_ms = 4;
+   */
+  refreshedAtMs: bigint;
+
+  /**
+   * How often the endpoint is asked; 0 where there is none.
+   *
+   * @generated from field: int64 refresh_every_ms = 5;
+   */
+  refreshEveryMs: bigint;
+
+  /**
+   * Why it was not refreshed the last time; empty when it was.
+   *
+   * @generated from field: string problem = 6;
+   */
+  problem: string;
+
+  /**
+   * No bundle of it is held at all, and `starts_at_ms` says since when one is wanted.
+   *
+   * @generated from field: bool missing = 7;
+   */
+  missing: boolean;
+};
+
+/**
+ * Describes the message palisade.distribution.v1.ForeignBundle.
+ * Use `create(ForeignBundleSchema)` to create a new message.
+ */
+export const ForeignBundleSchema: GenMessage<ForeignBundle> = /*@__PURE__*/
+  messageDesc(file_distribution, 5);
 
 /**
  * What one caller's sidecar thinks of an endpoint.
@@ -347,7 +413,7 @@ export type TroubledEndpoint = Message<"palisade.distribution.v1.TroubledEndpoin
  * Use `create(TroubledEndpointSchema)` to create a new message.
  */
 export const TroubledEndpointSchema: GenMessage<TroubledEndpoint> = /*@__PURE__*/
-  messageDesc(file_distribution, 5);
+  messageDesc(file_distribution, 6);
 
 /**
  * @generated from message palisade.distribution.v1.Refusal
@@ -386,7 +452,7 @@ export type Refusal = Message<"palisade.distribution.v1.Refusal"> & {
  * Use `create(RefusalSchema)` to create a new message.
  */
 export const RefusalSchema: GenMessage<Refusal> = /*@__PURE__*/
-  messageDesc(file_distribution, 6);
+  messageDesc(file_distribution, 7);
 
 /**
  * Asks for one resource of a namespace that is not held whole; answered now and again after each change.
@@ -415,7 +481,7 @@ export type Lookup = Message<"palisade.distribution.v1.Lookup"> & {
  * Use `create(LookupSchema)` to create a new message.
  */
 export const LookupSchema: GenMessage<Lookup> = /*@__PURE__*/
-  messageDesc(file_distribution, 7);
+  messageDesc(file_distribution, 8);
 
 /**
  * @generated from message palisade.distribution.v1.SubscribeResponse
@@ -462,7 +528,7 @@ export type SubscribeResponse = Message<"palisade.distribution.v1.SubscribeRespo
  * Use `create(SubscribeResponseSchema)` to create a new message.
  */
 export const SubscribeResponseSchema: GenMessage<SubscribeResponse> = /*@__PURE__*/
-  messageDesc(file_distribution, 8);
+  messageDesc(file_distribution, 9);
 
 /**
  * @generated from message palisade.distribution.v1.PolicySetUpdate
@@ -499,7 +565,7 @@ export type PolicySetUpdate = Message<"palisade.distribution.v1.PolicySetUpdate"
  * Use `create(PolicySetUpdateSchema)` to create a new message.
  */
 export const PolicySetUpdateSchema: GenMessage<PolicySetUpdate> = /*@__PURE__*/
-  messageDesc(file_distribution, 9);
+  messageDesc(file_distribution, 10);
 
 /**
  * @generated from message palisade.distribution.v1.ResourceChange
@@ -525,7 +591,7 @@ export type ResourceChange = Message<"palisade.distribution.v1.ResourceChange"> 
  * Use `create(ResourceChangeSchema)` to create a new message.
  */
 export const ResourceChangeSchema: GenMessage<ResourceChange> = /*@__PURE__*/
-  messageDesc(file_distribution, 10);
+  messageDesc(file_distribution, 11);
 
 /**
  * @generated from message palisade.distribution.v1.LookupResult
@@ -580,7 +646,7 @@ export type LookupResult = Message<"palisade.distribution.v1.LookupResult"> & {
  * Use `create(LookupResultSchema)` to create a new message.
  */
 export const LookupResultSchema: GenMessage<LookupResult> = /*@__PURE__*/
-  messageDesc(file_distribution, 11);
+  messageDesc(file_distribution, 12);
 
 /**
  * All live endpoints of one service; replaces what was known.
@@ -609,7 +675,7 @@ export type ServiceEndpoints = Message<"palisade.distribution.v1.ServiceEndpoint
  * Use `create(ServiceEndpointsSchema)` to create a new message.
  */
 export const ServiceEndpointsSchema: GenMessage<ServiceEndpoints> = /*@__PURE__*/
-  messageDesc(file_distribution, 12);
+  messageDesc(file_distribution, 13);
 
 /**
  * @generated from message palisade.distribution.v1.Endpoint
@@ -645,7 +711,7 @@ export type Endpoint = Message<"palisade.distribution.v1.Endpoint"> & {
  * Use `create(EndpointSchema)` to create a new message.
  */
 export const EndpointSchema: GenMessage<Endpoint> = /*@__PURE__*/
-  messageDesc(file_distribution, 13);
+  messageDesc(file_distribution, 14);
 
 /**
  * @generated from message palisade.distribution.v1.TrustRootUpdate
@@ -664,7 +730,7 @@ export type TrustRootUpdate = Message<"palisade.distribution.v1.TrustRootUpdate"
  * Use `create(TrustRootUpdateSchema)` to create a new message.
  */
 export const TrustRootUpdateSchema: GenMessage<TrustRootUpdate> = /*@__PURE__*/
-  messageDesc(file_distribution, 14);
+  messageDesc(file_distribution, 15);
 
 /**
  * How the control plane's audit log stands. Agents keep it and take only what continues it, so that the log cannot be
@@ -698,7 +764,7 @@ export type AuditCheckpoint = Message<"palisade.distribution.v1.AuditCheckpoint"
  * Use `create(AuditCheckpointSchema)` to create a new message.
  */
 export const AuditCheckpointSchema: GenMessage<AuditCheckpoint> = /*@__PURE__*/
-  messageDesc(file_distribution, 15);
+  messageDesc(file_distribution, 16);
 
 /**
  * @generated from service palisade.distribution.v1.Distribution

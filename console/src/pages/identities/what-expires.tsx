@@ -16,6 +16,7 @@ const KINDS: Readonly<Record<string, string>> = {
   policy: 'Policy set',
   jwt_key: 'Key for tokens',
   join_token: 'Join token',
+  foreign_bundle: 'Bundle of a foreign trust domain',
 };
 
 const STATES: Readonly<Record<HorizonItem['state'], { tone: Tone; words: string }>> = {
