@@ -241,6 +241,7 @@ export async function startFakeControl(
   const helloListeners = new Set<() => void>();
   function subscribe(call: Call): void {
     calls.add(call);
+    let isGreeting = true;
     call.on('error', () => calls.delete(call));
     call.on('cancelled', () => calls.delete(call));
     call.on('data', ({ message }) => {
@@ -249,6 +250,11 @@ export async function startFakeControl(
         for (const listener of helloListeners) listener();
       }
       if (message.case !== 'ack') return;
+      // The first of a stream tells what is enforced already, and answers nothing.
+      if (isGreeting) {
+        isGreeting = false;
+        return;
+      }
       for (const listener of ackListeners) listener(message.value);
       ackListeners.clear();
     });

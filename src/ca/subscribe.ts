@@ -94,6 +94,8 @@ export function subscribeToPolicy(options: SubscriptionOptions): PolicySubscript
     stream.on('error', (error: Error) => lost(stream, error));
     stream.on('end', () => lost(stream));
     greet(stream, options);
+    // Nothing may be new to us that would be answered: who waits for us to enforce it hears so at once.
+    acknowledge(current, options);
   }
 
   connect();
@@ -105,9 +107,8 @@ export function subscribeToPolicy(options: SubscriptionOptions): PolicySubscript
     reconnect() {
       if (live === undefined) return;
       hangUp(live);
+      // A rotation waits to hear under which root we stand now.
       connect();
-      // Nothing may be new to us that would be answered: a rotation waits to hear under which root we stand now.
-      if (live !== undefined) acknowledge(live, options);
     },
     close() {
       stopAcknowledging();

@@ -61,6 +61,8 @@ export type EnforcementPoint = {
   readonly namespace: string | null;
   readonly service: string | null;
   readonly connected: boolean;
+  /** Whether it acknowledged anything on its present stream; absent from a control plane of version 0.1. */
+  readonly acknowledged?: boolean;
   readonly lastSeen: string;
   readonly sets: readonly {
     readonly namespace: string;
@@ -147,7 +149,10 @@ const PAGE_SIZE = 1000;
 const MAX_PAGES = 1000;
 
 /** Every item of a paged list. */
-export async function fetchAll<T>(api: ApiClient, path: string): Promise<readonly T[]> {
+export async function fetchAll<T>(
+  api: Pick<ApiClient, 'call'>,
+  path: string,
+): Promise<readonly T[]> {
   const items: T[] = [];
   let cursor: string | null = null;
   for (let page = 0; page < MAX_PAGES; page += 1) {

@@ -85,6 +85,27 @@ test('what is stored of a point is there after a restart, as not connected', () 
   assert.equal(later.enforcement.status().length, 1);
 });
 
+test('what a hello says it holds is no acknowledgement, and one of an earlier stream does not count', () => {
+  const { enforcement, hello, ack, point } = enforcementAt();
+  const said = () => [point()?.connected, point()?.sets[0]?.current, point()?.acknowledged];
+  const back = createMessage(HelloSchema, {
+    node: hello.node,
+    kind: hello.kind,
+    namespaces: hello.namespaces,
+    known: [VERSION],
+  });
+  enforcement.connected(back, 'agent');
+  assert.deepEqual(said(), [true, true, false]);
+  enforcement.acknowledged('default/a/1', ack);
+  assert.deepEqual(said(), [true, true, true]);
+  const stored = enforcement.stored('default/a/1');
+  assert.equal(stored && enforcementAt([stored]).point()?.acknowledged, false);
+  enforcement.disconnected('default/a/1', false);
+  assert.deepEqual(said(), [false, true, false]);
+  enforcement.connected(back, 'agent');
+  assert.deepEqual(said(), [true, true, false]);
+});
+
 test('an acknowledgement that says nothing new is no news', () => {
   const { enforcement, news, pass, hello, ack } = enforcementAt();
   enforcement.connected(hello, 'agent');

@@ -44,6 +44,8 @@ type PointFacts = {
   readonly via: string;
   readonly connected: boolean;
   readonly connectedAt: string | null;
+  /** Whether it has acknowledged anything on its present stream; until then `enforced` is what its hello said it holds. */
+  readonly acknowledged: boolean;
   readonly lastSeen: string;
   readonly namespaces: readonly string[];
   readonly enforced: Readonly<Record<string, SetHead>>;
@@ -106,6 +108,7 @@ export type Enforcement = {
   readonly stored: (node: string) => StoredPoint | undefined;
 };
 
+const AWAY = { connected: false, acknowledged: false };
 const MAX_EXPOSED = 16;
 const MAX_ADDRESS = 60;
 const MAX_TROUBLED = 32;
@@ -132,7 +135,7 @@ export function createEnforcement(options: EnforcementOptions): Enforcement {
   let changed = new Set<string>();
   for (const { state } of options.restored) {
     const facts = parseFacts(state);
-    if (facts !== undefined) points.set(facts.node, { ...facts, connected: false });
+    if (facts !== undefined) points.set(facts.node, { ...facts, ...AWAY });
   }
 
   function put(node: string, facts: PointFacts | undefined): void {
@@ -148,12 +151,14 @@ export function createEnforcement(options: EnforcementOptions): Enforcement {
     connected: (hello, via) => put(hello.node, factsOfHello(hello, via, nowIso(clock))),
     acknowledged(node, ack) {
       const facts = points.get(node);
-      if (facts !== undefined) put(node, { ...facts, ...factsOfAck(ack), lastSeen: nowIso(clock) });
+      if (facts !== undefined) {
+        put(node, { ...facts, ...factsOfAck(ack), acknowledged: true, lastSeen: nowIso(clock) });
+      }
     },
     disconnected(node, clean) {
       const facts = points.get(node);
       if (facts === undefined) return;
-      put(node, clean ? undefined : { ...facts, connected: false, lastSeen: nowIso(clock) });
+      put(node, clean ? undefined : { ...facts, ...AWAY, lastSeen: nowIso(clock) });
     },
     connectedPoint(node) {
       const facts = points.get(node);
@@ -222,6 +227,7 @@ function factsOfHello(hello: Hello, via: string, now: string): PointFacts {
     via,
     connected: true,
     connectedAt: now,
+    acknowledged: false,
     lastSeen: now,
     namespaces: hello.namespaces,
     enforced: headsOf(hello.known),
@@ -362,19 +368,20 @@ function staleReason(facts: PointFacts, late: readonly PointSet[]): string {
     .join('; ');
 }
 
-type Stored = Omit<PointFacts, 'troubled' | 'exposed' | 'auditKept' | 'foreign'> &
-  Partial<PointFacts>;
+const LEARNT_LATER = {
+  acknowledged: false,
+  troubled: [],
+  exposed: [],
+  auditKept: null,
+  foreign: [],
+};
+
+type Stored = Omit<PointFacts, keyof typeof LEARNT_LATER> & Partial<PointFacts>;
 
 function parseFacts(state: string): PointFacts | undefined {
   try {
     // What an earlier version stored lacks what it did not know.
-    return {
-      troubled: [],
-      exposed: [],
-      auditKept: null,
-      foreign: [],
-      ...(JSON.parse(state) as Stored),
-    };
+    return { ...LEARNT_LATER, ...(JSON.parse(state) as Stored) };
   } catch {
     // A row that nobody can read is forgotten; the point will say hello again.
     return undefined;

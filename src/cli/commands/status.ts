@@ -1,7 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { ApiClient } from '#client';
 import { isDryRun, type Resource } from '#resource';
 import { type EnforcementPoint, fetchAll, type ResourceEntry } from '../api-types.ts';
+import { awaitCurrent, isCurrent } from '../awaited-points.ts';
 import type { CommandModule } from '../commands.ts';
 import type { CliContext, OutputFormat } from '../context.ts';
 import { type DryRunTally, dryRunText, summarizeDryRun } from '../dry-run-report.ts';
@@ -10,8 +10,6 @@ import { parseDurationFlag } from '../flags.ts';
 import { globalsOf, sessionOf } from '../globals.ts';
 import { age, painter, printable, printResult, table } from '../output.ts';
 import { type PlaintextReport, plaintextText } from '../plaintext-report.ts';
-
-const POLL_MS = 100;
 
 /** `palisade status` */
 export const register: CommandModule['register'] = (program, context, finish) => {
@@ -56,7 +54,7 @@ export const register: CommandModule['register'] = (program, context, finish) =>
         return;
       }
       const deadline = options.wait === true ? Date.now() + options.timeout : 0;
-      const points = await pollPoints(api, deadline);
+      const points = await awaitCurrent(api, deadline);
       const good = points.every((point) => isCurrent(point));
       const value = { current: good, enforcementPoints: points };
       printResult(context, globals.output, value, () => textOf(points, painter(context)));
@@ -79,18 +77,6 @@ async function reportDryRun(
   printResult(context, output, { since, policies, idle }, () =>
     dryRunText(policies, { since, idle, paint: painter(context) }),
   );
-}
-
-async function pollPoints(api: ApiClient, deadline: number): Promise<readonly EnforcementPoint[]> {
-  for (;;) {
-    const points = await fetchAll<EnforcementPoint>(api, '/enforcement-points');
-    if (points.every((point) => isCurrent(point)) || Date.now() >= deadline) return points;
-    await delay(POLL_MS);
-  }
-}
-
-function isCurrent(point: EnforcementPoint): boolean {
-  return !point.stale && point.refused.length === 0 && point.sets.every((set) => set.current);
 }
 
 function textOf(points: readonly EnforcementPoint[], paint: ReturnType<typeof painter>): string {
@@ -146,6 +132,8 @@ function stateOf(point: EnforcementPoint, paint: ReturnType<typeof painter>): st
   if (point.sets.some((set) => !set.current) && !point.stale)
     return paint('yellow', 'taking up the newest');
   if (point.stale) return paint('yellow', printable(point.reason || 'stale'));
+  if (point.acknowledged === false)
+    return paint('yellow', 'has just come, and acknowledged nothing yet');
   if (!point.ready) return paint('yellow', printable(`not ready: ${point.readyReason}`));
   return paint('green', 'current');
 }

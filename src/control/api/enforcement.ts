@@ -13,6 +13,7 @@ const EnforcementPoint = z
     service: z.string().nullable(),
     connected: z.boolean(),
     connectedAt: Instant.nullable(),
+    acknowledged: z.boolean(),
     lastSeen: Instant,
     sets: z.array(
       z.object({
