@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fail, ok, type Result } from '#lib';
 import type { DataFolder } from './data-folder.ts';
+import { shownPath } from './file-problem.ts';
 
 /** What a data folder names of its mesh, so that commands need no flags. */
 export type MeshSettings = {
@@ -24,12 +25,21 @@ export function readMeshSettings(folder: DataFolder): Result<MeshSettings, strin
     text = readFileSync(folder.meshSettings, 'utf8');
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    if (code !== 'ENOENT')
-      return fail(`cannot read \`${folder.meshSettings}\`: ${code ?? 'unknown'}`);
-    return fail(`there is no mesh in \`${folder.root}\``);
+    const reason = UNREADABLE[code ?? ''];
+    if (reason === undefined)
+      return fail(`cannot read \`${shownPath(folder.meshSettings)}\`: ${code ?? 'unknown'}`);
+    return fail(`there is no mesh in \`${shownPath(folder.root)}\`${reason}`);
   }
   return parseMeshSettings(text, folder.meshSettings);
 }
+
+/** Why there is none, where that says more than that there is none. */
+const UNREADABLE: Readonly<Record<string, string>> = {
+  ENOENT: '',
+  ENOTDIR: ': that is a file, or below one',
+  ENAMETOOLONG: ': the path is too long for the system',
+  EACCES: ' that you may read',
+};
 
 function parseMeshSettings(text: string, file: string): Result<MeshSettings, string> {
   const names = ['trustDomain', 'api', 'grpc', 'ca', 'console', 'agentSocket'] as const;

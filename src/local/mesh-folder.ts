@@ -1,5 +1,12 @@
 import { join } from 'node:path';
-import { type DataFolder, layoutOf, type MeshSettings, readMeshSettings } from '#client';
+import {
+  type DataFolder,
+  fileProblem,
+  layoutOf,
+  type MeshSettings,
+  readMeshSettings,
+  shownPath,
+} from '#client';
 import type { TrustRoot } from '#trust';
 import { initializeMesh, writeMeshSettings } from './first-run.ts';
 import { makePrivateFolder } from './private-file.ts';
@@ -26,6 +33,7 @@ export function openMeshFolder(options: {
   readonly settings?: Partial<MeshSettings>;
 }): MeshFolder {
   const folder = layoutOf(options.dataDir);
+  refuseLongPath(folder);
   const locks: ProcessLock[] = [];
   try {
     makePrivateFolder(folder.root);
@@ -47,6 +55,20 @@ export function openMeshFolder(options: {
     releaseAll(locks);
     throw asStartError(error, folder);
   }
+}
+
+/** What a Unix socket's address holds, without its end; sys/un.h. */
+const MAX_SOCKET_PATH_BYTES = 107;
+
+// Told before keys are made in a folder in which no agent can ever listen.
+function refuseLongPath({ root, agent }: DataFolder): void {
+  const tooMany = Buffer.byteLength(agent.socket) - MAX_SOCKET_PATH_BYTES;
+  if (tooMany <= 0) return;
+  const longest = Buffer.byteLength(root) - tooMany;
+  throw new StartError(
+    `the path of the data folder \`${shownPath(root)}\` is too long for the agent's socket in it`,
+    `name one of at most ${longest} bytes with --data`,
+  );
 }
 
 function takeLock(folder: DataFolder, part: Part, command: string): ProcessLock {
@@ -85,8 +107,6 @@ function releaseAll(locks: readonly ProcessLock[]): void {
   for (const lock of locks) lock.release();
 }
 
-const NOT_WRITABLE = new Set(['EACCES', 'EROFS', 'EPERM', 'ENOTDIR', 'ENOENT']);
-
 function asStartError(error: unknown, folder: DataFolder): Error {
   const { code } = error as NodeJS.ErrnoException;
   if (error instanceof StartError || code === undefined) return error as Error;
@@ -95,11 +115,10 @@ function asStartError(error: unknown, folder: DataFolder): Error {
       `the disk of \`${folder.root}\` is full`,
       'free some space and start again: nothing was lost',
     );
-  if (NOT_WRITABLE.has(code)) {
-    return new StartError(
-      `cannot write to the data folder \`${folder.root}\`: ${code}`,
-      'name a folder you may write to with --data',
-    );
-  }
-  return error as Error;
+  const problem = fileProblem(error);
+  if (problem === undefined) return error as Error;
+  return new StartError(
+    `cannot write to the data folder \`${shownPath(folder.root)}\`: ${problem}`,
+    'name a folder you may write to with --data',
+  );
 }

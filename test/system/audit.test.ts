@@ -80,6 +80,9 @@ test('a control plane whose log was rewritten is found out by the authority, age
     });
     const exported = join(parts.dataDir, 'before.jsonl');
     assert.equal((await mesh.cli('audit', 'export', '--out', exported)).status, 0);
+    const nowhere = await mesh.cli('audit', 'export', '--out', '/dev/null/audit.jsonl');
+    assert.equal(nowhere.status, 2);
+    assert.match(nowhere.stderr, /^palisade: cannot write `.+`: a part .+\n {2}help: name another/);
     const part = join(parts.dataDir, 'part.jsonl');
     await mesh.cli('audit', 'export', '--action', 'policy', '--out', part);
     const partly = await mesh.cli('audit', 'verify', '-f', part);

@@ -1,4 +1,3 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { AuditEvent, ExportProof } from '#audit';
 import { layoutOf, readTrustRoot, type Session } from '#client';
@@ -10,6 +9,7 @@ import type { CliContext } from '../context.ts';
 import { EXIT, ExitError } from '../exit.ts';
 import { type Globals, globalsOf, sessionOf } from '../globals.ts';
 import { verifyIssuance } from '../issuance-verify.ts';
+import { intoFile } from '../out-file.ts';
 import { printable, printResult } from '../output.ts';
 
 /** `palisade audit verify`, `export`, `search` and `hold` */
@@ -122,19 +122,13 @@ function addExport(audit: Command, context: CliContext): void {
     .addHelpText('after', '\nExample:\n  $ palisade audit export --out audit.jsonl\n')
     .action(async (flags: Filters & { readonly out?: string }, command: Command) => {
       const session = sessionOf(globalsOf(command, context));
-      const file = flags.out === undefined ? undefined : openSync(flags.out, 'w', 0o600);
-      try {
-        const write = (text: string): void => {
-          if (file === undefined) context.stdout.write(text);
-          else writeSync(file, text);
-        };
-        const records = await exportAll(session, queryOf(flags), write);
-        if (flags.out !== undefined) {
-          context.stderr.write(`${records} records in \`${flags.out}\`\n`);
-        }
-      } finally {
-        if (file !== undefined) closeSync(file);
+      const { out } = flags;
+      if (out === undefined) {
+        await exportAll(session, queryOf(flags), (text) => void context.stdout.write(text));
+        return;
       }
+      const records = await intoFile(out, (write) => exportAll(session, queryOf(flags), write));
+      context.stderr.write(`${records} records in \`${out}\`\n`);
     });
 }
 

@@ -1,6 +1,7 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { makeFolders } from '#client';
 import { type ImportDifference, importDifferences } from '#compile';
 import {
   type IstioImport,
@@ -15,6 +16,7 @@ import type { CliContext } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { collectWord } from '../flags.ts';
 import { globalsOf } from '../globals.ts';
+import { attempt } from '../out-file.ts';
 import { painter, printable, printResult, wantsColor } from '../output.ts';
 
 type Options = {
@@ -118,7 +120,6 @@ spec:
 `;
 
 function writeAll(folder: string, { resources }: IstioImport, options: Options): string[] {
-  mkdirSync(folder, { recursive: true });
   const byNamespace = Map.groupBy(resources, ({ resource }) => resource.metadata.namespace);
   const texts = new Map(
     Array.from(byNamespace, ([namespace, all]) => [
@@ -133,9 +134,12 @@ function writeAll(folder: string, { resources }: IstioImport, options: Options):
       root === undefined ? ISTIO_DEFAULTS : `${ISTIO_DEFAULTS}---\n${root}`,
     );
   }
-  return Array.from(texts, ([namespace, text]) => {
-    const path = join(folder, `${namespace}.yaml`);
-    writeFileSync(path, text);
-    return path;
+  return attempt(folder, 'name another with --out', () => {
+    makeFolders(folder);
+    return Array.from(texts, ([namespace, text]) => {
+      const path = join(folder, `${namespace}.yaml`);
+      writeFileSync(path, text);
+      return path;
+    });
   });
 }

@@ -1,9 +1,11 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { makeFolders } from '#client';
 import { starterResources } from '#resource';
 import type { CommandModule } from '../commands.ts';
 import { EXIT, ExitError } from '../exit.ts';
 import { globalsOf } from '../globals.ts';
+import { attempt } from '../out-file.ts';
 import { printResult } from '../output.ts';
 import { asTyped } from '../spoken-name.ts';
 
@@ -31,23 +33,15 @@ export const register: CommandModule['register'] = (program, context) => {
 };
 
 function writeStarter(dir: string, overwrite: boolean): readonly string[] {
-  try {
+  return attempt(dir, 'name a new folder in one that you may write to', () => {
     refuseUsed(dir, overwrite);
     return starterResources().map((file) => {
       const path = join(dir, file.path);
-      mkdirSync(dirname(path), { recursive: true });
+      makeFolders(dirname(path));
       writeFileSync(path, file.text);
       return path;
     });
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === undefined) throw error;
-    throw new ExitError(
-      EXIT.usage,
-      `cannot write into \`${dir}\`: ${code}`,
-      'name a new folder in one that you may write to',
-    );
-  }
+  });
 }
 
 function refuseUsed(dir: string, yes: boolean): void {

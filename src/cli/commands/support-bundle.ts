@@ -1,9 +1,8 @@
-import { chmodSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { layoutOf, openSession } from '#client';
 import type { CommandModule } from '../commands.ts';
-import { EXIT, ExitError } from '../exit.ts';
-import { globalsOf } from '../globals.ts';
+import { type Globals, globalsOf } from '../globals.ts';
+import { intoFile } from '../out-file.ts';
 import { printResult } from '../output.ts';
 import { packed, secretsOf, supportFiles } from '../support-files.ts';
 import { tarOf } from '../tar.ts';
@@ -17,13 +16,14 @@ export const register: CommandModule['register'] = (program, context) => {
     .addHelpText('after', '\nExample:\n  $ palisade support-bundle --out bug.tar.gz\n')
     .action(async ({ out }: { readonly out?: string }, command) => {
       const globals = globalsOf(command, context);
-      const session = openSession({ dataDir: globals.dataDir, server: globals.server });
-      const files = await supportFiles(globals.dataDir, session.ok ? session.value : undefined);
       const nowMs = Date.now();
-      const archived = packed(files, secretsOf(layoutOf(globals.dataDir)), nowMs);
       const stamp = new Date(nowMs).toISOString().replaceAll(/[-:]|\..*/g, '');
       const path = out ?? `palisade-support-${stamp}.tar.gz`;
-      write(path, gzipSync(tarOf(archived)));
+      const { files, archived } = await intoFile(path, async (write) => {
+        const collected = await collect(globals, nowMs);
+        write(gzipSync(tarOf(collected.archived)));
+        return collected;
+      });
       const holds = archived.map(({ name, content }) => ({ name, bytes: content.length }));
       printResult(context, globals.output, { file: path, holds }, () =>
         [
@@ -35,17 +35,8 @@ export const register: CommandModule['register'] = (program, context) => {
     });
 };
 
-function write(path: string, content: Buffer): void {
-  try {
-    writeFileSync(path, content, { mode: 0o600 });
-    // A file that was there keeps its mode unless told.
-    chmodSync(path, 0o600);
-  } catch (error) {
-    const { message } = error as Error;
-    throw new ExitError(
-      EXIT.usage,
-      `cannot write \`${path}\`: ${message}`,
-      'name another with --out',
-    );
-  }
+async function collect({ dataDir, server }: Globals, nowMs: number) {
+  const session = openSession({ dataDir, server });
+  const files = await supportFiles(dataDir, session.ok ? session.value : undefined);
+  return { files, archived: packed(files, secretsOf(layoutOf(dataDir)), nowMs) };
 }

@@ -1,4 +1,3 @@
-import { chmodSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { layoutOf, loadAuthor, openSession, readTrustRoot } from '#client';
 import { parseDuration } from '#lib';
@@ -8,6 +7,7 @@ import type { CommandModule } from '../commands.ts';
 import type { CliContext } from '../context.ts';
 import { EXIT, ExitError } from '../exit.ts';
 import { type Globals, globalsOf } from '../globals.ts';
+import { intoFile } from '../out-file.ts';
 import { printResult } from '../output.ts';
 
 /** `palisade token create` */
@@ -36,10 +36,17 @@ Examples:
       const globals = globalsOf(command, context);
       const { dataDir, output } = globals;
       const { host, ttl, out } = options;
-      const { id, ...created } = create(dataDir, host, ttl);
-      await tell(context, globals, { id, host, expiresAt: created.expiresAt });
-      if (out !== undefined) return write(context, out, created.token);
-      return printResult(context, output, created, () => created.token);
+      const make = async () => {
+        const { id, ...created } = create(dataDir, host, ttl);
+        await tell(context, globals, { id, host, expiresAt: created.expiresAt });
+        return created;
+      };
+      if (out === undefined) {
+        const created = await make();
+        return printResult(context, output, created, () => created.token);
+      }
+      await intoFile(out, async (write) => write(`${(await make()).token}\n`));
+      context.stdout.write(`wrote \`${out}\`: whoever has it can join once\n`);
     });
 };
 
@@ -98,10 +105,3 @@ async function tell(
 }
 
 const TELL_MS = 2_000;
-
-function write(context: CliContext, path: string, token: string): void {
-  writeFileSync(path, `${token}\n`, { mode: 0o600 });
-  // Of a file that was there before, the mode above changes nothing.
-  chmodSync(path, 0o600);
-  context.stdout.write(`wrote \`${path}\`: whoever has it can join once\n`);
-}
