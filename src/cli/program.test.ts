@@ -72,7 +72,7 @@ test('a value that is none is a usage error, not an empty answer or a defect', a
     [[...ask, '--from', '../web'], /`\.` or `\.\.`/],
     [[...ask, '--source-ip', '999'], /`999` is not an IPv4 or IPv6 address/],
     [[...ask, '--attestation', 'strong'], /`strong` is no strength .* process/],
-    [['init', file], /cannot write into `.*`: ENOTDIR\n {2}help:/],
+    [['init', file], /cannot write `.*`: a part of the path is a file.*\n {2}help:/],
     [['log', '--denid'], /unknown option `--denid`\n {2}help: did you mean --denied\?/],
   ];
   for (const [argv, says] of cases) await check({ argv, status: 2, says });

@@ -1,5 +1,5 @@
 import { Command, CommanderError, type Option } from 'commander';
-import { ApiError } from '#client';
+import { ApiError, UnknownRouteError } from '#client';
 import { formatDuration } from '#lib';
 import { type CommandModule, commandLoaders } from './commands.ts';
 import type { CliContext } from './context.ts';
@@ -7,6 +7,7 @@ import { EXIT, ExitError } from './exit.ts';
 import { parseDurationFlag, parseName } from './flags.ts';
 import { asTyped } from './spoken-name.ts';
 import { VERSION } from './version.ts';
+import { type Skew, unknownRouteSkew } from './version-skew.ts';
 
 const GLOBAL_FLAGS_WITH_VALUE = new Set([
   '--data',
@@ -136,10 +137,13 @@ function unknownVerb(verb: string): ExitError {
 function reportFailure(error: unknown, context: CliContext, verb?: string): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
   if (error instanceof ExitError) {
-    context.stderr.write(`palisade: ${error.message}\n`);
-    if (error.help !== undefined)
-      context.stderr.write(`  help: ${asTyped(error.help, context.env)}\n`);
+    complain(error, context);
     return error.status;
+  }
+  // The question was not answered at all, least of all with no.
+  if (error instanceof UnknownRouteError) {
+    complain(unknownRouteSkew(error), context);
+    return EXIT.unreachable;
   }
   if (error instanceof ApiError) return reportApiError(error, context, verb);
   const problem = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -147,6 +151,14 @@ function reportFailure(error: unknown, context: CliContext, verb?: string): numb
     `palisade: an unexpected error, which is a defect of Palisade\n${problem}\n`,
   );
   return EXIT.no;
+}
+
+function complain(
+  { message, help }: Pick<Skew, 'message'> & { readonly help: string | undefined },
+  context: CliContext,
+): void {
+  context.stderr.write(`palisade: ${message}\n`);
+  if (help !== undefined) context.stderr.write(`  help: ${asTyped(help, context.env)}\n`);
 }
 
 /** Where the names stand that a command takes; for one that the control plane does not know. */

@@ -30,6 +30,27 @@ export class ApiError extends Error {
   }
 }
 
+/** The control plane has no such route: it is older or newer than whoever asked. */
+export class UnknownRouteError extends ApiError {
+  /** As in `GET /api/v1/horizon`. */
+  readonly route: string;
+  readonly server: string;
+  /** The control plane's version; undefined where it did not say. */
+  readonly serverVersion: string | undefined;
+
+  constructor(of: {
+    readonly answer: ApiError;
+    readonly route: string;
+    readonly server: string;
+    readonly serverVersion: string | undefined;
+  }) {
+    super(of.answer.status, 'no_such_route', of.answer.message, { ...of.answer.problem });
+    this.route = of.route;
+    this.server = of.server;
+    this.serverVersion = of.serverVersion;
+  }
+}
+
 /** The control plane's HTTP API, over mutual TLS with the data folder's client certificate. */
 export type ApiClient = {
   /** Calls `path` below `/api/v1` and resolves to the JSON answer; rejects with `ApiError`. */
@@ -48,6 +69,7 @@ type CallOptions = {
 };
 
 const TIMEOUT_MS = 15_000;
+const VERSION_TIMEOUT_MS = 3_000;
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
 
 /** Creates a client of the API at `server`, known by its SPIFFE ID under `trustRoot`. */
@@ -72,11 +94,23 @@ export function createApiClient(options: {
       request.end(body);
     });
 
-  async function callText(method: string, path: string, call: CallOptions = {}): Promise<string> {
+  async function textOf(method: string, path: string, call: CallOptions): Promise<string> {
     const response = await open(method, path, call);
     const text = await readAll(response);
     if ((response.statusCode ?? 500) >= 400) throw problemOf(response.statusCode ?? 500, text);
     return text;
+  }
+
+  async function callText(method: string, path: string, call: CallOptions = {}): Promise<string> {
+    try {
+      return await textOf(method, path, call);
+    } catch (error) {
+      const route = `${method} ${new URL(`/api/v1${path}`, options.server).pathname}`;
+      if (!(error instanceof ApiError) || !isUnknownRoute(error, route)) throw error;
+      const mesh = await textOf('GET', '/mesh', { timeoutMs: VERSION_TIMEOUT_MS }).catch(() => '');
+      const serverVersion = versionIn(mesh);
+      throw new UnknownRouteError({ answer: error, route, server: options.server, serverVersion });
+    }
   }
 
   return {
@@ -193,6 +227,25 @@ function problemOf(status: number, text: string): ApiError {
     return new ApiError(status, String(problem['code'] ?? 'error'), String(detail), problem);
   } catch {
     return new ApiError(status, 'error', `the control plane answered status ${status}`);
+  }
+}
+
+// Of a name that is not there the control plane speaks otherwise than of a route; what answers without a problem document
+// is a page of something else.
+function isUnknownRoute({ status, code, message }: ApiError, route: string): boolean {
+  if (status === 405) return true;
+  return (
+    status === 404 && (code === 'error' || message === `there is no \`${route.slice(0, 200)}\``)
+  );
+}
+
+function versionIn(mesh: string): string | undefined {
+  try {
+    const { version } = JSON.parse(mesh) as { readonly version?: unknown };
+    return typeof version === 'string' && version !== '' ? version : undefined;
+  } catch {
+    // No control plane, or none that says.
+    return undefined;
   }
 }
 

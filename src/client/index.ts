@@ -1,5 +1,5 @@
 // client: how commands find a mesh, talk to its API, and sign changes of its policy.
-export { type ApiClient, ApiError } from './api-client.ts';
+export { type ApiClient, ApiError, UnknownRouteError } from './api-client.ts';
 export { type DataFolder, defaultDataDir, layoutOf } from './data-folder.ts';
 export { fileProblem, makeFolders, shownPath } from './file-problem.ts';
 export { type MeshSettings, readMeshSettings } from './mesh-settings.ts';

@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import { openSession, type Session } from '#client';
+import { ApiError, openSession, type Session, UnknownRouteError } from '#client';
 import { type EnforcementPoint, fetchAll } from '../api-types.ts';
 import { caStatus } from '../ca-status.ts';
 import type { CommandModule } from '../commands.ts';
@@ -15,6 +15,8 @@ import { EXIT } from '../exit.ts';
 import { type Globals, globalsOf } from '../globals.ts';
 import { painter, printResult } from '../output.ts';
 import { asTyped } from '../spoken-name.ts';
+import { VERSION } from '../version.ts';
+import { unknownRouteSkew, versionSkew } from '../version-skew.ts';
 
 /** `palisade doctor` */
 export const register: CommandModule['register'] = (program, context, finish) => {
@@ -66,8 +68,32 @@ async function examine(globals: Globals): Promise<Examined> {
     // What listens where the control plane should is another program, or one of the mesh that hangs.
     return { findings: [...findings, ...checkPorts(root, settings)], link: undefined };
   }
-  findings.push(...(await checkPoints(session.value)), ...(await checkExpiry(session.value)));
+  const skew = versionSkew(control.version);
+  findings.push(
+    skew === undefined
+      ? fine('version', `${VERSION}, as the control plane`)
+      : wrong('version', skew.message, skew.help),
+    ...(await asked('enforcement', () => checkPoints(session.value))),
+    ...(await asked('expiry', () => checkExpiry(session.value))),
+  );
   return { findings, link: await newLink(session.value) };
+}
+
+/** What `check` finds; where the control plane does not answer its question, that. */
+async function asked(
+  name: string,
+  check: () => Promise<readonly Finding[]>,
+): Promise<readonly Finding[]> {
+  try {
+    return await check();
+  } catch (error) {
+    if (error instanceof UnknownRouteError) {
+      const { message, help } = unknownRouteSkew(error);
+      return [wrong(name, message, help)];
+    }
+    if (!(error instanceof ApiError)) throw error;
+    return [wrong(name, error.message, 'see what `palisade.log` in the data folder says')];
+  }
 }
 
 async function checkExpiry(session: Session): Promise<readonly Finding[]> {
@@ -105,16 +131,20 @@ async function checkAgent(session: Session): Promise<Finding> {
 }
 
 // `now` is the control plane's clock, where it answered.
-async function checkControl({
-  api,
-}: Session): Promise<{ readonly finding: Finding; readonly now: string | undefined }> {
+async function checkControl({ api }: Session): Promise<{
+  readonly finding: Finding;
+  readonly now: string | undefined;
+  readonly version?: string;
+}> {
   const name = 'control plane';
   try {
-    const { identity, now } = await api.call<MeshAnswer>('GET', '/mesh', { timeoutMs: 5000 });
+    const { identity, now, version } = await api.call<MeshAnswer>('GET', '/mesh', {
+      timeoutMs: 5000,
+    });
     const finding = identity.ready
       ? fine(name, `answers at ${api.server}`)
       : wrong(name, identity.reason, 'see whether the CA runs');
-    return { finding, now };
+    return { finding, now, version };
   } catch (error) {
     const help =
       'start it with `palisade up` (or `palisade control`); sidecars enforce what they have meanwhile';
@@ -125,6 +155,7 @@ async function checkControl({
 type MeshAnswer = {
   readonly identity: { readonly ready: boolean; readonly reason: string };
   readonly now: string;
+  readonly version: string;
 };
 
 async function checkPoints(session: Session): Promise<readonly Finding[]> {
