@@ -169,6 +169,24 @@ test('upstreams are found by each of their names and by no other', () => {
   }
 });
 
+test('endpoints of a Service reach its callers, with what the application’s port is', () => {
+  const yaml = `apiVersion: palisade.dev/v1
+kind: Service
+metadata: {name: outside, namespace: default}
+spec:
+  ports: [{port: 80, protocol: http, targetPort: 9080}]
+  endpoints:
+    - {address: 10.0.0.7, hbonePort: 15008, authority: address}
+    - {address: "fd00::7", port: 15006}
+`;
+  const outside = findUpstream(compiled(yaml), 'outside');
+  assert.deepEqual(outside?.endpoints, [
+    { host: '10.0.0.7', port: undefined, hbonePort: 15_008, authority: 'address' },
+    { host: 'fd00::7', port: 15_006, hbonePort: undefined, authority: 'service' },
+  ]);
+  assert.equal(outside?.ports[0]?.targetPort, 9080);
+});
+
 test('a lookup cannot stand in for a service of a set that is held whole', () => {
   const lookups = resourcesFrom(serviceYaml('default', 'gone')) as readonly ServiceResource[];
   const snapshot = compiled(serviceYaml('default', 'web'), { lookups });

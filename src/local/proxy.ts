@@ -31,6 +31,7 @@ import {
 } from '#telemetry';
 import { createJwksStore } from './jwks-store.ts';
 import { type ProxyFolder, takeProxyFolder } from './proxy-folder.ts';
+import { withDeclared } from './service-endpoints.ts';
 import { StartError } from './start-error.ts';
 
 export { createProcessLog } from './start-log.ts';
@@ -191,7 +192,7 @@ function listen(
     snapshots: point.snapshots,
     identity: point.identity,
     revocations: point.revocations,
-    endpoints: (service) => point.endpoints(service),
+    endpoints: withDeclared((service) => point.endpoints(service)),
     resolve: (host) => point.resolve(host),
     consult,
     appPort: request.appPort,

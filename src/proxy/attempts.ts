@@ -96,6 +96,7 @@ export class Attempts {
     const dispatch = this.#dispatch;
     this.upstream = undefined;
     if (dispatch === undefined) return;
+    if (upstream?.refused !== undefined) return this.#turnedAway(dispatch, upstream.refused);
     const isFirst = (upstream?.begun ?? 0) <= 1;
     // A kept connection may be closed just when it is used. That is nobody's failure, so it costs no retry.
     if (untouched && !isFirst && dispatch.repeatable && !this.#redialled) {
@@ -182,6 +183,16 @@ export class Attempts {
     const next = this.#elsewhere(dispatch);
     if (next && this.#mayRetry('connect-failure', true)) return this.#again();
     this.#call.respond(outcome.failure);
+  }
+
+  // A body may have been read of its caller meanwhile, so only what has none is sent once more.
+  #turnedAway(dispatch: Dispatch, kind: FailureKind): void {
+    const mayChange = kind === 'upstream_connect_failed';
+    this.#report(mayChange ? 'connect_failed' : 'ok');
+    if (mayChange && this.#elsewhere(dispatch) && this.#mayRetry('connect-failure')) {
+      return this.#again();
+    }
+    this.#call.respond({ kind, detail: 'tunnel_refused' });
   }
 
   #elsewhere({ connector }: Dispatch): boolean {

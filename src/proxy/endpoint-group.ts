@@ -75,10 +75,11 @@ export class EndpointGroup {
     this.#listed = endpoints;
     const known = new Map(this.#states.map((state) => [state.key, state]));
     this.#states = endpoints.map((endpoint) => {
-      const key = `${this.#options.name ?? ''}@${endpoint.host}:${endpoint.port}`;
+      // How it is spoken to is part of it: connections kept for another way there are not used any more.
+      const { host, port, hbonePort = 0, authority = '' } = endpoint;
+      const key = `${this.#options.name ?? ''}@${host}:${port} ${hbonePort} ${authority}`;
       const state = known.get(key);
       if (state === undefined) return createState(endpoint, key);
-      // The address is the same; how it is spoken to may not be.
       state.endpoint = endpoint;
       return state;
     });

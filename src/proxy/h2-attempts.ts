@@ -31,6 +31,8 @@ export type H2Break = {
   readonly unprocessed: boolean;
   /** Not one byte of an answer came. */
   readonly untouched: boolean;
+  /** Why the other end of a tunnel would not have the connection. */
+  readonly refused: FailureKind | undefined;
 };
 
 /** Failures of our own that another endpoint would not mend. */
@@ -80,7 +82,8 @@ export class H2Attempts implements Tries {
   }
 
   /** The stream ended before its answer did; answers the call unless it is tried again. */
-  fail({ detail, unprocessed, untouched }: H2Break): void {
+  fail({ detail, unprocessed, untouched, refused }: H2Break): void {
+    if (refused !== undefined) return this.#turnedAway(refused);
     if (unprocessed && this.#sink.isWhole) {
       // A connection may end just when it is used. That is nobody's failure, so it costs no retry
       // (gRPC A6 calls it a transparent one); a server that refuses again is one that is overloaded.
@@ -142,13 +145,24 @@ export class H2Attempts implements Tries {
     if (reached.kind === 'connected') return this.#sink.onReached(reached.connection);
     const { failure } = reached;
     if (OURS.has(failure.kind)) return this.#sink.respond(failure);
+    if (!this.#goElsewhere()) this.#sink.respond(failure);
+  }
+
+  #turnedAway(kind: FailureKind): void {
+    if (kind !== 'upstream_connect_failed') this.report('ok');
+    else if (this.#sink.isWhole && this.#goElsewhere()) return;
+    this.#sink.respond({ kind, detail: 'tunnel_refused' });
+  }
+
+  // Nothing was sent, so another endpoint may do; asking the same one again is no use.
+  #goElsewhere(): boolean {
     this.report('connect_failed');
     const other = this.#connector.choose(this.#tried);
-    // Nothing was sent, so another endpoint may do; asking the same one again is no use.
     const isElsewhere = other !== undefined && !this.#tried.includes(other);
-    if (isElsewhere && this.#retries.tryTake(this.#connector.group, 'connect-failure', true))
-      return this.#try();
-    this.#sink.respond(failure);
+    const { group } = this.#connector;
+    if (!isElsewhere || !this.#retries.tryTake(group, 'connect-failure', true)) return false;
+    this.#try();
+    return true;
   }
 
   #mayRepeat(cause: RetryCause): boolean {

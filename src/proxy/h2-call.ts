@@ -260,10 +260,11 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
 
   onLegFailure(detail: string, unprocessed: boolean): void {
     if (this.#isOver) return;
+    const refused = this.upstream?.refused;
     this.upstream = undefined;
     if (this.#attempts === undefined)
       return this.respond({ kind: 'upstream_failed', detail: `upstream_${detail}` });
-    this.#attempts.fail({ detail, unprocessed, untouched: !this.#isTouched });
+    this.#attempts.fail({ detail, unprocessed, untouched: !this.#isTouched, refused });
   }
 
   get isRepeatable(): boolean {

@@ -1,4 +1,5 @@
 import type { CallFacts } from './record.ts';
+import type { FailureKind } from './respond.ts';
 import type { TlsPeer } from './tls-peer.ts';
 
 /** What the server's side of an HTTP/2 call tells the call. Bytes are only lent. */
@@ -22,6 +23,8 @@ export type Leg = {
   readonly secure: TlsPeer | undefined;
   /** Records' constant part for calls over it; undefined where the caller's side has it. */
   readonly facts: CallFacts | undefined;
+  /** Why the other end of a tunnel would not have its connection, where that ended it. */
+  readonly refused?: FailureKind | undefined;
   /** Sends body bytes that are only lent; false if more should wait for `onLegDrain`. */
   readonly sendData: (chunk: Buffer, start: number, end: number, isEnd: boolean) => boolean;
   readonly sendTrailers: (fields: readonly string[]) => void;

@@ -3,6 +3,7 @@ import type { Leg, LegSink, OutgoingRequest } from './h2-leg.ts';
 import { H2Transport } from './h2-transport.ts';
 import type { BytePipe } from './pipe.ts';
 import type { CallFacts } from './record.ts';
+import type { FailureKind } from './respond.ts';
 import type { TlsPeer } from './tls-peer.ts';
 
 /** What an HTTP/2 connection to a server tells its pool. */
@@ -30,6 +31,7 @@ export class H2Upstream {
   /** When the last stream ended, on the pool's clock. */
   idleSince = performance.now();
   readonly #transport: H2Transport;
+  readonly #pipe: BytePipe;
   #isRetired = false;
   #cancelled = 0;
   #isGone = false;
@@ -40,6 +42,7 @@ export class H2Upstream {
     peer?: { readonly secure: TlsPeer; readonly facts: CallFacts },
   ) {
     this.peer = peer;
+    this.#pipe = pipe;
     this.#transport = new H2Transport({
       role: 'client',
       carries: 'calls',
@@ -67,6 +70,11 @@ export class H2Upstream {
   /** Whether another stream can be opened now. */
   get canOpen(): boolean {
     return !this.#isRetired && !this.#isGone && this.#transport.connection.canOpen;
+  }
+
+  /** Why the other end of a tunnel would not have the connection. */
+  get refused(): FailureKind | undefined {
+    return this.#pipe.refused;
   }
 
   get streamCount(): number {
@@ -142,6 +150,10 @@ class StreamLeg implements Leg, H2StreamSink {
 
   get facts(): CallFacts | undefined {
     return this.#upstream.peer?.facts;
+  }
+
+  get refused(): FailureKind | undefined {
+    return this.#upstream.refused;
   }
 
   sendData(chunk: Buffer, start: number, end: number, isEnd: boolean): boolean {

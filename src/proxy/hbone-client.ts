@@ -202,14 +202,15 @@ class Tunnel implements Live {
     this.#endIfUnused();
   }
 
-  #openStream({ service, port }: ServiceTarget, reached: ReachedPeer): DialedPeer {
+  #openStream({ service, port, endpoint }: ServiceTarget, reached: ReachedPeer): DialedPeer {
     // SECURITY: the tunnel is to a proxy; whether that is this service is asked for each stream.
     const code = judgeServer(service, reached.peer) ?? this.#whyUnverified();
     if (code !== undefined) {
       const failure = { kind: 'upstream_identity_mismatch', detail: `server_${code}` } as const;
       return { kind: 'failed', failure };
     }
-    const pipe = TunnelStream.open(this.#connection, `${service.fqdn}:${port}`);
+    const authority = endpoint.authority ?? `${service.fqdn}:${port}`;
+    const pipe = TunnelStream.open(this.#connection, authority);
     if (pipe === undefined) {
       const failure = { kind: 'upstream_connect_failed', detail: 'tunnel_full' } as const;
       return { kind: 'failed', failure };

@@ -1,6 +1,6 @@
 import { H2_CODE, type H2Connection, type H2Stream, type H2StreamSink } from '#protocol';
 import type { BytePipe, PipeEvents } from './pipe.ts';
-import { type FailureKind, statusOf } from './respond.ts';
+import { type FailureKind, isFailureKind, statusOf } from './respond.ts';
 
 const EMPTY = Buffer.alloc(0);
 const NOBODY: PipeEvents = {
@@ -20,6 +20,7 @@ export class TunnelStream implements BytePipe, H2StreamSink {
   isRetired = false;
   closed = false;
   isBehind = false;
+  refused: FailureKind | undefined;
   readonly #connection: H2Connection;
   #stream: H2Stream | undefined;
   #events = NOBODY;
@@ -125,8 +126,10 @@ export class TunnelStream implements BytePipe, H2StreamSink {
   }
 
   // Client: the answer to CONNECT. RFC 9110 section 9.3.6: any 2xx is success.
-  onResponse({ status }: { readonly status: number }): void {
-    if (status >= 300) this.#fail(H2_CODE.CANCEL);
+  onResponse({ status, fields }: ConnectAnswer): void {
+    if (status < 300) return;
+    this.refused = refusalOf(status, fields);
+    this.#fail(H2_CODE.CANCEL);
   }
 
   onData(chunk: Buffer, start: number, end: number, isEnd: boolean): void {
@@ -220,3 +223,16 @@ export class TunnelStream implements BytePipe, H2StreamSink {
 }
 
 const OK = [':status', '200'];
+
+type ConnectAnswer = { readonly status: number; readonly fields: readonly string[] };
+
+/**
+ * What a refused CONNECT comes to. Sidecars of ours say it; a ztunnel says 401 for what policy denies, Envoy 403, and
+ * 400, 404 or 503 for what it cannot reach or does not know.
+ */
+function refusalOf(status: number, fields: readonly string[]): FailureKind {
+  const at = fields.indexOf('x-palisade-reason');
+  const reason = at % 2 === 0 ? fields[at + 1] : undefined;
+  if (reason !== undefined && isFailureKind(reason)) return reason;
+  return status === 401 || status === 403 ? 'policy_denied' : 'upstream_connect_failed';
+}

@@ -16,6 +16,8 @@ export type Endpoint = {
   readonly port: number;
   /** Where it takes HBONE tunnels, which are then preferred; none if 0 or absent. */
   readonly hbonePort?: number | undefined;
+  /** What a CONNECT names there, where it is not the service's name and port. */
+  readonly authority?: string | undefined;
 };
 
 /** A port on 127.0.0.1 that is a service of the mesh. */

@@ -55,4 +55,6 @@ export type BytePipe = {
    * for nothing after that.
    */
   readonly isRetired: boolean;
+  /** Why the other end of a tunnel would not have it, once it said so: what was written has reached nobody. */
+  readonly refused?: FailureKind | undefined;
 };

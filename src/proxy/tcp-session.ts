@@ -158,6 +158,7 @@ export class TcpSession implements Live {
     this.facts.edge.closed++;
     this.#open.value--;
     const { record } = this;
+    record.reason ??= this.#server?.refused ?? null;
     record.durationUs = Math.round((performance.now() - this.#startedAt) * 1000);
     recordCall(this.#context.options, this.facts, record);
   }

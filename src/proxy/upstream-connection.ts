@@ -8,6 +8,7 @@ import type { BodyPart } from './answer.ts';
 import type { BytePipe } from './pipe.ts';
 import type { PoolUse } from './pool.ts';
 import type { CallFacts } from './record.ts';
+import type { FailureKind } from './respond.ts';
 import type { TlsPeer } from './tls-peer.ts';
 
 /** The exchange that an upstream connection is answering. Bytes handed over are not kept. */
@@ -88,6 +89,11 @@ export class UpstreamConnection {
   /** Whether another exchange may be begun on it; an ended one stays in the pool for a moment. */
   get usable(): boolean {
     return this.#reusable && this.#pipe.writable;
+  }
+
+  /** Why the other end of a tunnel would not have it; nothing of the exchange reached an application then. */
+  get refused(): FailureKind | undefined {
+    return this.#pipe.refused;
   }
 
   /** Starts an exchange with the head and first body bytes; false if writing should pause. */

@@ -27,6 +27,7 @@ import {
   text,
 } from './schema.ts';
 
+import { readServiceEndpoints, type ServiceEndpoint } from './service-endpoints.ts';
 import {
   readHealthCheck,
   readLimits,
@@ -57,6 +58,8 @@ export type ServiceSpec = {
   readonly serviceAccounts?: readonly string[];
   /** The labels of its workloads; `app` is the service's name. */
   readonly labels: Readonly<Record<string, string>>;
+  /** Instances beside those that sidecars announce. */
+  readonly endpoints?: readonly ServiceEndpoint[];
   readonly timeouts: ServiceTimeouts;
   readonly retries?: ServiceRetries;
   readonly limits?: ServiceLimits;
@@ -186,6 +189,7 @@ const fields = {
   identities: defaulted(listOf(identity, { maxItems: 256, mayBeEmpty: true }), () => []),
   serviceAccounts: optional(listOf(serviceAccount, { maxItems: 256 })),
   labels: defaulted(labels, (context: Context) => ({ app: context.name })),
+  endpoints: optional(readServiceEndpoints),
   timeouts: defaulted(timeouts, () => DEFAULT_TIMEOUTS),
   retries: optional(readRetries),
   limits: optional(readLimits),

@@ -2,6 +2,7 @@
 export {
   type AuthorizationProvider,
   type CallerBudget,
+  type DeclaredEndpoint,
   findUpstream,
   type InboundPort,
   type PeerMode,

@@ -36,6 +36,19 @@ export type UpstreamPort = {
   readonly port: number;
   readonly name: string;
   readonly protocol: PortProtocol;
+  /** The application's, undefined if nobody said. */
+  readonly targetPort?: number | undefined;
+};
+
+/** An instance that its Service names, beside those that sidecars announce. */
+export type DeclaredEndpoint = {
+  /** An IP address. */
+  readonly host: string;
+  /** Of plain mutual TLS; undefined for the called port's `targetPort` or number. */
+  readonly port: number | undefined;
+  readonly hbonePort: number | undefined;
+  /** Whether a CONNECT names the service and its port, or this address and the application's port. */
+  readonly authority: 'service' | 'address';
 };
 
 /** A service the workload may call, and who may answer for it. */
@@ -50,6 +63,7 @@ export type UpstreamService = {
    * SECURITY: a peer with any other identity is not the service, whatever address it has.
    */
   readonly identities: ReadonlySet<string>;
+  readonly endpoints?: readonly DeclaredEndpoint[] | undefined;
   readonly timeouts: Timeouts;
   readonly traffic: TrafficPolicy;
   readonly pathNormalization: PathNormalization;
