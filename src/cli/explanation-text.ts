@@ -27,7 +27,10 @@ export function explanationText(
   return [
     `${verdict}: ${REASONS[decision.reason] ?? decision.reason}${by}`,
     ...considered.flatMap((policy) => consideredText(policy, paint)),
-    ...decision.dryRun.map((dry) => `dry run: ${dry.policy} would ${dry.verdict}`),
+    // A policy in dry-run that would leave the verdict as it is says nothing of this call.
+    ...decision.dryRun
+      .filter((dry) => dry.verdict !== decision.verdict)
+      .map((dry) => `dry run: ${dry.policy} would ${dry.verdict}`),
     ...(smallestChange === undefined
       ? []
       : ['', `smallest change that would allow it: ${printable(smallestChange.sentence)}`]),

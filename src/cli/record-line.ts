@@ -14,7 +14,14 @@ export function recordLine(record: AccessRecord, paint: ReturnType<typeof painte
   const denied = record['verdict'] === 'deny';
   const verdict = paint(denied ? 'red' : 'green', denied ? 'denied' : 'allowed');
   const why = denied ? ` ${text('reason')} ${text('denial_id')}` : ` by ${text('policy')}`;
-  return `${paint('dim', text('time'))} ${verdict} ${who} ${what} ${milliseconds(record['duration_us'])}${why}`;
+  return `${paint('dim', text('time'))} ${verdict} ${who} ${what} ${milliseconds(record['duration_us'])}${how(record)}${why}`;
+}
+
+// Whether it was encrypted, and whether the caller proved who it is. Of a call that reached nobody there is nothing to say.
+function how(record: AccessRecord): string {
+  const isReached = record['reporter'] !== 'source' || record['destination.id'] !== null;
+  if ((record['tls.version'] ?? null) !== null) return record['source.id'] ? ' mTLS' : ' TLS';
+  return isReached ? ' plaintext' : '';
 }
 
 function grpcOf(record: AccessRecord): string {

@@ -296,8 +296,9 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
   }
 
   cut(reason: FailureKind): void {
+    const denialId = this.#direction.noteCut(this, this.record);
     this.record.verdict = 'deny';
-    this.respond({ kind: reason });
+    this.respond({ kind: reason, ...(denialId === undefined ? {} : { denialId }) });
   }
 
   drain(): void {

@@ -77,4 +77,6 @@ export type HttpDirection = {
   readonly serve: (call: HttpCall, head: RequestFacts) => void;
   /** Why the exchange under way, or the idle connection, may be no more; undefined if it may go on. */
   readonly judge: (call: JudgedCall) => FailureKind | undefined;
+  /** Notes in the record what has come to deny the exchange; returns the id by which that can be explained. */
+  readonly noteCut: (call: JudgedCall, record: RecordedCall) => string | undefined;
 };

@@ -242,6 +242,7 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall, PipeEvent
   }
 
   cut(reason: FailureKind): void {
+    this.record.denialId = this.#direction.noteCut(this, this.record) ?? null;
     this.record.verdict = 'deny';
     this.record.reason = reason;
     this.destroy();

@@ -206,6 +206,11 @@ class InboundCalls implements HttpDirection {
       : undefined;
   }
 
+  noteCut(call: JudgedCall, record: RecordedCall): string | undefined {
+    const { head, user, consented = NOBODY } = call;
+    return head === undefined ? undefined : this.#noteCut({ head, user, consented }, record);
+  }
+
   /** `hello` is what was read of it already, or why that will not do. */
   serveTcp(hello?: HelloOutcome): void {
     const context = this.#context;
@@ -218,6 +223,7 @@ class InboundCalls implements HttpDirection {
         if (ruling.kind !== 'consult') return failureOf(ruling);
         return isWaiting ? undefined : 'policy_denied';
       },
+      noteCut: (record) => this.#noteCut(nothing, record),
       sessionMs: context.timeouts().sessionMs,
     });
     const ruling = this.#judge(nothing);
@@ -367,6 +373,13 @@ class InboundCalls implements HttpDirection {
     const reason = decision?.reason ?? (permitted ? 'allowed' : ruling.failure.kind);
     this.#context.countRuling(permitted ? 'allow' : 'deny', reason);
     recordDecision(record, decision, this.#context.options.snapshots.current());
+  }
+
+  #noteCut(call: Call, record: RecordedCall): string | undefined {
+    const ruling = this.#judge({ ...call, isUnderWay: true });
+    if (ruling.kind !== 'refuse') return undefined;
+    recordDecision(record, ruling.decision, this.#context.options.snapshots.current());
+    return ruling.failure.denialId;
   }
 
   // A root that was withdrawn, or a revocation, takes callers along that were verified before.

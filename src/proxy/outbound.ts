@@ -118,6 +118,11 @@ export class OutboundCalls implements HttpDirection {
   }
 
   /** Whether the server that answers is still one that may serve the name it was called by. */
+  // Policy denies at the other end, where the record says so.
+  noteCut(): undefined {
+    return undefined;
+  }
+
   judge(call: JudgedCall): FailureKind | undefined {
     const { calledFqdn } = call;
     if (call.head === undefined || calledFqdn === undefined) return undefined;

@@ -79,6 +79,14 @@ function denyAll(pair: FakePair, requests: 'finish' | 'cut', withinMs = 5_000): 
   );
 }
 
+/** What was cut can be asked about: by an id, and by what denied it, not by what had allowed it. */
+function explained(pair: FakePair): void {
+  const record = pair.orders.records[0];
+  assert.deepEqual([record?.verdict, record?.reason], ['deny', 'policy_denied']);
+  assert.match(record?.denialId ?? '', /^[0-9a-f]{16}$/);
+  assert.deepEqual([record?.policy, record?.rule], [null, null]);
+}
+
 function revokeSerial(serial: string | undefined): RevocationCheck {
   return (svid) => (svid.serial === serial ? REVOKED : undefined);
 }
@@ -107,7 +115,7 @@ test('a plain request that does not finish within the grace is cut', async () =>
   denyAll(pair, 'finish', 150);
   const text = await answer;
   assert.doesNotMatch(text, /200/);
-  assert.equal(pair.orders.records[0]?.reason, 'policy_denied');
+  explained(pair);
   socket.destroy();
   await pair.close();
 });
@@ -121,7 +129,7 @@ test('a plain request is cut within 100 ms where the Mesh says so', async () => 
   const since = performance.now();
   denyAll(pair, 'cut');
   await closedWithin(answer, since);
-  assert.equal(pair.orders.records[0]?.reason, 'policy_denied');
+  explained(pair);
   assert.equal(pair.orders.metrics.reauthorized('cut').value, 1);
   socket.destroy();
   await pair.close();
@@ -136,6 +144,7 @@ test('a TCP session is cut within 100 ms, whatever the Mesh says of requests', a
   const since = performance.now();
   denyAll(pair, 'finish');
   await closedWithin(closed, since);
+  explained(pair);
   await pair.close();
 });
 

@@ -12,6 +12,8 @@ export type TcpSessionOptions = {
   readonly side: 'inbound' | 'outbound';
   /** Why it may no longer be; undefined if it may go on. */
   readonly judge: () => FailureKind | undefined;
+  /** Notes in the record what has come to deny it; returns the id by which that can be explained. */
+  readonly noteCut?: (record: RecordedCall) => string | undefined;
   /** It ends after this long without a byte either way. */
   readonly sessionMs: number;
 };
@@ -35,6 +37,7 @@ export class TcpSession implements Live {
   readonly #caller: BytePipe;
   readonly #context: ProxyContext;
   readonly #judge: () => FailureKind | undefined;
+  readonly #noteCut: TcpSessionOptions['noteCut'];
   readonly #sessionMs: number;
   readonly #open: Counter;
   readonly #startedAt = performance.now();
@@ -48,13 +51,14 @@ export class TcpSession implements Live {
     caller: BytePipe,
     context: ProxyContext,
     facts: CallFacts,
-    { side, judge, sessionMs }: TcpSessionOptions,
+    { side, judge, noteCut, sessionMs }: TcpSessionOptions,
   ) {
     this.#open = context.options.metrics.connections(side, 'tcp');
     this.#open.value++;
     this.#caller = caller;
     this.#context = context;
     this.#judge = judge;
+    this.#noteCut = noteCut;
     this.#sessionMs = sessionMs;
     this.facts = facts;
     this.record = createRecordedCall(facts.recorded);
@@ -124,6 +128,7 @@ export class TcpSession implements Live {
   }
 
   cut(reason: FailureKind): void {
+    this.record.denialId = this.#noteCut?.(this.record) ?? null;
     this.record.verdict = 'deny';
     this.record.reason = reason;
     this.#cut(reason);

@@ -1,0 +1,16 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Explanation } from '#policy';
+import { explanationText } from './explanation-text.ts';
+
+test('a policy in dry-run is named only where it would change the verdict', () => {
+  const dryRun = [
+    { policy: 'default/same', verdict: 'deny' },
+    { policy: 'default/other', verdict: 'allow' },
+  ] as const;
+  const decision = { verdict: 'deny', reason: 'default_deny', dryRun } as const;
+  const explanation = { decision, considered: [] } as unknown as Explanation;
+  const text = explanationText(explanation, (_color, word) => word);
+  assert.match(text, /^dry run: default\/other would allow$/m);
+  assert.doesNotMatch(text, /default\/same/);
+});
