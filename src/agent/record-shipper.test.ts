@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import {
   type AccessLog,
+  type Account,
   createAccessLog,
   createProxyMetrics,
   createRecordedCall,
@@ -148,6 +149,48 @@ test('an outage is over however long the disk took when it was noticed', async (
   await shipper.close();
 });
 
+test('many calls are told of once a second, few four times, and a backlog at once', async () => {
+  const world = await start();
+  const waits: number[] = [];
+  let work: (() => void) | undefined;
+  let issued = 0;
+  let room = Number.POSITIVE_INFINITY;
+  const shipper = createRecordShipper({
+    ...world.options,
+    accessLog: {
+      boot: world.accessLog.boot,
+      acknowledge: () => undefined,
+      counts: () => ({ ...world.accessLog.counts(), lastSeq: issued }),
+      async readAfter(seq) {
+        const last = Math.min(issued, seq + room);
+        return { accounts: [accountOf(seq + 1, last)], blocks: [], records: 0 };
+      },
+    },
+    scheduler: {
+      after(ms, next) {
+        waits.push(ms);
+        work = next;
+        return () => undefined;
+      },
+    },
+  });
+  const tick = async (calls: number) => {
+    issued += calls;
+    const ticks = waits.length;
+    work?.();
+    while (waits.length === ticks) await new Promise((resolve) => setImmediate(resolve));
+    return waits.at(-1);
+  };
+  assert.equal(await tick(200), 250);
+  assert.equal(await tick(201), 1_000);
+  assert.equal(await tick(0), 250);
+  // More than may be under way unacknowledged: what is left does not wait for a second.
+  room = 100;
+  assert.equal(await tick(2_000), 250);
+  await shipper.close();
+  await world.end();
+});
+
 test('counts per edge are reported as deltas, under the name of the node', async () => {
   const world = await start();
   const edge = world.metrics.edge(EDGE);
@@ -211,6 +254,12 @@ function recordCall(log: AccessLog, isDenial: boolean, edge?: EdgeCounters): voi
     reason: isDenial ? 'policy_denied' : null,
   };
   log.record(call, edge);
+}
+
+function accountOf(firstSeq: number, lastSeq: number): Account {
+  const dropped = { success: 0, error: 0, denial: 0, audit: 0 };
+  const range = { boot: 'test', firstSeq, lastSeq, sinceMs: 0, untilMs: 0 };
+  return { ...range, records: 0, sampled: 0, dropped, damaged: 0, afterCrash: false };
 }
 
 function shipped({ reports }: FakeDistribution): { seq: number; verdict: string }[] {

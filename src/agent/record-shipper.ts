@@ -58,6 +58,12 @@ type Stream = {
 const NOTHING: SpoolBatch = { accounts: [], blocks: [], records: 0 };
 const FILE = 'shipped.json';
 const TICK_MS = 250;
+/**
+ * While there are many calls. Each message costs the same at the sidecar, the agent and the control plane, however much it
+ * tells of, and their work on the same cores is what the slowest calls wait for; nobody reads along at this rate.
+ */
+const BUSY_TICK_MS = 1_000;
+const BUSY_CALLS = 200;
 const BATCH = 500;
 // Messages under way at most, so that a slow control plane slows us down instead of filling memory.
 const MAX_UNACKED_MESSAGES = 8;
@@ -88,6 +94,8 @@ class Shipper implements RecordShipper {
   #isDue = false;
   #isClosed = false;
   #cancelTick = () => {};
+  /** Calls that the last tick told of. */
+  #told = 0;
   #unackedMessages = 0;
   #ackedSeq: number;
   #sentSeq: number;
@@ -129,6 +137,7 @@ class Shipper implements RecordShipper {
     this.#isDue = this.#isTicking;
     if (this.#isTicking) return;
     this.#isTicking = true;
+    this.#told = 0;
     try {
       this.#stream ??= this.#open();
       while (await this.#shipBatch(this.#stream)) {
@@ -139,7 +148,8 @@ class Shipper implements RecordShipper {
     } finally {
       this.#isTicking = false;
     }
-    if (this.#stream !== undefined) this.#later(TICK_MS);
+    const isBusy = this.#told > BUSY_CALLS && this.#isCaughtUp();
+    if (this.#stream !== undefined) this.#later(isBusy ? BUSY_TICK_MS : TICK_MS);
     else if (this.#isDue) this.#later(0);
   }
 
@@ -147,14 +157,15 @@ class Shipper implements RecordShipper {
   async #shipBatch(stream: Stream): Promise<boolean> {
     const { accessLog, metrics, node } = this.#options;
     if (this.#isBlocked || this.#unackedMessages >= MAX_UNACKED_MESSAGES) return false;
-    const isCaughtUp = accessLog.counts().lastSeq <= this.#sentSeq;
-    const read = isCaughtUp ? NOTHING : await accessLog.readAfter(this.#sentSeq, BATCH);
+    const read = this.#isCaughtUp() ? NOTHING : await accessLog.readAfter(this.#sentSeq, BATCH);
     if (this.#stream !== stream) return false;
     const edges = metrics.edges();
     const security = metrics.securityCounts();
     const last = read.accounts.at(-1);
     if (last === undefined && edges.length === 0 && security.length === 0) return false;
-    this.#sentSeq = last?.lastSeq ?? this.#sentSeq;
+    const sentBefore = this.#sentSeq;
+    this.#sentSeq = last?.lastSeq ?? sentBefore;
+    this.#told += this.#sentSeq - sentBefore;
     const request = createMessage(ReportRequestSchema, {
       node,
       boot: accessLog.boot,
@@ -167,7 +178,11 @@ class Shipper implements RecordShipper {
     this.#shipped += read.records;
     this.#isBlocked = !stream.write(request);
     if (last !== undefined) this.#unackedMessages++;
-    return last !== undefined && last.lastSeq < accessLog.counts().lastSeq;
+    return last !== undefined && !this.#isCaughtUp();
+  }
+
+  #isCaughtUp(): boolean {
+    return this.#options.accessLog.counts().lastSeq <= this.#sentSeq;
   }
 
   #open(): Stream {
