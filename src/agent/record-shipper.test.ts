@@ -128,7 +128,7 @@ test('an outage is over however long the disk took when it was noticed', async (
       counts: () => ({ ...world.accessLog.counts(), lastSeq: 1 }),
       async readAfter() {
         await gate.promise;
-        return { accounts: [], blocks: [], records: 0 };
+        return { accounts: [], blocks: [], records: 0, isFull: false };
       },
     },
     scheduler: {
@@ -163,7 +163,8 @@ test('many calls are told of once a second, few four times, and a backlog at onc
       counts: () => ({ ...world.accessLog.counts(), lastSeq: issued }),
       async readAfter(seq) {
         const last = Math.min(issued, seq + room);
-        return { accounts: [accountOf(seq + 1, last)], blocks: [], records: 0 };
+        const accounts = [accountOf(seq + 1, last)];
+        return { accounts, blocks: [], records: 0, isFull: last < issued };
       },
     },
     scheduler: {

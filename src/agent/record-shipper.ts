@@ -55,7 +55,7 @@ type Stream = {
   readonly cancel: () => void;
 };
 
-const NOTHING: SpoolBatch = { accounts: [], blocks: [], records: 0 };
+const NOTHING: SpoolBatch = { accounts: [], blocks: [], records: 0, isFull: false };
 const FILE = 'shipped.json';
 const TICK_MS = 250;
 /**
@@ -141,14 +141,14 @@ class Shipper implements RecordShipper {
     try {
       this.#stream ??= this.#open();
       while (await this.#shipBatch(this.#stream)) {
-        // As long as there is more and the other side keeps up.
+        // As long as more lies there and the other side keeps up.
       }
     } catch (error) {
       this.#options.log.warn(EVENT.shippingLost, { error });
     } finally {
       this.#isTicking = false;
     }
-    const isBusy = this.#told > BUSY_CALLS && this.#isCaughtUp();
+    const isBusy = this.#told > BUSY_CALLS && !this.#isHeldUp();
     if (this.#stream !== undefined) this.#later(isBusy ? BUSY_TICK_MS : TICK_MS);
     else if (this.#isDue) this.#later(0);
   }
@@ -156,8 +156,9 @@ class Shipper implements RecordShipper {
   /** Ships one message; false when there is nothing more to do now. */
   async #shipBatch(stream: Stream): Promise<boolean> {
     const { accessLog, metrics, node } = this.#options;
-    if (this.#isBlocked || this.#unackedMessages >= MAX_UNACKED_MESSAGES) return false;
-    const read = this.#isCaughtUp() ? NOTHING : await accessLog.readAfter(this.#sentSeq, BATCH);
+    if (this.#isHeldUp()) return false;
+    const isCaughtUp = accessLog.counts().lastSeq <= this.#sentSeq;
+    const read = isCaughtUp ? NOTHING : await accessLog.readAfter(this.#sentSeq, BATCH);
     if (this.#stream !== stream) return false;
     const edges = metrics.edges();
     const security = metrics.securityCounts();
@@ -178,11 +179,12 @@ class Shipper implements RecordShipper {
     this.#shipped += read.records;
     this.#isBlocked = !stream.write(request);
     if (last !== undefined) this.#unackedMessages++;
-    return last !== undefined && !this.#isCaughtUp();
+    return read.isFull;
   }
 
-  #isCaughtUp(): boolean {
-    return this.#options.accessLog.counts().lastSeq <= this.#sentSeq;
+  /** The other side has not taken what it was sent. */
+  #isHeldUp(): boolean {
+    return this.#isBlocked || this.#unackedMessages >= MAX_UNACKED_MESSAGES;
   }
 
   #open(): Stream {

@@ -315,9 +315,10 @@ class BufferedAccessLog implements AccessLog {
 function readFromMemory(bytes: Buffer, seq: number): SpoolBatch {
   const start = decodeHeader(bytes);
   if (start.kind === 'damaged' || start.header.lastSeq <= seq)
-    return { accounts: [], blocks: [], records: 0 };
+    return { accounts: [], blocks: [], records: 0, isFull: false };
   const { header } = start;
-  return { accounts: [header], blocks: [bytes.subarray(HEADER_BYTES)], records: header.records };
+  const blocks = [bytes.subarray(HEADER_BYTES)];
+  return { accounts: [header], blocks, records: header.records, isFull: false };
 }
 
 function noneKept(): Record<KeptReason, number> {

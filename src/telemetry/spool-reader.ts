@@ -10,6 +10,8 @@ export type SpoolBatch = {
   readonly blocks: readonly Buffer[];
   /** How many there are in the blocks. */
   readonly records: number;
+  /** It ends where one message does: there may be more. */
+  readonly isFull: boolean;
 };
 
 /** What a reader reads and tells. */
@@ -70,7 +72,7 @@ export class SpoolReader {
       position = { segment: next, generation: next.generation, offset: 0 };
     }
     const { accounts, blocks, records } = batch;
-    return { accounts, blocks, records };
+    return { accounts, blocks, records, isFull: isFull(batch, limit) };
   }
 
   async #readSegment(from: Position, batch: Batch, limit: number): Promise<number> {
