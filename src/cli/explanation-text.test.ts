@@ -14,3 +14,19 @@ test('a policy in dry-run is named only where it would change the verdict', () =
   assert.match(text, /^dry run: default\/other would allow$/m);
   assert.doesNotMatch(text, /default\/same/);
 });
+
+test('what a provider said is told as its word, not as a rule that matched', () => {
+  const check = (reason: string, want: RegExp): void => {
+    const decision = { verdict: 'deny', reason, policy: 'default/ask', rule: 0, dryRun: [] };
+    const considered = [
+      { policy: 'default/ask', action: 'CUSTOM', dryRun: false, matched: true, rules: [] },
+    ];
+    const explanation = { decision, considered } as unknown as Explanation;
+    assert.match(
+      explanationText(explanation, (_color, word) => word),
+      want,
+    );
+  };
+  check('policy_denied', /^denied: the provider .* said no \(default\/ask, rule 0\)$/m);
+  check('cannot_decide', /^denied: the provider .* gave no answer \(default\/ask, rule 0\)$/m);
+});

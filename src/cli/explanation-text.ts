@@ -13,6 +13,12 @@ const REASONS: Readonly<Record<string, string>> = {
   cannot_decide: 'the decision could not be made',
 };
 
+/** Where it was a provider's word that counted. */
+const ASKED_REASONS: typeof REASONS = {
+  policy_denied: 'the provider that a CUSTOM policy asks said no',
+  cannot_decide: 'the provider that a CUSTOM policy asks gave no answer',
+};
+
 /** A decision with its reasons, as lines for people. */
 export function explanationText(
   explanation: Explanation,
@@ -24,8 +30,12 @@ export function explanationText(
     decision.policy === undefined
       ? ''
       : ` (${decision.policy}${decision.rule === undefined ? '' : `, rule ${decision.rule}`})`;
+  const asked = considered.some(
+    ({ action, policy }) => action === 'CUSTOM' && policy === decision.policy,
+  );
+  const reasons = asked ? ASKED_REASONS : REASONS;
   return [
-    `${verdict}: ${REASONS[decision.reason] ?? decision.reason}${by}`,
+    `${verdict}: ${reasons[decision.reason] ?? decision.reason}${by}`,
     ...considered.flatMap((policy) => consideredText(policy, paint)),
     // A policy in dry-run that would leave the verdict as it is says nothing of this call.
     ...decision.dryRun

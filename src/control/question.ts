@@ -75,7 +75,30 @@ function ask(
   const asked = checkCall({ ...question, port: record['destination.port'] || undefined });
   // The port may have left the Service since; the call is then judged on the one there is.
   const answer = asked.ok ? asked : checkCall(question);
-  return answer.ok && record.reason === 'token_invalid' ? ok(tokenRefused(answer.value)) : answer;
+  if (!answer.ok) return answer;
+  if (record.reason === 'token_invalid') return ok(tokenRefused(answer.value));
+  return ok(providerRefused(answer.value, record));
+}
+
+/** Of a call that a CUSTOM policy's provider kept back the policies know nothing: they would let it pass. */
+function providerRefused(explanation: Explanation, record: AccessRecord): Explanation {
+  const { reason } = record;
+  const asked = explanation.considered.find(
+    ({ action, matched, policy }) => action === 'CUSTOM' && matched && policy === record.policy,
+  );
+  const isKnown = reason === 'policy_denied' || reason === 'cannot_decide';
+  if (record.verdict !== 'deny' || asked === undefined || !isKnown) return explanation;
+  const { policy } = asked;
+  const sentence =
+    reason === 'cannot_decide'
+      ? `no policy can help: the provider that \`${policy}\` asks gave no answer; see whether it runs and can be reached`
+      : `no policy of this mesh can help: the provider that \`${policy}\` asks said no, and knows why`;
+  const rule = asked.rules.find(({ matched }) => matched)?.rule;
+  return {
+    ...explanation,
+    decision: { ...explanation.decision, verdict: 'deny', reason, policy, rule },
+    smallestChange: { kind: 'none', sentence },
+  };
 }
 
 /** What was wrong with the token, or that none came, is in the sidecar's metrics; policies are shown. */
