@@ -1,18 +1,29 @@
-// What evidence costs a pair of sidecars: the same pair with records and metrics and without, in turns, under the same load.
-import { type ChildProcess, execFileSync, fork } from 'node:child_process';
+// What evidence costs a pair of sidecars. One process turns records and metrics on and off in short slices of the same load and
+// charges each slice with all the CPU it caused, so that what drifts or disturbs falls on both alike.
+import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createTraceIds, formatTraceparent, parseTraceparent } from '#telemetry';
-import { cpuUs, freePorts, missingPrograms, type Pair, startOrigin } from './pairs.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SIDECAR_FLAGS } from '#local';
+import { freePorts, missingPrograms, startOrigin } from './pairs.ts';
+import { quantile } from './quantile.ts';
+import type { Block, Measured, Measurement } from './record-child.ts';
 
 const CONNECTIONS = 16;
-const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 20);
-const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 1);
-const LOOPS = 1_000_000;
+const MEASUREMENT: Measurement = {
+  warmUpMs: Number(process.env['BENCH_WARM_UP_MS'] ?? 8_000),
+  blocks: Number(process.env['BENCH_BLOCKS'] ?? 60),
+  sliceMs: Number(process.env['BENCH_SLICE_MS'] ?? 250),
+};
+/** Records a second of each sidecar: the default, and more than there are calls. */
+const RATES: Readonly<Record<string, number>> = { default: 500, every: 1_000_000 };
+const WANTED = process.env['BENCH_RECORDS']?.split(',') ?? Object.keys(RATES);
+/** Two-sided 95 %, of the normal distribution. */
+const CONFIDENCE_95 = 1.96;
 
-/** Prints the table and, last, `record <percent> % of CPU per request`. */
+/** Prints a table for each rate and, last, `record <percent> % of CPU per request` of the first. */
 export default async function run(): Promise<void> {
   const missing = missingPrograms().filter((program) => program !== 'haproxy');
   if (missing.length > 0) {
@@ -23,90 +34,84 @@ export default async function run(): Promise<void> {
   const started: ChildProcess[] = [];
   try {
     const [appPort = 0] = await freePorts(1);
-    const origin = startOrigin(folder, appPort);
-    started.push(origin);
-    const on = await startPair('on', { appPort, folder, started });
-    const off = await startPair('off', { appPort, folder, started });
-    report(measureInTurns(on, off));
+    started.push(startOrigin(folder, appPort));
+    const lines: string[] = [];
+    for (const name of WANTED) {
+      const own = join(folder, name);
+      mkdirSync(own);
+      const args = [String(appPort), own, String(RATES[name] ?? name)];
+      lines.push(report(name, await measure(args, started)));
+    }
+    console.log(lines[0]);
   } finally {
     for (const child of started) child.kill(child.spawnfile === 'nginx' ? 'SIGTERM' : 'SIGKILL');
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function startPair(
-  mode: 'on' | 'off',
-  {
-    appPort,
-    folder,
-    started,
-  }: { readonly appPort: number; readonly folder: string; readonly started: ChildProcess[] },
-): Promise<Pair> {
+async function measure(args: string[], started: ChildProcess[]): Promise<Measured> {
   const file = new URL('./record-child.ts', import.meta.url).pathname;
-  const child = fork(file, [mode, String(appPort), folder]);
+  // As `palisade run` starts them.
+  const child = fork(file, args, { execArgv: [...process.execArgv, ...SIDECAR_FLAGS] });
   started.push(child);
   const [{ port }] = (await once(child, 'message')) as [{ port: number }];
-  return { name: 'Palisade', port, pids: [child.pid ?? 0] };
+  const load = ['-t1', `-c${CONNECTIONS}`, '-d600s', '-H', 'Host: orders'];
+  const url = `http://127.0.0.1:${port}/index.html`;
+  const wrk = spawn('wrk', [...load, url], { stdio: 'ignore' });
+  started.push(wrk);
+  await sleep(500);
+  child.send(MEASUREMENT);
+  const [measured] = (await once(child, 'message')) as [Measured];
+  wrk.kill('SIGKILL');
+  child.kill('SIGKILL');
+  return measured;
 }
 
-type Round = { readonly on: number; readonly off: number };
-
-function measureInTurns(on: Pair, off: Pair): Round[] {
-  for (const pair of [on, off]) measure(pair, 3);
-  return Array.from({ length: ROUNDS }, (_, round) => {
-    // Whoever goes first has the other's warm caches: that falls on both alike.
-    if (round % 2 === 0) return { on: measure(on, SECONDS), off: measure(off, SECONDS) };
-    const without = measure(off, SECONDS);
-    return { on: measure(on, SECONDS), off: without };
-  });
+/** The middle of paired differences, and between which values it lies for certain enough. */
+function middle(differences: readonly number[]): { mid: number; low: number; high: number } {
+  const sorted = differences.toSorted((a, b) => a - b);
+  // The binomial distribution of how many of them lie below the true median.
+  const reach = (CONFIDENCE_95 * Math.sqrt(sorted.length)) / 2;
+  const at = (rank: number): number =>
+    sorted[Math.min(sorted.length - 1, Math.max(0, Math.round(rank)))] ?? Number.NaN;
+  const centre = (sorted.length - 1) / 2;
+  return { mid: quantile(sorted, 0.5), low: at(centre - reach), high: at(centre + reach) };
 }
 
-/** CPU of both sidecars for one request, µs. */
-function measure(pair: Pair, seconds: number): number {
-  const before = cpuUs(pair);
-  const args = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '-H', 'Host: orders'];
-  const url = `http://127.0.0.1:${pair.port}/index.html`;
-  const text = execFileSync('wrk', [...args, url], { encoding: 'utf8' });
-  return (cpuUs(pair) - before) / Number(/(\d+) requests in/.exec(text)?.[1] ?? 0);
-}
-
-/** What cannot be switched off: two trace contexts and eight readings of the clock for each request of a pair, µs. */
-function traceCostUs(): number {
-  const ids = createTraceIds();
-  const caller = formatTraceparent(ids.traceId(), ids.spanId(), true);
-  let length = 0;
-  const startedAt = process.cpuUsage();
-  for (let i = 0; i < LOOPS; i++) {
-    const parent = parseTraceparent(caller);
-    length += formatTraceparent(parent?.traceId ?? '', ids.spanId(), true).length;
-    length += formatTraceparent(ids.traceId(), ids.spanId(), true).length;
-    for (let mark = 0; mark < 8; mark++) length += performance.now() > 0 ? 1 : 0;
-  }
-  const used = process.cpuUsage(startedAt);
-  if (length === 0) throw new Error('nothing was measured');
-  return (used.user + used.system) / LOOPS;
-}
-
-function lowerQuartile(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 4)] ?? Number.NaN;
-}
-
-function report(rounds: readonly Round[]): void {
-  // What disturbs a round makes it dearer, never cheaper.
-  const on = lowerQuartile(rounds.map((round) => round.on));
-  const off = lowerQuartile(rounds.map((round) => round.off));
-  const difference = on - off;
-  const trace = traceCostUs();
+function report(name: string, { blocks, traceUs, requests, kept, dropped }: Measured): string {
+  const on = quantile(blocks.map(withEvidence), 0.5);
+  const off = quantile(
+    blocks.map(({ off }) => off),
+    0.5,
+  );
+  const difference = middle(blocks.map((block) => block.on - block.off));
   const part = (us: number): string => ((us / on) * 100).toFixed(1);
+  const range = `${part(difference.low)} to ${part(difference.high)}`;
+  console.log(
+    `records: ${name}; ${blocks.length} blocks, ${requests} requests, ${kept} records kept, ${dropped} dropped`,
+  );
   console.table([
-    { what: 'a request of the pair, without records and metrics', 'CPU µs': off.toFixed(1) },
-    { what: 'with them', 'CPU µs': on.toFixed(1), '%': 100 },
-    { what: 'records and metrics', 'CPU µs': difference.toFixed(1), '%': part(difference) },
+    { what: 'a request of the pair, without records and metrics', 'CPU µs': off.toFixed(2) },
+    { what: 'with them', 'CPU µs': on.toFixed(2), '%': '100' },
+    {
+      what: 'records and metrics',
+      'CPU µs': difference.mid.toFixed(2),
+      '%': part(difference.mid),
+      '95 %': range,
+    },
     {
       what: 'trace and stages (in both; by themselves)',
-      'CPU µs': trace.toFixed(1),
-      '%': part(trace),
+      'CPU µs': traceUs.toFixed(2),
+      '%': part(traceUs),
+    },
+    {
+      what: 'all of it',
+      'CPU µs': (difference.mid + traceUs).toFixed(2),
+      '%': part(difference.mid + traceUs),
+      '95 %': `${part(difference.low + traceUs)} to ${part(difference.high + traceUs)}`,
     },
   ]);
-  console.log(`record ${part(difference + trace)} % of CPU per request`);
+  return `record ${part(difference.mid + traceUs)} % of CPU per request`;
 }
+
+const withEvidence = ({ on }: Block): number => on;

@@ -135,6 +135,7 @@ class BufferedAccessLog implements AccessLog {
     });
     this.#ackedSeq = afterSeq;
     this.#nextSeq = Math.max(this.#spool.lastSeq, afterSeq) + 1;
+    this.#writtenSeq = this.#nextSeq - 1;
   }
 
   record(call: RecordedCall, edge?: EdgeCounters): void {
@@ -171,10 +172,12 @@ class BufferedAccessLog implements AccessLog {
   }
 
   async flushed(): Promise<void> {
+    // What comes meanwhile is for others to wait for: under load there is always more.
+    const until = this.#nextSeq - 1;
     do {
       this.flush();
       await this.#writing;
-    } while (!this.#filling.isEmpty && this.#refusal === undefined && !this.#isClosed);
+    } while (this.#writtenSeq < until && this.#refusal === undefined && !this.#isClosed);
   }
 
   close(): void {

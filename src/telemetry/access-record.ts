@@ -147,11 +147,17 @@ export type RecordedCall = {
   kept: KeptReason;
 };
 
+/**
+ * Zero, held as V8 holds fractions and large numbers. A field that begins as a small integer and outgrows that changes the
+ * shape of its object; code that knows both shapes may then be compiled in vain for ever, at 30 µs a request.
+ */
+export const WIDE_ZERO = -0;
+
 /** A call with nothing known yet: denied, since deny is the zero value. */
 export function createRecordedCall(connection: RecordedConnection): RecordedCall {
   return {
     connection,
-    startedAt: 0,
+    startedAt: WIDE_ZERO,
     method: null,
     host: null,
     path: null,
@@ -162,13 +168,13 @@ export function createRecordedCall(connection: RecordedConnection): RecordedCall
     traceId: null,
     spanId: null,
     parentSpanId: null,
-    durationUs: 0,
+    durationUs: WIDE_ZERO,
     decisionUs: -1,
     tunnelWaitUs: -1,
     upstreamUs: -1,
     isConsulted: false,
-    bytesIn: 0,
-    bytesOut: 0,
+    bytesIn: WIDE_ZERO,
+    bytesOut: WIDE_ZERO,
     headers: undefined,
     redacted: undefined,
     dryRun: undefined,

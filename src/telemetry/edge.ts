@@ -1,4 +1,4 @@
-import type { RecordedCall } from './access-record.ts';
+import { type RecordedCall, WIDE_ZERO } from './access-record.ts';
 import { isFailure, isServerError } from './classify.ts';
 import { createHistogram, type Histogram, observe } from './histogram.ts';
 
@@ -75,12 +75,12 @@ export function createEdgeCounters(key: EdgeKey): EdgeCounters {
   return {
     key,
     outcomes: new Map(),
-    requests: 0,
+    requests: WIDE_ZERO,
     denied: 0,
     errors: 0,
-    bytesIn: 0,
-    bytesOut: 0,
-    durationUs: 0,
+    bytesIn: WIDE_ZERO,
+    bytesOut: WIDE_ZERO,
+    durationUs: WIDE_ZERO,
     opened: 0,
     closed: 0,
     overflowed: 0,
@@ -146,7 +146,7 @@ function outcomeOf(edge: EdgeCounters, call: Outcome): OutcomeCounts {
     status,
     grpcStatus,
     reason,
-    requests: 0,
+    requests: WIDE_ZERO,
     durationMs: createHistogram(),
     requestBytes: createHistogram(),
     responseBytes: createHistogram(),

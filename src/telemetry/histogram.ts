@@ -1,3 +1,5 @@
+import { WIDE_ZERO } from './access-record.ts';
+
 /** Upper bounds that Envoy's stats use, so that quantiles compare with other meshes'. */
 export const BUCKET_BOUNDS: readonly number[] = [
   0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 600_000,
@@ -19,7 +21,7 @@ export type Histogram = {
 
 /** An empty histogram. */
 export function createHistogram(bounds: readonly number[] = BUCKET_BOUNDS): Histogram {
-  return { bounds, buckets: new Float64Array(bounds.length + 1), sum: 0 };
+  return { bounds, buckets: new Float64Array(bounds.length + 1), sum: WIDE_ZERO };
 }
 
 /** Adds one value; a few comparisons, no allocation. */

@@ -1,4 +1,4 @@
-import type { KeptReason, RecordedCall } from './access-record.ts';
+import { type KeptReason, type RecordedCall, WIDE_ZERO } from './access-record.ts';
 import { classify } from './classify.ts';
 import type { EdgeCounters } from './edge.ts';
 
@@ -216,7 +216,7 @@ function newRoutes(): EdgeRoutes {
 
 function newRoute(seen: number): Route {
   return {
-    slowUs: 0,
+    slowUs: WIDE_ZERO,
     // The routes that share one are no news any more.
     seen: seen + (seen > 0 ? 1 : 0),
     policyVersion: undefined,
