@@ -51,6 +51,8 @@ export function createAgentServer(
     const details = 'no identity is registered for this process';
     return fail({ code: status.PERMISSION_DENIED, details });
   };
+  const { redactionKeys } = serving;
+  const hosting = { peer, attestor, identified: attestForRelay, redactionKeys };
   const { trustDomain } = swap.trust().bundle;
   const ownUid = process.getuid?.() ?? 0;
   const workloads: WorkloadApiOptions = {
@@ -77,7 +79,7 @@ export function createAgentServer(
       },
       log,
     }),
-    createHostService({ peer, attestor, introductions, trustDomain, ownUid, log }),
+    createHostService({ ...hosting, introductions, trustDomain, ownUid, log }),
     ...createRelay({
       attest: attestForRelay,
       policy: () => swap.snapshots.current(),

@@ -1,4 +1,4 @@
-import { fail, ok, type Result } from '#lib';
+import { createFlooredClock, fail, ok, type Result } from '#lib';
 import { EVENT, type MetricFamily, type Readiness } from '#telemetry';
 import { createAgentCore } from './agent-core.ts';
 import { healthOf, metricsOf } from './agent-health.ts';
@@ -16,7 +16,9 @@ export type Agent = {
 };
 
 /** Starts an agent; fails in words where it can never work (no native call, no trust root, socket taken). */
-export async function createAgent(options: AgentOptions): Promise<Result<Agent, string>> {
+export async function createAgent(asked: AgentOptions): Promise<Result<Agent, string>> {
+  const floored = createFlooredClock({ wall: asked.clock, elapsed: () => performance.now() });
+  const options = { ...asked, clock: floored.now };
   const kernel = options.credentials === undefined ? await createKernelCredentials() : undefined;
   if (kernel?.ok === false) return kernel;
   const credentials = options.credentials ?? (kernel?.ok === true ? kernel.value : undefined);
@@ -25,6 +27,11 @@ export async function createAgent(options: AgentOptions): Promise<Result<Agent, 
   if (!socket.ok) return socket;
   const core = await createAgentCore(options);
   if (!core.ok) return core;
+  const { identity } = core.value;
+  // SECURITY: the authority dates certificates; a host whose clock is set back does not believe what has expired.
+  const vouch = () => floored.vouch(identity.current()?.notBefore ?? Number.NaN);
+  vouch();
+  identity.onChange(vouch);
   const server = createAgentServer(options, core.value, credentials);
   await server.listen(socket.value.path);
   socket.value.publish();

@@ -3,6 +3,7 @@ import type { RevocationCheck, WorkloadIdentity } from '#identity';
 import {
   createGrpcClient,
   type FetchJwtKeysResponse,
+  type FetchRedactionKeysResponse,
   type GrpcClient,
   Issuance,
   type JwtSvidResponse,
@@ -30,6 +31,8 @@ export type CertificateAuthority = {
   ) => Promise<X509SvidResponse>;
   readonly issueJwt: (as: WorkloadIdentity, request: JwtRequest) => Promise<JwtSvidResponse>;
   readonly fetchJwtKeys: (as: WorkloadIdentity) => Promise<FetchJwtKeysResponse>;
+  /** SECURITY: what comes is for the sidecars of this host, in memory alone. */
+  readonly fetchRedactionKeys: (as: WorkloadIdentity) => Promise<FetchRedactionKeysResponse>;
   /** The issuance log after entry `after`. */
   readonly readLog: (
     as: WorkloadIdentity,
@@ -115,6 +118,8 @@ export function createCertificateAuthority(options: {
       );
     },
     fetchJwtKeys: (as) => call(as, (client) => client.unary(Issuance.method.fetchJwtKeys, {})),
+    fetchRedactionKeys: (as) =>
+      call(as, (client) => client.unary(Issuance.method.fetchRedactionKeys, {})),
     readLog: (as, after, limit) =>
       call(as, (client) => client.unary(Issuance.method.readLog, { after: BigInt(after), limit })),
     close() {

@@ -4,6 +4,7 @@ import { encodeEnvelope, signJwtKeys } from '#trust';
 import {
   createMessage,
   FetchJwtKeysResponseSchema,
+  FetchRedactionKeysResponseSchema,
   type GrpcService,
   Issuance,
   type IssueJwtSvidRequest,
@@ -24,6 +25,7 @@ export function createFakeAuthority(mesh: FakeMesh, ttlMs = HOUR_MS) {
     refuse: () => false as boolean,
     requests: [] as { id: string; selectors: readonly string[] }[],
     jwt,
+    redactionKeys: [{ period: '2026-01-31', key: Buffer.alloc(32, 7) }],
     service: {
       service: Issuance,
       implementation: {
@@ -37,6 +39,8 @@ export function createFakeAuthority(mesh: FakeMesh, ttlMs = HOUR_MS) {
         },
         fetchJwtKeys: (_call: unknown, done: Done) =>
           done(null, createMessage(FetchJwtKeysResponseSchema, { envelope: jwt.envelope() })),
+        fetchRedactionKeys: (_call: unknown, done: Done) =>
+          done(null, createMessage(FetchRedactionKeysResponseSchema, { keys: fake.redactionKeys })),
       },
     } as unknown as GrpcService,
   };

@@ -1,8 +1,11 @@
-import { type handleUnaryCall, status } from '@grpc/grpc-js';
+import { type handleServerStreamingCall, type handleUnaryCall, status } from '@grpc/grpc-js';
 import type { Result } from '#lib';
 import { EVENT, type Log } from '#telemetry';
 import {
   createMessage,
+  type FollowRedactionKeysRequest,
+  type FollowRedactionKeysResponse,
+  FollowRedactionKeysResponseSchema,
   type GrpcService,
   Host,
   type IntroduceRequest,
@@ -14,12 +17,18 @@ import {
 } from '#wire';
 import type { Attestor, LocalPeer } from './attest.ts';
 import type { Introductions } from './introductions.ts';
+import type { RedactionKeySource } from './redaction-keys.ts';
+import type { RelayOptions } from './relay.ts';
+import { refuseCall } from './relay-stream.ts';
 
 /** What the Host service works with. */
 export type HostServiceOptions = {
   readonly peer: (call: { readonly getPeer: () => string }) => LocalPeer;
   readonly attestor: Attestor;
   readonly introductions: Introductions;
+  /** Who sent a call, if it has an identity. */
+  readonly identified: RelayOptions['attest'];
+  readonly redactionKeys: RedactionKeySource;
   readonly trustDomain: string;
   /** The agent's own user, who may introduce processes; root may too. */
   readonly ownUid: number;
@@ -54,7 +63,33 @@ export function createHostService(options: HostServiceOptions): GrpcService {
       createMessage(WhoAmIResponseSchema, { selectors: [...selectors.value], trustDomain }),
     );
   };
-  return { service: Host, implementation: { introduce, whoAmI } };
+  const followRedactionKeys = createKeyStream(options);
+  return { service: Host, implementation: { introduce, whoAmI, followRedactionKeys } };
+}
+
+/** SECURITY: a process without an identity gets no key: it has no sidecar whose records could need one. */
+function createKeyStream({
+  identified,
+  redactionKeys,
+}: HostServiceOptions): handleServerStreamingCall<
+  FollowRedactionKeysRequest,
+  FollowRedactionKeysResponse
+> {
+  return async (call) => {
+    const peer = await identified(call);
+    if (call.cancelled) return;
+    if (!peer.ok) return refuseCall(call, peer.error);
+    const send = (): void => {
+      // One that does not read misses what came; a day later it asks anew, or hashes with its own key.
+      if (call.writableNeedDrain) return;
+      const keys = redactionKeys.current().map((each) => ({ ...each }));
+      if (keys.length > 0) call.write(createMessage(FollowRedactionKeysResponseSchema, { keys }));
+    };
+    const stop = redactionKeys.onChange(send);
+    call.on('cancelled', stop);
+    call.on('close', stop);
+    return send();
+  };
 }
 
 async function introducePeer(

@@ -23,3 +23,4 @@ export {
   type RecordShipperOptions,
   readShippedSeq,
 } from './record-shipper.ts';
+export { followRedactionKeys, type RedactionKeyClient } from './redaction-client.ts';

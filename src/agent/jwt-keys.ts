@@ -82,7 +82,8 @@ export function createJwtKeySource(options: JwtKeySourceOptions): JwtKeySource {
   function refresh(): Promise<void> {
     const as = agent.current();
     if (as === undefined || isClosed) return Promise.resolve();
-    if (asking === undefined && clock() - askedAt < AT_MOST_EVERY_MS) return Promise.resolve();
+    if (asking === undefined && Math.abs(clock() - askedAt) < AT_MOST_EVERY_MS)
+      return Promise.resolve();
     asking ??= ask(as).finally(() => {
       asking = undefined;
     });

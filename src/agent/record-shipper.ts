@@ -218,7 +218,7 @@ class Shipper implements RecordShipper {
     this.#ackedSeq = seq;
     this.#options.accessLog.acknowledge(seq);
     const now = this.#options.clock();
-    if (now - this.#savedAt < SAVE_EVERY_MS) return;
+    if (Math.abs(now - this.#savedAt) < SAVE_EVERY_MS) return;
     this.#savedAt = now;
     void this.#save();
   }

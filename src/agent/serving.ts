@@ -8,6 +8,7 @@ import type { BundleStanding } from './foreign-standing.ts';
 import type { HostPolicy } from './host-policy.ts';
 import { createJwtKeySource } from './jwt-keys.ts';
 import { createJwtSource } from './jwt-source.ts';
+import { createRedactionKeySource, type RedactionKeySource } from './redaction-keys.ts';
 import { createSvidSource } from './svid-source.ts';
 import type { Swap } from './swap.ts';
 import type { WorkloadApiOptions } from './workload-caller.ts';
@@ -18,6 +19,8 @@ export type Serving = {
     WorkloadApiOptions,
     'svids' | 'tokens' | 'jwtKeys' | 'bundles' | 'revocations'
   >;
+  /** What hashes in records are keyed with, for the sidecars of this host. */
+  readonly redactionKeys: RedactionKeySource;
   /** How the foreign bundles stand. */
   readonly foreign: () => readonly BundleStanding[];
   readonly close: () => void;
@@ -45,12 +48,14 @@ export function createServing(
     fetch: fetchBundle,
   });
   const bundles = createBundles({ trust: swap.trusts, jwtKeys, foreign: federation });
+  const redactionKeys = createRedactionKeySource(options);
   const { revocations } = options;
   return {
     parts: { svids, tokens, jwtKeys, bundles, revocations },
+    redactionKeys,
     foreign: federation.standings,
     close() {
-      for (const each of [svids, jwtKeys, federation, bundles]) each.close();
+      for (const each of [svids, jwtKeys, federation, bundles, redactionKeys]) each.close();
     },
   };
 }

@@ -18,8 +18,9 @@ export function createScheduler(): Scheduler {
 const RECHECK_MS = 30_000;
 
 /**
- * Does `work` once `clock` says `atMs` (Unix milliseconds) or later. Timers count time that passes while the host is
- * awake, and certificates expire by the clock on the wall: so the clock is asked again and again.
+ * Does `work` once `clock` says `atMs` (Unix milliseconds) or later, or as much time has passed as there was to go, whichever
+ * is first. Timers count time that passes while the host is awake, and certificates expire by the clock on the wall: so the
+ * clock is asked again and again. A clock that is set back makes nobody wait for longer.
  */
 export function whenClockSays(
   options: {
@@ -30,10 +31,13 @@ export function whenClockSays(
   work: () => void,
 ): () => void {
   const { atMs, clock, scheduler } = options;
+  let leftMs = atMs - clock();
   let cancel = wait();
   function wait(): () => void {
-    return scheduler.after(Math.min(atMs - clock(), RECHECK_MS), () => {
-      if (clock() >= atMs) work();
+    const waitMs = Math.min(leftMs, atMs - clock(), RECHECK_MS);
+    return scheduler.after(waitMs, () => {
+      leftMs -= waitMs;
+      if (leftMs <= 0 || clock() >= atMs) work();
       else cancel = wait();
     });
   }

@@ -2,7 +2,7 @@ import type { DescMessage, DescMethod, MessageShape } from '@bufbuild/protobuf';
 import { Metadata } from '@grpc/grpc-js';
 import { createBackoff } from '#lib';
 import { EVENT, type Log } from '#telemetry';
-import { createGrpcClient, SpiffeWorkloadAPI } from '#wire';
+import { createGrpcClient } from '#wire';
 import type { Scheduler } from './timer.ts';
 
 /** What following a stream takes. */
@@ -16,7 +16,7 @@ export type WorkloadStreamOptions = {
 const RETRY = { minMs: 50, maxMs: 2_000 };
 
 /**
- * Keeps a stream of the Workload API open, opened again whenever it ends, until the returned function is called.
+ * Keeps a stream of the agent's socket open, opened again whenever it ends, until the returned function is called.
  * `received` says whether an answer was good; `lost` hears why there is no stream.
  */
 export function followWorkloadStream<O extends DescMessage>(
@@ -28,7 +28,7 @@ export function followWorkloadStream<O extends DescMessage>(
   },
 ): () => void {
   const { agentSocket, log, random, scheduler } = options;
-  const client = createGrpcClient(SpiffeWorkloadAPI, { kind: 'unix', path: agentSocket });
+  const client = createGrpcClient(method.parent, { kind: 'unix', path: agentSocket });
   const backoff = createBackoff(RETRY, random);
   let isClosed = false;
   let cancel = () => {};

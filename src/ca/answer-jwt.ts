@@ -5,6 +5,8 @@ import {
   createMessage,
   type FetchJwtKeysResponse,
   FetchJwtKeysResponseSchema,
+  type FetchRedactionKeysResponse,
+  FetchRedactionKeysResponseSchema,
   type IssueJwtSvidRequest,
   type JwtSvidResponse,
   JwtSvidResponseSchema,
@@ -73,4 +75,21 @@ export function fetchJwtKeys(
   options.jwtKeys.current();
   const envelope = encodeEnvelope(options.jwtKeys.envelope());
   return ok(createMessage(FetchJwtKeysResponseSchema, { envelope }));
+}
+
+/**
+ * FetchRedactionKeys: the keys of hashes in records. SECURITY: for agents alone. The control plane has the records, and
+ * could try every address in a dictionary if it had the key.
+ */
+export function fetchRedactionKeys(
+  options: ServiceOptions,
+  from: Caller,
+): Result<FetchRedactionKeysResponse, Refusal> {
+  const caller = requireRole(options, from, {
+    roles: ['agent'],
+    refusal: 'is no agent: it may not have the keys of hashes in records',
+  });
+  if (!caller.ok) return caller;
+  const keys = options.redactionKeys.current().map((each) => ({ ...each }));
+  return ok(createMessage(FetchRedactionKeysResponseSchema, { keys }));
 }

@@ -16,6 +16,7 @@ import { type MeshRole, meshRole } from './mesh-identity.ts';
 import type { CaMetrics } from './metrics.ts';
 import type { Policy } from './policy.ts';
 import type { RateLimit } from './rate-limit.ts';
+import type { RedactionKeys } from './redaction-keys.ts';
 import { grpcError, type Refusal, refuse } from './refusal.ts';
 
 /** What the service decides by and acts with. */
@@ -27,6 +28,7 @@ export type ServiceOptions = {
   readonly issue: Issue;
   readonly issueJwt: ReturnType<typeof createIssueJwt>;
   readonly jwtKeys: JwtKeys;
+  readonly redactionKeys: RedactionKeys;
   readonly issuanceLog: IssuanceLog;
   /** The log's head now, signed and encoded. */
   readonly signedHead: () => Uint8Array;

@@ -18,6 +18,7 @@ import { createKeyStore } from './keys/key-store.ts';
 import { createCaMetrics } from './metrics.ts';
 import { createOwnIdentity } from './own-identity.ts';
 import { openPolicy } from './policy.ts';
+import { openRedactionKeys } from './redaction-keys.ts';
 import { createRoots } from './roots.ts';
 import { openUpstreamFiles, type Upstream } from './upstream.ts';
 
@@ -70,6 +71,12 @@ export function createCaCore(options: CaOptions, { secrets, database, trustRoot 
     clock,
     log,
   });
+  const redactionKeys = openRedactionKeys({
+    path: caFolder(options.folder).redactionKey,
+    passphrase: options.passphrase,
+    trustDomain,
+    clock,
+  });
   const tokenBook = openJoinTokenBook(database);
   const expiries = () =>
     listExpiries({
@@ -78,7 +85,17 @@ export function createCaCore(options: CaOptions, { secrets, database, trustRoot 
       jwtKeys: () => jwtKeys.signing(),
       joinTokens: () => tokenBook.waiting(clock()),
     });
-  const made = { crl, expiries, issuers, issue, issueJwt, jwtKeys, identity, tokenBook };
+  const made = {
+    crl,
+    expiries,
+    issuers,
+    issue,
+    issueJwt,
+    jwtKeys,
+    identity,
+    tokenBook,
+    redactionKeys,
+  };
   const metrics = createCaMetrics();
   return { issuanceLog, hosts, policy, revocations, roots, metrics, ...made };
 }

@@ -37,6 +37,7 @@ export async function listenForCalls(
     issue,
     issueJwt,
     jwtKeys,
+    redactionKeys: core.redactionKeys,
     issuanceLog,
     signedHead: createSignedHead(issuanceLog, { trustDomain, clock, signer: secrets.logSigner }),
     nextRoot() {

@@ -6,6 +6,8 @@ export type CaFolder = {
   readonly certificate: string;
   readonly logKey: string;
   readonly jwtKeys: string;
+  /** What the keys of hashes in records come from. */
+  readonly redactionKey: string;
   readonly database: string;
   readonly revocations: string;
   readonly crl: string;
@@ -22,6 +24,7 @@ export function caFolder(folder: string): CaFolder {
     certificate: join(folder, 'ca.crt'),
     logKey: join(folder, 'log.key'),
     jwtKeys: join(folder, 'jwt-keys.json'),
+    redactionKey: join(folder, 'redaction.key'),
     database: join(folder, 'ca.db'),
     revocations: join(folder, 'revocations.jsonl'),
     crl: join(folder, 'crl.pem'),

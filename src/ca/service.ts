@@ -4,6 +4,8 @@ import {
   type FetchCrlResponse,
   type FetchJwtKeysRequest,
   type FetchJwtKeysResponse,
+  type FetchRedactionKeysRequest,
+  type FetchRedactionKeysResponse,
   type GrpcService,
   Issuance,
   type IssueJwtSvidRequest,
@@ -24,7 +26,7 @@ import {
 import { answer, type ServiceOptions } from './answer.ts';
 import { fetchCrl, prepareRoot, witnessAuditLog } from './answer-control.ts';
 import { listAllExpiries, noteJoinToken } from './answer-expiry.ts';
-import { fetchJwtKeys, issueJwtSvid } from './answer-jwt.ts';
+import { fetchJwtKeys, fetchRedactionKeys, issueJwtSvid } from './answer-jwt.ts';
 import { readLog } from './answer-log.ts';
 import { enrol, issueSvid, sealed } from './answer-svid.ts';
 import { createAttestAgent } from './attest-agent.ts';
@@ -82,6 +84,11 @@ export function createIssuanceService(options: ServiceOptions): GrpcService {
         options,
         'FetchJwtKeys',
         async (_request, caller) => fetchJwtKeys(options, caller),
+      ),
+      fetchRedactionKeys: answer<FetchRedactionKeysRequest, FetchRedactionKeysResponse>(
+        options,
+        'FetchRedactionKeys',
+        async (_request, caller) => fetchRedactionKeys(options, caller),
       ),
     },
   };

@@ -249,7 +249,7 @@ class AlertDesk implements Alerts {
       });
       for (const event of told) this.#told.publish(event);
       if (told.length > 0) onChange();
-      if (told.length > 0 || clock() - this.#savedAt >= SAVE_MS) this.#save(false);
+      if (told.length > 0 || Math.abs(clock() - this.#savedAt) >= SAVE_MS) this.#save(false);
     } catch (error) {
       log.error(EVENT.alertsNotEvaluated, { error });
     } finally {
@@ -297,7 +297,7 @@ class AlertDesk implements Alerts {
 
   #recentFailures(now: number): number {
     const total = this.#late?.failedWrites() ?? 0;
-    const recent = this.#failures.filter(({ at }) => now - at < RECENT_MS);
+    const recent = this.#failures.filter(({ at }) => Math.abs(now - at) < RECENT_MS);
     this.#failures = [...recent, { at: now, total }];
     return total - (this.#failures[0]?.total ?? total);
   }

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RevocationCheck } from '#identity';
-import type { Source } from '#lib';
+import { createFlooredClock, type Source } from '#lib';
 import { consoleUrl, meshId, portOf } from './addresses.ts';
 import { openAdmins } from './admins.ts';
 import { askAuthority } from './audit-witness.ts';
@@ -37,7 +37,9 @@ export async function createControl(options: ControlOptions): Promise<Control> {
   }
 }
 
-async function start(options: ControlOptions, closers: Closer[]): Promise<Omit<Control, 'close'>> {
+async function start(asked: ControlOptions, closers: Closer[]): Promise<Omit<Control, 'close'>> {
+  const floored = createFlooredClock({ wall: asked.clock, elapsed: () => performance.now() });
+  const options = { ...asked, clock: floored.now };
   const { clock, log } = options;
   const admins = openAdmins(options.adminsFile, clock, log);
   mkdirSync(options.folder, { recursive: true, mode: 0o700 });
@@ -66,6 +68,10 @@ async function start(options: ControlOptions, closers: Closer[]): Promise<Omit<C
   await recordRun(options, core, closers);
   const identity = await enrol(options, pinned, core.revocations.check);
   closers.push(identity.close);
+  // SECURITY: the authority dates certificates; while our clock is set back, what has expired stays so.
+  const vouch = () => floored.vouch(identity.notBefore());
+  vouch();
+  identity.onRenewed(vouch);
   const ports: number[] = [portOf(options.ca.address)];
   const known: { consolePort?: number | undefined } = {};
   const sinks = await startSinks({

@@ -23,6 +23,8 @@ export type ControlIdentity = {
   /** The same object until it is renewed. */
   readonly material: () => TlsMaterial;
   readonly serial: () => string;
+  /** Since when the present certificate is good, Unix milliseconds. */
+  readonly notBefore: () => number;
   readonly expiresAt: () => number;
   /** A client of the CA under the present certificate; the caller closes it. */
   readonly caClient: () => GrpcClient;
@@ -92,6 +94,7 @@ export async function enrolControl(options: IdentityOptions): Promise<ControlIde
   return {
     material: () => held.material,
     serial: () => held.serial,
+    notBefore: () => held.notBefore,
     expiresAt: () => held.expiresAt,
     caClient: () => caClient(options, held.material),
     onRenewed: (listener) => listeners.push(listener),

@@ -9,6 +9,7 @@ export {
 export { certificateChain, type LinkedCertificate } from './certificate-chain.ts';
 export { type Cidr, cidrContains, parseCidr, parseIp } from './cidr.ts';
 export { formatDuration, parseDuration } from './duration.ts';
+export { createFlooredClock, type FlooredClock } from './floored-clock.ts';
 export { originalAddress } from './forwarded-for.ts';
 export { type DiffLine, lineDiff } from './line-diff.ts';
 export { type Cell, createCell, type Source } from './observable.ts';
@@ -22,5 +23,6 @@ export {
   type SecretKind,
 } from './redact.ts';
 export { type PathTemplate, redactPath, type TemplateSegment } from './redact-path.ts';
+export { isRedactionPeriod, REDACTION_KEY_BYTES, redactionPeriod } from './redaction-period.ts';
 export { fail, ok, type Result } from './result.ts';
 export { parseTimeWindow, type TimeWindow, windowHolds } from './time-window.ts';

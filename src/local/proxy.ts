@@ -4,7 +4,9 @@ import {
   createRecordShipper,
   type EnforcementPoint,
   type ExposureWatch,
+  followRedactionKeys,
   type RecordShipper,
+  type RedactionKeyClient,
   readShippedSeq,
   readSocketTables,
   type TroubledEndpoint,
@@ -12,6 +14,7 @@ import {
 } from '#agent';
 import { layoutOf, readMeshSettings } from '#client';
 import { createConsult } from '#ext-authz';
+import { createFlooredClock } from '#lib';
 import { type Consult, createProxy, type EndpointSummary, type Proxy } from '#proxy';
 import { ROOT_NAMESPACE } from '#resource';
 import { DEFAULT_TELEMETRY } from '#snapshot';
@@ -79,6 +82,8 @@ export async function startProxy(request: ProxyRequest): Promise<RunningProxy> {
       'start a mesh with `palisade up`, or name its data folder with --data',
     );
   const { namespace, service } = request;
+  const floored = createFlooredClock({ wall: Date.now, elapsed: () => performance.now() });
+  const clock = floored.now;
   const folder = takeProxyFolder(layout, { namespace, service });
   const sampler = createSampler();
   const redactor = createRedactor(folder.hashKey());
@@ -91,7 +96,7 @@ export async function startProxy(request: ProxyRequest): Promise<RunningProxy> {
   });
   const metrics = createProxyMetrics({
     workload: { service, namespace, trustDomain: settings.value.trustDomain },
-    clock: Date.now,
+    clock,
   });
   const point = await createEnforcementPoint({
     folder: folder.path,
@@ -103,10 +108,13 @@ export async function startProxy(request: ProxyRequest): Promise<RunningProxy> {
     onRefused: (code) => {
       metrics.policyRefused(code).value++;
     },
-    clock: Date.now,
+    clock,
     log: request.log,
   });
   if (!point.ok) throw new StartError(point.error, 'see `palisade doctor`');
+  const vouch = () => floored.vouch(point.value.identity.current()?.notBefore ?? Number.NaN);
+  vouch();
+  point.value.identity.onChange(vouch);
   const follow = (): void => {
     const rules = point.value.snapshots.current()?.telemetry ?? DEFAULT_TELEMETRY;
     sampler.perSecond = rules.recordsPerSecond ?? DEFAULT_RECORDS_PER_SECOND;
@@ -114,7 +122,15 @@ export async function startProxy(request: ProxyRequest): Promise<RunningProxy> {
   };
   follow();
   point.value.snapshots.onChange(follow);
+  const redactionKeys = followRedactionKeys(
+    { agentSocket: settings.value.agentSocket, log: request.log },
+    (keys) => {
+      redactor.meshKeys = keys;
+    },
+  );
   return serve(request, {
+    clock,
+    redactionKeys,
     folder,
     accessLog,
     metrics,
@@ -124,15 +140,18 @@ export async function startProxy(request: ProxyRequest): Promise<RunningProxy> {
 }
 
 type Parts = {
+  /** Not below what the authority vouched for by the workload's certificate. */
+  readonly clock: () => number;
   readonly folder: ProxyFolder;
   readonly accessLog: AccessLog;
   readonly metrics: ProxyMetrics;
   readonly point: EnforcementPoint;
+  readonly redactionKeys: RedactionKeyClient;
   readonly agentSocket: string;
 };
 
 async function serve(request: ProxyRequest, parts: Parts): Promise<RunningProxy> {
-  const { point, metrics, accessLog, folder } = parts;
+  const { clock, point, metrics, accessLog, folder } = parts;
   const consulting = createConsult();
   const proxy = await listen(request, parts, consulting.consult);
   const admin = await createAdminServer({
@@ -148,7 +167,7 @@ async function serve(request: ProxyRequest, parts: Parts): Promise<RunningProxy>
     agentSocket: parts.agentSocket,
     accessLog,
     metrics,
-    clock: Date.now,
+    clock,
     log: request.log,
   });
   observe(parts, shipper, proxy);
@@ -175,6 +194,7 @@ async function serve(request: ProxyRequest, parts: Parts): Promise<RunningProxy>
       await proxy.drain(drainMs);
       consulting.close();
       await shipper.close();
+      parts.redactionKeys.close();
       accessLog.close();
       await point.close();
       await admin.close();
@@ -185,7 +205,7 @@ async function serve(request: ProxyRequest, parts: Parts): Promise<RunningProxy>
 
 function listen(
   request: ProxyRequest,
-  { point, metrics, accessLog, folder }: Parts,
+  { clock, point, metrics, accessLog, folder }: Parts,
   consult: Consult,
 ): Promise<Proxy> {
   return createProxy({
@@ -206,8 +226,8 @@ function listen(
     records: accessLog,
     metrics,
     log: request.log,
-    clock: Date.now,
-    heardAt: () => point.heardAt() ?? Date.now(),
+    clock,
+    heardAt: () => point.heardAt() ?? clock(),
   });
 }
 

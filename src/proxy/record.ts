@@ -107,6 +107,7 @@ export function resetRecord(record: RecordedCall): void {
   record.isConsulted = false;
   record.headers = undefined;
   record.redacted = undefined;
+  record.redactionKey = undefined;
   record.bytesIn = 0;
   record.bytesOut = 0;
   record.dryRun = undefined;

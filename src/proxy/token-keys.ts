@@ -109,7 +109,8 @@ class Issuer implements KnownKeys {
 
   askAgain(nowMs: number): Promise<void> | undefined {
     if (this.busy !== undefined) return this.busy;
-    if (this.#origin.kind === 'inline' || nowMs - this.#askedAt < ASK_AGAIN_MS) return undefined;
+    if (this.#origin.kind === 'inline' || Math.abs(nowMs - this.#askedAt) < ASK_AGAIN_MS)
+      return undefined;
     this.#hold(this.#fetch());
     return this.busy;
   }

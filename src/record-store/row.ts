@@ -48,6 +48,7 @@ const LITERALS: ReadonlySet<string> = new Set([
   'exception',
   'dry_run',
   'redacted',
+  'redaction_key',
 ]);
 
 const ISO_LENGTH = '2026-01-31T12:00:00.000Z'.length;

@@ -59,6 +59,8 @@ export type AccessRecord = {
   readonly verdict: 'allow' | 'deny';
   /** Fields of which something was taken out, e.g. `["path"]`; absent if nothing was. */
   readonly redacted?: readonly string[];
+  /** The day (UTC) whose key of the mesh its hashes are keyed with, or `own`; absent where there is no hash. */
+  readonly redaction_key?: string;
   /** How many calls it stands for, itself included; 1 where absent. Sums multiply by it. */
   readonly weight?: number;
   /** Why it was kept; absent in records of before 0.2. */
@@ -133,6 +135,8 @@ export type RecordedCall = {
   headers: readonly (readonly [name: string, value: string])[] | undefined;
   /** What the redactor changed. */
   redacted: readonly string[] | undefined;
+  /** With which key the redactor hashed: a day, or `own`. */
+  redactionKey: string | undefined;
   dryRun: readonly DryRunRecord[] | undefined;
   audit: string | undefined;
   exception: string | undefined;
@@ -177,6 +181,7 @@ export function createRecordedCall(connection: RecordedConnection): RecordedCall
     bytesOut: WIDE_ZERO,
     headers: undefined,
     redacted: undefined,
+    redactionKey: undefined,
     dryRun: undefined,
     audit: undefined,
     exception: undefined,

@@ -105,6 +105,8 @@ function writeCall(buffer: Latin1Buffer, start: number, call: RecordedCall, seq:
   at = writeNumber(buffer, at, ',"bytes_out":', call.bytesOut);
   if (call.headers !== undefined) at = writeHeaders(buffer, at, call.headers);
   if (call.redacted !== undefined) at = writeRedacted(buffer, at, call.redacted);
+  if (call.redactionKey !== undefined)
+    at = writeField(buffer, at, ',"redaction_key":', call.redactionKey);
   if (call.dryRun !== undefined) at = writeDryRun(buffer, at, call.dryRun);
   if (call.audit !== undefined) at = writeField(buffer, at, ',"audit":', call.audit);
   if (call.exception !== undefined) at = writeField(buffer, at, ',"exception":', call.exception);

@@ -46,7 +46,13 @@ export {
   type WorkloadLabels,
 } from './proxy-metrics.ts';
 export { MAX_BLOCKS, packLines, unpackLines } from './record-block.ts';
-export { createRedactor, type RedactionRules, type Redactor } from './redactor.ts';
+export {
+  createRedactor,
+  type MeshKey,
+  OWN_KEY,
+  type RedactionRules,
+  type Redactor,
+} from './redactor.ts';
 export { createSampler, DEFAULT_RECORDS_PER_SECOND, type Sampler } from './sampler.ts';
 export type { SecurityCount } from './security-counts.ts';
 export type { SpoolBatch } from './spool-reader.ts';

@@ -78,7 +78,7 @@ function createRepetitionBound(clock: () => number): RepetitionBound {
   return (event) => {
     const now = clock();
     const window = windows.get(event);
-    if (window === undefined || now - window.since >= WINDOW_MS) {
+    if (window === undefined || Math.abs(now - window.since) >= WINDOW_MS) {
       windows.set(event, { since: now, count: 1, suppressed: 0 });
       return { pass: true, suppressed: window?.suppressed ?? 0 };
     }

@@ -159,6 +159,7 @@ export const EVENT = {
   secretsRefused: 'secrets were refused by their reader',
   jwtSvidRefused: 'JWT-SVID could not be had from the authority',
   jwtKeysRefused: 'keys of JWT-SVIDs refused, the last good ones stay',
+  redactionKeysUnreachable: 'the keys of hashes in records could not be asked for',
   jwtKeysUnreachable: 'keys of JWT-SVIDs could not be asked for',
   relayRefused: 'relayed stream refused',
   // Endpoints.

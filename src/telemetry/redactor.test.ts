@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PathTemplate } from '#lib';
 import { createRecordedCall, type RecordedCall } from './access-record.ts';
-import { createRedactor, type RedactionRules } from './redactor.ts';
+import { createRedactor, type MeshKey, type RedactionRules } from './redactor.ts';
 
 const RESET: PathTemplate = {
   isPrefix: true,
@@ -57,14 +57,48 @@ check(
 );
 check('no other path', { path: '/other/12' }, {}, { paths: [RESET], hashed: [] });
 
+const MIDNIGHT = Date.UTC(2026, 1, 1);
+const KEYS = ['2026-01-31', '2026-02-01'].map((period, i) => ({
+  period,
+  key: Buffer.alloc(32, i),
+}));
+
+test('the mesh’s key of the day on which a call began makes the same hashes in every sidecar', () => {
+  const at = (startedAt: number, own: string, meshKeys: readonly MeshKey[] = KEYS) => {
+    const redactor = createRedactor(Buffer.from(own), { paths: [], hashed: ['email'] });
+    redactor.meshKeys = meshKeys;
+    const call = { ...createRecordedCall({ json: '' }), startedAt, path: '/u/a@b.org' };
+    redactor.redact(call);
+    return `${call.redactionKey} ${call.path}`;
+  };
+  const last = at(MIDNIGHT - 1, 'caller');
+  assert.match(last, /^2026-01-31 \/u\/\[redacted:email:[\w-]{12}\]$/);
+  assert.equal(at(MIDNIGHT - 1, 'server'), last);
+  const next = at(MIDNIGHT, 'caller');
+  assert.match(next, /^2026-02-01 /);
+  assert.notEqual(next.slice(11), last.slice(11));
+  assert.equal(at(MIDNIGHT - 86_400_000 * 3, 'caller').slice(0, 10), '2026-01-31', 'a long call');
+  // The authority was away all day: nobody else has this key, and the text says so too.
+  const own = at(MIDNIGHT + 86_400_000, 'caller');
+  assert.match(own, /^own \/u\/\[redacted:email:own\.[\w-]{12}\]$/);
+  assert.notEqual(at(MIDNIGHT + 86_400_000, 'server'), own);
+  assert.match(at(MIDNIGHT, 'caller', []), /^own .*own\./);
+});
+
+test('a call without a hash names no key', () => {
+  const call = { ...createRecordedCall({ json: '' }), path: '/u/a@b.org' };
+  createRedactor(Buffer.from('k')).redact(call);
+  assert.deepEqual([call.path, call.redactionKey], ['/u/[redacted:email]', undefined]);
+});
+
 test('keyed hashes join like with like, and say nothing without the key', () => {
   const rules = { paths: [RESET], hashed: ['email', 'code'] };
   const pathOf = (path: string, key?: string) => redact({ path }, rules, key).path;
-  assert.match(pathOf('/u/a@b.org') ?? '', /^\/u\/\[redacted:email:[\w-]{12}\]$/);
+  assert.match(pathOf('/u/a@b.org') ?? '', /^\/u\/\[redacted:email:own\.[\w-]{12}\]$/);
   assert.equal(pathOf('/u/a@b.org'), pathOf('/u/a@b.org'));
   assert.notEqual(pathOf('/u/a@b.org'), pathOf('/u/c@b.org'));
   assert.notEqual(pathOf('/u/a@b.org'), pathOf('/u/a@b.org', 'another'));
-  assert.match(pathOf('/reset/12') ?? '', /^\/reset\/\[redacted:code:[\w-]{12}\]$/);
+  assert.match(pathOf('/reset/12') ?? '', /^\/reset\/\[redacted:code:own\.[\w-]{12}\]$/);
 });
 
 test('a secret at the end of a path that is cut is recognized before', () => {

@@ -1,5 +1,11 @@
 import { createHmac } from 'node:crypto';
-import { type PathTemplate, type RedactOptions, redactPath, redactText } from '#lib';
+import {
+  type PathTemplate,
+  type RedactOptions,
+  redactionPeriod,
+  redactPath,
+  redactText,
+} from '#lib';
 import type { RecordedCall } from './access-record.ts';
 
 /** What is taken out of records besides what is recognized by itself. */
@@ -15,7 +21,15 @@ export type Redactor = {
   readonly redact: (call: RecordedCall) => void;
   /** A change counts at once. */
   rules: RedactionRules;
+  /** The mesh's keys by day, the newest last; while none fits a call, the sidecar's own is taken. */
+  meshKeys: readonly MeshKey[];
 };
+
+/** The key with which every sidecar of the mesh hashes what it takes out on one day. SECURITY: never logged. */
+export type MeshKey = { readonly period: string; readonly key: Uint8Array };
+
+/** What records say of hashes whose key no other sidecar has. */
+export const OWN_KEY = 'own';
 
 const NO_RULES: RedactionRules = { paths: [], hashed: [] };
 // Enough to join by, too little to find out a secret of any length from.
@@ -26,16 +40,24 @@ const PATH = ['path'] as const;
 const HOST = ['host'] as const;
 const BOTH = ['host', 'path'] as const;
 
-/** Creates a redactor; `key` makes the hashes of one source comparable, and of no use to anybody without it. */
-export function createRedactor(key: Buffer, rules: RedactionRules = NO_RULES): Redactor {
-  const redactor = { rules, redact };
+/**
+ * Creates a redactor. Hashes are of no use to anybody without their key, and equal where the text and the key are: that of
+ * the mesh for the day on which the call began, else `ownKey`, whose hashes say `own.` so that nobody joins by them wrongly.
+ */
+export function createRedactor(ownKey: Buffer, rules: RedactionRules = NO_RULES): Redactor {
+  const redactor: Redactor = { rules, redact, meshKeys: [] };
   const options: RedactOptions = { hash };
+  let current: RecordedCall | undefined;
   function hash(kind: string, secret: string): string | undefined {
-    if (!redactor.rules.hashed.includes(kind)) return undefined;
-    const mac = createHmac('sha256', key).update(`${kind}\0${secret}`);
-    return mac.digest('base64url').slice(0, HASH_CHARS);
+    if (current === undefined || !redactor.rules.hashed.includes(kind)) return undefined;
+    const mesh = keyAt(redactor.meshKeys, current.startedAt);
+    current.redactionKey = mesh?.period ?? OWN_KEY;
+    const mac = createHmac('sha256', mesh?.key ?? ownKey).update(`${kind}\0${secret}`);
+    const text = mac.digest('base64url').slice(0, HASH_CHARS);
+    return mesh === undefined ? `${OWN_KEY}.${text}` : text;
   }
   function redact(call: RecordedCall): void {
+    current = call;
     const path =
       call.path === null ? null : redactPath(cut(call.path), redactor.rules.paths, options);
     const host = call.host === null ? null : redactHost(call.host, options);
@@ -48,6 +70,14 @@ export function createRedactor(key: Buffer, rules: RedactionRules = NO_RULES): R
     if (call.headers !== undefined) redactHeaders(call, options);
   }
   return redactor;
+}
+
+/** The key of the day on which a call began; of the oldest day that is held for one that began before. */
+function keyAt(keys: readonly MeshKey[], startedAt: number): MeshKey | undefined {
+  const [oldest] = keys;
+  if (oldest === undefined) return undefined;
+  const wanted = redactionPeriod(startedAt);
+  return wanted < oldest.period ? oldest : keys.find(({ period }) => period === wanted);
 }
 
 // A name and a port are nothing; only what does not belong into a host can be a secret.

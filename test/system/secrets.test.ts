@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
+import { redactionPeriod } from '#lib';
+import { deriveRedactionKey } from '../../src/ca/redaction-keys.ts';
 import { type Service, startTestMesh, type TestMesh } from './mesh.ts';
 
 /** Each is found only if it was not taken out; the shapes are those by which secrets are recognized. */
@@ -55,8 +57,7 @@ apiVersion: palisade.dev/v1
 kind: TelemetryPolicy
 metadata: { name: server }
 spec:
-  selector: { matchLabels: { app: server } }
-  records: { headers: [user-agent] }
+  records: { headers: [user-agent, x-user] }
   redaction: { hashed: [email] }
 ---
 apiVersion: palisade.dev/v1
@@ -89,6 +90,7 @@ const HEADERS = [
   `Cookie: sid=${CANARY.cookie}`,
   `X-Api-Key: ${CANARY.apiKey}`,
   `User-Agent: browser password=${CANARY.userAgent}`,
+  `X-User: ${CANARY.email}`,
 ];
 
 const PATHS = [
@@ -138,6 +140,7 @@ test('no canary leaves: files, output, metrics, and what the API answers', async
   // On disk once the processes are gone, so that nothing is still in memory alone.
   await Promise.all([client.run.stop(), server.run.stop()]);
   for (const path of filesIn(mesh.dataDir)) leaving.set(path, readFileSync(path, 'latin1'));
+  checkRedactionKey(leaving);
   assert.ok([...leaving.keys()].some((name) => name.endsWith('.spool')));
   assert.match(sunk([...leaving]), /\[redacted:token\]/, 'what a sink wrote is among it');
   for (const [where, text] of leaving) {
@@ -146,6 +149,23 @@ test('no canary leaves: files, output, metrics, and what the API answers', async
     }
   }
 });
+
+/** The key that joins records lies where the authority keeps it and nowhere else, in no spelling; nor does that of today. */
+function checkRedactionKey(leaving: ReadonlyMap<string, string>): void {
+  const path = join(mesh.dataDir, 'ca', 'redaction.key');
+  const secret = Buffer.from(readFileSync(path, 'utf8').trim(), 'base64url');
+  assert.equal(secret.length, 32);
+  const days = [0, 86_400_000].map((ms) => redactionPeriod(Date.now() + ms));
+  const keys = [secret, ...days.map((day) => deriveRedactionKey(secret, 'cluster.local', day))];
+  for (const [where, text] of leaving) {
+    for (const key of keys.map((each) => Buffer.from(each))) {
+      for (const spelling of ['base64url', 'base64', 'hex', 'latin1'] as const) {
+        const found = text.includes(key.toString(spelling));
+        assert.ok(!found || where === path, `the redaction key is in ${where} as ${spelling}`);
+      }
+    }
+  }
+}
 
 /** What the file sink wrote. */
 function sunk(all: readonly (readonly [string, string])[]): string {
@@ -174,17 +194,38 @@ function checkRecords(records: readonly Shown[]): void {
     );
   }
   const users = records.find(({ path }) => String(path).startsWith('/users/'));
-  assert.deepEqual(users?.['headers'], { 'user-agent': 'browser password=[redacted:secret]' });
-  assert.deepEqual(users?.['redacted'], ['path', 'headers.user-agent']);
+  const { 'x-user': user, ...others } = (users?.['headers'] ?? {}) as Record<string, string>;
+  assert.deepEqual(others, { 'user-agent': 'browser password=[redacted:secret]' });
+  assert.match(user ?? '', /^\[redacted:email:[\w-]{12}\]$/);
+  assert.deepEqual(users?.['redacted'], ['path', 'headers.user-agent', 'headers.x-user']);
+  checkJoin(records, user ?? '');
 }
 
-/** The server's records of all calls, once they are there. */
+/** The same address has the same hash in the records of who called and of who was called, in paths and in headers. */
+function checkJoin(records: readonly Shown[], hash: string): void {
+  const today = redactionPeriod(Date.now());
+  for (const reporter of ['source', 'destination']) {
+    const own = records.filter(
+      (each) => each['reporter'] === reporter && String(each['path']).startsWith('/users/'),
+    );
+    assert.ok(own.length > 0, reporter);
+    for (const { path, headers, redaction_key: key } of own) {
+      assert.equal((headers as Record<string, string>)['x-user'], hash, reporter);
+      assert.equal(path, `/users/${hash}`, reporter);
+      assert.ok(key === today || key === redactionPeriod(Date.now() - 60_000), String(key));
+    }
+  }
+}
+
+/** The records of all calls at both of their ends, once they are there. */
 async function recorded(): Promise<Shown[]> {
   for (let attempt = 0; attempt < 60; attempt++) {
-    const log = await mesh.cli('log', '-o', 'json', '--since', '5m');
+    const log = await mesh.cli('log', '-o', 'json', '--since', '5m', '--reporter', 'both');
     const found = asRecords(log.stdout);
-    const seen = found.filter(({ reporter }) => reporter === 'destination');
-    if (seen.length >= PATHS.length) return found;
+    const isThere = ['destination', 'source'].every(
+      (end) => found.filter(({ reporter }) => reporter === end).length >= PATHS.length,
+    );
+    if (isThere) return found;
     await delay(250);
   }
   throw new Error('the records did not arrive');

@@ -44,6 +44,8 @@ export type AccessRecord = {
   readonly upstream_us?: number | null;
   /** Fields of which something was taken out. */
   readonly redacted?: readonly string[];
+  /** The day whose key of the mesh its hashes are keyed with, or `own`. */
+  readonly redaction_key?: string;
   /** What policies in dry-run would have said. */
   readonly dry_run?: readonly { readonly policy: string; readonly verdict: 'allow' | 'deny' }[];
 };

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file host.proto.
  */
 export const file_host: GenFile = /*@__PURE__*/
-  fileDesc("Cgpob3N0LnByb3RvEhBwYWxpc2FkZS5ob3N0LnYxIjYKEEludHJvZHVjZVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEg8KB3NlcnZpY2UYAiABKAkiJgoRSW50cm9kdWNlUmVzcG9uc2USEQoJc2VsZWN0b3JzGAEgAygJIg8KDVdob0FtSVJlcXVlc3QiOQoOV2hvQW1JUmVzcG9uc2USEQoJc2VsZWN0b3JzGAEgAygJEhQKDHRydXN0X2RvbWFpbhgCIAEoCTKpAQoESG9zdBJUCglJbnRyb2R1Y2USIi5wYWxpc2FkZS5ob3N0LnYxLkludHJvZHVjZVJlcXVlc3QaIy5wYWxpc2FkZS5ob3N0LnYxLkludHJvZHVjZVJlc3BvbnNlEksKBldob0FtSRIfLnBhbGlzYWRlLmhvc3QudjEuV2hvQW1JUmVxdWVzdBogLnBhbGlzYWRlLmhvc3QudjEuV2hvQW1JUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("Cgpob3N0LnByb3RvEhBwYWxpc2FkZS5ob3N0LnYxIjYKEEludHJvZHVjZVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEg8KB3NlcnZpY2UYAiABKAkiJgoRSW50cm9kdWNlUmVzcG9uc2USEQoJc2VsZWN0b3JzGAEgAygJIg8KDVdob0FtSVJlcXVlc3QiOQoOV2hvQW1JUmVzcG9uc2USEQoJc2VsZWN0b3JzGAEgAygJEhQKDHRydXN0X2RvbWFpbhgCIAEoCSIcChpGb2xsb3dSZWRhY3Rpb25LZXlzUmVxdWVzdCJPChtGb2xsb3dSZWRhY3Rpb25LZXlzUmVzcG9uc2USMAoEa2V5cxgBIAMoCzIiLnBhbGlzYWRlLmhvc3QudjEuSG9zdFJlZGFjdGlvbktleSIvChBIb3N0UmVkYWN0aW9uS2V5Eg4KBnBlcmlvZBgBIAEoCRILCgNrZXkYAiABKAwynwIKBEhvc3QSVAoJSW50cm9kdWNlEiIucGFsaXNhZGUuaG9zdC52MS5JbnRyb2R1Y2VSZXF1ZXN0GiMucGFsaXNhZGUuaG9zdC52MS5JbnRyb2R1Y2VSZXNwb25zZRJLCgZXaG9BbUkSHy5wYWxpc2FkZS5ob3N0LnYxLldob0FtSVJlcXVlc3QaIC5wYWxpc2FkZS5ob3N0LnYxLldob0FtSVJlc3BvbnNlEnQKE0ZvbGxvd1JlZGFjdGlvbktleXMSLC5wYWxpc2FkZS5ob3N0LnYxLkZvbGxvd1JlZGFjdGlvbktleXNSZXF1ZXN0Gi0ucGFsaXNhZGUuaG9zdC52MS5Gb2xsb3dSZWRhY3Rpb25LZXlzUmVzcG9uc2UwAWIGcHJvdG8z");
 
 /**
  * @generated from message palisade.host.v1.IntroduceRequest
@@ -90,6 +90,60 @@ export const WhoAmIResponseSchema: GenMessage<WhoAmIResponse> = /*@__PURE__*/
   messageDesc(file_host, 3);
 
 /**
+ * @generated from message palisade.host.v1.FollowRedactionKeysRequest
+ */
+export type FollowRedactionKeysRequest = Message<"palisade.host.v1.FollowRedactionKeysRequest"> & {
+};
+
+/**
+ * Describes the message palisade.host.v1.FollowRedactionKeysRequest.
+ * Use `create(FollowRedactionKeysRequestSchema)` to create a new message.
+ */
+export const FollowRedactionKeysRequestSchema: GenMessage<FollowRedactionKeysRequest> = /*@__PURE__*/
+  messageDesc(file_host, 4);
+
+/**
+ * @generated from message palisade.host.v1.FollowRedactionKeysResponse
+ */
+export type FollowRedactionKeysResponse = Message<"palisade.host.v1.FollowRedactionKeysResponse"> & {
+  /**
+   * @generated from field: repeated palisade.host.v1.HostRedactionKey keys = 1;
+   */
+  keys: HostRedactionKey[];
+};
+
+/**
+ * Describes the message palisade.host.v1.FollowRedactionKeysResponse.
+ * Use `create(FollowRedactionKeysResponseSchema)` to create a new message.
+ */
+export const FollowRedactionKeysResponseSchema: GenMessage<FollowRedactionKeysResponse> = /*@__PURE__*/
+  messageDesc(file_host, 5);
+
+/**
+ * As RedactionKey of issuance.proto.
+ *
+ * @generated from message palisade.host.v1.HostRedactionKey
+ */
+export type HostRedactionKey = Message<"palisade.host.v1.HostRedactionKey"> & {
+  /**
+   * @generated from field: string period = 1;
+   */
+  period: string;
+
+  /**
+   * @generated from field: bytes key = 2;
+   */
+  key: Uint8Array;
+};
+
+/**
+ * Describes the message palisade.host.v1.HostRedactionKey.
+ * Use `create(HostRedactionKeySchema)` to create a new message.
+ */
+export const HostRedactionKeySchema: GenMessage<HostRedactionKey> = /*@__PURE__*/
+  messageDesc(file_host, 6);
+
+/**
  * @generated from service palisade.host.v1.Host
  */
 export const Host: GenService<{
@@ -113,6 +167,16 @@ export const Host: GenService<{
     methodKind: "unary";
     input: typeof WhoAmIRequestSchema;
     output: typeof WhoAmIResponseSchema;
+  },
+  /**
+   * For sidecars: what hashes in records are keyed with, now and after each change. For processes with an identity.
+   *
+   * @generated from rpc palisade.host.v1.Host.FollowRedactionKeys
+   */
+  followRedactionKeys: {
+    methodKind: "server_streaming";
+    input: typeof FollowRedactionKeysRequestSchema;
+    output: typeof FollowRedactionKeysResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_host, 0);

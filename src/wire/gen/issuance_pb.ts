@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file issuance.proto.
  */
 export const file_issuance: GenFile = /*@__PURE__*/
-  fileDesc("Cg5pc3N1YW5jZS5wcm90bxIUcGFsaXNhZGUuaXNzdWFuY2UudjEiLwoMRW5yb2xSZXF1ZXN0EhIKCmpvaW5fdG9rZW4YASABKAkSCwoDY3NyGAIgASgMImIKEkF0dGVzdEFnZW50UmVxdWVzdBIyCgViZWdpbhgBIAEoCzIhLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkF0dGVzdEJlZ2luSAASEAoGYW5zd2VyGAIgASgMSABCBgoEc3RlcCI+CgtBdHRlc3RCZWdpbhIQCghhdHRlc3RvchgBIAEoCRIQCghldmlkZW5jZRgCIAEoDBILCgNjc3IYAyABKAwiagoTQXR0ZXN0QWdlbnRSZXNwb25zZRITCgljaGFsbGVuZ2UYASABKAxIABI2CgRzdmlkGAIgASgLMiYucGFsaXNhZGUuaXNzdWFuY2UudjEuWDUwOVN2aWRSZXNwb25zZUgAQgYKBHN0ZXAiNgoUSXNzdWVYNTA5U3ZpZFJlcXVlc3QSCwoDY3NyGAEgASgMEhEKCXNlbGVjdG9ycxgCIAMoCSKlAQoMSXNzdWVSZXF1ZXN0EgoKAmlkGAEgASgNEj8KCXg1MDlfc3ZpZBgCIAEoCzIqLnBhbGlzYWRlLmlzc3VhbmNlLnYxLklzc3VlWDUwOVN2aWRSZXF1ZXN0SAASPQoIand0X3N2aWQYAyABKAsyKS5wYWxpc2FkZS5pc3N1YW5jZS52MS5Jc3N1ZUp3dFN2aWRSZXF1ZXN0SABCCQoHcmVxdWVzdCLWAQoNSXNzdWVSZXNwb25zZRIKCgJpZBgBIAEoDRI7Cgl4NTA5X3N2aWQYAiABKAsyJi5wYWxpc2FkZS5pc3N1YW5jZS52MS5YNTA5U3ZpZFJlc3BvbnNlSAASOQoIand0X3N2aWQYAyABKAsyJS5wYWxpc2FkZS5pc3N1YW5jZS52MS5Kd3RTdmlkUmVzcG9uc2VIABI1CgdyZWZ1c2FsGAQgASgLMiIucGFsaXNhZGUuaXNzdWFuY2UudjEuSXNzdWVSZWZ1c2FsSABCCgoIcmVzcG9uc2UiLQoMSXNzdWVSZWZ1c2FsEgwKBGNvZGUYASABKA0SDwoHZGV0YWlscxgCIAEoCSKXAQoQWDUwOVN2aWRSZXNwb25zZRINCgVjaGFpbhgBIAMoDBINCgVyb290cxgCIAMoDBIVCg1leHBpcmVzX2F0X21zGAMgASgDEhIKCmxvZ19udW1iZXIYBCABKAMSEAoIbG9nX2hhc2gYBSABKAkSFgoOaG9zdF9zZWxlY3RvcnMYFCADKAkSEAoIbG9nX2hlYWQYDCABKAwiLgoOUmVhZExvZ1JlcXVlc3QSDQoFYWZ0ZXIYASABKAMSDQoFbGltaXQYAiABKAUigQEKD1JlYWRMb2dSZXNwb25zZRIvCgdlbnRyaWVzGAEgAygLMh4ucGFsaXNhZGUuaXNzdWFuY2UudjEuTG9nRW50cnkSDAoEaGVhZBgMIAEoDBIYChBhdWRpdF9jaGVja3BvaW50GDIgASgMEhUKDWF1ZGl0X3JlZnVzZWQYMyABKAkimAIKCExvZ0VudHJ5Eg4KBm51bWJlchgBIAEoAxIMCgRoYXNoGAIgASgJEhUKDXByZXZpb3VzX2hhc2gYAyABKAkSDwoHdGltZV9tcxgEIAEoAxIRCglzcGlmZmVfaWQYBSABKAkSDgoGc2VyaWFsGAYgASgJEhUKDWV4cGlyZXNfYXRfbXMYByABKAMSEQoJc2VsZWN0b3JzGAggAygJEhQKDHJlcXVlc3RlZF9ieRgJIAEoCRISCgphbGxvd2VkX2J5GAogASgJEhoKEmNlcnRpZmljYXRlX3NoYTI1NhgLIAEoCRIMCgRraW5kGBQgASgJEhAKCGF1ZGllbmNlGBUgAygJEhMKC2F0dGVzdGF0aW9uGBYgASgJIk0KE0lzc3VlSnd0U3ZpZFJlcXVlc3QSEQoJc3BpZmZlX2lkGAEgASgJEhAKCGF1ZGllbmNlGAIgAygJEhEKCXNlbGVjdG9ycxgDIAMoCSKKAQoPSnd0U3ZpZFJlc3BvbnNlEg0KBXRva2VuGAEgASgJEhQKDGlzc3VlZF9hdF9tcxgCIAEoAxIVCg1leHBpcmVzX2F0X21zGAMgASgDEhUKDWtleXNfc2VxdWVuY2UYBCABKAMSEgoKbG9nX251bWJlchgFIAEoAxIQCghsb2dfaGFzaBgGIAEoCSIVChNGZXRjaEp3dEtleXNSZXF1ZXN0IigKFEZldGNoSnd0S2V5c1Jlc3BvbnNlEhAKCGVudmVsb3BlGAEgASgMIhQKElByZXBhcmVSb290UmVxdWVzdCInChNQcmVwYXJlUm9vdFJlc3BvbnNlEhAKCGVudmVsb3BlGAEgASgMIhEKD0ZldGNoQ3JsUmVxdWVzdCIfChBGZXRjaENybFJlc3BvbnNlEgsKA2NybBgBIAEoDCJkChZXaXRuZXNzQXVkaXRMb2dSZXF1ZXN0EgwKBHNpemUYASABKAMSDAoEcm9vdBgCIAEoCRIMCgRsYXN0GAMgASgJEhEKCWZyb21fc2l6ZRgEIAEoAxINCgVwcm9vZhgFIAMoCSJgChdXaXRuZXNzQXVkaXRMb2dSZXNwb25zZRISCghlbnZlbG9wZRgBIAEoDEgAEhQKCmtub3duX3NpemUYAiABKANIABIRCgdyZWZ1c2VkGAMgASgJSABCCAoGYW5zd2VyIhUKE0xpc3RFeHBpcmllc1JlcXVlc3QiRgoUTGlzdEV4cGlyaWVzUmVzcG9uc2USLgoIZXhwaXJpZXMYASADKAsyHC5wYWxpc2FkZS5pc3N1YW5jZS52MS5FeHBpcnkiWwoGRXhwaXJ5EgwKBGtpbmQYASABKAkSDAoEbmFtZRgCIAEoCRIVCg1leHBpcmVzX2F0X21zGAMgASgDEhEKCWFjdF9hdF9tcxgEIAEoAxILCgNmaXgYBSABKAkiRwoUTm90ZUpvaW5Ub2tlblJlcXVlc3QSCgoCaWQYASABKAkSDAoEaG9zdBgCIAEoCRIVCg1leHBpcmVzX2F0X21zGAMgASgDIhcKFU5vdGVKb2luVG9rZW5SZXNwb25zZTKjCQoISXNzdWFuY2USUwoFRW5yb2wSIi5wYWxpc2FkZS5pc3N1YW5jZS52MS5FbnJvbFJlcXVlc3QaJi5wYWxpc2FkZS5pc3N1YW5jZS52MS5YNTA5U3ZpZFJlc3BvbnNlEmYKC0F0dGVzdEFnZW50EigucGFsaXNhZGUuaXNzdWFuY2UudjEuQXR0ZXN0QWdlbnRSZXF1ZXN0GikucGFsaXNhZGUuaXNzdWFuY2UudjEuQXR0ZXN0QWdlbnRSZXNwb25zZSgBMAESYwoNSXNzdWVYNTA5U3ZpZBIqLnBhbGlzYWRlLmlzc3VhbmNlLnYxLklzc3VlWDUwOVN2aWRSZXF1ZXN0GiYucGFsaXNhZGUuaXNzdWFuY2UudjEuWDUwOVN2aWRSZXNwb25zZRJUCgVJc3N1ZRIiLnBhbGlzYWRlLmlzc3VhbmNlLnYxLklzc3VlUmVxdWVzdBojLnBhbGlzYWRlLmlzc3VhbmNlLnYxLklzc3VlUmVzcG9uc2UoATABElYKB1JlYWRMb2cSJC5wYWxpc2FkZS5pc3N1YW5jZS52MS5SZWFkTG9nUmVxdWVzdBolLnBhbGlzYWRlLmlzc3VhbmNlLnYxLlJlYWRMb2dSZXNwb25zZRJZCghGZXRjaENybBIlLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkZldGNoQ3JsUmVxdWVzdBomLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkZldGNoQ3JsUmVzcG9uc2USYgoLUHJlcGFyZVJvb3QSKC5wYWxpc2FkZS5pc3N1YW5jZS52MS5QcmVwYXJlUm9vdFJlcXVlc3QaKS5wYWxpc2FkZS5pc3N1YW5jZS52MS5QcmVwYXJlUm9vdFJlc3BvbnNlEm4KD1dpdG5lc3NBdWRpdExvZxIsLnBhbGlzYWRlLmlzc3VhbmNlLnYxLldpdG5lc3NBdWRpdExvZ1JlcXVlc3QaLS5wYWxpc2FkZS5pc3N1YW5jZS52MS5XaXRuZXNzQXVkaXRMb2dSZXNwb25zZRJlCgxMaXN0RXhwaXJpZXMSKS5wYWxpc2FkZS5pc3N1YW5jZS52MS5MaXN0RXhwaXJpZXNSZXF1ZXN0GioucGFsaXNhZGUuaXNzdWFuY2UudjEuTGlzdEV4cGlyaWVzUmVzcG9uc2USaAoNTm90ZUpvaW5Ub2tlbhIqLnBhbGlzYWRlLmlzc3VhbmNlLnYxLk5vdGVKb2luVG9rZW5SZXF1ZXN0GisucGFsaXNhZGUuaXNzdWFuY2UudjEuTm90ZUpvaW5Ub2tlblJlc3BvbnNlEmAKDElzc3VlSnd0U3ZpZBIpLnBhbGlzYWRlLmlzc3VhbmNlLnYxLklzc3VlSnd0U3ZpZFJlcXVlc3QaJS5wYWxpc2FkZS5pc3N1YW5jZS52MS5Kd3RTdmlkUmVzcG9uc2USZQoMRmV0Y2hKd3RLZXlzEikucGFsaXNhZGUuaXNzdWFuY2UudjEuRmV0Y2hKd3RLZXlzUmVxdWVzdBoqLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkZldGNoSnd0S2V5c1Jlc3BvbnNlYgZwcm90bzM");
+  fileDesc("Cg5pc3N1YW5jZS5wcm90bxIUcGFsaXNhZGUuaXNzdWFuY2UudjEiLwoMRW5yb2xSZXF1ZXN0EhIKCmpvaW5fdG9rZW4YASABKAkSCwoDY3NyGAIgASgMImIKEkF0dGVzdEFnZW50UmVxdWVzdBIyCgViZWdpbhgBIAEoCzIhLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkF0dGVzdEJlZ2luSAASEAoGYW5zd2VyGAIgASgMSABCBgoEc3RlcCI+CgtBdHRlc3RCZWdpbhIQCghhdHRlc3RvchgBIAEoCRIQCghldmlkZW5jZRgCIAEoDBILCgNjc3IYAyABKAwiagoTQXR0ZXN0QWdlbnRSZXNwb25zZRITCgljaGFsbGVuZ2UYASABKAxIABI2CgRzdmlkGAIgASgLMiYucGFsaXNhZGUuaXNzdWFuY2UudjEuWDUwOVN2aWRSZXNwb25zZUgAQgYKBHN0ZXAiNgoUSXNzdWVYNTA5U3ZpZFJlcXVlc3QSCwoDY3NyGAEgASgMEhEKCXNlbGVjdG9ycxgCIAMoCSKlAQoMSXNzdWVSZXF1ZXN0EgoKAmlkGAEgASgNEj8KCXg1MDlfc3ZpZBgCIAEoCzIqLnBhbGlzYWRlLmlzc3VhbmNlLnYxLklzc3VlWDUwOVN2aWRSZXF1ZXN0SAASPQoIand0X3N2aWQYAyABKAsyKS5wYWxpc2FkZS5pc3N1YW5jZS52MS5Jc3N1ZUp3dFN2aWRSZXF1ZXN0SABCCQoHcmVxdWVzdCLWAQoNSXNzdWVSZXNwb25zZRIKCgJpZBgBIAEoDRI7Cgl4NTA5X3N2aWQYAiABKAsyJi5wYWxpc2FkZS5pc3N1YW5jZS52MS5YNTA5U3ZpZFJlc3BvbnNlSAASOQoIand0X3N2aWQYAyABKAsyJS5wYWxpc2FkZS5pc3N1YW5jZS52MS5Kd3RTdmlkUmVzcG9uc2VIABI1CgdyZWZ1c2FsGAQgASgLMiIucGFsaXNhZGUuaXNzdWFuY2UudjEuSXNzdWVSZWZ1c2FsSABCCgoIcmVzcG9uc2UiLQoMSXNzdWVSZWZ1c2FsEgwKBGNvZGUYASABKA0SDwoHZGV0YWlscxgCIAEoCSKXAQoQWDUwOVN2aWRSZXNwb25zZRINCgVjaGFpbhgBIAMoDBINCgVyb290cxgCIAMoDBIVCg1leHBpcmVzX2F0X21zGAMgASgDEhIKCmxvZ19udW1iZXIYBCABKAMSEAoIbG9nX2hhc2gYBSABKAkSFgoOaG9zdF9zZWxlY3RvcnMYFCADKAkSEAoIbG9nX2hlYWQYDCABKAwiLgoOUmVhZExvZ1JlcXVlc3QSDQoFYWZ0ZXIYASABKAMSDQoFbGltaXQYAiABKAUigQEKD1JlYWRMb2dSZXNwb25zZRIvCgdlbnRyaWVzGAEgAygLMh4ucGFsaXNhZGUuaXNzdWFuY2UudjEuTG9nRW50cnkSDAoEaGVhZBgMIAEoDBIYChBhdWRpdF9jaGVja3BvaW50GDIgASgMEhUKDWF1ZGl0X3JlZnVzZWQYMyABKAkimAIKCExvZ0VudHJ5Eg4KBm51bWJlchgBIAEoAxIMCgRoYXNoGAIgASgJEhUKDXByZXZpb3VzX2hhc2gYAyABKAkSDwoHdGltZV9tcxgEIAEoAxIRCglzcGlmZmVfaWQYBSABKAkSDgoGc2VyaWFsGAYgASgJEhUKDWV4cGlyZXNfYXRfbXMYByABKAMSEQoJc2VsZWN0b3JzGAggAygJEhQKDHJlcXVlc3RlZF9ieRgJIAEoCRISCgphbGxvd2VkX2J5GAogASgJEhoKEmNlcnRpZmljYXRlX3NoYTI1NhgLIAEoCRIMCgRraW5kGBQgASgJEhAKCGF1ZGllbmNlGBUgAygJEhMKC2F0dGVzdGF0aW9uGBYgASgJIk0KE0lzc3VlSnd0U3ZpZFJlcXVlc3QSEQoJc3BpZmZlX2lkGAEgASgJEhAKCGF1ZGllbmNlGAIgAygJEhEKCXNlbGVjdG9ycxgDIAMoCSKKAQoPSnd0U3ZpZFJlc3BvbnNlEg0KBXRva2VuGAEgASgJEhQKDGlzc3VlZF9hdF9tcxgCIAEoAxIVCg1leHBpcmVzX2F0X21zGAMgASgDEhUKDWtleXNfc2VxdWVuY2UYBCABKAMSEgoKbG9nX251bWJlchgFIAEoAxIQCghsb2dfaGFzaBgGIAEoCSIVChNGZXRjaEp3dEtleXNSZXF1ZXN0IigKFEZldGNoSnd0S2V5c1Jlc3BvbnNlEhAKCGVudmVsb3BlGAEgASgMIhsKGUZldGNoUmVkYWN0aW9uS2V5c1JlcXVlc3QiTgoaRmV0Y2hSZWRhY3Rpb25LZXlzUmVzcG9uc2USMAoEa2V5cxgBIAMoCzIiLnBhbGlzYWRlLmlzc3VhbmNlLnYxLlJlZGFjdGlvbktleSIrCgxSZWRhY3Rpb25LZXkSDgoGcGVyaW9kGAEgASgJEgsKA2tleRgCIAEoDCIUChJQcmVwYXJlUm9vdFJlcXVlc3QiJwoTUHJlcGFyZVJvb3RSZXNwb25zZRIQCghlbnZlbG9wZRgBIAEoDCIRCg9GZXRjaENybFJlcXVlc3QiHwoQRmV0Y2hDcmxSZXNwb25zZRILCgNjcmwYASABKAwiZAoWV2l0bmVzc0F1ZGl0TG9nUmVxdWVzdBIMCgRzaXplGAEgASgDEgwKBHJvb3QYAiABKAkSDAoEbGFzdBgDIAEoCRIRCglmcm9tX3NpemUYBCABKAMSDQoFcHJvb2YYBSADKAkiYAoXV2l0bmVzc0F1ZGl0TG9nUmVzcG9uc2USEgoIZW52ZWxvcGUYASABKAxIABIUCgprbm93bl9zaXplGAIgASgDSAASEQoHcmVmdXNlZBgDIAEoCUgAQggKBmFuc3dlciIVChNMaXN0RXhwaXJpZXNSZXF1ZXN0IkYKFExpc3RFeHBpcmllc1Jlc3BvbnNlEi4KCGV4cGlyaWVzGAEgAygLMhwucGFsaXNhZGUuaXNzdWFuY2UudjEuRXhwaXJ5IlsKBkV4cGlyeRIMCgRraW5kGAEgASgJEgwKBG5hbWUYAiABKAkSFQoNZXhwaXJlc19hdF9tcxgDIAEoAxIRCglhY3RfYXRfbXMYBCABKAMSCwoDZml4GAUgASgJIkcKFE5vdGVKb2luVG9rZW5SZXF1ZXN0EgoKAmlkGAEgASgJEgwKBGhvc3QYAiABKAkSFQoNZXhwaXJlc19hdF9tcxgDIAEoAyIXChVOb3RlSm9pblRva2VuUmVzcG9uc2UynAoKCElzc3VhbmNlElMKBUVucm9sEiIucGFsaXNhZGUuaXNzdWFuY2UudjEuRW5yb2xSZXF1ZXN0GiYucGFsaXNhZGUuaXNzdWFuY2UudjEuWDUwOVN2aWRSZXNwb25zZRJmCgtBdHRlc3RBZ2VudBIoLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkF0dGVzdEFnZW50UmVxdWVzdBopLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkF0dGVzdEFnZW50UmVzcG9uc2UoATABEmMKDUlzc3VlWDUwOVN2aWQSKi5wYWxpc2FkZS5pc3N1YW5jZS52MS5Jc3N1ZVg1MDlTdmlkUmVxdWVzdBomLnBhbGlzYWRlLmlzc3VhbmNlLnYxLlg1MDlTdmlkUmVzcG9uc2USVAoFSXNzdWUSIi5wYWxpc2FkZS5pc3N1YW5jZS52MS5Jc3N1ZVJlcXVlc3QaIy5wYWxpc2FkZS5pc3N1YW5jZS52MS5Jc3N1ZVJlc3BvbnNlKAEwARJWCgdSZWFkTG9nEiQucGFsaXNhZGUuaXNzdWFuY2UudjEuUmVhZExvZ1JlcXVlc3QaJS5wYWxpc2FkZS5pc3N1YW5jZS52MS5SZWFkTG9nUmVzcG9uc2USWQoIRmV0Y2hDcmwSJS5wYWxpc2FkZS5pc3N1YW5jZS52MS5GZXRjaENybFJlcXVlc3QaJi5wYWxpc2FkZS5pc3N1YW5jZS52MS5GZXRjaENybFJlc3BvbnNlEmIKC1ByZXBhcmVSb290EigucGFsaXNhZGUuaXNzdWFuY2UudjEuUHJlcGFyZVJvb3RSZXF1ZXN0GikucGFsaXNhZGUuaXNzdWFuY2UudjEuUHJlcGFyZVJvb3RSZXNwb25zZRJuCg9XaXRuZXNzQXVkaXRMb2cSLC5wYWxpc2FkZS5pc3N1YW5jZS52MS5XaXRuZXNzQXVkaXRMb2dSZXF1ZXN0Gi0ucGFsaXNhZGUuaXNzdWFuY2UudjEuV2l0bmVzc0F1ZGl0TG9nUmVzcG9uc2USZQoMTGlzdEV4cGlyaWVzEikucGFsaXNhZGUuaXNzdWFuY2UudjEuTGlzdEV4cGlyaWVzUmVxdWVzdBoqLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkxpc3RFeHBpcmllc1Jlc3BvbnNlEmgKDU5vdGVKb2luVG9rZW4SKi5wYWxpc2FkZS5pc3N1YW5jZS52MS5Ob3RlSm9pblRva2VuUmVxdWVzdBorLnBhbGlzYWRlLmlzc3VhbmNlLnYxLk5vdGVKb2luVG9rZW5SZXNwb25zZRJgCgxJc3N1ZUp3dFN2aWQSKS5wYWxpc2FkZS5pc3N1YW5jZS52MS5Jc3N1ZUp3dFN2aWRSZXF1ZXN0GiUucGFsaXNhZGUuaXNzdWFuY2UudjEuSnd0U3ZpZFJlc3BvbnNlEmUKDEZldGNoSnd0S2V5cxIpLnBhbGlzYWRlLmlzc3VhbmNlLnYxLkZldGNoSnd0S2V5c1JlcXVlc3QaKi5wYWxpc2FkZS5pc3N1YW5jZS52MS5GZXRjaEp3dEtleXNSZXNwb25zZRJ3ChJGZXRjaFJlZGFjdGlvbktleXMSLy5wYWxpc2FkZS5pc3N1YW5jZS52MS5GZXRjaFJlZGFjdGlvbktleXNSZXF1ZXN0GjAucGFsaXNhZGUuaXNzdWFuY2UudjEuRmV0Y2hSZWRhY3Rpb25LZXlzUmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * @generated from message palisade.issuance.v1.EnrolRequest
@@ -569,6 +569,64 @@ export const FetchJwtKeysResponseSchema: GenMessage<FetchJwtKeysResponse> = /*@_
   messageDesc(file_issuance, 15);
 
 /**
+ * @generated from message palisade.issuance.v1.FetchRedactionKeysRequest
+ */
+export type FetchRedactionKeysRequest = Message<"palisade.issuance.v1.FetchRedactionKeysRequest"> & {
+};
+
+/**
+ * Describes the message palisade.issuance.v1.FetchRedactionKeysRequest.
+ * Use `create(FetchRedactionKeysRequestSchema)` to create a new message.
+ */
+export const FetchRedactionKeysRequestSchema: GenMessage<FetchRedactionKeysRequest> = /*@__PURE__*/
+  messageDesc(file_issuance, 16);
+
+/**
+ * @generated from message palisade.issuance.v1.FetchRedactionKeysResponse
+ */
+export type FetchRedactionKeysResponse = Message<"palisade.issuance.v1.FetchRedactionKeysResponse"> & {
+  /**
+   * Of now, and shortly before its time the next one.
+   *
+   * @generated from field: repeated palisade.issuance.v1.RedactionKey keys = 1;
+   */
+  keys: RedactionKey[];
+};
+
+/**
+ * Describes the message palisade.issuance.v1.FetchRedactionKeysResponse.
+ * Use `create(FetchRedactionKeysResponseSchema)` to create a new message.
+ */
+export const FetchRedactionKeysResponseSchema: GenMessage<FetchRedactionKeysResponse> = /*@__PURE__*/
+  messageDesc(file_issuance, 17);
+
+/**
+ * @generated from message palisade.issuance.v1.RedactionKey
+ */
+export type RedactionKey = Message<"palisade.issuance.v1.RedactionKey"> & {
+  /**
+   * The day in UTC, "2026-01-31".
+   *
+   * @generated from field: string period = 1;
+   */
+  period: string;
+
+  /**
+   * 32 bytes.
+   *
+   * @generated from field: bytes key = 2;
+   */
+  key: Uint8Array;
+};
+
+/**
+ * Describes the message palisade.issuance.v1.RedactionKey.
+ * Use `create(RedactionKeySchema)` to create a new message.
+ */
+export const RedactionKeySchema: GenMessage<RedactionKey> = /*@__PURE__*/
+  messageDesc(file_issuance, 18);
+
+/**
  * @generated from message palisade.issuance.v1.PrepareRootRequest
  */
 export type PrepareRootRequest = Message<"palisade.issuance.v1.PrepareRootRequest"> & {
@@ -579,7 +637,7 @@ export type PrepareRootRequest = Message<"palisade.issuance.v1.PrepareRootReques
  * Use `create(PrepareRootRequestSchema)` to create a new message.
  */
 export const PrepareRootRequestSchema: GenMessage<PrepareRootRequest> = /*@__PURE__*/
-  messageDesc(file_issuance, 16);
+  messageDesc(file_issuance, 19);
 
 /**
  * @generated from message palisade.issuance.v1.PrepareRootResponse
@@ -598,7 +656,7 @@ export type PrepareRootResponse = Message<"palisade.issuance.v1.PrepareRootRespo
  * Use `create(PrepareRootResponseSchema)` to create a new message.
  */
 export const PrepareRootResponseSchema: GenMessage<PrepareRootResponse> = /*@__PURE__*/
-  messageDesc(file_issuance, 17);
+  messageDesc(file_issuance, 20);
 
 /**
  * @generated from message palisade.issuance.v1.FetchCrlRequest
@@ -611,7 +669,7 @@ export type FetchCrlRequest = Message<"palisade.issuance.v1.FetchCrlRequest"> & 
  * Use `create(FetchCrlRequestSchema)` to create a new message.
  */
 export const FetchCrlRequestSchema: GenMessage<FetchCrlRequest> = /*@__PURE__*/
-  messageDesc(file_issuance, 18);
+  messageDesc(file_issuance, 21);
 
 /**
  * @generated from message palisade.issuance.v1.FetchCrlResponse
@@ -630,7 +688,7 @@ export type FetchCrlResponse = Message<"palisade.issuance.v1.FetchCrlResponse"> 
  * Use `create(FetchCrlResponseSchema)` to create a new message.
  */
 export const FetchCrlResponseSchema: GenMessage<FetchCrlResponse> = /*@__PURE__*/
-  messageDesc(file_issuance, 19);
+  messageDesc(file_issuance, 22);
 
 /**
  * @generated from message palisade.issuance.v1.WitnessAuditLogRequest
@@ -671,7 +729,7 @@ export type WitnessAuditLogRequest = Message<"palisade.issuance.v1.WitnessAuditL
  * Use `create(WitnessAuditLogRequestSchema)` to create a new message.
  */
 export const WitnessAuditLogRequestSchema: GenMessage<WitnessAuditLogRequest> = /*@__PURE__*/
-  messageDesc(file_issuance, 20);
+  messageDesc(file_issuance, 23);
 
 /**
  * @generated from message palisade.issuance.v1.WitnessAuditLogResponse
@@ -712,7 +770,7 @@ export type WitnessAuditLogResponse = Message<"palisade.issuance.v1.WitnessAudit
  * Use `create(WitnessAuditLogResponseSchema)` to create a new message.
  */
 export const WitnessAuditLogResponseSchema: GenMessage<WitnessAuditLogResponse> = /*@__PURE__*/
-  messageDesc(file_issuance, 21);
+  messageDesc(file_issuance, 24);
 
 /**
  * @generated from message palisade.issuance.v1.ListExpiriesRequest
@@ -725,7 +783,7 @@ export type ListExpiriesRequest = Message<"palisade.issuance.v1.ListExpiriesRequ
  * Use `create(ListExpiriesRequestSchema)` to create a new message.
  */
 export const ListExpiriesRequestSchema: GenMessage<ListExpiriesRequest> = /*@__PURE__*/
-  messageDesc(file_issuance, 22);
+  messageDesc(file_issuance, 25);
 
 /**
  * @generated from message palisade.issuance.v1.ListExpiriesResponse
@@ -742,7 +800,7 @@ export type ListExpiriesResponse = Message<"palisade.issuance.v1.ListExpiriesRes
  * Use `create(ListExpiriesResponseSchema)` to create a new message.
  */
 export const ListExpiriesResponseSchema: GenMessage<ListExpiriesResponse> = /*@__PURE__*/
-  messageDesc(file_issuance, 23);
+  messageDesc(file_issuance, 26);
 
 /**
  * @generated from message palisade.issuance.v1.Expiry
@@ -787,7 +845,7 @@ export type Expiry = Message<"palisade.issuance.v1.Expiry"> & {
  * Use `create(ExpirySchema)` to create a new message.
  */
 export const ExpirySchema: GenMessage<Expiry> = /*@__PURE__*/
-  messageDesc(file_issuance, 24);
+  messageDesc(file_issuance, 27);
 
 /**
  * @generated from message palisade.issuance.v1.NoteJoinTokenRequest
@@ -816,7 +874,7 @@ export type NoteJoinTokenRequest = Message<"palisade.issuance.v1.NoteJoinTokenRe
  * Use `create(NoteJoinTokenRequestSchema)` to create a new message.
  */
 export const NoteJoinTokenRequestSchema: GenMessage<NoteJoinTokenRequest> = /*@__PURE__*/
-  messageDesc(file_issuance, 25);
+  messageDesc(file_issuance, 28);
 
 /**
  * @generated from message palisade.issuance.v1.NoteJoinTokenResponse
@@ -829,7 +887,7 @@ export type NoteJoinTokenResponse = Message<"palisade.issuance.v1.NoteJoinTokenR
  * Use `create(NoteJoinTokenResponseSchema)` to create a new message.
  */
 export const NoteJoinTokenResponseSchema: GenMessage<NoteJoinTokenResponse> = /*@__PURE__*/
-  messageDesc(file_issuance, 26);
+  messageDesc(file_issuance, 29);
 
 /**
  * @generated from service palisade.issuance.v1.Issuance
@@ -955,6 +1013,17 @@ export const Issuance: GenService<{
     methodKind: "unary";
     input: typeof FetchJwtKeysRequestSchema;
     output: typeof FetchJwtKeysResponseSchema;
+  },
+  /**
+   * For enrolled agents alone, who hand them to the sidecars of their hosts: what hashes in records are keyed with. The
+   * control plane, which has the records, must never see one.
+   *
+   * @generated from rpc palisade.issuance.v1.Issuance.FetchRedactionKeys
+   */
+  fetchRedactionKeys: {
+    methodKind: "unary";
+    input: typeof FetchRedactionKeysRequestSchema;
+    output: typeof FetchRedactionKeysResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_issuance, 0);

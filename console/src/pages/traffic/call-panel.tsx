@@ -121,6 +121,7 @@ function captured(record: ListedRecord): Lines {
     ['Trace', <TraceLink key="trace" id={record.trace_id} />],
     ['Kept', keptWords(record)],
     ['Redacted', record.redacted?.join(', ')],
+    ['Key of its hashes', record.redaction_key],
   ];
 }
 
