@@ -117,6 +117,13 @@ export async function requestSvid(options: {
   }
 }
 
+/** Why a certificate that was issued a moment ago is of no use. */
+export function uselessBecause({ expiresAt }: WorkloadIdentity, nowMs: number): string {
+  return expiresAt <= nowMs
+    ? 'what was issued has expired by the clock of this host: is a clock wrong?'
+    : 'what was issued is revoked';
+}
+
 class Renewing {
   readonly #options: AgentIdentityOptions;
   readonly #id: SpiffeId;
@@ -194,7 +201,7 @@ class Renewing {
     if (!asked.ok || !isUsable) {
       const inMs = Math.round(this.#backoff.nextMs());
       const event = current === undefined ? EVENT.agentEnrolFailed : EVENT.agentRenewFailed;
-      const reason = asked.ok ? 'what was issued is revoked' : asked.error;
+      const reason = asked.ok ? uselessBecause(asked.value, clock()) : asked.error;
       log.warn(event, { reason, retryInMs: inMs });
       this.#at(clock() + inMs);
       return;

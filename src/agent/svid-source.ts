@@ -9,7 +9,7 @@ import { createBackoff, type Source } from '#lib';
 import type { RegistrationResource } from '#resource';
 import { EVENT, type Log } from '#telemetry';
 import { indexRegistrations } from '#trust';
-import { requestSvid } from './agent-identity.ts';
+import { requestSvid, uselessBecause } from './agent-identity.ts';
 import type { CertificateAuthority } from './certificate-authority.ts';
 import type { CertificateRequest } from './evidence/converse.ts';
 import { renewalTime } from './renewal.ts';
@@ -301,9 +301,11 @@ class CachedSvids implements SvidSource {
     }
     entry.identity = asked.value;
     if (this.#usable(entry) === undefined) {
-      // Revoked while it was on its way.
+      const inMs = Math.round(entry.backoff.nextMs());
+      const reason = uselessBecause(asked.value, clock());
+      log.warn(EVENT.svidIssueFailed, { spiffeId: id.text, reason, retryInMs: inMs });
       entry.hasFailed = true;
-      this.#schedule(entry, clock() + entry.backoff.nextMs());
+      this.#schedule(entry, clock() + inMs);
       this.#tellWatchersOf(entry);
       return;
     }
