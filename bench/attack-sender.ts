@@ -1,19 +1,32 @@
-// One flood again and again, from a process of its own: `node attack-sender.ts PORT FLOOD TIMES PAUSE_MS`. Prints how many
-// of the connections the sidecar ended.
+// One flood again and again, from a process of its own: `node attack-sender.ts PORT FLOOD TIMES PAUSE_MS`. Prints, as JSON, how
+// many of the connections the sidecar ended, and from when to when each of them was there.
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FLOODS, floodOf } from '../test/system/http2-floods.ts';
 
 const MAX_MS = 1_000;
 
+/** What is printed; times are those of the machine's clock, in milliseconds. */
+export type Sent = {
+  readonly ended: number;
+  readonly spans: readonly (readonly [from: number, to: number])[];
+};
+
 const [port = '0', name = '', times = '1', pauseMs = '0'] = process.argv.slice(2);
 const flood = floodOf(FLOODS[name] ?? (() => Buffer.alloc(0)));
 let ended = 0;
+const spans: [number, number][] = [];
 for (let i = 0; i < Number(times); i++) {
+  const from = now();
   if (await send()) ended++;
+  spans.push([from, now()]);
   await sleep(Number(pauseMs));
 }
-console.log(String(ended));
+console.log(JSON.stringify({ ended, spans } satisfies Sent));
+
+function now(): number {
+  return performance.timeOrigin + performance.now();
+}
 
 /** Sends all of it; whether the connection was ended by the other side. */
 function send(): Promise<boolean> {

@@ -1,7 +1,8 @@
-import { H2_CODE, type H2RequestHead, type H2Stream, type H2StreamSink } from '#protocol';
+import { H2_CODE, type H2StreamSink } from '#protocol';
 import type { ProxyContext } from './context.ts';
 import { H2Call } from './h2-call.ts';
 import { H2Transport } from './h2-transport.ts';
+import { type ArrivedRequest, CallTurns } from './h2-turns.ts';
 import type { HttpDirection } from './http-call.ts';
 import type { Live } from './live.ts';
 import type { BytePipe } from './pipe.ts';
@@ -29,6 +30,7 @@ export class H2Caller implements Live {
   readonly #direction: HttpDirection;
   readonly #facts: CallFacts;
   readonly #transport: H2Transport;
+  readonly #turns: CallTurns;
   #startedAt = 0;
   /** When it was last seen with a stream, and without a header block half read. */
   #usedAt = 0;
@@ -42,6 +44,17 @@ export class H2Caller implements Live {
     this.#direction = direction;
     this.#facts = facts;
     this.#pipe = pipe;
+    this.#turns = new CallTurns({
+      begin: (request) => this.#begin(request),
+      onWithdrawn: () => {
+        metrics.refused('h2_withdrawn_request').value++;
+      },
+      now: () => performance.now(),
+      later: (callback, ms) => {
+        if (ms === undefined) setImmediate(callback);
+        else setTimeout(callback, ms);
+      },
+    });
     this.#transport = new H2Transport({
       role: 'server',
       carries: 'calls',
@@ -49,9 +62,11 @@ export class H2Caller implements Live {
         onRefused: (error, scope) => {
           metrics.refused(error).value++;
           if (scope === 'connection') this.#linger();
+          else this.#turns.hold();
         },
-        onRequest: (stream, head, isEnd) => this.#onRequest(stream, head, isEnd),
-        onStreamOver: () => {
+        onRequest: (stream, head, isEnd) => this.#turns.accept({ stream, head, isEnd }),
+        onStreamOver: (stream) => {
+          if (stream.localClosed) this.#turns.completed();
           if (this.#isDraining) this.#finishIfUnused();
         },
       },
@@ -114,7 +129,7 @@ export class H2Caller implements Live {
     this.#transport.destroy();
   }
 
-  #onRequest(stream: H2Stream, head: H2RequestHead | 'tooLarge', isEnd: boolean): H2StreamSink {
+  #begin({ stream, head, isEnd }: ArrivedRequest): H2StreamSink {
     const call = new H2Call({
       connection: this.#transport.connection,
       stream,

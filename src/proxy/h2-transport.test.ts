@@ -124,3 +124,15 @@ test('a connection that is gone while the rest waits begins nothing more', async
   for (let i = 0; i < 5; i++) await turn();
   assert.equal(begun(), 16);
 });
+
+test('attack: frames that bring nothing are read in turns, too', async () => {
+  const { pipe } = start();
+  // WINDOW_UPDATE of the connection by one.
+  const credit = Buffer.from('00000408000000000000000001', 'hex');
+  pipe.events?.onData(Buffer.concat(Array.from({ length: 300 }, () => credit)));
+  assert.deepEqual(pipe.done, ['pause']);
+  await turn();
+  assert.deepEqual(pipe.done, ['pause', 'pause']);
+  await turn();
+  assert.deepEqual(pipe.done, ['pause', 'pause', 'resume']);
+});

@@ -27,6 +27,8 @@ const FEW_STREAMS = 2;
  * them would have everybody else wait for all of them.
  */
 const REQUESTS_A_TURN = 16;
+/** Frames of any kind that it may have read in a turn: a read has room for thousands of them. */
+const FRAMES_A_TURN = 128;
 
 /**
  * An HTTP/2 connection on a pipe: bytes in, and its output written with as few system calls as may be, since under load they
@@ -48,7 +50,11 @@ export class H2Transport {
     this.#options = options;
     this.connection = new H2Connection({
       role: options.role,
-      limits: { requestsPerRead: REQUESTS_A_TURN, ...options.limits },
+      limits: {
+        requestsPerRead: REQUESTS_A_TURN,
+        framesPerRead: FRAMES_A_TURN,
+        ...options.limits,
+      },
       events: { ...options.events, onOutput: () => this.#schedule() },
     });
   }
@@ -80,19 +86,20 @@ export class H2Transport {
   }
 
   #onData(chunk: Buffer): void {
-    if (this.#rest === undefined) this.#read(chunk);
+    if (this.#rest === undefined) this.#read(chunk, true);
     // It was under way when the pipe was paused.
     else this.#rest = Buffer.concat([this.#rest, chunk]);
   }
 
-  /** Reads as much as one turn may; the rest is copied, since the chunk is only lent. */
-  #read(chunk: Buffer): void {
+  /** Reads as much as one turn may; the rest of a chunk that is only lent is copied. */
+  #read(chunk: Buffer, isLent: boolean): void {
     this.#isReading = true;
     const end = this.connection.receive(chunk, performance.now());
     this.#isReading = false;
     this.#isFinishing ||= this.connection.failed !== undefined;
     if (end < chunk.length && this.connection.failed === undefined) {
-      this.#rest = Buffer.from(chunk.subarray(end));
+      const rest = chunk.subarray(end);
+      this.#rest = isLent ? Buffer.from(rest) : rest;
       this.#pipe?.pause();
       setImmediate(this.#readRest);
     }
@@ -105,7 +112,7 @@ export class H2Transport {
     const rest = this.#rest;
     this.#rest = undefined;
     if (rest === undefined || this.#pipe === undefined || this.#pipe.closed) return;
-    this.#read(rest);
+    this.#read(rest, false);
     if (this.#rest !== undefined) return;
     if (this.#hasEnded) this.#onEnd();
     else this.#pipe.resume();

@@ -15,7 +15,7 @@ export class Guard {
   readonly #resets: Allowance;
   readonly #malformed = new Allowance({ burst: 100, perSecond: 20 });
   // Before a client has read our SETTINGS it may open as many as it likes.
-  readonly #refusals = new Allowance({ burst: 4_000, perSecond: 200 });
+  readonly #refusals = new Allowance({ burst: 2_000, perSecond: 200 });
   readonly #pings = new Allowance({ burst: 100, perSecond: 10 });
   readonly #settings = new Allowance({ burst: 50, perSecond: 5 });
   readonly #windows = new Allowance({ burst: 1_000, perSecond: 200 });

@@ -60,6 +60,7 @@ export const HTTP2_ERRORS = [
   'h2_unknown_frame_flood',
   'h2_window_overflow',
   'h2_window_update_flood',
+  'h2_withdrawn_request',
   'h2_zero_window_update',
 ] as const;
 
@@ -166,6 +167,8 @@ export type H2Limits = {
   readonly resetsPerSecond: number;
   /** Server: requests after which `receive` leaves the rest of a chunk to be read later. */
   readonly requestsPerRead: number;
+  /** Frames after which it does so, whatever they are. */
+  readonly framesPerRead: number;
 };
 
 /** 100 streams, windows of 64 KiB (256 once used) and 1 MiB, 64 KiB of 128 fields, output in pieces of 128 KiB. */
@@ -180,4 +183,5 @@ export const DEFAULT_H2_LIMITS: H2Limits = {
   resetBurst: 200,
   resetsPerSecond: 50,
   requestsPerRead: Number.POSITIVE_INFINITY,
+  framesPerRead: Number.POSITIVE_INFINITY,
 };
