@@ -109,7 +109,7 @@ async function issueTokens(): Promise<void> {
 /** As src/bin/bundle.ts does for the processes that users start. */
 async function bundleChild(): Promise<void> {
   const input = { 'agent-child': join(ROOT, 'bench', 'agent-child.ts') };
-  const external = [/^koffi/, /^pino/];
+  const external = [/^koffi/, /^pino/, /^@grpc\/proto-loader/];
   const bundle = await rolldown({
     cwd: ROOT,
     input,

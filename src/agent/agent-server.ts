@@ -116,11 +116,11 @@ function workloadAttestors(
   return [
     createUnixAttestor({ processes, accounts: createAccounts(), isAskedFor }),
     createIntroducedAttestor(introductions),
-    createSystemdAttestor(processes),
-    createContainerAttestor(processes),
+    createSystemdAttestor(),
+    createContainerAttestor(),
     createHostAttestor(core.identity.hostSelectors),
     ...(kubelet === undefined
       ? []
-      : [createKubernetesAttestor(processes, createKubelet({ ...kubelet, log }))]),
+      : [createKubernetesAttestor(createKubelet({ ...kubelet, log }))]),
   ];
 }

@@ -34,7 +34,8 @@ export function createAttestor({ credentials, processes, attestors }: AttestorOp
     },
     async attest(peer) {
       if (!isSameProcess(processes, peer)) return fail(`process ${peer.pid} is gone`);
-      const found = await Promise.all(attestors.map((each) => each.selectorsOf(peer)));
+      const process = { ...peer, cgroups: processes.cgroups(peer.pid) };
+      const found = await Promise.all(attestors.map((each) => each.selectorsOf(process)));
       // SECURITY: what was read in between belongs to the peer only if its process is still the same one.
       if (!isSameProcess(processes, peer)) return fail(`process ${peer.pid} is gone`);
       return ok(found.flat());

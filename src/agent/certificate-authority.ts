@@ -62,7 +62,7 @@ export function createCertificateAuthority(options: {
   const calls = createIssueCalls(pool);
   let hasIssue = true;
 
-  /** An authority of an earlier version has no stream for many. */
+  /** An authority of an earlier version knows calls only. */
   async function orByItself<T>(many: () => Promise<T>, itself: () => Promise<T>): Promise<T> {
     if (!hasIssue) return itself();
     try {

@@ -1,9 +1,16 @@
 import type { RevocationCheck, WorkloadIdentity } from '#identity';
-import { createGrpcClient, type GrpcClient } from '#wire';
+import { createGrpcClient, type GrpcClient, type GrpcTarget } from '#wire';
 import { expectServer, type X509Trust } from './trusted-root.ts';
 
 /** A client for one call; `release` when the call is over. */
-export type ChannelCall = { readonly client: GrpcClient; readonly release: () => void };
+export type ChannelCall = {
+  readonly client: GrpcClient;
+  /** Where the client's connections lead, for one of another kind. */
+  readonly target: TlsTarget;
+  readonly release: () => void;
+};
+
+type TlsTarget = GrpcTarget & { readonly kind: 'tls' };
 
 /** Mutual TLS to one server of the mesh's own, under whatever identity a call is made with. */
 export type ChannelPool = {
@@ -16,6 +23,7 @@ type Channel = {
   readonly serial: string;
   readonly trust: X509Trust;
   readonly client: GrpcClient;
+  readonly target: TlsTarget;
   users: number;
 };
 
@@ -40,8 +48,9 @@ export function createChannelPool(options: {
     const spiffeId = `spiffe://${trust.bundle.trustDomain}/palisade/${role}`;
     const verifyServer = expectServer(trust, spiffeId, options);
     const { rootsPem } = trust;
-    const target = { kind: 'tls', address, rootsPem, client, verifyServer } as const;
-    return { serial: client.serial, trust, client: createGrpcClient(service, target), users: 0 };
+    const target: TlsTarget = { kind: 'tls', address, rootsPem, client, verifyServer };
+    const { serial } = client;
+    return { serial, trust, target, client: createGrpcClient(service, target), users: 0 };
   }
 
   function retire(channel: Channel): void {
@@ -63,6 +72,7 @@ export function createChannelPool(options: {
       let isReleased = false;
       return {
         client: used.client,
+        target: used.target,
         release() {
           if (isReleased) return;
           isReleased = true;

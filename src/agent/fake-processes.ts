@@ -6,25 +6,21 @@ export type FakeProcesses = ProcessTable & {
   /** Puts a process there, in place of one with the same pid. */
   readonly start: (pid: number, parentPid: number, startTime: number) => void;
   readonly end: (pid: number) => void;
-  /** Puts a process into control groups. */
-  readonly place: (pid: number, ...cgroups: readonly string[]) => void;
   bootedAs: string;
 };
 
 /** Creates one with init alone. */
 export function createFakeProcesses(): FakeProcesses {
   const running = new Map<number, ProcessInfo>([[1, { pid: 1, parentPid: 0, startTime: 0 }]]);
-  const placed = new Map<number, readonly string[]>();
   const fake: FakeProcesses = {
     bootedAs: 'boot-1',
     start: (pid, parentPid, startTime) => running.set(pid, { pid, parentPid, startTime }),
-    place: (pid, ...cgroups) => placed.set(pid, cgroups),
     end: (pid) => running.delete(pid),
     read: (pid) => running.get(pid),
     executable: (pid) => (running.has(pid) ? `/usr/bin/program-${pid}` : undefined),
     executableDigest: async (pid) => (running.has(pid) ? `${pid}`.padStart(64, '0') : undefined),
     supplementaryGroups: () => [],
-    cgroups: (pid) => placed.get(pid) ?? ['/'],
+    cgroups: () => ['/'],
     bootId: () => fake.bootedAs,
   };
   return fake;

@@ -39,21 +39,22 @@ function jwt(token: string): IssueResponse['response'] {
 function start() {
   const streams: FakeStream[] = [];
   let users = 0;
-  const clientOf = (): never => {
-    const bidi = () => {
-      const stream = new FakeStream();
-      streams.push(stream);
-      return stream;
-    };
-    return { bidi } as never;
+  const targets = new Map([ONE, TWO].map((identity) => [identity, {} as never]));
+  const open = () => {
+    const stream = new FakeStream();
+    streams.push(stream);
+    return stream as never;
   };
-  const clients = new Map([ONE, TWO].map((identity) => [identity, clientOf()]));
-  const calls = createIssueCalls({
-    acquire(_service, as) {
-      users++;
-      return { client: clients.get(as) as never, release: () => void users-- };
+  const calls = createIssueCalls(
+    {
+      acquire(_service, as) {
+        users++;
+        const target = targets.get(as) as never;
+        return { client: {} as never, target, release: () => void users-- };
+      },
     },
-  });
+    open,
+  );
   return { calls, streams, users: () => users };
 }
 
@@ -117,9 +118,14 @@ test('an authority that does not answer is not waited for, and an idle stream en
   const late = calls.jwt(ONE, TOKEN);
   mock.timers.tick(10_000);
   await assert.rejects(late, { code: status.DEADLINE_EXCEEDED });
-  assert.equal(streams[0]?.isEnded, false);
-  mock.timers.tick(30_000);
+  // Of a connection that says nothing nobody knows whether it lives.
   assert.equal(streams[0]?.isEnded, true);
+  const next = calls.jwt(ONE, TOKEN);
+  streams[1]?.answer(0, jwt('on another'));
+  assert.equal((await next).token, 'on another');
+  assert.equal(streams[1]?.isEnded, false);
+  mock.timers.tick(30_000);
+  assert.equal(streams[1]?.isEnded, true);
   assert.equal(users(), 0);
   mock.timers.reset();
 });

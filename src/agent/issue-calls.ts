@@ -1,13 +1,16 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { type ClientDuplexStream, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import type { WorkloadIdentity } from '#identity';
 import {
   createMessage,
+  ISSUE_CLIENT,
   Issuance,
   type IssueRequest,
   IssueRequestSchema,
   type IssueResponse,
   type JwtSvidResponse,
+  type MessageStream,
+  openMessageStream,
   type X509SvidResponse,
 } from '#wire';
 import type { ChannelCall, ChannelPool } from './channel-pool.ts';
@@ -39,7 +42,6 @@ type Stream = {
 };
 
 const ANSWERED_WITHIN_MS = 10_000;
-// An open stream keeps its connection busy with pings.
 const IDLE_MS = 30_000;
 
 /** An answer that is none, with the status that a call would have ended with. */
@@ -54,8 +56,16 @@ class IssueError extends Error implements CallRefusal {
   }
 }
 
+/** Opens the authority's stream on a connection of its own, or a test's. */
+export type OpenStream = (
+  target: ChannelCall['target'],
+) => MessageStream<IssueResponse, IssueRequest>;
+
 /** Creates the calls; a new identity or new roots mean a new channel, and so a new stream. */
-export function createIssueCalls(pool: Pick<ChannelPool, 'acquire'>): IssueCalls {
+export function createIssueCalls(
+  pool: Pick<ChannelPool, 'acquire'>,
+  open: OpenStream = (target) => openMessageStream(target, ISSUE_CLIENT),
+): IssueCalls {
   let current: Stream | undefined;
 
   function ask(as: WorkloadIdentity, asked: Asked): Promise<Answer> {
@@ -65,7 +75,7 @@ export function createIssueCalls(pool: Pick<ChannelPool, 'acquire'>): IssueCalls
       return current.ask(asked);
     }
     current?.finish();
-    current = openStream(call);
+    current = openStream(call, open);
     return current.ask(asked);
   }
 
@@ -92,11 +102,9 @@ function refusalOf(answer: Answer): IssueError {
   });
 }
 
-function openStream(channel: ChannelCall): Stream {
-  const { client } = channel;
-  const stream: ClientDuplexStream<IssueRequest, IssueResponse> = client.bidi(
-    Issuance.method.issue,
-  );
+function openStream(channel: ChannelCall, open: OpenStream): Stream {
+  const { target } = channel;
+  const stream = open(target);
   const waiting = new Map<number, Waiting>();
   let asked = 0;
   let isOver = false;
@@ -127,20 +135,21 @@ function openStream(channel: ChannelCall): Stream {
     if (waiting.size === 0) stream.end();
   }
 
-  stream.on('data', ({ id, response }: IssueResponse) => take(id)?.resolve(response));
-  stream.on('error', ({ code, details }: CallRefusal) => over({ code, details }));
+  stream.on('data', ({ id, response }) => take(id)?.resolve(response));
+  stream.on('error', over);
   stream.on('end', () => over({ code: status.UNAVAILABLE, details: 'the authority went away' }));
   return {
-    isOf: (call) => !isOver && !isEnding && call.client === client,
+    isOf: (call) => !isOver && !isEnding && call.target === target,
     ask(request) {
       clearTimeout(idle);
       const id = ++asked;
       return new Promise((resolve, reject) => {
         const late = { code: status.DEADLINE_EXCEEDED, details: 'the authority does not answer' };
-        const timer = setTimeout(
-          () => take(id)?.reject(new IssueError(late)),
-          ANSWERED_WITHIN_MS,
-        ).unref();
+        const timer = setTimeout(() => {
+          // The connection may be one of which only we believe that it lives: the next request gets another.
+          finish();
+          take(id)?.reject(new IssueError(late));
+        }, ANSWERED_WITHIN_MS).unref();
         waiting.set(id, { resolve, reject, timer });
         stream.write(createMessage(IssueRequestSchema, { id, request }));
       });

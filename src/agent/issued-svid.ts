@@ -21,14 +21,16 @@ export function acceptSvid(options: {
     return fail('the certificate is not for the key that came with it');
   }
   const { id, serial, notBefore, expiresAt, requester } = svid.value;
+  // Copies: what came is cut from a block of 8 KiB or more, which it would keep for as long as the identity lives.
+  const own = chainDer.map((der) => new Uint8Array(der));
   return ok({
     id,
     serial,
     notBefore,
     expiresAt,
     requester,
-    chainDer,
-    chainPem: chainDer.map((der) => derToPem(der)).join(''),
+    chainDer: own,
+    chainPem: own.map((der) => derToPem(der)).join(''),
     privateKeyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
     bundles: [bundle],
   });

@@ -47,6 +47,7 @@ type Kept = {
 
 // SECURITY: a workload may name any audience; what is kept of them is bounded, oldest first.
 const MAX_KEPT_CHARACTERS = 4 * 1024 * 1024;
+const MAX_KEY_LENGTH = 512;
 // A token that is about to expire is of no use to whom it is shown.
 const LEAST_LIFE_MS = 10_000;
 
@@ -120,7 +121,7 @@ export function createJwtSource(options: JwtSourceOptions): JwtSource {
 
   return {
     fetch(request) {
-      const key = hash('sha256', JSON.stringify([request.id.text, ...request.audience]));
+      const key = keyOf(request);
       const token = usable(key);
       if (token !== undefined && clock() < token.freshUntil) {
         return Promise.resolve(ok(token.token));
@@ -139,6 +140,12 @@ const NO_IDENTITY: CallRefusal = {
   code: status.UNAVAILABLE,
   details: 'the agent has no identity yet',
 };
+
+/** What names a request. SECURITY: a long one by its digest, since a workload may name any audience. */
+function keyOf({ id, audience }: TokenRequest): string {
+  const text = JSON.stringify([id.text, ...audience]);
+  return text.length <= MAX_KEY_LENGTH ? text : hash('sha256', text);
+}
 
 /** A part of a token that the authority has just made. */
 function partOf(token: string, part: 0 | 1): Record<string, unknown> {

@@ -29,6 +29,19 @@ test('without registrations the answer is pending, without a match it is denied'
   assert.deepEqual(world.kinds(), ['pending', 'denied']);
 });
 
+test('attack: a path with a line end in it is not two selectors', async () => {
+  const world = await start();
+  assert.equal(world.source.entitled(SELECTORS)?.length, 1);
+  assert.deepEqual(world.source.entitled(['unix:uid:1000\nunix:gid:1000']), []);
+  assert.equal(world.source.entitled(SELECTORS)?.length, 1, 'asked again');
+  world.registrations.set([parsed('web', ['unix:uid:7'])]);
+  assert.deepEqual(
+    world.source.entitled(SELECTORS),
+    [],
+    'what was known is of other registrations',
+  );
+});
+
 test('an identity is issued once, shared, and renewed near half of its life', async () => {
   const world = await start();
   await world.scheduler.pass(0);

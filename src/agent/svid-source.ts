@@ -87,8 +87,11 @@ type Entry = {
 type Registered = {
   readonly registrations: readonly RegistrationResource[];
   readonly match: (selectors: readonly string[]) => readonly RegistrationResource[];
+  /** What was asked before: a process asks again and again, and what is true of it is mostly the same. */
+  readonly known: Map<string, readonly Entitlement[]>;
 };
 
+const MAX_KNOWN = 256;
 const RETRY = { minMs: 100, maxMs: 30_000 };
 
 /** Creates the source; an identity is asked for when the first watcher needs it and renewed while one is left. */
@@ -149,9 +152,18 @@ class CachedSvids implements SvidSource {
     const registrations = this.#options.registrations.current();
     if (registrations === undefined) return undefined;
     if (registrations !== this.#registered?.registrations) {
-      this.#registered = { registrations, match: indexRegistrations(registrations) };
+      const match = indexRegistrations(registrations);
+      this.#registered = { registrations, match, known: new Map() };
     }
-    return entitlementsOf(this.#registered.match(selectors));
+    const { known, match } = this.#registered;
+    // SECURITY: as JSON, which has one reading: a process chooses its path, line ends included.
+    const key = JSON.stringify(selectors);
+    const before = known.get(key);
+    if (before !== undefined) return before;
+    const found = entitlementsOf(match(selectors));
+    if (known.size >= MAX_KNOWN) known.clear();
+    known.set(key, found);
+    return found;
   }
 
   onRegistrations(listener: () => void): () => void {

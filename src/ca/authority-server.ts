@@ -1,7 +1,8 @@
 import { createRevocationService } from '#revocation';
 import { EVENT } from '#telemetry';
 import { encodeEnvelope, signNextRoot } from '#trust';
-import { createGrpcServer, type GrpcServer } from '#wire';
+import { acceptMessageStream, createGrpcServer, type GrpcServer, ISSUE_SERVER } from '#wire';
+import type { ServiceOptions } from './answer.ts';
 import { openAuditWitness } from './audit-witness.ts';
 import type { CaCore, CaParts } from './authority-core.ts';
 import { refreshIssuers } from './authority-upkeep.ts';
@@ -9,6 +10,7 @@ import { caFolder } from './ca-folder.ts';
 import type { CaOptions } from './ca-options.ts';
 import { type Caller, identifyAgain, identifyCaller, requireIdentity } from './caller.ts';
 import { createSignedHead } from './issuance-log.ts';
+import { serveIssueStream } from './issue-stream.ts';
 import { meshRole } from './mesh-identity.ts';
 import { createRateLimit } from './rate-limit.ts';
 import { createIssuanceService } from './service.ts';
@@ -19,17 +21,66 @@ const IDENTITY_RATE = { burst: 20, perSecond: 1 };
 // A token for each audience, which the agent keeps for half of its life; an eighth of what the agent has for all.
 const TOKEN_RATE = { burst: 100, perSecond: 10 };
 const DEFAULT_PATIENCE_MS = 1000;
+// Agents end what they do not use after half of this.
+const IDLE_MS = 60_000;
 
 /** Serves issuance and revocations on the port. */
 export async function listenForCalls(
   options: CaOptions,
-  { secrets }: CaParts,
+  parts: CaParts,
   core: CaCore,
 ): Promise<{ readonly server: GrpcServer<Caller>; readonly port: number }> {
+  const { clock, log } = options;
+  const { identity, revocations, roots } = core;
+  const callerOf: ServiceOptions['callerOf'] = (call) =>
+    identifyAgain(server.peer(call), roots.bundle(), clock());
+  const answering = answeringBy({ options, parts, core, callerOf });
+  const revoking = createRevocationService({
+    store: revocations,
+    refuse(call) {
+      const caller = requireIdentity(server.peer(call), clock(), revocations.check.current());
+      if (!caller.ok) return caller.error.message;
+      return meshRole(caller.value) === undefined ? 'only for processes of the mesh' : undefined;
+    },
+    log,
+  });
+  const server: GrpcServer<Caller> = createGrpcServer<Caller>([
+    createIssuanceService(answering),
+    revoking,
+  ]);
+  const port = await server.listenTls({
+    ...options.listen,
+    material: identity.material,
+    identify: (socket) => identifyCaller(socket, roots.bundle(), clock()),
+    onRefused: (reason) => log.warn(EVENT.connectionRefused, { reason }),
+    streams: {
+      protocol: ISSUE_SERVER.protocol,
+      accept(socket, caller) {
+        // SECURITY: who shows no certificate is told so by a call; here it would only hold memory.
+        if (caller.kind === 'anonymous') return void socket.destroy();
+        socket.setTimeout(IDLE_MS, () => socket.destroy());
+        const now = () => identifyAgain(caller, roots.bundle(), clock());
+        serveIssueStream(answering, acceptMessageStream(socket, ISSUE_SERVER), now);
+      },
+    },
+  });
+  log.info(EVENT.listening, { host: options.listen.host, port });
+  return { server, port };
+}
+
+/** What requests are decided by and answered with. */
+function answeringBy(of: {
+  readonly options: CaOptions;
+  readonly parts: CaParts;
+  readonly core: CaCore;
+  readonly callerOf: ServiceOptions['callerOf'];
+}): ServiceOptions {
+  const { options, core, callerOf } = of;
+  const { secrets } = of.parts;
   const { trustDomain, clock, log, rateLimit = DEFAULT_RATE } = options;
   const { issuanceLog, hosts, policy, revocations, roots, issue, issueJwt, jwtKeys } = core;
-  const { identity, issuers } = core;
-  const service = createIssuanceService({
+  const { issuers } = core;
+  return {
     answered: core.metrics.answered,
     trustDomain,
     joinTokens: secrets.joinTokens,
@@ -65,29 +116,11 @@ export async function listenForCalls(
     identities: createRateLimit({ ...(options.identityRateLimit ?? IDENTITY_RATE), clock }),
     tokens: createRateLimit({ ...(options.tokenRateLimit ?? TOKEN_RATE), clock }),
     enrolments: createRateLimit({ ...rateLimit, clock }),
-    callerOf: (call) => identifyAgain(server.peer(call), roots.bundle(), clock()),
+    callerOf,
     rootsDer: roots.der,
     bundle: roots.bundle,
     patienceMs: options.patienceMs ?? DEFAULT_PATIENCE_MS,
     clock,
     log,
-  });
-  const revoking = createRevocationService({
-    store: revocations,
-    refuse(call) {
-      const caller = requireIdentity(server.peer(call), clock(), revocations.check.current());
-      if (!caller.ok) return caller.error.message;
-      return meshRole(caller.value) === undefined ? 'only for processes of the mesh' : undefined;
-    },
-    log,
-  });
-  const server: GrpcServer<Caller> = createGrpcServer<Caller>([service, revoking]);
-  const port = await server.listenTls({
-    ...options.listen,
-    material: identity.material,
-    identify: (socket) => identifyCaller(socket, roots.bundle(), clock()),
-    onRefused: (reason) => log.warn(EVENT.connectionRefused, { reason }),
-  });
-  log.info(EVENT.listening, { host: options.listen.host, port });
-  return { server, port };
+  };
 }

@@ -100,11 +100,11 @@ export function decideJwtSvid(
   const found = registrationFor(id, attested, registrations);
   if (!found.ok) return found;
   const { spec } = found.value.registration;
-  const ttl = parseDuration(spec.jwtTtl ?? '');
+  const ttl = spec.jwtTtl === undefined ? undefined : parseDuration(spec.jwtTtl);
   return ok({
     id,
     audience,
-    ttlMs: ttl.ok ? ttl.value : DEFAULT_JWT_TTL_MS,
+    ttlMs: ttl?.ok === true ? ttl.value : DEFAULT_JWT_TTL_MS,
     selectors: attested,
     attestation: strengthOf(request),
     requestedBy: caller.text,

@@ -44,6 +44,13 @@ export function openHosts(database: DatabaseSync): Hosts {
   );
   const forget = database.prepare('DELETE FROM spent_token WHERE expires_at < ?');
 
+  // What each request of an agent is decided by. INVARIANT: whatever is written here goes through `changed`.
+  const evidence = new Map<string, HostEvidence>();
+
+  function changed(agent: string): void {
+    evidence.delete(agent);
+  }
+
   function find(agent: SpiffeId): KnownHost | undefined {
     const row = select.get(agent.text);
     if (row === undefined) return undefined;
@@ -59,17 +66,24 @@ export function openHosts(database: DatabaseSync): Hosts {
 
   function record(agent: SpiffeId, host: KnownHost): void {
     const { attestor, strength, selectors, serial, attestedAt } = host;
+    changed(agent.text);
     upsert.run(agent.text, attestor, strength, JSON.stringify(selectors), serial, attestedAt);
   }
 
   return {
     find,
     evidenceOf(agent) {
+      const known = evidence.get(agent.text);
+      if (known !== undefined) return known;
       // An agent certified before the book was kept came with a join token: there was no other way.
       const { attestor, strength, selectors } = find(agent) ?? ENROLLED_BY_TOKEN;
-      return { attestor, strength, selectors: [...selectors, `agent:id:${agent.path}`] };
+      const found = { attestor, strength, selectors: [...selectors, `agent:id:${agent.path}`] };
+      if (evidence.size >= MAX_REMEMBERED) evidence.clear();
+      evidence.set(agent.text, found);
+      return found;
     },
     certified({ id }, { serial, timeMs }) {
+      changed(id.text);
       if (update.run(serial, id.text).changes > 0) return;
       record(id, { ...ENROLLED_BY_TOKEN, serial, attestedAt: timeMs });
     },
@@ -82,6 +96,7 @@ export function openHosts(database: DatabaseSync): Hosts {
   };
 }
 
+const MAX_REMEMBERED = 10_000;
 const ENROLLED_BY_TOKEN: HostEvidence = {
   attestor: 'join_token',
   strength: 'token',

@@ -167,4 +167,28 @@ test('the root is over all entries, goes on over restarts, and catches up with w
   assert.equal(openIssuanceLog(database).root(), rootOver(log.read(0, 100)));
   await log.append(fields('a3'));
   assert.equal(log.root(), rootOver(log.read(0, 100)));
+  // The tree is kept now and then only; whoever opens the log in between finds the same root.
+  for (let i = 0; i < 3; i++) {
+    await Promise.all(Array.from({ length: 100 }, (_, j) => log.append(fields(`e${i}-${j}`))));
+    assert.equal(openIssuanceLog(database).root(), rootOver(log.read(0, 1000)));
+  }
+  const kept = database.prepare('SELECT size FROM issuance_tree').get()?.['size'];
+  assert.ok(Number(kept) > log.head().number - 256, String(kept));
+});
+
+test('what another process logs is continued, within its transaction and after', () => {
+  const other = openDatabase(path);
+  const theirs = openIssuanceLog(other);
+  const before = log.head().number;
+  theirs.appendNow(fields('f0'));
+  assert.equal(log.head().number, before + 1);
+  assert.equal(log.appendNow(fields('f1')).number, before + 2);
+  theirs.appendNow(fields('f2'));
+  assert.equal(log.root(), theirs.root());
+  // What was rolled back is forgotten.
+  assert.throws(() => log.appendNow(fields('f2')));
+  assert.equal(log.root(), theirs.root());
+  assert.equal(log.appendNow(fields('f3')).number, before + 4);
+  other.close();
+  assert.equal(verified(log.read(0, 1000)).number, before + 4);
 });

@@ -1,11 +1,9 @@
 import { hash } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
-import { Frontier, leafOfHash } from '#audit';
+import { leafOfHash } from '#audit';
 import {
-  canonicalJson,
   type DsseEnvelope,
   encodeEnvelope,
-  FIRST_PREVIOUS_HASH,
   hashOfLogEntry,
   LOG_HEAD_TYPE,
   type LogEntry,
@@ -16,6 +14,7 @@ import {
   signJson,
 } from '#trust';
 import { inTransaction } from './database.ts';
+import { openTip } from './issuance-tip.ts';
 
 /** The hash-chained log of every certificate this authority issued. */
 export type IssuanceLog = {
@@ -41,44 +40,36 @@ type Waiting = {
 
 /** Opens the log in an authority's database. */
 export function openIssuanceLog(database: DatabaseSync): IssuanceLog {
-  const last = database.prepare('SELECT number, hash FROM issuance ORDER BY number DESC LIMIT 1');
   const insert = database.prepare(
     'INSERT INTO issuance (number, hash, serial, entry) VALUES (?, ?, ?, ?)',
   );
   const select = database.prepare(
     'SELECT entry FROM issuance WHERE number > ? ORDER BY number LIMIT ?',
   );
-  const tree = openTree(database);
+  const tip = openTip(database);
   let waiting: Waiting[] = [];
 
-  // Read from disk inside each transaction; remembered for those who only ask.
-  let known: LogHead | undefined;
-  const dataVersion = database.prepare('PRAGMA data_version');
-  let knownVersion = 0;
-
-  function head(): LogHead {
-    const row = last.get();
-    if (row === undefined) return { number: 0, hash: FIRST_PREVIOUS_HASH };
-    return { number: Number(row['number']), hash: String(row['hash']) };
-  }
-
-  // The head is read inside the transaction: whoever else writes this file cannot fork the chain.
   function appendAll(batch: readonly LogFields[]): LogEntry[] {
-    known = undefined;
-    return inTransaction(database, () => {
-      let previous = head();
-      const grown = tree.at(previous.number);
-      const entries = batch.map((fields) => {
+    const { entries, grown } = inTransaction(database, () => {
+      // INVARIANT: asked within the transaction: whoever else writes this file cannot fork the chain.
+      const { head, tree: before } = tip.now();
+      const tree = before.copy();
+      let previous = head;
+      const written = batch.map((fields) => {
         const body = { ...fields, number: previous.number + 1, previousHash: previous.hash };
         const entry: LogEntry = { ...body, hash: hashOfLogEntry(body) };
-        insert.run(entry.number, entry.hash, entry.serial, canonicalJson(entry));
-        grown.push(leafOfHash(entry.hash));
+        insert.run(entry.number, entry.hash, entry.serial, JSON.stringify(entry));
+        tree.push(leafOfHash(entry.hash));
         previous = entry;
         return entry;
       });
-      tree.keep(grown);
-      return entries;
+      const { number, hash: lastHash } = previous;
+      const after = { head: { number, hash: lastHash }, tree };
+      tip.keep(after);
+      return { entries: written, grown: after };
     });
+    tip.committed(grown);
+    return entries;
   }
 
   function flush(): void {
@@ -111,47 +102,8 @@ export function openIssuanceLog(database: DatabaseSync): IssuanceLog {
     read(after, limit) {
       return select.all(after, limit).map((row) => JSON.parse(String(row['entry'])) as LogEntry);
     },
-    head() {
-      // An operator's `ca sign-csr` writes from another process.
-      const version = Number(dataVersion.get()?.['data_version']);
-      if (version !== knownVersion) known = undefined;
-      knownVersion = version;
-      known ??= head();
-      return known;
-    },
-    root: () => tree.at(head().number).root(),
-  };
-}
-
-/**
- * The tree of RFC 6962 over the entries, in whose leaves their hashes are. It is kept beside them, in the same transaction,
- * so that no start has to read the whole log; where it is behind (an earlier version wrote the log) it catches up.
- */
-function openTree(database: DatabaseSync): {
-  readonly at: (size: number) => Frontier;
-  readonly keep: (frontier: Frontier) => void;
-} {
-  const load = database.prepare('SELECT size, frontier FROM issuance_tree');
-  const save = database.prepare(
-    'INSERT OR REPLACE INTO issuance_tree (id, size, frontier) VALUES (1, ?, ?)',
-  );
-  const after = database.prepare(
-    'SELECT hash FROM issuance WHERE number > ? AND number <= ? ORDER BY number',
-  );
-  return {
-    at(size) {
-      const row = load.get();
-      const kept = row === undefined ? 0 : Number(row['size']);
-      const isUsable = row !== undefined && kept <= size;
-      const frontier = isUsable
-        ? new Frontier(kept, JSON.parse(String(row['frontier'])) as string[])
-        : new Frontier();
-      for (const next of after.iterate(frontier.size, size)) {
-        frontier.push(leafOfHash(String(next['hash'])));
-      }
-      return frontier;
-    },
-    keep: (frontier) => void save.run(frontier.size, JSON.stringify(frontier.hashes())),
+    head: () => tip.now().head,
+    root: () => tip.now().tree.root(),
   };
 }
 

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { after, test } from 'node:test';
-import { type ClientDuplexStream, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import { parseBundle, parseTrustDomain, verifyX509Svid } from '#identity';
 import {
   createMessage,
-  Issuance,
+  ISSUE_CLIENT,
   type IssueRequest,
   IssueRequestSchema,
   type IssueResponse,
+  openMessageStream,
 } from '#wire';
 import {
   createTestMesh,
@@ -17,6 +17,7 @@ import {
   registration,
   signSet,
   startFakeControl,
+  type TestCaller,
   TRUST_DOMAIN,
 } from './fixtures.ts';
 
@@ -49,21 +50,31 @@ const tokenFor = (audience: string) =>
     value: { spiffeId: ID, audience: [audience], selectors: WEB },
   }) as unknown as Request;
 
+function connect(as?: Pick<TestCaller, 'chainPem' | 'privateKeyPem'>) {
+  const { chainPem = '', privateKeyPem = '' } = as ?? {};
+  const client = as === undefined ? {} : { client: { chainPem, privateKeyPem } };
+  const address = `127.0.0.1:${ca.port}`;
+  const to = { kind: 'tls', address, rootsPem: [mesh.rootPem], ...client } as const;
+  return openMessageStream({ ...to, verifyServer: () => undefined }, ISSUE_CLIENT);
+}
+
 /** The answers to all of these, by the place of what was asked. */
 async function answersTo(requests: readonly Request[]): Promise<readonly IssueResponse[]> {
-  const stream: ClientDuplexStream<IssueRequest, IssueResponse> = agent.client.bidi(
-    Issuance.method.issue,
-  );
+  const stream = connect(agent);
   const answers: IssueResponse[] = [];
-  stream.on('data', (answer: IssueResponse) => {
-    answers[answer.id] = answer;
+  let left = requests.length;
+  await new Promise<void>((resolve, reject) => {
+    stream.on('data', (answer) => {
+      answers[answer.id] = answer;
+      if (--left === 0) resolve();
+    });
+    stream.on('error', reject);
+    stream.on('end', () => reject(new Error('the authority ended it')));
+    for (const [id, request] of requests.entries()) {
+      stream.write(createMessage(IssueRequestSchema, { id, request }));
+    }
   });
-  for (const [id, request] of requests.entries()) {
-    stream.write(createMessage(IssueRequestSchema, { id, request }));
-  }
-  // What was asked before the end is answered before the end.
   stream.end();
-  await once(stream, 'end');
   return answers;
 }
 
@@ -100,6 +111,17 @@ test('attack: more requests at once than are held are read later, and each is an
   const asked = Array.from({ length: 600 }, (_, i) => tokenFor(`audience-${i}`));
   const answers = await answersTo(asked);
   assert.equal(answers.filter(({ response }) => response.case === 'jwtSvid').length, 600);
+});
+
+test('attack: a connection without a certificate is not kept', async () => {
+  const stream = connect();
+  const ended = new Promise<string>((resolve) => {
+    stream.on('end', () => resolve('end'));
+    stream.on('error', () => resolve('error'));
+    stream.on('data', () => resolve('data'));
+  });
+  stream.write(createMessage(IssueRequestSchema, { id: 1, request: tokenFor('reports') }));
+  assert.notEqual(await ended, 'data');
 });
 
 test('attack: a stream outlives the certificate that it was opened with', async () => {

@@ -1,4 +1,4 @@
-import type { handleBidiStreamingCall, ServerDuplexStream, ServiceError } from '@grpc/grpc-js';
+import type { ServiceError } from '@grpc/grpc-js';
 import { status } from '@grpc/grpc-js';
 import {
   createMessage,
@@ -6,66 +6,57 @@ import {
   type IssueRequest,
   type IssueResponse,
   IssueResponseSchema,
+  type MessageStream,
 } from '#wire';
 import { respondTo, type ServiceOptions } from './answer.ts';
 import { issueJwtSvid } from './answer-jwt.ts';
 import { issueSvid } from './answer-svid.ts';
+import type { Caller } from './caller.ts';
 
 type Answer = IssueResponse['response'];
-type IssueCall = ServerDuplexStream<IssueRequest, IssueResponse>;
 
 // SECURITY: an agent that asks without end, or reads no answers, makes us hold so many and is read no further.
 const MAX_OPEN = 256;
 
 /**
- * Issue: requests of one agent on one stream. INVARIANT: each goes the way of a call of its own, who asks included, so a
- * stream that outlives its certificate, or is revoked, is refused at its next request.
+ * Answers an agent's requests on a connection of theirs. INVARIANT: each goes the way of a call of its own, who asks
+ * included, so a connection that outlives its certificate, or is revoked, is refused at its next request.
  */
-export function createIssueStream(
+export function serveIssueStream(
   options: ServiceOptions,
-): handleBidiStreamingCall<IssueRequest, IssueResponse> {
-  return (call) => {
-    let open = 0;
-    let isBlocked = false;
-    let isEnding = false;
-    let isOver = false;
+  stream: MessageStream<IssueRequest, IssueResponse>,
+  caller: () => Caller,
+): void {
+  let open = 0;
+  let isBlocked = false;
 
-    function answered(id: number, response: Answer): void {
-      open--;
-      if (isOver) return;
-      isBlocked = !call.write(createMessage(IssueResponseSchema, { id, response }));
-      proceed();
-    }
+  function answered(id: number, response: Answer): void {
+    open--;
+    isBlocked = !stream.write(createMessage(IssueResponseSchema, { id, response }));
+    proceed();
+  }
 
-    function proceed(): void {
-      if (isEnding && open === 0) call.end();
-      else if (!isBlocked && open < MAX_OPEN && call.isPaused()) call.resume();
-    }
+  function proceed(): void {
+    if (!isBlocked && open < MAX_OPEN && stream.isPaused()) stream.resume();
+  }
 
-    const over = () => {
-      isOver = true;
-    };
-    call.on('data', (request: IssueRequest) => {
-      open++;
-      if (isBlocked || open >= MAX_OPEN) call.pause();
-      answer(options, call, request, (response) => answered(request.id, response));
-    });
-    call.on('drain', () => {
-      isBlocked = false;
-      proceed();
-    });
-    call.on('end', () => {
-      isEnding = true;
-      proceed();
-    });
-    call.on('cancelled', over);
-    call.on('error', over);
-  };
+  stream.on('data', (request) => {
+    open++;
+    if (isBlocked || open >= MAX_OPEN) stream.pause();
+    answer(options, caller, request, (response) => answered(request.id, response));
+  });
+  stream.on('drain', () => {
+    isBlocked = false;
+    proceed();
+  });
+  stream.on('error', () => {
+    // Whoever asked is gone, and finds out by itself; what is under way goes nowhere.
+  });
 }
 
 function answer(
   options: ServiceOptions,
-  call: IssueCall,
+  caller: () => Caller,
   { request }: IssueRequest,
   done: (response: Answer) => void,
 ): void {
@@ -74,7 +65,7 @@ function answer(
       respondTo(
         options,
         'IssueX509Svid',
-        () => issueSvid(options, request.value, options.callerOf(call)),
+        () => issueSvid(options, request.value, caller()),
         (error, value) =>
           done(error ? refusal(error) : { case: 'x509Svid', value: value as never }),
       );
@@ -83,7 +74,7 @@ function answer(
       respondTo(
         options,
         'IssueJwtSvid',
-        () => issueJwtSvid(options, request.value, options.callerOf(call)),
+        () => issueJwtSvid(options, request.value, caller()),
         (error, value) => done(error ? refusal(error) : { case: 'jwtSvid', value: value as never }),
       );
       return;

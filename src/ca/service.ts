@@ -30,7 +30,6 @@ import { fetchJwtKeys, fetchRedactionKeys, issueJwtSvid } from './answer-jwt.ts'
 import { readLog } from './answer-log.ts';
 import { enrol, issueSvid, sealed } from './answer-svid.ts';
 import { createAttestAgent } from './attest-agent.ts';
-import { createIssueStream } from './issue-stream.ts';
 
 /** The Issuance service of issuance.proto. */
 export function createIssuanceService(options: ServiceOptions): GrpcService {
@@ -44,7 +43,6 @@ export function createIssuanceService(options: ServiceOptions): GrpcService {
         'IssueX509Svid',
         (request, caller) => issueSvid(options, request, caller),
       ),
-      issue: createIssueStream(options),
       fetchCrl: answer<FetchCrlRequest, FetchCrlResponse>(
         options,
         'FetchCrl',

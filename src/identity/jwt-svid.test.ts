@@ -51,6 +51,16 @@ function codeOf(token: string, more: { bundles?: JwtBundle[]; nowMs?: number } =
   return result.ok ? 'ok' : result.error.code;
 }
 
+test('a signature is 64 bytes and verifies, also where one of its numbers begins with zeros', () => {
+  // One number in 256 is short.
+  for (let i = 0; i < 1000; i++) {
+    const bytes = Buffer.from(`message ${i}`);
+    const signature = signEs256(bytes, signingKey);
+    assert.equal(signature.length, 64);
+    assert.ok(verifyJwtSignature('ES256', bytes, signature, ownKey), signature.toString('hex'));
+  }
+});
+
 test('what is signed verifies, and holds nothing that was not asked for', () => {
   const token = signJwtSvid({
     key: signingKey,

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { crossCheck } from './cross-check.ts';
 import { DIAGNOSTIC_CODES } from './errors.ts';
-import { parseResources, parseStoredResource } from './parse.ts';
+import { parseResources } from './parse.ts';
+import { parseStoredResource } from './parse-stored.ts';
 import { renderDiagnostics } from './render.ts';
 import { starterResources } from './starter.ts';
 

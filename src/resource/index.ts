@@ -29,8 +29,8 @@ export {
   type AuthoredTest,
   type ParsedResources,
   parseResources,
-  parseStoredResource,
 } from './parse.ts';
+export { parseStoredResource } from './parse-stored.ts';
 export type {
   MtlsMode,
   PeerAuthenticationResource,

@@ -1,9 +1,9 @@
 import type { Diagnostic, Report } from './diagnostic.ts';
 import { serviceFromKubernetes } from './kubernetes-service.ts';
 import { ROOT_NAMESPACE } from './metadata.ts';
-import { child, type MapNode, type Node, nodeFromJson } from './node.ts';
+import { child, MAX_DEPTH, type MapNode, type Node, nodeFromJson } from './node.ts';
 import { readResource } from './read-resource.ts';
-import { MAX_DEPTH, readYaml } from './read-yaml.ts';
+import { readYaml } from './read-yaml.ts';
 import type { Resource } from './resource.ts';
 import { bySourceOrder, createReport, createSource } from './source.ts';
 

@@ -1,5 +1,8 @@
 import type { Range } from './diagnostic.ts';
 
+/** The deepest nesting a resource may have; Istio's deepest is ten. */
+export const MAX_DEPTH = 32;
+
 /**
  * A value on its way to becoming a resource, from YAML (with its place in the text) or from stored
  * JSON (where every range is empty). Both are read by the same schema.

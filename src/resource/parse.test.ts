@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseResources, parseStoredResource } from './parse.ts';
+import { parseResources } from './parse.ts';
+import { parseStoredResource } from './parse-stored.ts';
 
 const SERVICE = `apiVersion: palisade.dev/v1
 kind: Service

@@ -1,9 +1,8 @@
-import { fail, ok, type Result } from '#lib';
-import type { Diagnostic, Problem, Report, SourcePosition, SourceSpan } from './diagnostic.ts';
-import { locate, nodeFromJson } from './node.ts';
+import type { Diagnostic, Problem, SourcePosition, SourceSpan } from './diagnostic.ts';
+import { locate } from './node.ts';
 import { isPolicyTest, type PolicyTest, readPolicyTest } from './policy-test.ts';
 import { type ReadOptions, readResource } from './read-resource.ts';
-import { MAX_DEPTH, readYaml } from './read-yaml.ts';
+import { readYaml } from './read-yaml.ts';
 import type { Resource } from './resource.ts';
 import { bySourceOrder, createReport, createSource } from './source.ts';
 
@@ -59,30 +58,6 @@ export function parseResources(
     resources.push(...parseFile({ file, text, options, diagnostics, tests }));
   }
   return { resources, tests, diagnostics };
-}
-
-/**
- * Parses a resource from its stored JSON as strictly as an authored one; defaults left out are
- * filled in. The error names the first problem.
- */
-export function parseStoredResource(value: unknown): Result<Resource, string> {
-  const root = nodeFromJson(value, MAX_DEPTH);
-  if (root === undefined) return fail('the resource is not JSON, or nested too deeply');
-  const problems: Problem[] = [];
-  const report: Report = {
-    error: (_at, problem) => problems.push(problem),
-    warn: () => {
-      // Warnings were for the author; what is stored has been accepted.
-    },
-    errorCount: () => problems.length,
-  };
-  // A stored resource always names its namespace; without one it would count nowhere.
-  const resource = readResource(root, report, { defaultNamespace: '' });
-  const [first] = problems;
-  if (first !== undefined) return fail(`${first.message} (${first.help})`);
-  if (resource === undefined || resource.metadata.namespace === '')
-    return fail('the resource names no namespace');
-  return ok(resource);
 }
 
 function parseFile(options: {

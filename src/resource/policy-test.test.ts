@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseResources, parseStoredResource } from './parse.ts';
+import { parseResources } from './parse.ts';
+import { parseStoredResource } from './parse-stored.ts';
 
 const HEAD = 'apiVersion: palisade.dev/v1\nkind: PolicyTest\nmetadata: {name: t}\n';
 

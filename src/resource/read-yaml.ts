@@ -1,6 +1,6 @@
 import { Composer, type CST, type Document, type ParsedNode, Parser, visit } from 'yaml';
 import type { Problem, Range, Report } from './diagnostic.ts';
-import type { Node } from './node.ts';
+import { MAX_DEPTH, type Node } from './node.ts';
 import { nodeFromYaml } from './node-from-yaml.ts';
 import type { Source } from './source.ts';
 import { yamlSyntaxProblem } from './yaml-syntax.ts';
@@ -8,8 +8,6 @@ import { yamlSyntaxProblem } from './yaml-syntax.ts';
 /** One document of a file that is well-formed; `text` is its own, comments included. */
 export type ReadDocument = { readonly root: Node; readonly text: string };
 
-/** The deepest nesting a resource may have; Istio's deepest is ten. */
-export const MAX_DEPTH = 32;
 const MAX_DOCUMENT_LENGTH = 1024 * 1024;
 const MAX_PARTS = 100_000;
 const MAX_DOCUMENTS = 10_000;

@@ -16,7 +16,7 @@ import {
   type Metadata,
   type ServiceError,
 } from '@grpc/grpc-js';
-import { certificateChain } from '#lib';
+import { certificateChain, type LinkedCertificate } from '#lib';
 import type { TlsMaterial } from './server.ts';
 import { grpcDefinition } from './service.ts';
 
@@ -53,6 +53,7 @@ export type GrpcClient = {
   readonly close: () => void;
 };
 
+const SERVER_NAME = 'palisade';
 const CHANNEL_OPTIONS = {
   'grpc.max_receive_message_length': 32 * 1024 * 1024,
   'grpc.keepalive_time_ms': 10_000,
@@ -64,7 +65,7 @@ const CHANNEL_OPTIONS = {
   'grpc.enable_http_proxy': 0,
   'grpc.use_local_subchannel_pool': 1,
   // RFC 6066 section 3: no address may be sent as a server's name, and ours are known by their SPIFFE IDs.
-  'grpc.ssl_target_name_override': 'palisade',
+  'grpc.ssl_target_name_override': SERVER_NAME,
 };
 
 /** Opens a lazy channel to `target`. Calls fail with grpc-js's `ServiceError` (its `code` is the gRPC status). */
@@ -125,19 +126,32 @@ function codecOf(service: DescService, method: DescMethod) {
   };
 }
 
+/** How a connection to `target` is made without gRPC: as `createGrpcClient` makes its own. */
+export function tlsClientOptions(target: GrpcTarget & { readonly kind: 'tls' }) {
+  const { client, rootsPem } = target;
+  return {
+    ca: rootsPem.join('\n'),
+    ...(client === undefined ? {} : { key: client.privateKeyPem, cert: client.chainPem }),
+    servername: SERVER_NAME,
+    checkServerIdentity: identityCheckOf(target),
+  };
+}
+
 function credentialsOf(target: GrpcTarget): ChannelCredentials {
   if (target.kind === 'unix') return credentials.createInsecure();
-  const { client, verifyServer } = target;
+  const { client } = target;
   return credentials.createSsl(
     Buffer.from(target.rootsPem.join('\n')),
     client === undefined ? null : Buffer.from(client.privateKeyPem),
     client === undefined ? null : Buffer.from(client.chainPem),
-    {
-      // SECURITY: names in certificates are SPIFFE IDs; the address we dialled proves nothing.
-      checkServerIdentity: (_host, certificate) => {
-        const problem = verifyServer(certificateChain(certificate));
-        return problem === undefined ? undefined : new Error(problem);
-      },
-    },
+    { checkServerIdentity: identityCheckOf(target) },
   );
+}
+
+// SECURITY: names in certificates are SPIFFE IDs; the address we dialled proves nothing.
+function identityCheckOf({ verifyServer }: GrpcTarget & { readonly kind: 'tls' }) {
+  return (_host: string, certificate: LinkedCertificate): Error | undefined => {
+    const problem = verifyServer(certificateChain(certificate));
+    return problem === undefined ? undefined : new Error(problem);
+  };
 }

@@ -14,7 +14,14 @@ export * from './gen/revocation_pb.ts';
 export * from './gen/sds_pb.ts';
 export * from './gen/telemetry_pb.ts';
 export * from './gen/workload_pb.ts';
+export { ISSUE_CLIENT, ISSUE_SERVER } from './issue-protocol.ts';
 export { loadOtlp, type Otlp } from './load-otlp.ts';
+export {
+  acceptMessageStream,
+  type MessageFormat,
+  type MessageStream,
+  openMessageStream,
+} from './message-stream.ts';
 export { peerChain } from './peer-chain.ts';
 export { PROCESS_STARTED_AT_MS } from './process-start.ts';
 export { createGrpcServer, type GrpcServer, type GrpcService, type TlsMaterial } from './server.ts';

@@ -43,6 +43,11 @@ type ListenTls<Peer> = {
   /** Undefined refuses the connection. Called after the handshake; `authorized` is OpenSSL's word on the chain. */
   readonly identify: (socket: TLSSocket) => Peer | undefined;
   readonly onRefused?: (reason: string) => void;
+  /** Takes the connections that ask for this protocol (ALPN) instead of gRPC. */
+  readonly streams?: {
+    readonly protocol: string;
+    readonly accept: (socket: TLSSocket, peer: Peer) => void;
+  };
 };
 
 type ListenUnix<Peer> = {
@@ -56,15 +61,7 @@ const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
 
 /** Creates a server of `services`; nothing listens yet. */
 export function createGrpcServer<Peer>(services: readonly GrpcService[]): GrpcServer<Peer> {
-  const grpc = new Server({
-    'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-    'grpc.keepalive_time_ms': 20_000,
-    // Counters of each call and connection for a debugging service that we do not serve.
-    'grpc.enable_channelz': 0,
-  });
-  for (const { service, implementation } of services) {
-    grpc.addService(grpcDefinition(service), implementation);
-  }
+  const grpc = serverOf(services);
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
   const peers = new Map<string, Peer>();
   const connected = new Map<Socket, Peer>();
@@ -73,15 +70,16 @@ export function createGrpcServer<Peer>(services: readonly GrpcService[]): GrpcSe
   let connections = 0;
   let isClosed = false;
 
+  /** Who it is, if the connection may go on. */
   function accept(
     socket: Socket,
     identify: () => Peer | undefined,
     onRefused?: (reason: string) => void,
-  ): boolean {
+  ): { readonly peer: Peer } | undefined {
     // A handshake that was under way when the server closed ends here.
     if (isClosed) {
       socket.destroy();
-      return false;
+      return undefined;
     }
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
@@ -89,7 +87,7 @@ export function createGrpcServer<Peer>(services: readonly GrpcService[]): GrpcSe
     if (peer === undefined) {
       onRefused?.('peer not identified');
       socket.destroy();
-      return false;
+      return undefined;
     }
     const name = `connection-${++connections}`;
     peers.set(name, peer);
@@ -99,7 +97,7 @@ export function createGrpcServer<Peer>(services: readonly GrpcService[]): GrpcSe
       connected.delete(socket);
     });
     nameConnection(socket, name);
-    return true;
+    return { peer };
   }
 
   return {
@@ -111,7 +109,11 @@ export function createGrpcServer<Peer>(services: readonly GrpcService[]): GrpcSe
     },
     async listenTls(options) {
       const server = createTlsListener(options, (socket, identify, onRefused) => {
-        if (accept(socket, identify, onRefused)) injector.injectConnection(socket);
+        const accepted = accept(socket, identify, onRefused);
+        if (accepted === undefined) return;
+        const { streams } = options;
+        if (socket.alpnProtocol !== streams?.protocol) injector.injectConnection(socket);
+        else streams?.accept(socket, accepted.peer);
       });
       listeners.push(server);
       return listenTcp(server, options.port, options.host);
@@ -119,7 +121,8 @@ export function createGrpcServer<Peer>(services: readonly GrpcService[]): GrpcSe
     async listenUnix(options) {
       const server = createNetServer((socket) => {
         socket.on('error', () => socket.destroy());
-        if (!accept(socket, () => options.identify(socket), options.onRefused)) return;
+        const isAccepted = accept(socket, () => options.identify(socket), options.onRefused);
+        if (isAccepted === undefined) return;
         greetUnixClient(socket, () => injector.injectConnection(socket));
       });
       listeners.push(server);
@@ -139,6 +142,19 @@ export function createGrpcServer<Peer>(services: readonly GrpcService[]): GrpcSe
   };
 }
 
+function serverOf(services: readonly GrpcService[]): Server {
+  const grpc = new Server({
+    'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+    'grpc.keepalive_time_ms': 20_000,
+    // Counters of each call and connection for a debugging service that we do not serve.
+    'grpc.enable_channelz': 0,
+  });
+  for (const { service, implementation } of services) {
+    grpc.addService(grpcDefinition(service), implementation);
+  }
+  return grpc;
+}
+
 // grpc-js tells a handler nothing of its connection but the peer's address; so that address becomes the name
 // under which we know the connection.
 function nameConnection(socket: Socket, name: string): void {
@@ -149,13 +165,13 @@ function nameConnection(socket: Socket, name: string): void {
 function createTlsListener<Peer>(
   options: ListenTls<Peer>,
   accept: (
-    socket: Socket,
+    socket: TLSSocket,
     identify: () => Peer | undefined,
     onRefused?: (reason: string) => void,
   ) => void,
 ): TlsServer {
   const server = createTlsServer({
-    ALPNProtocols: ['h2'],
+    ALPNProtocols: [...(options.streams === undefined ? [] : [options.streams.protocol]), 'h2'],
     minVersion: 'TLSv1.3',
     requestCert: true,
     // SECURITY: `identify` decides, since one port serves enrolment (no certificate yet) and everything else.

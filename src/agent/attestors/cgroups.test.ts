@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createFakeProcesses } from '../fake-processes.ts';
 import { createContainerAttestor } from './container.ts';
 import { createSystemdAttestor } from './systemd.ts';
 
@@ -11,12 +10,9 @@ const BURSTABLE = '/kubepods.slice/kubepods-burstable.slice';
 
 function check(name: string, cgroups: readonly string[], expected: readonly string[]): void {
   test(name, async () => {
-    const processes = createFakeProcesses();
-    processes.start(7, 1, 1);
-    processes.place(7, ...cgroups);
-    const peer = { pid: 7, uid: 0, gid: 0, startTime: 1, isAlive: undefined };
-    const attestors = [createContainerAttestor(processes), createSystemdAttestor(processes)];
-    const found = await Promise.all(attestors.map((each) => each.selectorsOf(peer)));
+    const process = { pid: 7, uid: 0, gid: 0, startTime: 1, isAlive: undefined, cgroups };
+    const attestors = [createContainerAttestor(), createSystemdAttestor()];
+    const found = await Promise.all(attestors.map((each) => each.selectorsOf(process)));
     assert.deepEqual(found.flat(), expected);
   });
 }

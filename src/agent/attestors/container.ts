@@ -1,4 +1,3 @@
-import type { ProcessTable } from '../process-table.ts';
 import type { WorkloadAttestor } from './workload-attestor.ts';
 
 /** A container as its control group names it. */
@@ -11,12 +10,12 @@ export type ContainerName = {
 };
 
 /** The container that the process runs in: `container:id:HEX` and `container:runtime:NAME`. */
-export function createContainerAttestor(processes: ProcessTable): WorkloadAttestor {
+export function createContainerAttestor(): WorkloadAttestor {
   return {
     name: 'container',
     strength: 'process',
-    selectorsOf({ pid }) {
-      const container = containerOf(processes.cgroups(pid));
+    selectorsOf({ cgroups }) {
+      const container = containerOf(cgroups);
       if (container === undefined) return [];
       const runtime =
         container.runtime === 'unknown' ? [] : [`container:runtime:${container.runtime}`];

@@ -13,7 +13,6 @@ import {
   parseTrustDomain,
 } from '#identity';
 import { createLog } from '#telemetry';
-import { createFakeProcesses } from '../fake-processes.ts';
 import { createKubelet, parsePods } from './kubelet.ts';
 import { createKubernetesAttestor } from './kubernetes.ts';
 
@@ -85,16 +84,14 @@ async function selectorsOf(
     log: createLog({ name: 'test', level: 'silent' }),
     retryMs: 1,
   });
-  const processes = createFakeProcesses();
-  processes.start(7, 1, 1);
-  processes.place(7, options.cgroup ?? `/kubepods/pod${UID}/${ID}`);
-  const attestor = createKubernetesAttestor(processes, kubelet);
+  const attestor = createKubernetesAttestor(kubelet);
   const found = await attestor.selectorsOf({
     pid: 7,
     uid: 0,
     gid: 0,
     startTime: 1,
     isAlive: undefined,
+    cgroups: [options.cgroup ?? `/kubepods/pod${UID}/${ID}`],
   });
   close();
   return found;

@@ -1,18 +1,14 @@
-import type { ProcessTable } from '../process-table.ts';
 import { containerOf } from './container.ts';
 import type { Kubelet, Pod } from './kubelet.ts';
 import type { WorkloadAttestor } from './workload-attestor.ts';
 
 /** The pod that the process runs in, as this node's kubelet tells; the selectors are SPIRE's `k8s:…`. */
-export function createKubernetesAttestor(
-  processes: ProcessTable,
-  kubelet: Kubelet,
-): WorkloadAttestor {
+export function createKubernetesAttestor(kubelet: Kubelet): WorkloadAttestor {
   return {
     name: 'kubernetes',
     strength: 'kubernetes',
-    async selectorsOf({ pid }) {
-      const container = containerOf(processes.cgroups(pid));
+    async selectorsOf({ cgroups }) {
+      const container = containerOf(cgroups);
       // A process outside of any pod costs the kubelet no question.
       if (container?.podUid === undefined) return [];
       const pod = await kubelet.podOfContainer(container.podUid, container.id);

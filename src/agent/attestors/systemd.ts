@@ -1,13 +1,12 @@
-import type { ProcessTable } from '../process-table.ts';
 import type { WorkloadAttestor } from './workload-attestor.ts';
 
 /** The systemd unit that the process runs in, `systemd:id:NAME.service` as SPIRE names it. */
-export function createSystemdAttestor(processes: ProcessTable): WorkloadAttestor {
+export function createSystemdAttestor(): WorkloadAttestor {
   return {
     name: 'systemd',
     strength: 'process',
-    selectorsOf({ pid }) {
-      const unit = unitOf(processes.cgroups(pid));
+    selectorsOf({ cgroups }) {
+      const unit = unitOf(cgroups);
       return unit === undefined ? [] : [`systemd:id:${unit}`];
     },
   };
