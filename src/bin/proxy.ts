@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { writeSync } from 'node:fs';
 import { EXIT, type ProxyOptions, VERSION } from '#cli';
 import { explainListenError, loadProxy, type RunningProxy } from '#local';
 import { reportStartErrors } from './report-start-error.ts';
@@ -30,12 +31,14 @@ export function proxy(options: ProxyOptions): Promise<number> {
 type ProxyModule = Awaited<ReturnType<typeof loadProxy>>;
 
 async function start(options: ProxyOptions, module: ProxyModule): Promise<RunningProxy> {
-  const { createProcessLog, startProxy } = module;
+  const { createProcessLog, createSidecarLog, startProxy } = module;
+  const { namespace, service, verbose } = options;
+  const name = `proxy ${namespace}/${service}`;
   try {
     return await startProxy({
       dataDir: options.dataDir,
-      namespace: options.namespace,
-      service: options.service,
+      namespace,
+      service,
       appPort: options.appPort,
       inboundPort: options.inboundPort ?? 0,
       hbonePort: options.hbonePort ?? 0,
@@ -43,14 +46,29 @@ async function start(options: ProxyOptions, module: ProxyModule): Promise<Runnin
       metricsPort: options.metricsPort ?? 0,
       upstreams: options.upstreams,
       softwareVersion: VERSION,
-      log: createProcessLog({
-        name: `proxy ${options.namespace}/${options.service}`,
-        verbose: options.verbose,
-        quiet: process.send !== undefined,
-      }),
+      // Under `palisade run` the terminal is the application's.
+      openLog: (folder) =>
+        process.send === undefined
+          ? createProcessLog({ name, verbose })
+          : createSidecarLog({
+              name,
+              service,
+              verbose,
+              folder,
+              stderr: { write: tellTerminal },
+              clock: Date.now,
+            }),
     });
   } catch (error) {
     throw explainListenError(error);
+  }
+}
+
+function tellTerminal(text: string): void {
+  try {
+    writeSync(2, text);
+  } catch {
+    // Nobody reads it any more, or too slowly: a sidecar does not end or wait for that.
   }
 }
 

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { freemem, platform, release, totalmem } from 'node:os';
 import { join, relative } from 'node:path';
 import { redactText, redactValue } from '#audit';
@@ -26,6 +26,7 @@ const QUESTIONS: readonly (readonly [string, string, string])[] = [
   ['audit-verification.json', '/audit/verification', 'whether the audit logs are what was signed'],
 ];
 const LOG_BYTES = 512 * 1_024;
+const MAX_SIDECARS = 20;
 const MAX_LISTED = 5_000;
 
 /** Gathers what a bundle holds; what cannot be had says why in its place. Nothing here opens a file that holds a secret. */
@@ -41,12 +42,26 @@ export async function supportFiles(
       about: 'the end of the log',
       text: endOf(join(dataDir, 'palisade.log')),
     },
+    ...sidecarLogs(join(dataDir, 'proxies')),
   ];
   if (session === undefined) return files;
   for (const [name, path, about] of QUESTIONS) {
     files.push({ name, about, text: await answer(session, path) });
   }
   return files;
+}
+
+function sidecarLogs(folder: string): readonly SupportFile[] {
+  const names = existsSync(folder) ? readdirSync(folder).toSorted() : [];
+  return names
+    .map((name) => ({ name, path: join(folder, name, 'sidecar.log') }))
+    .filter(({ path }) => existsSync(path))
+    .slice(0, MAX_SIDECARS)
+    .map(({ name, path }) => ({
+      name: `sidecars/${name}.log`,
+      about: "the end of a sidecar's log",
+      text: endOf(path),
+    }));
 }
 
 /** The files as they are packed, redacted, with a manifest that lists them. `nowMs` in Unix milliseconds. */

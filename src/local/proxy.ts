@@ -37,7 +37,7 @@ import { type ProxyFolder, takeProxyFolder } from './proxy-folder.ts';
 import { withDeclared } from './service-endpoints.ts';
 import { StartError } from './start-error.ts';
 
-export { createProcessLog } from './start-log.ts';
+export { createProcessLog, createSidecarLog } from './start-log.ts';
 
 /** What one sidecar is started with; port 0 takes a free one. */
 export type ProxyRequest = {
@@ -55,8 +55,11 @@ export type ProxyRequest = {
     readonly localPort: number;
   }[];
   readonly softwareVersion: string;
-  readonly log: Log;
+  /** Opens the log, given the folder of this proxy. */
+  readonly openLog: (folder: string) => Log;
 };
+
+type Logged = ProxyRequest & { readonly log: Log };
 
 /** A running sidecar. */
 export type RunningProxy = {
@@ -73,18 +76,19 @@ export type RunningProxy = {
 const HOST = '127.0.0.1';
 
 /** Starts the sidecar of one workload: listeners first, so that it can say why it is not ready. Throws `StartError`. */
-export async function startProxy(request: ProxyRequest): Promise<RunningProxy> {
-  const layout = layoutOf(request.dataDir);
+export async function startProxy(asked: ProxyRequest): Promise<RunningProxy> {
+  const layout = layoutOf(asked.dataDir);
   const settings = readMeshSettings(layout);
   if (!settings.ok)
     throw new StartError(
       settings.error,
       'start a mesh with `palisade up`, or name its data folder with --data',
     );
-  const { namespace, service } = request;
+  const { namespace, service } = asked;
   const floored = createFlooredClock({ wall: Date.now, elapsed: () => performance.now() });
   const clock = floored.now;
   const folder = takeProxyFolder(layout, { namespace, service });
+  const request: Logged = { ...asked, log: asked.openLog(folder.path) };
   const sampler = createSampler();
   const redactor = createRedactor(folder.hashKey());
   const accessLog = createAccessLog({
@@ -150,7 +154,7 @@ type Parts = {
   readonly agentSocket: string;
 };
 
-async function serve(request: ProxyRequest, parts: Parts): Promise<RunningProxy> {
+async function serve(request: Logged, parts: Parts): Promise<RunningProxy> {
   const { clock, point, metrics, accessLog, folder } = parts;
   const consulting = createConsult();
   const proxy = await listen(request, parts, consulting.consult);
@@ -204,7 +208,7 @@ async function serve(request: ProxyRequest, parts: Parts): Promise<RunningProxy>
 }
 
 function listen(
-  request: ProxyRequest,
+  request: Logged,
   { clock, point, metrics, accessLog, folder }: Parts,
   consult: Consult,
 ): Promise<Proxy> {
@@ -304,7 +308,7 @@ function tallyEndpoints(all: readonly EndpointSummary[]): NonNullable<ProxyGauge
 }
 
 function announce(
-  request: ProxyRequest,
+  request: Logged,
   { point, folder }: Parts,
   ports: {
     readonly inboundPort: number;

@@ -1,6 +1,6 @@
 // `palisade up`, `run` and the demo as their users meet them: first start, second start, refusals, ends.
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -165,18 +165,29 @@ test('a strict mesh refuses a service that nobody registered', async () => {
   }
 });
 
-test('what was applied is there after a kill -9 and a new start', async () => {
+test('what was applied is there after a kill -9 and a new start, and applications’ terminals hear of it in words', async () => {
   const mesh = await startTestMesh();
   await mesh.apply(
     'apiVersion: palisade.dev/v1\nkind: Service\nmetadata: { name: kept }\nspec: { ports: [{ name: http, port: 80, protocol: http }] }\n',
   );
+  const app = await mesh.run('app', ['sh', '-c', 'echo "it works"; exec sleep 600']);
   await mesh.up.stop('SIGKILL');
+  await app.run.printed(
+    /^palisade: the sidecar of app has lost the mesh .*\n {2}help: .*sidecar\.log$/m,
+  );
   const again = start([process.execPath, BIN, 'up', '--data', mesh.dataDir, '--port', '0']);
   try {
     await again.printed(/^ready/m, 30_000);
     const got = await mesh.cli('get', 'service', 'kept', '-o', 'json');
     assert.equal(got.status, 0, got.stderr);
     assert.equal(JSON.parse(got.stdout).metadata.name, 'kept');
+    await app.run.printed(/^palisade: the sidecar of app is connected to the mesh again$/m, 20_000);
+    const terminal = app.run.output().trim().split('\n');
+    const others = terminal.filter((line) => !/^(palisade: | {2}help: )/.test(line));
+    assert.deepEqual(others, ['started-app', 'it works']);
+    const log = readFileSync(join(mesh.dataDir, 'proxies', 'default.app', 'sidecar.log'), 'utf8');
+    for (const line of log.trim().split('\n'))
+      assert.equal(JSON.parse(line).name, 'proxy default/app');
   } finally {
     await again.stop();
     await mesh.close();

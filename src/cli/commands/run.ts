@@ -29,7 +29,8 @@ export const register: CommandModule['register'] = (program, context, finish) =>
       'after',
       `
 The application gets PORT, HTTP_PROXY, NO_PROXY, SPIFFE_ENDPOINT_SOCKET, PALISADE_SERVICE and PALISADE_NAMESPACE.
-It starts when its sidecar is ready; signals reach it; its exit status is the command's.
+It starts when its sidecar is ready; signals reach it; its exit status is the command's. What needs you is told on standard
+error; its sidecar's log is DATA/proxies/NAMESPACE.NAME/sidecar.log (--verbose shows all of it).
 
 Examples:
   $ palisade run --service orders -- python3 app.py
