@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import { writeSync } from 'node:fs';
 import { EXIT, type ProxyOptions, VERSION } from '#cli';
 import { explainListenError, loadProxy, type RunningProxy } from '#local';
 import { reportStartErrors } from './report-start-error.ts';
@@ -31,14 +30,12 @@ export function proxy(options: ProxyOptions): Promise<number> {
 type ProxyModule = Awaited<ReturnType<typeof loadProxy>>;
 
 async function start(options: ProxyOptions, module: ProxyModule): Promise<RunningProxy> {
-  const { createProcessLog, createSidecarLog, startProxy } = module;
-  const { namespace, service, verbose } = options;
-  const name = `proxy ${namespace}/${service}`;
+  const { openProxyLog, startProxy } = module;
   try {
     return await startProxy({
       dataDir: options.dataDir,
-      namespace,
-      service,
+      namespace: options.namespace,
+      service: options.service,
       appPort: options.appPort,
       inboundPort: options.inboundPort ?? 0,
       hbonePort: options.hbonePort ?? 0,
@@ -46,29 +43,10 @@ async function start(options: ProxyOptions, module: ProxyModule): Promise<Runnin
       metricsPort: options.metricsPort ?? 0,
       upstreams: options.upstreams,
       softwareVersion: VERSION,
-      // Under `palisade run` the terminal is the application's.
-      openLog: (folder) =>
-        process.send === undefined
-          ? createProcessLog({ name, verbose })
-          : createSidecarLog({
-              name,
-              service,
-              verbose,
-              folder,
-              stderr: { write: tellTerminal },
-              clock: Date.now,
-            }),
+      openLog: openProxyLog(options, process.send !== undefined),
     });
   } catch (error) {
     throw explainListenError(error);
-  }
-}
-
-function tellTerminal(text: string): void {
-  try {
-    writeSync(2, text);
-  } catch {
-    // Nobody reads it any more, or too slowly: a sidecar does not end or wait for that.
   }
 }
 

@@ -313,6 +313,7 @@ test('identities come from the issuance log', async () => {
   assert.equal(json.reachable, true, json.reason);
   assert.equal(json.log.verified, true);
   assert.equal(json.items[0].spiffeId, 'spiffe://cluster.local/palisade/control');
+  assert.equal(json.items[0].heldBy, null, 'nobody says that it has that one');
 });
 
 test('the overview says in a sentence how things are', async () => {

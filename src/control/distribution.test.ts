@@ -221,6 +221,14 @@ test('an enforcement point shows what it enforces and what it refused', async ()
     ],
     [true, false, true, true, 'a', 'ab12'],
   );
+  const holders = async () => {
+    const { json } = await mesh.call('GET', '/api/v1/identities');
+    return json.items.map(({ heldBy }: { heldBy: string | null }) => heldBy);
+  };
+  const { json: issued } = await mesh.call('GET', '/api/v1/identities');
+  stream.ack({ enforced: [known(set)], ready: true, certificateSerial: issued.items[0].serial });
+  await shown();
+  assert.equal((await holders())[0], 'status/a/1');
   const refused = { ...known(set), number: 2n, code: 'signature_threshold', message: 'too few' };
   stream.ack({ enforced: [known(set)], refused: [refused], ready: true });
   const bad = await shown();

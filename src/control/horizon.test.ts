@@ -9,6 +9,7 @@ import { createHorizon, horizonState } from './horizon.ts';
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 const NOW = Date.UTC(2026, 4, 1);
+const at = (inMs: number) => new Date(NOW + inMs).toISOString();
 const trustDomain = parseTrustDomain('example.org');
 assert.ok(trustDomain.ok);
 const domain = trustDomain.value;
@@ -42,8 +43,9 @@ function start(
       foreignBundles: () => foreign,
       status: () =>
         [
-          { node: 'default/web/1', certificateExpiresAt: new Date(NOW + HOUR).toISOString() },
-          { node: 'default/new/1', certificateExpiresAt: null },
+          { node: 'default/web/1', connected: true, certificateExpiresAt: at(HOUR) },
+          { node: 'default/new/1', connected: true, certificateExpiresAt: null },
+          { node: 'default/ended/1', connected: false, certificateExpiresAt: at(HOUR / 2) },
         ] as never,
     },
     sets: {

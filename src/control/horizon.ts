@@ -146,8 +146,9 @@ function ownItems(options: HorizonOptions): readonly HorizonItem[] {
       ...until(controlExpiresAt(), CONTROL_NOTICE_MS),
       fix: 'renews itself at the CA: see its log',
     },
-    ...enforcement.status().flatMap(({ node, certificateExpiresAt: at }) =>
-      at === null
+    ...enforcement.status().flatMap(({ node, connected, certificateExpiresAt: at }) =>
+      // Of a process that ended nobody renews the certificate, and nobody has to.
+      at === null || !connected
         ? []
         : {
             kind: 'point',

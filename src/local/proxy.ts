@@ -37,7 +37,7 @@ import { type ProxyFolder, takeProxyFolder } from './proxy-folder.ts';
 import { withDeclared } from './service-endpoints.ts';
 import { StartError } from './start-error.ts';
 
-export { createProcessLog, createSidecarLog } from './start-log.ts';
+export { openProxyLog } from './start-log.ts';
 
 /** What one sidecar is started with; port 0 takes a free one. */
 export type ProxyRequest = {

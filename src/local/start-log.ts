@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { createLog, type Log } from '#telemetry';
 import { openBoundedFile } from './bounded-file.ts';
@@ -17,6 +18,26 @@ export function createProcessLog(options: {
   if (options.folder === undefined) return createLog({ name: options.name, level });
   const destination = openBoundedFile(join(options.folder, 'palisade.log'), MESH_LOG_BYTES);
   return createLog({ name: options.name, level, destination });
+}
+
+/** Opens a proxy's log in its folder: to standard error, or as `createSidecarLog` where that is its application's. */
+export function openProxyLog(
+  of: { readonly namespace: string; readonly service: string; readonly verbose: boolean },
+  isUnderRun: boolean,
+): (folder: string) => Log {
+  const { service, verbose } = of;
+  const name = `proxy ${of.namespace}/${service}`;
+  if (!isUnderRun) return () => createProcessLog({ name, verbose });
+  const stderr = { write: tellTerminal };
+  return (folder) => createSidecarLog({ name, service, verbose, folder, stderr, clock: Date.now });
+}
+
+function tellTerminal(text: string): void {
+  try {
+    writeSync(2, text);
+  } catch {
+    // Nobody reads it any more, or too slowly: a sidecar does not end or wait for that.
+  }
 }
 
 /** Where the log of a sidecar under `palisade run` is, in its own folder. */

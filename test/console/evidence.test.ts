@@ -103,6 +103,38 @@ test('each chart has its numbers as a table', { skip }, async () => {
     .waitFor();
 });
 
+test('beside an open call a trace still shows its bars, times and how each call ended', {
+  skip,
+}, async () => {
+  const page = await open('/traffic/traces/4bf92f3577b34da6a3ce929d0e0e4736?call=shop-payments-t8');
+  await page.locator('.panel .stages').waitFor();
+  const cut = await page.evaluate<string[]>(`(() => {
+    const edge = document.querySelector('.table-scroll').getBoundingClientRect().right;
+    const isCut = (part, within) => part.getBoundingClientRect().right > within + 1;
+    return [...document.querySelectorAll('.waterfall td')].flatMap((cell) => {
+      const states = [...cell.querySelectorAll('.state')];
+      const right = cell.getBoundingClientRect().right;
+      return [...(isCut(cell, edge) ? [cell] : []), ...states.filter((state) => isCut(state, right))];
+    }).map((part) => part.innerText);
+  })()`);
+  assert.deepEqual(cut, []);
+});
+
+test('a certificate whose process ended is not late, and needs nobody', { skip }, async () => {
+  const identities = (await control.recording('identities')) as { items: { heldBy: unknown }[] };
+  const late = identities.items.find(({ heldBy }) => heldBy === 'data/ledger/1');
+  const answer = () => control.answer('/identities', 200, identities);
+  answer();
+  let page = await open('/identities');
+  await page.locator('.horizon-row[data-tone="late"] >> text=renewal is late').waitFor();
+  if (late !== undefined) late.heldBy = null;
+  answer();
+  page = await open('/identities');
+  await page.locator('.horizon-row[data-tone="ended"] >> text=process ended').waitFor();
+  page = await open('/alerts');
+  await page.getByText('None is late to renew').waitFor();
+});
+
 test('a trace opens the call of each row, and what is missing is said', { skip }, async () => {
   const page = await open('/traffic/traces/4bf92f3577b34da6a3ce929d0e0e4736');
   await page.getByRole('button', { name: 'POST /charge', exact: true }).press('Enter');

@@ -15,6 +15,8 @@ export type Identity = {
   readonly logNumber: number;
   /** The newest unexpired one of its id. */
   readonly current: boolean;
+  /** The enforcement point that is connected and says it has it; null where its process ended, or tells nobody. */
+  readonly heldBy: string | null;
 };
 
 /** The page of identities also says how far the log was read, and whether its chain holds. */

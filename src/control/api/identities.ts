@@ -15,6 +15,7 @@ const Identity = z
     certificateSha256: z.string(),
     logNumber: z.int(),
     current: z.boolean(),
+    heldBy: z.string().nullable(),
   })
   .openapi('Identity');
 
@@ -48,11 +49,25 @@ export function addIdentityRoute(api: Api, context: ApiContext): void {
   api.openapi(list, async (c) => {
     const { current, spiffeId, ...page } = c.req.valid('query');
     await context.issuance.refresh();
+    const holders = holdersOf(context);
     const found = context.issuance
       .identities()
       .filter((identity) => current === undefined || String(identity.current) === current)
       .filter((identity) => spiffeId === undefined || identity.spiffeId === spiffeId)
-      .map((identity) => ({ ...identity, selectors: [...identity.selectors] }));
+      .map((identity) => ({
+        ...identity,
+        selectors: [...identity.selectors],
+        heldBy: holders.get(identity.serial) ?? null,
+      }));
     return c.json({ ...pageFrom(found, page), ...context.issuance.state() }, 200);
   });
+}
+
+/** Who is connected, or is this process, by the serial of the certificate that it says it has. */
+function holdersOf({ enforcement, facts }: ApiContext): ReadonlyMap<string, string> {
+  const holders = new Map([[facts().identity().serial, 'control']]);
+  for (const { connected, certificateSerial, node } of enforcement.status()) {
+    if (connected && certificateSerial !== null) holders.set(certificateSerial, node);
+  }
+  return holders;
 }

@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
 import type { EnforcementPoint } from '../../api/enforcement-point.ts';
-import type { Identity, IdentityPage } from '../../api/identity.ts';
+import type { IdentityPage } from '../../api/identity.ts';
 import type { Page } from '../../api/page.ts';
 import type { Answer } from '../../live/answer-cache.ts';
 import { useNow } from '../../live/use-now.ts';
@@ -10,10 +10,9 @@ import { Moment } from '../../parts/moment.tsx';
 import { StateWord } from '../../parts/state-word.tsx';
 import { Words } from '../../parts/words.tsx';
 import { patchQuery } from '../../route/query.ts';
-import { toMs } from '../../words/format.ts';
 import { shortName } from '../../words/names.ts';
 import { nameOf, pointState, sortPoints } from '../enforcement/point-rows.ts';
-import { lateFromMs } from '../identities/horizon.ts';
+import { renewalOf } from '../identities/horizon.ts';
 import type { Change } from './changes.ts';
 
 const MAX_LINES = 10;
@@ -91,7 +90,7 @@ export function LateIdentities({ answer }: { answer: Answer<IdentityPage> }): Re
   const current = (answer.data?.items ?? [])
     .filter((identity) => identity.current)
     .toSorted((a, b) => a.expiresAt.localeCompare(b.expiresAt));
-  const late = current.filter((identity) => isLate(identity, nowMs));
+  const late = current.filter((identity) => renewalOf(identity, nowMs) === 'late');
   const [first] = current;
   return (
     <section className="section" aria-labelledby="late-identities">
@@ -121,10 +120,4 @@ export function LateIdentities({ answer }: { answer: Answer<IdentityPage> }): Re
       </ul>
     </section>
   );
-}
-
-function isLate(identity: Identity, nowMs: number): boolean {
-  const [issuedMs, expiresMs] = [toMs(identity.issuedAt), toMs(identity.expiresAt)];
-  if (issuedMs === undefined || expiresMs === undefined) return false;
-  return nowMs > lateFromMs(issuedMs, expiresMs);
 }

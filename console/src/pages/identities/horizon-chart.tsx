@@ -4,7 +4,7 @@ import { useNow } from '../../live/use-now.ts';
 import { useSize } from '../../parts/use-size.ts';
 import { formatAgo, toMs } from '../../words/format.ts';
 import { shortName } from '../../words/names.ts';
-import { type Axis, axisFor, barOf, shareOf, ticksOf } from './horizon.ts';
+import { type Axis, axisFor, barOf, type Renewal, renewalOf, shareOf, ticksOf } from './horizon.ts';
 
 const ROW = 20;
 const HEAD = 24;
@@ -90,6 +90,13 @@ function Chart({ axis, identities, width, height, nowMs }: ChartProps): ReactNod
   );
 }
 
+const RENEWAL_WORDS: Readonly<Record<Renewal, string>> = {
+  well: '',
+  late: 'renewal is late',
+  ended: 'process ended',
+  expired: 'expired',
+};
+
 function Row(props: {
   identity: Identity;
   axis: Axis;
@@ -101,9 +108,9 @@ function Row(props: {
   const { identity, axis, place, y, nowMs } = props;
   const issuedMs = toMs(identity.issuedAt) ?? nowMs;
   const expiresMs = toMs(identity.expiresAt) ?? nowMs;
-  const bar = barOf(axis, { issuedMs, expiresMs, nowMs });
-  const tone = bar.isExpired ? 'expired' : bar.isLate ? 'late' : 'well';
-  const state = { expired: 'expired', late: 'renewal is late', well: '' }[tone];
+  const bar = barOf(axis, { issuedMs, expiresMs });
+  const renewal = renewalOf(identity, nowMs);
+  const state = RENEWAL_WORDS[renewal];
   const from = place(bar.from);
   // A bar that is cut leaves room for the words that say when it does end.
   const to = place(bar.to) - (bar.isCut ? BEYOND_WIDTH : 0);
@@ -111,7 +118,7 @@ function Row(props: {
   const name = shortName(identity.spiffeId);
   const room = Math.floor((props.names - 12) / 7);
   return (
-    <g className="horizon-row" data-tone={tone}>
+    <g className="horizon-row" data-tone={renewal}>
       <title>{`${identity.spiffeId} expires ${formatAgo(expiresMs, nowMs)}`}</title>
       <text x={0} y={middle + 4}>
         {name.length > room ? `${name.slice(0, room - 1)}…` : name}

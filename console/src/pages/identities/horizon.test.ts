@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { axisFor, barOf, shareOf, ticksOf } from './horizon.ts';
+import { axisFor, barOf, renewalOf, shareOf, ticksOf } from './horizon.ts';
 
 const NOW = Date.UTC(2026, 0, 1, 12);
 const MINUTE = 60_000;
@@ -21,8 +21,8 @@ test('expiries far beyond the others are cut, so that the others stay readable',
   const [near, far] = [NOW + 60 * MINUTE, NOW + 24 * 60 * MINUTE];
   const axis = axisFor([near, near, near, far, far], NOW);
   assert.ok(axis.toMs < NOW + 5 * 60 * MINUTE);
-  assert.equal(barOf(axis, { issuedMs: NOW, expiresMs: far, nowMs: NOW }).isCut, true);
-  assert.equal(barOf(axis, { issuedMs: NOW, expiresMs: near, nowMs: NOW }).isCut, false);
+  assert.equal(barOf(axis, { issuedMs: NOW, expiresMs: far }).isCut, true);
+  assert.equal(barOf(axis, { issuedMs: NOW, expiresMs: near }).isCut, false);
 });
 
 const spans = [5, 55, 300, 60 * 24, 60 * 24 * 90, 60 * 24 * 3650];
@@ -37,14 +37,13 @@ for (const minutes of spans) {
   });
 }
 
-test('a bar is late after seven tenths of its life and expired at its end', () => {
-  const axis = { fromMs: NOW - 60 * MINUTE, toMs: NOW + 60 * MINUTE };
-  const life = { issuedMs: NOW - 30 * MINUTE, expiresMs: NOW + 30 * MINUTE };
-  const at = (minutes: number) => {
-    const bar = barOf(axis, { ...life, nowMs: NOW + minutes * MINUTE });
-    return `${bar.isLate ? 'late' : 'well'}${bar.isExpired ? ' expired' : ''}`;
-  };
-  assert.deepEqual([0, 11, 13, 30].map(at), ['well', 'well', 'late', 'late expired']);
+test('a renewal is late after seven tenths of a life, unless nobody is left who would renew', () => {
+  const iso = (minutes: number) => new Date(NOW + minutes * MINUTE).toISOString();
+  const life = { issuedAt: iso(-30), expiresAt: iso(30) };
+  const at = (heldBy: string | null) =>
+    [0, 11, 13, 30].map((minutes) => renewalOf({ ...life, heldBy }, NOW + minutes * MINUTE));
+  assert.deepEqual(at('shop/orders/1'), ['well', 'well', 'late', 'expired']);
+  assert.deepEqual(at(null), ['well', 'well', 'ended', 'expired']);
 });
 
 test('what lies outside is cut off at the ends', () => {

@@ -1,4 +1,6 @@
 /** The geometry of the expiry horizon: a time axis with one bar an identity. Pure. */
+import type { Identity } from '../../api/identity.ts';
+import { toMs } from '../../words/format.ts';
 
 /** A place on the axis, as a share of its width. */
 export type Tick = { readonly at: number; readonly ms: number; readonly label: string };
@@ -7,9 +9,6 @@ export type Tick = { readonly at: number; readonly ms: number; readonly label: s
 export type Bar = {
   readonly from: number;
   readonly to: number;
-  /** More than half of the life is over and no newer certificate took its place. */
-  readonly isLate: boolean;
-  readonly isExpired: boolean;
   /** It ends beyond the axis. */
   readonly isCut: boolean;
 };
@@ -74,21 +73,31 @@ export function ticksOf(axis: Axis, nowMs: number, label: (ms: number) => string
 /** Where a certificate's life lies on the axis. */
 export function barOf(
   axis: Axis,
-  life: { issuedMs: number; expiresMs: number; nowMs: number },
+  { issuedMs, expiresMs }: { issuedMs: number; expiresMs: number },
 ): Bar {
-  const { issuedMs, expiresMs, nowMs } = life;
   return {
     from: shareOf(axis, issuedMs),
     to: shareOf(axis, expiresMs),
-    isLate: nowMs > lateFromMs(issuedMs, expiresMs),
-    isExpired: nowMs >= expiresMs,
     isCut: expiresMs > axis.toMs,
   };
 }
 
-/** From when on a renewal is late: it begins at half life with 10 % jitter; a tenth later it is. */
-export function lateFromMs(issuedMs: number, expiresMs: number): number {
-  return issuedMs + (expiresMs - issuedMs) * 0.7;
+/** How the renewal of a certificate stands; `ended` is none that anybody waits for. */
+export type Renewal = 'well' | 'late' | 'ended' | 'expired';
+
+/**
+ * A renewal begins at half life with 10 % jitter; a tenth later it is late. Whoever has a certificate renews it, so where
+ * nobody says that it has this one, the process that had it ended.
+ */
+export function renewalOf(
+  { issuedAt, expiresAt, heldBy }: Pick<Identity, 'issuedAt' | 'expiresAt' | 'heldBy'>,
+  nowMs: number,
+): Renewal {
+  const [issuedMs, expiresMs] = [toMs(issuedAt), toMs(expiresAt)];
+  if (issuedMs === undefined || expiresMs === undefined) return 'well';
+  if (nowMs >= expiresMs) return 'expired';
+  if (nowMs <= issuedMs + (expiresMs - issuedMs) * 0.7) return 'well';
+  return heldBy === null ? 'ended' : 'late';
 }
 
 /** An instant as a share of the axis, within 0 and 1. */

@@ -66,9 +66,11 @@ function Row(props: {
         {isStage ? <span className="quiet">{row.kind}</span> : row.service}
       </th>
       <td>
-        {!isStage && <What row={row} onOpen={props.onOpen} />}
-        {outcome !== undefined && <StateWord tone={outcome.tone}>{outcome.word}</StateWord>}
-        {row.record === undefined && <span className="quiet">its record was not kept</span>}
+        <span className="waterfall-what">
+          {!isStage && <What row={row} onOpen={props.onOpen} />}
+          {outcome !== undefined && <StateWord tone={outcome.tone}>{outcome.word}</StateWord>}
+          {row.record === undefined && <span className="quiet">its record was not kept</span>}
+        </span>
       </td>
       <td>
         <svg
@@ -95,7 +97,12 @@ function What({ row, onOpen }: { row: WaterfallRow; onOpen: (record: ListedRecor
   const { record } = row;
   if (record === undefined) return <span>{row.words} </span>;
   return (
-    <button type="button" className="waterfall-open" onClick={() => onOpen(record)}>
+    <button
+      type="button"
+      className="waterfall-open"
+      title={row.words}
+      onClick={() => onOpen(record)}
+    >
       {row.words}
     </button>
   );
