@@ -6,7 +6,13 @@ import { setsFrom } from './testing/resources.ts';
 
 const ORDERS = { namespace: 'default', service: 'orders', labels: { app: 'orders' } };
 const SELECT = 'selector: {matchLabels: {app: orders}}';
-const NOTHING: TelemetryRules = { recordsPerSecond: undefined, headers: [], paths: [], hashed: [] };
+const NOTHING: TelemetryRules = {
+  recordsPerSecond: undefined,
+  rolloutMs: undefined,
+  headers: [],
+  paths: [],
+  hashed: [],
+};
 
 function policy(namespace: string, name: string, spec: string): string {
   return `---
@@ -34,6 +40,12 @@ check(
     policy('default', 'all', '{records: {perSecond: 8}}') +
     policy('default', 'one', `{${SELECT}, records: {perSecond: 9}}`),
   { recordsPerSecond: 9, headers: ['user-agent'] },
+);
+check(
+  'how long a change of policy is followed',
+  policy('palisade-system', 'm', '{records: {rollout: 5m}}') +
+    policy('default', 'all', '{records: {perSecond: 8}}'),
+  { recordsPerSecond: 8, rolloutMs: 300_000 },
 );
 check(
   'other workloads, and other namespaces, are none of ours',

@@ -1,4 +1,4 @@
-import { isSecretHeader, type PathTemplate, type TemplateSegment } from '#lib';
+import { isSecretHeader, type PathTemplate, parseDuration, type TemplateSegment } from '#lib';
 import { ROOT_NAMESPACE, type TelemetryPolicyResource } from '#resource';
 import type { TelemetryRules } from '#snapshot';
 import { type ResourceSets, resourcesOf } from './input.ts';
@@ -16,11 +16,17 @@ export function compileTelemetry(sets: ResourceSets, workload: SelectedWorkload)
   const headers = records.find((each) => each?.headers !== undefined)?.headers ?? [];
   return {
     recordsPerSecond: records.find((each) => each?.perSecond !== undefined)?.perSecond,
+    rolloutMs: millisecondsOf(records.find((each) => each?.rollout !== undefined)?.rollout),
     // SECURITY: validation refuses such headers; an older control plane may have let one in.
     headers: headers.map((name) => name.toLowerCase()).filter((name) => !isSecretHeader(name)),
     paths: redactions.flatMap((each) => each?.paths ?? []).map(compileTemplate),
     hashed: [...new Set(redactions.flatMap((each) => each?.hashed ?? []))],
   };
+}
+
+function millisecondsOf(duration: string | undefined): number | undefined {
+  const parsed = duration === undefined ? undefined : parseDuration(duration);
+  return parsed?.ok === true ? parsed.value : undefined;
 }
 
 function policiesFor(

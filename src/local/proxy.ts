@@ -17,7 +17,7 @@ import { createConsult } from '#ext-authz';
 import { createFlooredClock } from '#lib';
 import { type Consult, createProxy, type EndpointSummary, type Proxy } from '#proxy';
 import { ROOT_NAMESPACE } from '#resource';
-import { DEFAULT_TELEMETRY } from '#snapshot';
+import { changedPolicies, DEFAULT_TELEMETRY, type Snapshot } from '#snapshot';
 import {
   type AccessLog,
   createAccessLog,
@@ -26,6 +26,7 @@ import {
   createRedactor,
   createSampler,
   DEFAULT_RECORDS_PER_SECOND,
+  DEFAULT_ROLLOUT_MS,
   EVENT,
   type Log,
   type ProxyGauges,
@@ -119,10 +120,18 @@ export async function startProxy(asked: ProxyRequest): Promise<RunningProxy> {
   const vouch = () => floored.vouch(point.value.identity.current()?.notBefore ?? Number.NaN);
   vouch();
   point.value.identity.onChange(vouch);
+  let enforced: Snapshot | undefined;
   const follow = (): void => {
-    const rules = point.value.snapshots.current()?.telemetry ?? DEFAULT_TELEMETRY;
+    const snapshot = point.value.snapshots.current();
+    const rules = snapshot?.telemetry ?? DEFAULT_TELEMETRY;
     sampler.perSecond = rules.recordsPerSecond ?? DEFAULT_RECORDS_PER_SECOND;
     redactor.rules = rules;
+    // What a sidecar starts with was rolled out before it.
+    if (enforced !== undefined && snapshot !== undefined) {
+      const untilMs = Date.now() + (rules.rolloutMs ?? DEFAULT_ROLLOUT_MS);
+      sampler.rollouts.open(changedPolicies(enforced.policies, snapshot.policies), untilMs);
+    }
+    enforced = snapshot ?? enforced;
   };
   follow();
   point.value.snapshots.onChange(follow);

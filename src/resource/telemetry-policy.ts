@@ -1,5 +1,6 @@
 import { isSecretHeader } from '#lib';
 import type { Problem } from './diagnostic.ts';
+import { duration } from './duration-field.ts';
 import type { Metadata } from './metadata.ts';
 import { entry, type MapNode } from './node.ts';
 import {
@@ -32,6 +33,8 @@ export type TelemetryPolicySpec = {
   readonly records?: {
     /** Records a second of a sidecar besides those that are always kept. */
     readonly perSecond?: number;
+    /** How long after a change of policy the calls that it decides are kept; a duration, `0s` for not at all. */
+    readonly rollout?: string;
     /** Names of request headers whose values are recorded. */
     readonly headers?: readonly string[];
   };
@@ -43,6 +46,7 @@ export type TelemetryPolicySpec = {
   };
 };
 
+const MAX_ROLLOUT_MS = 3_600_000;
 const MAX_HEADERS = 8;
 const MAX_PATHS = 64;
 const HEADER_NAME = /^[A-Za-z0-9-]{1,32}$/;
@@ -51,6 +55,7 @@ const LITERAL = /^[\w.~!$&'()+,;=:@%-]{1,128}$/;
 
 const records = object('records', {
   perSecond: optional(integer(1, 100_000)),
+  rollout: optional(duration(0, MAX_ROLLOUT_MS)),
   headers: optional(listOf(text(checkHeader), { maxItems: MAX_HEADERS })),
 });
 

@@ -1,4 +1,5 @@
 // snapshot: what one proxy enforces, immutable and versioned; built by #compile, read by the proxy.
+export { changedPolicies } from './changed-policies.ts';
 export {
   type AuthorizationProvider,
   type CallerBudget,

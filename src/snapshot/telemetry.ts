@@ -4,6 +4,8 @@ import type { PathTemplate } from '#lib';
 export type TelemetryRules = {
   /** Records a second that need not be kept; undefined for the default. */
   readonly recordsPerSecond: number | undefined;
+  /** How long after a change of policy what it decides is kept; undefined for the default. */
+  readonly rolloutMs: number | undefined;
   /** Request headers to record, lower case; never one that holds secrets. */
   readonly headers: readonly string[];
   /** Segments to take out of paths; the first template that matches counts. */
@@ -15,6 +17,7 @@ export type TelemetryRules = {
 /** Where no TelemetryPolicy says anything. */
 export const DEFAULT_TELEMETRY: TelemetryRules = {
   recordsPerSecond: undefined,
+  rolloutMs: undefined,
   headers: [],
   paths: [],
   hashed: [],

@@ -22,6 +22,8 @@ export type RecordCounts = {
   readonly issued: number;
   readonly kept: Readonly<Record<KeptReason, number>>;
   readonly sampled: number;
+  /** Calls that a change of policy touched, beyond what is kept of those for sure. */
+  readonly rolloutExceeded: number;
   /** Lost because memory or disk had no room. */
   readonly dropped: Readonly<ClassCounts>;
   /** Places in files that were not what was written. */
@@ -215,6 +217,7 @@ class BufferedAccessLog implements AccessLog {
       issued: this.#issued,
       kept: { ...this.#kept },
       sampled: this.#sampled,
+      rolloutExceeded: this.#sampler.rollouts.exceeded(),
       dropped: { ...this.#dropped },
       damaged: this.#damaged,
       failedWrites: this.#failedWrites,

@@ -53,6 +53,7 @@ export {
   type RedactionRules,
   type Redactor,
 } from './redactor.ts';
+export { DEFAULT_ROLLOUT_MS, type Rollouts } from './rollouts.ts';
 export { createSampler, DEFAULT_RECORDS_PER_SECOND, type Sampler } from './sampler.ts';
 export type { SecurityCount } from './security-counts.ts';
 export type { SpoolBatch } from './spool-reader.ts';

@@ -28,6 +28,7 @@ export const METRIC = {
   telemetryIssued: 'palisade_telemetry_issued_total',
   telemetryKept: 'palisade_telemetry_kept_total',
   telemetrySampled: 'palisade_telemetry_sampled_total',
+  telemetryRolloutExceeded: 'palisade_telemetry_rollout_exceeded_total',
   telemetryDropped: 'palisade_telemetry_dropped_total',
   telemetryDamaged: 'palisade_telemetry_damaged_total',
   telemetryWriteFailures: 'palisade_telemetry_write_failures_total',

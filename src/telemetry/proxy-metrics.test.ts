@@ -23,6 +23,7 @@ const RECORDS: RecordGauges = {
   issued: 20,
   kept: { audit: 0, denied: 3, error: 0, rollout: 0, first_seen: 0, slow: 0, sampled: 0, all: 7 },
   sampled: 10,
+  rolloutExceeded: 2,
   dropped: { success: 1, error: 0, denial: 0, audit: 0 },
   damaged: 0,
   failedWrites: 0,

@@ -145,18 +145,6 @@ test('the first calls of an edge, and of a route, are kept', () => {
   }
 });
 
-test('the first calls under another policy version are kept', () => {
-  const sampler = createSampler(1);
-  const edge = newEdge();
-  send(sampler, edge, { perSecond: 10_000, seconds: 3 });
-  let kept = 0;
-  for (let i = 0; i < 1_000; i++) {
-    const call = callWith({ policyVersion: 'shop@2' });
-    if (sampler.keeps(call, edge, START_MS + 3_000) && call.kept === 'rollout') kept++;
-  }
-  assert.equal(kept, 20);
-});
-
 test('slow follows the route: about one in a hundred is, whatever its speed', () => {
   for (const scale of [50, 1_000_000]) {
     const sampler = createSampler(1);

@@ -1,6 +1,7 @@
 import { type KeptReason, type RecordedCall, WIDE_ZERO } from './access-record.ts';
 import { classify } from './classify.ts';
 import type { EdgeCounters } from './edge.ts';
+import { createRollouts, type Rollouts } from './rollouts.ts';
 
 /** Says which calls are recorded: whatever is remarkable, and of the rest as many as the budget has room for. */
 export type Sampler = {
@@ -8,6 +9,8 @@ export type Sampler = {
   readonly keeps: (call: RecordedCall, edge: EdgeCounters | undefined, nowMs: number) => boolean;
   /** Records a second that need not be kept; a change counts at once. */
   perSecond: number;
+  /** What changes of policy touch, which is kept too. */
+  readonly rollouts: Rollouts;
 };
 
 /** Routes of one edge, for one kind of method. */
@@ -27,9 +30,6 @@ export type Route = {
   /** An estimate of the 99th percentile of durations. */
   slowUs: number;
   seen: number;
-  policyVersion: string | null | undefined;
-  /** Calls still to be kept because a rollout touched them. */
-  rolloutLeft: number;
   second: number;
   inSecond: number;
   /** One in so many is kept, on average. */
@@ -45,7 +45,6 @@ type Thinned = { skipped: number };
 export const DEFAULT_RECORDS_PER_SECOND = 500;
 
 const FIRST_CALLS = 10;
-const ROLLOUT_CALLS = 20;
 // The estimate has to have seen some before it can tell what is slow.
 const MIN_SEEN_FOR_SLOW = 100;
 // Steps of the estimate. Up and down balance where one in a hundred is above it.
@@ -73,6 +72,7 @@ export function createSampler(
 
 class AdaptiveSampler implements Sampler {
   perSecond: number;
+  readonly rollouts = createRollouts();
   readonly #random: () => number;
   /** How many calls a second each route may have kept; follows what that comes to in sum. */
   #share: number;
@@ -94,7 +94,11 @@ class AdaptiveSampler implements Sampler {
     call.kept = classify(call);
     if (call.kept !== 'all') return true;
     if (route === undefined) return true;
-    const remarkable = remarkableOf(route, call, isSlow);
+    if (this.rollouts.takes(call, nowMs)) {
+      call.kept = 'rollout';
+      return true;
+    }
+    const remarkable = remarkableOf(route, isSlow);
     if (remarkable === undefined) return this.#keepsPlain(route, call, nowMs);
     call.kept = remarkable;
     return true;
@@ -186,18 +190,8 @@ function noteDuration(route: Route, durationUs: number): boolean {
   return isSlow;
 }
 
-function remarkableOf(route: Route, call: RecordedCall, isSlow: boolean): KeptReason | undefined {
-  if (route.policyVersion !== call.policyVersion) {
-    if (route.policyVersion !== undefined) route.rolloutLeft = ROLLOUT_CALLS;
-    route.policyVersion = call.policyVersion;
-  }
-  // What a policy in dry-run would do otherwise is what its rollout is about.
-  if (call.dryRun?.some(({ verdict }) => verdict !== call.verdict) === true) return 'rollout';
+function remarkableOf(route: Route, isSlow: boolean): KeptReason | undefined {
   if (route.seen <= FIRST_CALLS) return 'first_seen';
-  if (route.rolloutLeft > 0) {
-    route.rolloutLeft--;
-    return 'rollout';
-  }
   return isSlow ? 'slow' : undefined;
 }
 
@@ -219,8 +213,6 @@ function newRoute(seen: number): Route {
     slowUs: WIDE_ZERO,
     // The routes that share one are no news any more.
     seen: seen + (seen > 0 ? 1 : 0),
-    policyVersion: undefined,
-    rolloutLeft: 0,
     second: 0,
     inSecond: 0,
     every: 1,

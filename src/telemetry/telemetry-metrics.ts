@@ -17,6 +17,12 @@ export function recordFamilies(counts: RecordGauges | undefined): MetricFamily[]
     ),
     labelled(METRIC.telemetryKept, 'Access records made, by why.', 'reason', counts.kept),
     one(METRIC.telemetrySampled, 'Calls left out by the rate.', 'counter', counts.sampled),
+    one(
+      METRIC.telemetryRolloutExceeded,
+      'Calls that a change of policy touched, beyond the bound of those that are always kept.',
+      'counter',
+      counts.rolloutExceeded,
+    ),
     labelled(METRIC.telemetryDropped, 'Records lost for want of room.', 'kind', counts.dropped),
     one(METRIC.telemetryDamaged, 'Damage found in spool files.', 'counter', counts.damaged),
     one(METRIC.telemetryWriteFailures, 'Writes that failed.', 'counter', counts.failedWrites),

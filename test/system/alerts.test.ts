@@ -66,6 +66,17 @@ test('an intruder who tries doors pages, and the command of the alert says why i
   assert.match(explained.stdout, /intruder/, explained.stderr);
 });
 
+test('what the policy decides that was just applied is kept as touched by a rollout', async () => {
+  const kept = await until('a record of the rollout', async () => {
+    const args = ['--where', 'kept=rollout', '--to', 'orders', '-o', 'json'];
+    const { stdout } = await mesh.cli('log', ...args);
+    return stdout.trim() === '' ? undefined : stdout;
+  });
+  const [first = '{}'] = kept.trim().split('\n');
+  const { policy, weight } = JSON.parse(first) as { policy: string; weight: number };
+  assert.deepEqual([policy, weight], ['default/orders', 1]);
+});
+
 test('who takes it on is named, and nobody is called until that ends', async () => {
   const made = await mesh.cli(
     'alerts',
