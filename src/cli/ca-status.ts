@@ -9,6 +9,7 @@ import {
   type Session,
 } from '#client';
 import { type EnforcementPoint, fetchAll } from './api-types.ts';
+import { tellUntold } from './untold-tokens.ts';
 
 /** What expires, when, and the command that keeps it from doing so. */
 export type Expiry = {
@@ -66,6 +67,8 @@ const WORDS: Readonly<Record<string, string>> = {
 export async function caStatus(session: Session, nowMs: number): Promise<CaStatus> {
   const { api, trustRoot } = session;
   const points = await fetchAll<EnforcementPoint>(api, '/enforcement-points');
+  // Before the list is asked for, so that they are in it.
+  const untold = await tellUntold(session, nowMs);
   const { items, problem } = await api.call<Horizon>('GET', '/horizon');
   const roots = rootsOf(trustRoot).map((root, index) => ({
     sha256: rootDigest(root),
@@ -77,6 +80,12 @@ export async function caStatus(session: Session, nowMs: number): Promise<CaStatu
     ...items.map(({ kind, name, ...rest }) => ({
       what: `${WORDS[kind] ?? kind} ${name}`,
       ...rest,
+    })),
+    ...untold.map(({ id, host, expiresAt }) => ({
+      what: `join token for ${host} (${id.slice(0, 8)})`,
+      expiresAt,
+      state: 'ok' as const,
+      fix: `palisade token create --host ${host}`,
     })),
     ...adminCertificate(session, nowMs),
   ].map(({ what, expiresAt, state, fix }) => ({ what, expiresAt, state, fix }));

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { layoutOf, loadAuthor, openSession, readTrustRoot } from '#client';
+import { layoutOf, loadAuthor, readTrustRoot } from '#client';
 import { parseDuration } from '#lib';
 import { ROOT_NAMESPACE } from '#resource';
 import { createJoinToken, MAX_JOIN_TOKEN_TTL_MS, openJoinToken } from '#trust';
@@ -9,6 +9,7 @@ import { EXIT, ExitError } from '../exit.ts';
 import { type Globals, globalsOf } from '../globals.ts';
 import { intoFile } from '../out-file.ts';
 import { printResult } from '../output.ts';
+import { type MadeToken, tellOrKeep } from '../untold-tokens.ts';
 
 /** `palisade token create` */
 export const register: CommandModule['register'] = (program, context) => {
@@ -88,20 +89,15 @@ function create(dataDir: string, host: string, ttl: string) {
   return { host, expiresAt: expires, token, id };
 }
 
-/** That there is a token, never the token. It is good without this; then it only is in no list of what expires. */
+/** That there is a token, never the token. It is good without this; then it only is in no list of what expires yet. */
 async function tell(
   context: CliContext,
   { dataDir, server }: Globals,
-  about: { readonly id: string; readonly host: string; readonly expiresAt: string },
+  about: MadeToken,
 ): Promise<void> {
-  const session = openSession({ dataDir, server });
-  const call = session.ok
-    ? session.value.api.call('POST', '/join-tokens', { body: about, timeoutMs: TELL_MS })
-    : Promise.reject(new Error(session.error));
-  await call.catch((error: unknown) => {
-    const reason = error instanceof Error ? error.message : String(error);
-    context.stderr.write(`not in the list of what expires: ${reason}\n`);
-  });
+  const failed = await tellOrKeep(layoutOf(dataDir), { dataDir, server }, about);
+  if (failed === undefined) return;
+  context.stderr.write(
+    `not in the list of what expires until \`palisade ca status\` tells: ${failed}\n`,
+  );
 }
-
-const TELL_MS = 2_000;
