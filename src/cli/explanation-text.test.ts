@@ -30,3 +30,11 @@ test('what a provider said is told as its word, not as a rule that matched', () 
   check('policy_denied', /^denied: the provider .* said no \(default\/ask, rule 0\)$/m);
   check('cannot_decide', /^denied: the provider .* gave no answer \(default\/ask, rule 0\)$/m);
 });
+
+test('where no change would allow the call, none is announced', () => {
+  const decision = { verdict: 'deny', reason: 'cannot_decide', dryRun: [] };
+  const smallestChange = { kind: 'none', sentence: 'no policy can help' };
+  const explanation = { decision, considered: [], smallestChange } as unknown as Explanation;
+  const text = explanationText(explanation, (_color, word) => word);
+  assert.equal(text.split('\n').at(-1), 'no policy can help');
+});

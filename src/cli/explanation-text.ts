@@ -41,11 +41,16 @@ export function explanationText(
     ...decision.dryRun
       .filter((dry) => dry.verdict !== decision.verdict)
       .map((dry) => `dry run: ${dry.policy} would ${dry.verdict}`),
-    ...(smallestChange === undefined
-      ? []
-      : ['', `smallest change that would allow it: ${printable(smallestChange.sentence)}`]),
+    ...(smallestChange === undefined ? [] : ['', changeText(smallestChange)]),
     ...proposalLines(smallestChange),
   ].join('\n');
+}
+
+function changeText({ kind, sentence }: NonNullable<Explanation['smallestChange']>): string {
+  // Where there is none, the sentence says why, and what to do instead.
+  return kind === 'none'
+    ? printable(sentence)
+    : `smallest change that would allow it: ${printable(sentence)}`;
 }
 
 // A change of what is in force reads best as a difference; a new resource as itself.
