@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { commandLoaders } from './commands.ts';
+import { completedNames } from './completion-names.ts';
 import { createFakeContext } from './fake-context.ts';
+import { type FakeControlPlane, startFakeControlPlane } from './fake-control-plane.ts';
 import { runCli } from './program.ts';
 
 // Real shells decide: what a script is good for is what Tab offers.
@@ -99,4 +101,108 @@ test('every command, and every flag of it, is in every script', async () => {
       assert.ok(script.includes(spelled), `${shell}: ${flag}`);
     }
   }
+});
+
+const RESOURCES = '/resources?kind=';
+const ANSWERS = {
+  [`GET ${RESOURCES}Service&limit=500`]: {
+    items: [
+      { name: 'orders', namespace: 'default' },
+      { name: 'payments', namespace: 'shop' },
+    ],
+  },
+  [`GET ${RESOURCES}AuthorizationPolicy&limit=500`]: {
+    items: [{ name: 'allow-web', namespace: 'shop' }],
+  },
+  'GET /identities?current=true&limit=500': {
+    items: [{ spiffeId: 'spiffe://cluster.local/ns/shop/sa/web' }],
+  },
+  'GET /sinks': { items: [{ name: 'siem' }, { name: '$(touch hacked)' }, { name: '-rf' }] },
+  'GET /policy-sets': { items: [{ namespace: 'shop' }] },
+  'GET /records?denied=true&limit=50': { items: [{ denial_id: 'dn-1' }, { denial_id: null }] },
+};
+
+/** What is asked for at each place of a line that takes a name. */
+const NAMED: readonly (readonly [string, readonly string[]])[] = [
+  ['palisade log --to ', ['orders', 'payments.shop']],
+  ['palisade check --to pay', ['payments.shop']],
+  ['palisade check --from ', ['spiffe://cluster.local/ns/shop/sa/web']],
+  ['palisade identity show ', ['spiffe://cluster.local/ns/shop/sa/web']],
+  ['palisade get authorizationpolicy ', ['allow-web']],
+  ['palisade delete service ', ['orders', 'payments']],
+  ['palisade sink test ', ['siem']],
+  ['palisade explain ', ['dn-1']],
+  ['palisade -n ', ['shop']],
+];
+
+async function withPlane(run: (plane: FakeControlPlane) => Promise<void>): Promise<void> {
+  const plane = await startFakeControlPlane(ANSWERS);
+  try {
+    await run(plane);
+  } finally {
+    plane.close();
+  }
+}
+
+async function namesFrom(dataDir: string, sort: string): Promise<string> {
+  const context = createFakeContext({ env: { PALISADE_DATA: dataDir } });
+  assert.equal(await runCli(['completion', 'bash', '--names', sort], context), 0);
+  assert.equal(context.complained(), '');
+  return context.printed();
+}
+
+test('bash offers the names that the control plane knows', async () => {
+  const script = await scriptFor('bash');
+  await withPlane(async ({ dataDir }) => {
+    const sorts = [...readFileSync(script, 'utf8').matchAll(/--names (\S+)/g)].map(
+      ([, sort]) => sort,
+    );
+    const answers = await Promise.all(
+      [...new Set(sorts)].map(async (sort = '') => {
+        const names = (await namesFrom(dataDir, sort)).trim().split('\n').join(' ');
+        return `${sort}) printf '%s\\n' ${names} ;;`;
+      }),
+    );
+    // The command itself, without starting a process for each.
+    const driver = `source '${script}'
+compopt() { :; }
+palisade() { case "$4" in ${answers.join(' ')} esac; }
+try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _palisade; printf '%s\\n' "\${COMPREPLY[@]}"; echo =; }
+${NAMED.map(
+  ([line]) =>
+    `try ${line
+      .split(' ')
+      .map((word) => `'${word}'`)
+      .join(' ')}`,
+).join('\n')}
+`;
+    const answer = execFileSync('bash', ['-c', driver], { cwd: folder, encoding: 'utf8' });
+    const blocks = answer.split('=\n');
+    for (const [i, [line, wanted]] of NAMED.entries()) {
+      assert.deepEqual((blocks[i] ?? '').trim().split('\n'), wanted, line);
+    }
+  });
+});
+
+test('attack: a name that a shell would run is not offered', async () => {
+  await withPlane(async ({ dataDir }) => assert.equal(await namesFrom(dataDir, 'sinks'), 'siem\n'));
+});
+
+test('where nobody answers, or not in time, there is nothing and no word', async () => {
+  assert.equal(await namesFrom(join(folder, 'no-mesh'), 'services'), '');
+  let gone = '';
+  await withPlane(async ({ dataDir }) => {
+    assert.equal(await namesFrom(dataDir, 'resources/horses'), '');
+    gone = dataDir;
+  });
+  assert.equal(await namesFrom(gone, 'services'), '');
+  const asked: (number | undefined)[] = [];
+  const slow = {
+    call: (_method: string, _path: string, options?: { readonly timeoutMs?: number }) => {
+      asked.push(options?.timeoutMs);
+      return Promise.reject(new Error('it did not answer in time'));
+    },
+  };
+  assert.deepEqual(await completedNames(slow, 'services'), []);
+  assert.deepEqual(asked, [250]);
 });

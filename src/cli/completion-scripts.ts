@@ -5,7 +5,7 @@ import {
   flatten,
 } from './completion-tree.ts';
 
-// Each script holds the whole tree: pressing Tab starts no process. It walks the words of the line so far down the tree to
+// Each script holds the whole tree: only names of the mesh are asked for, of a control plane that answers at once. It walks the words of the line so far down the tree to
 // the command they name; a flag that takes a value takes the next word along. After `--` comes somebody else's command line.
 
 /** A script for bash 4 and later. */
@@ -14,12 +14,14 @@ export function bashScript(root: CompletedCommand): string {
   const reply = (candidates: Candidates) => {
     if (candidates.kind === 'files')
       return `compopt -o filenames; IFS=$'\\n'; COMPREPLY=($(compgen -f -- "$current"))`;
+    if (candidates.kind === 'names')
+      return `COMPREPLY=($(compgen -W "$(${asking(candidates.of)})" -- "$current"))`;
     const words = candidates.kind === 'words' ? candidates.words.join(' ') : '';
     return words === '' ? ':' : `COMPREPLY=($(compgen -W '${words}' -- "$current"))`;
   };
   const places = commands.map(
     (command) =>
-      `    '${keyOf(command)}') flags='${namesOf(ownFlags(command)).join(' ')}'; words='${wordsOf(command).join(' ')}'; files=${filesOf(command)} ;;`,
+      `    '${keyOf(command)}') flags='${namesOf(ownFlags(command)).join(' ')}'; words="${bashWords(command)}"; files=${filesOf(command)} ;;`,
   );
   return `# bash completion for palisade
 _palisade() {
@@ -53,6 +55,7 @@ export function zshScript(root: CompletedCommand): string {
   const commands = flatten(root);
   const reply = (candidates: Candidates) => {
     if (candidates.kind === 'files') return '_files';
+    if (candidates.kind === 'names') return `compadd -- \${(f)"$(${asking(candidates.of)})"}`;
     return candidates.kind === 'words'
       ? `compadd -- ${candidates.words.join(' ')}`
       : "_message 'a value'";
@@ -62,7 +65,7 @@ export function zshScript(root: CompletedCommand): string {
     const words = wordsWithAbout(command).map(({ word, about }) =>
       quoted(`${word}:${firstOf(about)}`),
     );
-    return `    '${keyOf(command)}') flags=(${flags.join(' ')}); subs=(${words.join(' ')}); files=${filesOf(command)} ;;`;
+    return `    '${keyOf(command)}') flags=(${flags.join(' ')}); subs=(${words.join(' ')}); files=${filesOf(command)}${command.argument.kind === 'names' ? `; ${reply(command.argument)}` : ''} ;;`;
   });
   return `#compdef palisade
 _palisade() {
@@ -111,6 +114,9 @@ export function fishScript(root: CompletedCommand): string {
     return [
       ...words,
       ...(filesOf(command) === 1 ? [`${here} -F`] : []),
+      ...(command.argument.kind === 'names'
+        ? [`${here} -a '(${asking(command.argument.of)})'`]
+        : []),
       ...ownFlags(command).map((flag) => `${here} ${fishFlag(flag)}`),
     ];
   });
@@ -140,6 +146,11 @@ ${lines.join('\n')}
 `;
 }
 
+// Standard error would stand in the middle of the line.
+function asking(names: string): string {
+  return `palisade completion bash --names ${names} 2>/dev/null`;
+}
+
 function fishFlag({ names, about, value }: CompletedFlag): string {
   const spelled = names.map((name) =>
     name.startsWith('--') ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`,
@@ -151,7 +162,9 @@ function fishFlag({ names, about, value }: CompletedFlag): string {
         ? ['-r -F']
         : value.kind === 'words'
           ? [`-x -a '${value.words.join(' ')}'`]
-          : ['-x'];
+          : value.kind === 'names'
+            ? [`-x -a '(${asking(value.of)})'`]
+            : ['-x'];
   return [...spelled, ...takes, `-d ${fishQuoted(firstOf(about))}`].join(' ');
 }
 
@@ -225,6 +238,12 @@ function wordsWithAbout(
 
 function wordsOf(command: CompletedCommand): readonly string[] {
   return wordsWithAbout(command).map(({ word }) => word);
+}
+
+function bashWords(command: CompletedCommand): string {
+  const { argument } = command;
+  const names = argument.kind === 'names' ? [`$(${asking(argument.of)})`] : [];
+  return [...wordsOf(command), ...names].join(' ');
 }
 
 function filesOf({ argument }: CompletedCommand): 0 | 1 {

@@ -4,7 +4,9 @@ import type { Command, Option } from 'commander';
 export type Candidates =
   | { readonly kind: 'words'; readonly words: readonly string[] }
   | { readonly kind: 'files' }
-  /** Names that only the mesh knows, numbers, times. */
+  /** Names that the control plane is asked for when somebody presses Tab; see `completion-names.ts`. */
+  | { readonly kind: 'names'; readonly of: string }
+  /** Numbers, times, and names that nobody is asked for. */
   | { readonly kind: 'nothing' };
 
 export type CompletedFlag = {
@@ -47,7 +49,8 @@ type Place = {
 
 function describe(command: Command, place: Place): CompletedCommand {
   const { path, global, kinds, inherited } = place;
-  const own = path.length === 0 ? [] : command.options.map((option) => flagOf(option));
+  const shown = command.options.filter((option) => !option.hidden);
+  const own = path.length === 0 ? [] : shown.map((option) => flagOf(option));
   const children = command.commands
     .filter((child) => child.name() !== 'help')
     .map((child) =>
@@ -57,11 +60,23 @@ function describe(command: Command, place: Place): CompletedCommand {
         inherited: [...inherited, ...own],
       }),
     );
-  const argument = command.registeredArguments[0];
+  const [argument, second] = command.registeredArguments;
+  const flags = path.length === 0 ? [...global, HELP] : [...own, ...inherited];
+  const about = command.description();
+  if (argument?.name() === 'kind' && second !== undefined) {
+    // What follows a kind is a name of that kind, so each kind is a place of its own.
+    const below = kinds.map((kind) => {
+      const named = { kind: 'names', of: `resources/${kind}` } as const;
+      return { path: [...path, kind], about: '', flags, children: [], argument: named };
+    });
+    return { path, about, flags, children: below, argument: NOTHING };
+  }
+  const names = NAMES_OF_ARGUMENTS[path.join(' ')];
+  if (names !== undefined) return { path, about, flags, children, argument: names };
   return {
     path,
-    about: command.description(),
-    flags: path.length === 0 ? [...global, HELP] : [...own, ...inherited],
+    about,
+    flags,
     children,
     argument:
       argument === undefined ? NOTHING : valueOf(argument.name(), argument.argChoices, kinds),
@@ -73,9 +88,28 @@ function flagOf(option: Option): CompletedFlag {
   return {
     names: [option.long, option.short].filter((name) => name !== undefined && name !== null),
     about: option.description,
-    value: value === undefined ? undefined : valueOf(value, option.argChoices, []),
+    value:
+      value === undefined
+        ? undefined
+        : (NAMES_OF_FLAGS[option.long ?? ''] ?? valueOf(value, option.argChoices, [])),
   };
 }
+
+const SERVICES: Candidates = { kind: 'names', of: 'services' };
+const IDENTITIES: Candidates = { kind: 'names', of: 'identities' };
+const NAMES_OF_FLAGS: Readonly<Record<string, Candidates>> = {
+  '--to': SERVICES,
+  '--service': SERVICES,
+  '--from': IDENTITIES,
+  '--namespace': { kind: 'names', of: 'namespaces' },
+};
+const NAMES_OF_ARGUMENTS: Readonly<Record<string, Candidates>> = {
+  'identity show': IDENTITIES,
+  'identity revoke': IDENTITIES,
+  'identity unrevoke': IDENTITIES,
+  'sink test': { kind: 'names', of: 'sinks' },
+  explain: { kind: 'names', of: 'denials' },
+};
 
 const HELP: CompletedFlag = {
   names: ['--help', '-h'],

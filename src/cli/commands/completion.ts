@@ -1,9 +1,12 @@
-import { Argument, type Command } from 'commander';
+import { Argument, type Command, Option } from 'commander';
+import { openSession } from '#client';
 import { KINDS } from '#resource';
 import { type CommandModule, commandLoaders } from '../commands.ts';
+import { completedNames } from '../completion-names.ts';
 import { bashScript, fishScript, zshScript } from '../completion-scripts.ts';
 import { type CompletedCommand, completionTree } from '../completion-tree.ts';
 import type { CliContext } from '../context.ts';
+import { globalsOf } from '../globals.ts';
 
 const SCRIPTS = { bash: bashScript, zsh: zshScript, fish: fishScript } as const;
 
@@ -17,7 +20,15 @@ export const register: CommandModule['register'] = (program, context) => {
       'after',
       '\nExamples:\n  $ source <(palisade completion bash)     also for zsh, after compinit\n  $ palisade completion fish > ~/.config/fish/completions/palisade.fish\n',
     )
-    .action(async (shell: keyof typeof SCRIPTS) => {
+    // For the scripts, which ask while somebody types.
+    .addOption(new Option('--names <sort>').hideHelp())
+    .action(async (shell: keyof typeof SCRIPTS, { names }: { names?: string }, command) => {
+      if (names !== undefined) {
+        const session = openSession(globalsOf(command, context));
+        const found = session.ok ? await completedNames(session.value.api, names) : [];
+        context.stdout.write(found.map((name) => `${name}\n`).join(''));
+        return;
+      }
       context.stdout.write(SCRIPTS[shell](await treeOf(program, context)));
     });
 };
