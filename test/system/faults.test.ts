@@ -36,7 +36,7 @@ test('a read-only data folder: `up` says which and why, and works once it can wr
     assert.equal(refused.status, 2, refused.stdout);
     assert.match(
       refused.stderr,
-      /cannot write to the data folder `\S+`: (?:EROFS|EACCES)\n {2}help: /,
+      /cannot write to the data folder `\S+`: (?:that file system is read-only|you may not write there)\n {2}help: /,
     );
     await disk.remount('rw');
     const again = start([...UP, disk.folder]);
