@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { open, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -75,6 +77,29 @@ test('what the policy decides that was just applied is kept as touched by a roll
   const [first = '{}'] = kept.trim().split('\n');
   const { policy, weight } = JSON.parse(first) as { policy: string; weight: number };
   assert.deepEqual([policy, weight], ['default/orders', 1]);
+});
+
+test('records that somebody spoils on a sidecar while its agent is away are missed, by number', async () => {
+  const { pid = 0 } = mesh.up.child;
+  process.kill(pid, 'SIGSTOP');
+  try {
+    // What is under way to the agent is safe: so many messages wait for an answer at most.
+    for (let i = 0; i < 14; i++) {
+      await curlFrom(web, 'http://orders/');
+      await delay(270);
+    }
+    await spoilSpool();
+    await curlFrom(web, 'http://orders/');
+    await delay(300);
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
+  // What the alert `telemetry-gap` is made of once it has lasted a minute (src/control/rehearsals.test.ts waits for that).
+  const told = await until('the numbers that are missing', async () => {
+    const { stdout, stderr } = await mesh.cli('log', '--to', 'orders', '--since', '5m');
+    return /missing/.test(stdout + stderr) ? stdout + stderr : undefined;
+  });
+  assert.match(told, /missing[^\n]*orders|orders[^\n]*missing/);
 });
 
 test('who takes it on is named, and nobody is called until that ends', async () => {
@@ -160,6 +185,19 @@ spec:
   rules:
     - from: [{ source: { principals: [cluster.local/ns/default/sa/${caller}] } }]
 `;
+}
+
+/** A file of `orders` that its sidecar has written to, and nobody has read: its last bytes are made others. */
+async function spoilSpool(): Promise<void> {
+  const folder = join(mesh.dataDir, 'proxies', 'default.orders', 'records');
+  const name = (await readdir(folder)).filter((one) => one.endsWith('.spool')).at(-1) ?? '';
+  const file = await open(join(folder, name), 'r+');
+  try {
+    const { size } = await file.stat();
+    await file.write(Buffer.alloc(8, 0x5a), 0, 8, size - 8);
+  } finally {
+    await file.close();
+  }
 }
 
 async function tryDoors(from: Service): Promise<void> {
