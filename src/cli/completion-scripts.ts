@@ -31,17 +31,7 @@ _palisade() {
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "$at \${COMP_WORDS[i]}" in
       *' --') compopt -o filenames; IFS=$'\\n'; COMPREPLY=($(compgen -c -- "$current") $(compgen -f -- "$current")); return ;;
-${walk(commands, 'i=$((i + 1))')}
-    esac
-  done
-  case "$at $previous" in
-${values(commands)
-  .map(({ when, candidates }) => `    ${when}) ${reply(candidates)}; return ;;`)
-  .join('\n')}
-  esac
-  case "$at" in
-${places.join('\n')}
-  esac
+${toThePlace(commands, reply, places)}
   if [[ "$current" == -* ]]; then COMPREPLY=($(compgen -W "$flags ${namesOf(root.flags).join(' ')}" -- "$current")); return; fi
   COMPREPLY=($(compgen -W "$words" -- "$current"))
   if ((files)); then compopt -o filenames; IFS=$'\\n'; COMPREPLY+=($(compgen -f -- "$current")); fi
@@ -75,17 +65,7 @@ _palisade() {
   for ((i = 2; i < CURRENT; i++)); do
     case "$at \${words[i]}" in
       *' --') words=("\${(@)words[i+1,-1]}"); CURRENT=$((CURRENT - i)); _normal; return ;;
-${walk(commands, 'i=$((i + 1))')}
-    esac
-  done
-  case "$at $previous" in
-${values(commands)
-  .map(({ when, candidates }) => `    ${when}) ${reply(candidates)}; return ;;`)
-  .join('\n')}
-  esac
-  case "$at" in
-${places.join('\n')}
-  esac
+${toThePlace(commands, reply, places)}
   if [[ "$PREFIX" == -* ]]; then flags+=(${describedFlags(root.flags).join(' ')}); _describe -o option flags; return; fi
   (( \${#subs} )) && _describe command subs
   (( files )) && _files
@@ -168,13 +148,33 @@ function fishFlag({ names, about, value }: CompletedFlag): string {
   return [...spelled, ...takes, `-d ${fishQuoted(firstOf(about))}`].join(' ');
 }
 
+// From inside the loop over the line's words to what the place they lead to takes: the same in bash and zsh.
+function toThePlace(
+  commands: readonly CompletedCommand[],
+  reply: (candidates: Candidates) => string,
+  places: readonly string[],
+): string {
+  const replies = values(commands).map(
+    ({ when, candidates }) => `    ${when}) ${reply(candidates)}; return ;;`,
+  );
+  return `${walk(commands)}
+    esac
+  done
+  case "$at $previous" in
+${replies.join('\n')}
+  esac
+  case "$at" in
+${places.join('\n')}
+  esac`;
+}
+
 // The same patterns in bash and zsh: `AT WORD`, where AT is empty or like `/audit/hold`.
-function walk(commands: readonly CompletedCommand[], skip: string): string {
+function walk(commands: readonly CompletedCommand[]): string {
   const valued = commands
     .filter((command) => valuedNames(command).length > 0)
     .map((command) => {
       const patterns = valuedNames(command).map((name) => bashPattern(command, name));
-      return `      ${patterns.join('|')}) ${skip} ;;`;
+      return `      ${patterns.join('|')}) i=$((i + 1)) ;;`;
     });
   const down = commands.flatMap((command) =>
     command.children.map(

@@ -52,7 +52,11 @@ const COLUMNS: readonly Column<AuditEvent>[] = [
   {
     head: 'What',
     value: targetOf,
-    cell: (event) => <span className="clip">{targetOf(event)}</span>,
+    cell: (event) => (
+      <span className="clip" title={targetOf(event)}>
+        {targetOf(event)}
+      </span>
+    ),
     stacked: 'wide',
   },
   {
