@@ -79,18 +79,22 @@ const HOUR_MS = 3_600_000;
 
 /**
  * Starts a control plane on free ports of 127.0.0.1, with the console of `assets` or one of two files, under an
- * authority whose certificates last an hour unless told.
+ * authority whose certificates last an hour unless told, by the clock of this machine or another one.
  */
 export async function startFixture(
-  about: { readonly assets?: string; readonly certificateTtlMs?: number } = {},
+  about: {
+    readonly assets?: string;
+    readonly certificateTtlMs?: number;
+    readonly clock?: () => number;
+  } = {},
 ): Promise<Fixture> {
-  const { assets, certificateTtlMs } = about;
+  const { assets, certificateTtlMs, clock = Date.now } = about;
   const folder = mkdtempSync(join(tmpdir(), 'palisade-control-'));
   const authority = createFakeAuthority('cluster.local', certificateTtlMs);
   const caAddress = await authority.listen();
   const { root, signer } = writeTrustRoot(folder, authority);
   const admin = writeFiles(folder);
-  const options = controlOptions(folder, caAddress);
+  const options = { ...controlOptions(folder, caAddress), clock };
   const start = () => createControl({ ...options, consoleAssets: assets ?? options.consoleAssets });
   let control = await start();
   const clients: GrpcClient[] = [];

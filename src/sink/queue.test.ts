@@ -53,6 +53,24 @@ function drain(queue: Queue, size = 100): string[] {
 
 const linesOf = (list: readonly QueueEntry[]) => list.map(({ line }) => line);
 
+test('how long the oldest waits does not shrink because something newer came', (t) => {
+  const { open, pass } = fixture(t);
+  const queue = open();
+  queue.append(entries(0, 1));
+  queue.tend();
+  pass(60_000);
+  queue.append(entries(1, 2));
+  queue.tend();
+  const batch = queue.read(10);
+  assert.equal(batch?.lines.length, 2);
+  assert.equal(queue.state().oldestAt, 1_000_000);
+  const one = queue.read(1);
+  assert.ok(one);
+  queue.advance(one.after);
+  queue.read(1);
+  assert.equal(queue.state().oldestAt, 1_060_000);
+});
+
 test('what goes in comes out, in order and once, whatever the sizes', (t) => {
   const { open } = fixture(t);
   const queue = open();

@@ -95,6 +95,8 @@ type HeldFrame = {
   readonly offset: number;
   readonly lines: readonly string[];
   readonly bytes: number;
+  /** When it was written; Unix milliseconds. */
+  readonly at: number;
 };
 
 class DiskQueue implements Queue {
@@ -111,6 +113,8 @@ class DiskQueue implements Queue {
   #tail: number | undefined;
   /** The frame last read, since a batch seldom ends with one. */
   #frame: HeldFrame | undefined;
+  /** When what stands at a place was written, once it was read: its segment only knows of its newest. */
+  #oldest: { readonly place: Place; readonly at: number } | undefined;
 
   constructor(options: QueueOptions) {
     this.#options = options;
@@ -169,6 +173,7 @@ class DiskQueue implements Queue {
         this.#place = place;
         continue;
       }
+      if (lines.length === 0) this.#oldest = { place: this.#place, at: frame.at };
       const from = place.index;
       const taken = frame.lines.slice(from, from + maxItems - lines.length);
       for (const line of taken) {
@@ -220,9 +225,14 @@ class DiskQueue implements Queue {
     return {
       items,
       bytes: this.#bytes(),
-      oldestAt: items === 0 ? undefined : (oldest?.newestAt ?? this.#options.clock()),
+      oldestAt: items === 0 ? undefined : this.#oldestAt(oldest),
       lost: { ...this.#lost },
     };
+  }
+
+  #oldestAt(segment: Segment | undefined): number {
+    if (this.#oldest?.place === this.#place) return this.#oldest.at;
+    return segment?.newestAt ?? this.#options.clock();
   }
 
   close(): void {
@@ -246,6 +256,7 @@ class DiskQueue implements Queue {
       offset,
       lines: read.lines,
       bytes: read.head.bytes,
+      at: read.head.at,
     };
     return this.#frame;
   }
