@@ -2,7 +2,7 @@
 // sidecars report, by an authority and by files that somebody changed. The name of each alert is that of its runbook.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -45,7 +45,7 @@ before(async () => {
     'Sink/siem': sink(),
   });
   assert.equal(root.status, 201, root.text);
-  await reportGap();
+  await reportGap(NODE);
   damageFiles();
   await mesh.restart();
   await mesh.control().close();
@@ -105,6 +105,8 @@ test('what an enforcement point says of itself', async () => {
 });
 
 test('what sidecars report', async () => {
+  // What became of it is looked at every ten seconds: see below.
+  await reportGap('default/lossy/1');
   await report({
     edges: [edge({ requests: 40n, denied: 40n, mtls: true }), edge({ sourceService: 'batch' })],
     security: ['handshake', 'authentication', 'decision_latency'].map((name) => ({
@@ -151,6 +153,49 @@ test('objectives of those who ask and of those who wait for policy', async () =>
   await about('certificate-horizon-budget-burn');
 });
 
+test('records that cannot be written, until they can', async () => {
+  const release = holdRecords();
+  await assert.rejects(report({ lastSeq: 40n }), /records cannot be stored now/);
+  const alert = await about('records-not-stored', { state: 'firing' });
+  assert.equal(alert.evidence[0]?.text, '1 write failed in five minutes');
+  assert.equal(alert.command, 'palisade doctor');
+  release();
+  await report({ lastSeq: 40n });
+});
+
+test('an hour of which a third of the records is missing', async () => {
+  const alert = await about('telemetry-completeness-budget-burn', { state: 'firing' });
+  assert.match(
+    alert.evidence[0]?.text ?? '',
+    /^10 of 30 observations in 1h were not a record that arrived, .*; the objective is 99%/,
+  );
+  assert.equal(alert.command, 'palisade status');
+});
+
+test('a version that points acknowledge after twenty seconds', async () => {
+  const late = Array.from({ length: 6 }, (_, i) =>
+    subscribe(mesh, { node: `late/orders/${i}`, namespaces: ['late'] }),
+  );
+  points.push(...late);
+  // What a point enforces already when it is first looked at has not been on its way.
+  for (const i of late.keys()) {
+    await about('enforcement-point-not-ready', { node: `late/orders/${i}` });
+  }
+  const applied = await mesh.apply('late', { 'Service/orders': serviceResource('late', 'orders') });
+  assert.equal(applied.status, 201, applied.text);
+  for (const point of late) await point.next('policySet');
+  aheadMs += 20_000;
+  const { number, hash } = applied.json;
+  const enforced = [{ namespace: 'late', number: BigInt(number), hash }];
+  for (const point of late) point.ack({ ready: true, enforced });
+  const alert = await about('policy-propagation-budget-burn', { state: 'firing' });
+  assert.match(
+    alert.evidence[0]?.text ?? '',
+    /^([56]) of \1 observations in 1h were not an enforcement point that enforces a new version .*; the objective is 99%/,
+  );
+  assert.equal(alert.command, 'palisade status');
+});
+
 test('a receiver that answers with an error for minutes', async () => {
   // Alerts were sent to it from the first one on.
   aheadMs += MINUTE;
@@ -161,6 +206,12 @@ test('a receiver that answers with an error for minutes', async () => {
   const [, behindS] = /^(\d+) s behind$/.exec(alert.evidence[0]?.text ?? '') ?? [];
   assert.ok(Number(behindS) >= 180, behindS);
   assert.equal(alert.command, 'palisade sink test siem');
+});
+
+test('numbers that are missing for longer than a minute', async () => {
+  const alert = await about('telemetry-gap', { node: NODE, state: 'firing' });
+  assert.equal(alert.evidence[0]?.text, 'missing: seq 11 to 20');
+  assert.equal(alert.command, 'palisade status');
 });
 
 test('an authority that says something else than before, and one that is away', async () => {
@@ -229,7 +280,7 @@ async function report(message: Report): Promise<void> {
 }
 
 /** Numbers 1 to 10 and 21 to 30, all sampled away; nobody says what became of those between. */
-async function reportGap(): Promise<void> {
+async function reportGap(node: string): Promise<void> {
   const now = BigInt(Date.now());
   const account = (firstSeq: bigint, lastSeq: bigint) => ({
     boot: 'b',
@@ -239,7 +290,7 @@ async function reportGap(): Promise<void> {
     untilMs: now,
     sampled: 10n,
   });
-  await report({ boot: 'b', accounts: [account(1n, 10n), account(21n, 30n)] });
+  await report({ node, boot: 'b', accounts: [account(1n, 10n), account(21n, 30n)] });
 }
 
 function edge(changes: Readonly<Record<string, unknown>>) {
@@ -253,6 +304,19 @@ function edge(changes: Readonly<Record<string, unknown>>) {
     protocol: 'http',
     reporter: 'destination',
     ...changes,
+  };
+}
+
+/** Keeps every file of records from being written to, as a second process on the same folder would; returns how to stop. */
+function holdRecords(): () => void {
+  const folder = join(mesh.folder, 'control', 'records');
+  const held = readdirSync(folder).flatMap((name) =>
+    name.endsWith('.db') ? [new DatabaseSync(join(folder, name))] : [],
+  );
+  assert.ok(held.length > 0);
+  for (const db of held) db.exec('BEGIN IMMEDIATE');
+  return () => {
+    for (const db of held) db.close();
   };
 }
 
