@@ -70,19 +70,20 @@ function evidenceOf(service: string) {
 async function settle(): Promise<void> {
   for (const log of shipped.keys()) {
     await log.flushed();
-    let read = await ship(log);
-    while (read > 0) read = await ship(log);
+    while (await ship(log)) {
+      // As the shipper does: as long as more lies there.
+    }
   }
 }
 
 /** The shipper's stream to the agent is not the proxy's evidence but its own. */
-async function ship(log: AccessLog): Promise<number> {
-  const { accounts } = await log.readAfter(shipped.get(log) ?? 0, SHIP_BATCH);
+async function ship(log: AccessLog): Promise<boolean> {
+  const { accounts, isFull } = await log.readAfter(shipped.get(log) ?? 0, SHIP_BATCH);
   const last = accounts.at(-1)?.lastSeq;
-  if (last === undefined) return 0;
+  if (last === undefined) return false;
   shipped.set(log, last);
   log.acknowledge(last);
-  return accounts.length;
+  return isFull;
 }
 
 type Slice = { readonly us: number; readonly requests: number };

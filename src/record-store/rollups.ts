@@ -23,6 +23,13 @@ export const ROLLUP_METRICS = [
 ] as const;
 export type RollupMetric = (typeof ROLLUP_METRICS)[number];
 
+const QUANTILE = /^p\d\d_us$/;
+
+/** Whether a question needs durations by bucket. */
+export function asksForQuantiles({ metrics }: RollupQuery): boolean {
+  return metrics.some((metric) => QUANTILE.test(metric));
+}
+
 /** One line a key; a point is its time and a value for each metric asked for, null where nothing was measured. */
 export type RollupAnswer = { readonly series: readonly RollupSeries[] };
 export type RollupSeries = {
@@ -31,7 +38,7 @@ export type RollupSeries = {
   readonly points: readonly (readonly (number | null)[])[];
 };
 
-/** Sums over the calls of one edge in one step of time, weighted; `durations` by bucket. */
+/** Sums over the calls of one edge in one step of time, weighted; `durations` by bucket, empty where nobody asks for them. */
 export type Rollup = {
   readonly timeMs: number;
   readonly source: string;
@@ -141,28 +148,38 @@ function bucketOf(us: number): number {
   return Math.min(DURATION_BUCKETS - 1, Math.ceil(Math.log2(us / FIRST_BUCKET_US)));
 }
 
-/** The answer out of sums, which may be of any step that is not longer than the one asked for. */
+/**
+ * The answer out of sums, which may be of any step that is not longer than the one asked for, and of which each time and key
+ * comes as a rule once: they are taken over, not copied.
+ */
 export function answerOf(rollups: Iterable<Rollup>, query: RollupQuery): RollupAnswer {
-  const groups = new Map<string, { key: RollupSeries['key']; points: Map<number, Rollup> }>();
+  const groups = new Map<string, { first: Rollup; points: Map<number, Rollup> }>();
   for (const rollup of rollups) {
-    const key = keyFor(rollup, query.group);
-    const name = Object.values(key).join(' ');
+    const name = nameIn(rollup, query.group);
     let group = groups.get(name);
-    if (group === undefined) groups.set(name, (group = { key, points: new Map() }));
+    if (group === undefined) groups.set(name, (group = { first: rollup, points: new Map() }));
     const timeMs = Math.floor(rollup.timeMs / query.stepMs) * query.stepMs;
-    const sum = group.points.get(timeMs) ?? emptyRollup(timeMs, '', '');
-    group.points.set(timeMs, sum);
-    addRollup(sum, rollup);
+    const sum = group.points.get(timeMs);
+    if (sum === undefined) group.points.set(timeMs, rollup);
+    else addRollup(sum, rollup);
   }
-  const series = Array.from(groups.values(), ({ key, points }) => ({
-    key,
-    points: Array.from(points.values())
-      .sort((a, b) => a.timeMs - b.timeMs)
-      .map((sum) => [sum.timeMs, ...query.metrics.map((metric) => metricOf(sum, metric))]),
+  const series = Array.from(groups.values(), ({ first, points }) => ({
+    key: keyFor(first, query.group),
+    points: Array.from(points)
+      .sort(([a], [b]) => a - b)
+      .map(([timeMs, sum]) => [timeMs, ...query.metrics.map((metric) => metricOf(sum, metric))]),
   }));
-  const total = (one: RollupSeries): number =>
-    one.points.reduce((sum, point) => sum + (point[1] ?? 0), 0);
-  return { series: series.sort((a, b) => total(b) - total(a)) };
+  const ranked = series.map((one) => ({ one, total: totalOf(one) }));
+  return { series: ranked.sort((a, b) => b.total - a.total).map(({ one }) => one) };
+}
+
+function totalOf({ points }: RollupSeries): number {
+  return points.reduce((sum, point) => sum + (point[1] ?? 0), 0);
+}
+
+function nameIn({ source, destination }: Rollup, group: RollupGroup): string {
+  if (group === 'total') return '';
+  return group === 'service' ? destination : `${source} ${destination}`;
 }
 
 function keyFor({ source, destination }: Rollup, group: RollupGroup): RollupSeries['key'] {
@@ -177,8 +194,9 @@ function addRollup(sum: Rollup, more: Rollup): void {
   sum.bytesIn += more.bytesIn;
   sum.bytesOut += more.bytesOut;
   sum.durationUs += more.durationUs;
-  for (const [bucket, count] of more.durations.entries()) {
-    sum.durations[bucket] = (sum.durations[bucket] ?? 0) + count;
+  const { durations } = more;
+  for (let bucket = 0; bucket < durations.length; bucket++) {
+    sum.durations[bucket] = (sum.durations[bucket] ?? 0) + (durations[bucket] ?? 0);
   }
 }
 
