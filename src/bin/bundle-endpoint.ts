@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createBundleEndpoint } from '#agent';
 import { type BundleEndpointOptions, EXIT } from '#cli';
-import { loadMeshProcesses, StartError } from '#local';
+import { explainListenError, loadMeshProcesses, StartError } from '#local';
 import { reportStartErrors } from './report-start-error.ts';
 import { stopSignal } from './stop-signal.ts';
 
@@ -22,7 +22,9 @@ export function bundleEndpoint(options: BundleEndpointOptions): Promise<number> 
       clock: Date.now,
       log: createProcessLog({ name: 'bundle-endpoint', verbose: options.verbose }),
     });
-    const running = await Promise.race([starting, stopped]);
+    const running = await Promise.race([starting, stopped]).catch((error: unknown) => {
+      throw explainListenError(error, '--listen');
+    });
     // It waits for its identity; a signal ends the wait.
     if (typeof running === 'string') return EXIT.done;
     process.stdout.write(`ready ${options.listen.host}:${running.port}\n`);

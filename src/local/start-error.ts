@@ -10,15 +10,35 @@ export class StartError extends Error {
   }
 }
 
-/** Turns a failure to listen into words that name the process in the way; others pass unchanged. */
-export function explainListenError(error: unknown): Error {
-  const { code, port } = error as NodeJS.ErrnoException & { port?: number };
-  if (code !== 'EADDRINUSE' || port === undefined) return error as Error;
+/**
+ * Turns a failure to listen into words that name what is in the way, and `flag`, which says where to listen; other errors
+ * pass unchanged.
+ */
+export function explainListenError(error: unknown, flag = '--port'): Error {
+  const { code, address, port } = error as ListenError;
+  if (port === undefined) return error as Error;
+  const elsewhere = `choose another with ${flag} (port 0 takes a free one)`;
+  switch (code) {
+    case 'EADDRINUSE':
+      return new StartError(
+        `port ${port} is taken by ${holderOf(port)}`,
+        `stop it, or ${elsewhere}`,
+      );
+    case 'EACCES':
+      return new StartError(`port ${port} is not for this user to listen on`, elsewhere);
+    case 'EADDRNOTAVAIL':
+      return new StartError(
+        `\`${address}\` is no address of this machine`,
+        `choose one with ${flag}`,
+      );
+    default:
+      return error as Error;
+  }
+}
+
+type ListenError = NodeJS.ErrnoException & { readonly address?: string; readonly port?: number };
+
+function holderOf(port: number): string {
   const holder = findPortHolder(port);
-  const who =
-    holder === undefined ? 'another process' : `process ${holder.pid} (\`${holder.command}\`)`;
-  return new StartError(
-    `port ${port} is taken by ${who}`,
-    'stop it, or choose other ports with --port (0 takes free ones)',
-  );
+  return holder === undefined ? 'another process' : `process ${holder.pid} (\`${holder.command}\`)`;
 }

@@ -313,7 +313,10 @@ function endorsementKey(folder: string, tcti: string): string {
     env: { ...process.env, TPM2TOOLS_TCTI: tcti },
     stdio: 'pipe',
   } as const;
+  // Without a resource manager what a command leaves in the TPM stays there, and it has room for three objects.
+  execFileSync('tpm2_flushcontext', ['-t'], options);
   execFileSync('tpm2_createek', ['-c', 'ek.ctx', '-G', 'rsa', '-u', 'ek.pub'], options);
+  execFileSync('tpm2_flushcontext', ['-t'], options);
   execFileSync('tpm2_readpublic', ['-c', 'ek.ctx', '-f', 'der', '-o', 'ek.der'], options);
   execFileSync('tpm2_flushcontext', ['-t'], options);
   assert.ok(existsSync(join(folder, 'ek.der')));

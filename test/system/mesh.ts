@@ -1,6 +1,7 @@
 // A mesh of real processes for system tests: `palisade up` (or control, ca and agent apart) in a temporary folder, on
 // free ports, and services behind sidecars started by `palisade run`.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -147,7 +148,8 @@ export function start(command: readonly string[], env: NodeJS.ProcessEnv = proce
           settle(() => reject(new Error(`${why}, waiting for ${pattern}:\n${text}`)));
         const limit = setTimeout(() => fail('time is up'), timeoutMs);
         listeners.add(look);
-        void ended.then(() => setImmediate(() => fail(`\`${command.join(' ')}\` ended`)));
+        // What it printed last may arrive after its end does.
+        void ended.then(() => setTimeout(() => fail(`\`${command.join(' ')}\` ended`), 250));
         look();
       }),
     async stop(signal = 'SIGTERM') {
@@ -189,13 +191,22 @@ export async function curlFrom(
 /** A TCP port of 127.0.0.1 that nobody listens on now. */
 export async function freePort(): Promise<number> {
   const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  for (;;) {
+    // Not one that the kernel gives to whoever asks for any, or connects, before it is used.
+    server.listen(randomInt(...PORTS), '127.0.0.1');
+    const isFree = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    );
+    if (isFree) break;
+  }
   const { port } = server.address() as { port: number };
   server.close();
   await once(server, 'close');
   return port;
 }
+
+const PORTS = [20_000, 32_000] as const;
 
 /** Where Debian puts `program`, or undefined with a reason to skip. */
 export async function findProgram(program: string): Promise<string | undefined> {
