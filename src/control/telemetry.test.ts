@@ -207,6 +207,8 @@ test('a denial is explained by the policy of then and of now, with the change th
     'default/web may not DELETE /7 of default/orders: policies apply to default/orders, and no rule of theirs allows it',
   );
   assert.ok(group.smallestChange.sentence);
+  const passed = recordOf({ path: '/allowed-then', policy_version: 'default@1' });
+  await report([passed]);
 
   const { json: set } = await mesh.call('GET', '/api/v1/policy-sets/default');
   const wider = allowResource('default', 'orders', 'web') as {
@@ -226,6 +228,19 @@ test('a denial is explained by the policy of then and of now, with the change th
     [later.changedSince, later.explanation.decision.verdict, later.now.decision.verdict],
     [true, 'deny', 'allow'],
   );
+  const { json: kept } = await mesh.call('GET', '/api/v1/records?path=/allowed-then');
+  const explain = (id: string) => mesh.call('GET', `/api/v1/records/${id}/explanation`);
+  const { json: why, text: said } = await explain(kept.items[0]['record.id']);
+  assert.deepEqual(
+    [why.evaluatedAt, why.exact, why.changedSince],
+    [{ default: 1 }, true, true],
+    said,
+  );
+  // The rule of then asked for a method; that of now does not.
+  const conditionsOf = (found: { considered: { rules: { conditions: unknown[] }[] }[] }) =>
+    found.considered[0]?.rules[0]?.conditions.length;
+  assert.deepEqual([conditionsOf(why.explanation), conditionsOf(why.now)], [2, 1], said);
+  assert.deepEqual([(await explain('999999')).status, (await explain('x')).status], [404, 400]);
 });
 
 test('the map shows each edge as the server counted it', async () => {

@@ -92,7 +92,8 @@ function filterRecords(text: string, url: string | undefined): string {
 
 function recordingOf(path: string, url: string | undefined): string {
   const name = path.slice('/api/v1/'.length);
-  if (name.startsWith('denials/')) return 'denial';
+  // A denial, and any call, explained: the same but for the record.
+  if (/^denials\/|^records\/.+\/explanation$/.test(name)) return 'denial';
   if (name.startsWith('traces/')) return 'trace';
   if (/^sinks\/[^/]+\/test$/.test(name)) return 'sink-test';
   if (name === 'audit/verification') return 'audit-verification';

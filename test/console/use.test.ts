@@ -66,7 +66,9 @@ test('in a table arrows move, Enter opens, Escape closes and gives the focus bac
   await page.keyboard.press('ArrowDown');
   await page.keyboard.press('Enter');
   await page.getByRole('complementary').waitFor();
-  await page.getByRole('heading', { name: 'Asked again now' }).waitFor();
+  await page.getByRole('heading', { name: 'Every policy considered' }).waitFor();
+  await page.getByText('by shop@7: ').waitFor();
+  await page.locator('.considered').waitFor();
   const call = new URL(page.url()).searchParams.get('call');
   assert.ok(call !== null && call !== '');
   await page.keyboard.press('Escape');

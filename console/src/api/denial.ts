@@ -64,13 +64,15 @@ export type Explanation = {
   readonly smallestChange?: SmallestChange | null;
 };
 
-/** `GET /denials/:id`: one denial, explained under the version that denied it and the one now. */
-export type DenialDetail = {
-  readonly record: AccessRecord;
+/** `GET /records/:id/explanation`: one call, explained under the version that decided it and the one now. */
+export type ReconsideredCall = {
   readonly explanation: Explanation;
   readonly evaluatedAt: Readonly<Record<string, number>>;
-  /** False when the version that denied is not kept any more. */
+  /** False when the version that decided is not kept any more. */
   readonly exact: boolean;
   readonly changedSince: boolean;
   readonly now: Explanation;
 };
+
+/** `GET /denials/:id`: one denial, and the same of it. */
+export type DenialDetail = ReconsideredCall & { readonly record: AccessRecord };

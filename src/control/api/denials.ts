@@ -5,6 +5,7 @@ import { ApiProblem } from '../errors.ts';
 import { reconsider } from '../question.ts';
 import { denialSentence } from '../words.ts';
 import type { Api, ApiContext } from './context.ts';
+import { ReconsideredCall, reconsideredCall } from './reconsidered-call.ts';
 import {
   AnyObject,
   answers,
@@ -39,16 +40,7 @@ const Group = z
   })
   .openapi('DenialGroup');
 
-const Detail = z
-  .object({
-    record: AnyObject,
-    explanation: AnyObject,
-    evaluatedAt: z.record(z.string(), z.int()),
-    exact: z.boolean(),
-    changedSince: z.boolean(),
-    now: AnyObject,
-  })
-  .openapi('DenialDetail');
+const Detail = ReconsideredCall.extend({ record: AnyObject }).openapi('DenialDetail');
 
 const list = createRoute({
   method: 'get',
@@ -93,16 +85,7 @@ export function addDenialRoutes(api: Api, context: ApiContext): void {
         `no record of denial \`${id}\` is kept: it may not have arrived yet`,
       );
     }
-    const { resources, trustDomain, clock } = context;
-    const found = reconsider(record, resources, trustDomain, clock());
-    if (!found.ok) throw new ApiProblem('cannot_answer', found.error);
-    const { explanation, now, ...facts } = found.value;
-    const body = {
-      record: asObject(record),
-      explanation: asObject(explanation),
-      now: asObject(now),
-    };
-    return c.json({ ...body, ...facts, evaluatedAt: { ...facts.evaluatedAt } }, 200);
+    return c.json({ record: asObject(record), ...reconsideredCall(record, context) }, 200);
   });
 }
 

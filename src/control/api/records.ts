@@ -8,6 +8,7 @@ import {
 } from '#record-store';
 import { ApiProblem } from '../errors.ts';
 import type { Api, ApiContext } from './context.ts';
+import { ReconsideredCall, reconsideredCall } from './reconsidered-call.ts';
 import {
   AnyObject,
   answers,
@@ -68,13 +69,21 @@ const watch = createRoute({
   },
 });
 
+const explained = createRoute({
+  method: 'get',
+  path: '/records/{id}/explanation',
+  summary: 'Why one recorded call was let through or denied, by the policy of then and of now',
+  request: { params: z.object({ id: z.string().max(20) }) },
+  responses: answers(ReconsideredCall, ['not_found', 'cannot_answer']),
+});
+
 const DEFAULT_LIMIT = 100;
 // What a reconnecting reader missed is sent again up to here; for more it reads pages.
 const MAX_REPLAY = 1_000;
 const MAX_CONDITIONS = 20;
 const DEFAULT_MISSING_MS = 24 * 3_600_000;
 
-/** GET /records and /records/watch. */
+/** GET /records, /records/watch and /records/:id/explanation. */
 export function addRecordRoutes(api: Api, context: ApiContext, streams: SseStreams): void {
   const { records, arriving, clock } = context;
   api.openapi(list, async (c) => {
@@ -94,6 +103,12 @@ export function addRecordRoutes(api: Api, context: ApiContext, streams: SseStrea
       { items, next: next === undefined ? null : String(next), missing: [...missing] },
       200,
     );
+  });
+  api.openapi(explained, async (c) => {
+    const id = wholeNumber(c.req.valid('param').id, 'id');
+    const record = (await records.byIds([id])).get(id);
+    if (record === undefined) throw new ApiProblem('not_found', `no record \`${id}\` is kept`);
+    return c.json(reconsideredCall(record, context), 200);
   });
   api.openapi(watch, (c) => {
     const query = queryOf(c.req.valid('query'), clock());

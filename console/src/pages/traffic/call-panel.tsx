@@ -1,5 +1,7 @@
 import type { ReactNode } from 'react';
 import type { ListedRecord } from '../../api/access-record.ts';
+import type { ReconsideredCall } from '../../api/denial.ts';
+import { useAnswer } from '../../live/use-live.ts';
 import { CallNames } from '../../parts/call-names.tsx';
 import { Considered } from '../../parts/considered.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
@@ -12,7 +14,6 @@ import { formatBytes, formatInstant, formatMicros } from '../../words/format.ts'
 import { decisionSentence, reasonSentence } from '../../words/reason.ts';
 import { calleeOf, callerOf, Outcome } from './record-columns.tsx';
 import { StageBar } from './stage-bar.tsx';
-import { useCheck } from './use-check.ts';
 
 type CallPanelProps = { record: ListedRecord; onClose: () => void };
 
@@ -52,30 +53,46 @@ export function CallPanel({ record, onClose }: CallPanelProps): ReactNode {
         </>
       )}
       {/* Last, because it arrives last: nothing below it is pushed down. */}
-      <AskedNow record={record} />
+      <JudgedAgain record={record} />
     </SidePanel>
   );
 }
 
-/** Every policy that applies to the call, judged as policy is now. */
-function AskedNow({ record }: { record: ListedRecord }): ReactNode {
-  const answer = useCheck(record);
-  if (answer === undefined) return null;
-  if (answer.kind === 'failure') {
-    return (
-      <p className="quiet">What policy says of it now is not known: {answer.failure.sentence}.</p>
-    );
+/** Every policy that applied to the call, judged as policy was then, and what has become of it since. */
+function JudgedAgain({ record }: { record: ListedRecord }): ReactNode {
+  const id = record['record.id'];
+  const { data, failure } = useAnswer<ReconsideredCall>(
+    hasService(record) ? `/records/${encodeURIComponent(id)}/explanation` : undefined,
+    { topics: ['policy'] },
+  );
+  if (data === undefined) {
+    if (failure === undefined) return null;
+    return <p className="quiet">What policy says of it is not known: {failure.sentence}.</p>;
   }
-  const { decision } = answer.data;
+  const { decision } = data.explanation;
   return (
-    <section aria-labelledby="asked-now">
-      <h3 id="asked-now">Asked again now</h3>
+    <section aria-labelledby="judged-again">
+      <h3 id="judged-again">Every policy considered</h3>
       <p>
-        {decision.verdict === 'allow' ? 'Allowed' : 'Denied'}: {reasonSentence(decision.reason)}.
+        {decision.verdict === 'allow' ? 'Allowed' : 'Denied'} {versionWords(data)}:{' '}
+        {reasonSentence(decision.reason)}.
+        {data.changedSince &&
+          ` Policy has changed since, and it would be ${data.now.decision.verdict === 'allow' ? 'allowed' : 'denied'} now.`}
       </p>
-      <Considered explanation={answer.data} />
+      <Considered explanation={data.explanation} />
     </section>
   );
+}
+
+function hasService(record: ListedRecord): boolean {
+  return Boolean(record['destination.service']);
+}
+
+/** By which policy a call was judged again. */
+function versionWords({ evaluatedAt, exact }: ReconsideredCall): string {
+  const versions = Object.entries(evaluatedAt).map(([name, number]) => `${name}@${number}`);
+  if (versions.length === 0) return 'as policy is now';
+  return exact ? `by ${versions.join(', ')}` : 'as policy is now, the version of then is not kept';
 }
 
 function TraceLink({ id }: { id: string | null }): ReactNode {
