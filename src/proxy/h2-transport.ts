@@ -1,5 +1,6 @@
 import { H2Connection, type H2Events, type H2Limits } from '#protocol';
 import type { BytePipe } from './pipe.ts';
+import { writeTogether } from './socket-pipe.ts';
 
 /** How an HTTP/2 connection is put on a pipe. */
 export type H2TransportOptions = {
@@ -94,7 +95,7 @@ export class H2Transport {
   /** Reads as much as one turn may; the rest of a chunk that is only lent is copied. */
   #read(chunk: Buffer, isLent: boolean): void {
     this.#isReading = true;
-    const end = this.connection.receive(chunk, performance.now());
+    const end = writeTogether(() => this.connection.receive(chunk, performance.now()));
     this.#isReading = false;
     this.#isFinishing ||= this.connection.failed !== undefined;
     if (end < chunk.length && this.connection.failed === undefined) {

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { createFakeMesh } from './fake-mesh.ts';
 import type { PipeEvents } from './pipe.ts';
-import { SocketPipe } from './socket-pipe.ts';
+import { SocketPipe, writeTogether } from './socket-pipe.ts';
 
 const mesh = createFakeMesh();
 const own = mesh.issue('orders');
@@ -116,5 +116,95 @@ test('a reader that pauses at a chunk gets the rest when it resumes, in order', 
     });
     for (let turn = 0; turn < 300 && got.length < text.length; turn += 1) await sleep(10);
     assert.equal(got.length, text.length);
+  });
+});
+
+/** Pipes of some plain connections, and what arrives at the other ends. */
+async function withPlainPipes(
+  count: number,
+  use: (pipes: readonly SocketPipe[], arrived: readonly string[]) => Promise<void>,
+): Promise<void> {
+  const arrived: string[] = Array.from({ length: count }, () => '');
+  const server = createServer({ allowHalfOpen: true });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const pipes: SocketPipe[] = [];
+  const ends: Socket[] = [];
+  for (let index = 0; index < count; index++) {
+    const near = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    const [accepted] = await Promise.all([once(server, 'connection'), once(near, 'connect')]);
+    const far = accepted[0] as Socket;
+    far.on('data', (chunk) => {
+      arrived[index] += chunk.toString('latin1');
+    });
+    far.on('end', () => {
+      arrived[index] += '|';
+    });
+    far.on('error', () => {
+      // Some tests reset it.
+    });
+    pipes.push(new SocketPipe(near));
+    ends.push(near, far);
+  }
+  await use(pipes, arrived).finally(() => {
+    for (const socket of ends) socket.destroy();
+    server.close();
+  });
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 200 && !isSo(); turn += 1) await sleep(10);
+}
+
+test('writes together go out when the work is done, each once and in order', async () => {
+  await withPlainPipes(3, async (pipes, arrived) => {
+    const [first, second, third] = pipes as [SocketPipe, SocketPipe, SocketPipe];
+    const sent: string[] = [];
+    const note = (bytes: Buffer): void => {
+      sent.push(bytes.toString());
+    };
+    const answer = writeTogether(() => {
+      assert.equal(first.write(Buffer.from('a'), note), true);
+      second.write(Buffer.from('b'), note);
+      assert.equal(second.unsentBytes, 1, 'nothing is sent yet');
+      assert.deepEqual(sent, []);
+      // A second write, lent bytes and an end come after what waits.
+      first.write(Buffer.from('c'), note);
+      second.writeLent(Buffer.from('.d.'), 1, 2);
+      second.end();
+      writeTogether(() => third.write(Buffer.from('e'), note));
+      assert.equal(third.unsentBytes, 1, 'inner work is part of the outer');
+      return 'done';
+    });
+    assert.equal(answer, 'done');
+    assert.deepEqual(sent.toSorted(), ['a', 'b', 'c', 'e']);
+    assert.deepEqual(
+      pipes.map((pipe) => pipe.unsentBytes),
+      [0, 0, 0],
+    );
+    first.write(Buffer.from('f'));
+    await until(() => arrived.join() === 'acf,bd|,e');
+    assert.deepEqual(arrived, ['acf', 'bd|', 'e']);
+  });
+});
+
+test('a write that waits gives its bytes back where the connection is reset or the work fails', async () => {
+  await withPlainPipes(2, async (pipes, arrived) => {
+    const [reset, failed] = pipes as [SocketPipe, SocketPipe];
+    const sent: string[] = [];
+    const note = (bytes: Buffer): void => {
+      sent.push(bytes.toString());
+    };
+    assert.throws(() =>
+      writeTogether(() => {
+        reset.write(Buffer.from('a'), note);
+        reset.reset();
+        failed.write(Buffer.from('b'), note);
+        throw new Error('of the work');
+      }),
+    );
+    assert.deepEqual(sent, ['a', 'b']);
+    await until(() => arrived[1] === 'b');
+    assert.deepEqual(arrived, ['', 'b']);
   });
 });
