@@ -1,5 +1,6 @@
 // Questions over ten million access records as the CLI and the console ask them, through the store's thread; and the bytes
-// that a record takes on disk. Writes half a gigabyte into the temporary folder; BENCH_FOLDER keeps it for the next run.
+// that a record takes on disk. Writes half a gigabyte into the temporary folder; BENCH_FOLDER keeps it for the next run,
+// which goes on where an earlier one ended.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,17 +11,31 @@ import {
   parseCondition,
   type RecordStore,
   type Report,
+  type RollupQuery,
 } from '#record-store';
 import { packLines } from '#telemetry';
 import { quantile } from './quantile.ts';
-import { bootOf, createSyntheticRecords, nodeOf, SERVICE_COUNT } from './synthetic-records.ts';
+import {
+  bootOf,
+  createSyntheticRecords,
+  nodeOf,
+  SERVICE_COUNT,
+  type SyntheticRecords,
+} from './synthetic-records.ts';
 
 const RECORDS = Number(process.env['BENCH_RECORDS'] ?? 10_000_000);
-const BATCH = 8_192;
+/** How many records a service's node sends at once. */
+const EACH = 204;
+const BATCH = EACH * SERVICE_COUNT;
+const BATCHES = Math.ceil(RECORDS / BATCH);
+const PRUNE_EVERY = 8;
 const ROUNDS = 25;
 const PAGE = 100;
-const DAY_MS = 86_400_000;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
 const DAYS = 6;
+const BATCH_MS = Math.floor((DAYS * DAY_MS) / BATCHES);
 
 /** Prints the table and, last, `query <slowest p95 in ms> ms`. */
 export default async function run(): Promise<void> {
@@ -29,8 +44,7 @@ export default async function run(): Promise<void> {
   const bounds = { maxBytes: 64 * 1024 ** 3, maxAgeMs: 3_650 * DAY_MS };
   const store = await openThreadedStore({ folder, bounds, onLost: console.error });
   try {
-    const begin = Date.now() - DAYS * DAY_MS;
-    if ((await store.state()).records < RECORDS) await fill(store, begin);
+    await fill(store);
     const { records, bytes } = await store.state();
     console.log(`${records} records, ${(bytes / records).toFixed(1)} bytes each on disk`);
     const slowest = await measure(store);
@@ -41,38 +55,46 @@ export default async function run(): Promise<void> {
   }
 }
 
-async function fill(store: RecordStore, begin: number): Promise<void> {
-  const synthetic = createSyntheticRecords(1);
+/** What a batch holds follows from its number, so that a folder that was filled in part is filled on. */
+async function fill(store: RecordStore): Promise<void> {
+  const { records, oldestMs = Date.now() - DAYS * DAY_MS } = await store.state();
   const started = performance.now();
-  const seqs = new Map<number, number>();
-  for (let at = 0; at < RECORDS; at += BATCH) {
-    const nowMs = begin + Math.floor((at / RECORDS) * DAYS * DAY_MS);
-    const each = Math.floor(BATCH / SERVICE_COUNT);
-    const reports = Array.from({ length: SERVICE_COUNT }, (_, service): Report => {
-      const first = seqs.get(service) ?? 1;
-      seqs.set(service, first + each);
-      const records = Array.from(
-        { length: each },
-        (_, i) => `${JSON.stringify(synthetic.next(service, first + i, nowMs + i))}\n`,
-      );
-      const none = { sampled: 0, dropped: {}, afterCrash: false, sinceMs: nowMs };
-      const accounts = [
-        { boot: bootOf(service), firstSeq: first, lastSeq: first + each - 1, ...none },
-      ];
-      return {
-        node: nodeOf(service),
-        identity: undefined,
-        blocks: [packLines(Buffer.from(records.join('')))],
-        accounts,
-      };
-    });
+  for (let batch = Math.ceil(records / BATCH); batch < BATCHES; batch++) {
+    const fromMs = oldestMs + batch * BATCH_MS;
+    const synthetic = createSyntheticRecords(batch);
+    const reports = Array.from({ length: SERVICE_COUNT }, (_, service) =>
+      reportOf(synthetic, { service, batch, fromMs }),
+    );
+    const nowMs = fromMs + BATCH_MS;
     const added = await store.add(reports, nowMs);
     if (!added.ok) throw new Error(added.error);
-    if (at % (BATCH * 128) === 0) await store.prune(nowMs);
+    if (batch % PRUNE_EVERY === 0 || batch === BATCHES - 1) await store.prune(nowMs);
+    if (batch % 100 === 0) console.log(`${batch} of ${BATCHES} batches written`);
   }
-  const seconds = (performance.now() - started) / 1_000;
-  console.log(`written in ${seconds.toFixed(0)} s`);
+  console.log(`written in ${((performance.now() - started) / 1_000).toFixed(0)} s`);
 }
+
+/** One node's calls, spread over the batch's time as those of a mesh that is always in use. */
+function reportOf(
+  synthetic: SyntheticRecords,
+  { service, batch, fromMs }: { service: number; batch: number; fromMs: number },
+): Report {
+  const first = 1 + batch * EACH;
+  const records = Array.from({ length: EACH }, (_, i) => {
+    const ms = fromMs + Math.floor(((i + service / SERVICE_COUNT) / EACH) * BATCH_MS);
+    return `${JSON.stringify(synthetic.next(service, first + i, ms))}\n`;
+  });
+  const none = { sampled: 0, dropped: {}, afterCrash: false, sinceMs: fromMs };
+  return {
+    node: nodeOf(service),
+    identity: undefined,
+    blocks: [packLines(Buffer.from(records.join('')))],
+    accounts: [{ boot: bootOf(service), firstSeq: first, lastSeq: first + EACH - 1, ...none }],
+  };
+}
+
+/** What the console's map of an earlier time asks for. */
+const MAP_METRICS = ['requests', 'denied', 'errors', 'bytes_in', 'bytes_out', 'mean_us'] as const;
 
 type Question = readonly [title: string, ask: (round: number) => Promise<number>];
 
@@ -101,6 +123,10 @@ async function questions(store: RecordStore): Promise<readonly Question[]> {
   const now = Date.parse((await store.byId(newest))?.time ?? '');
   const page = (where: readonly Condition[], sinceMs?: number) => async (): Promise<number> =>
     (await store.list({ where, sinceMs }, { limit: PAGE })).records.length;
+  const sums =
+    (query: Partial<RollupQuery> & Omit<RollupQuery, 'group' | 'metrics'>) =>
+    async (): Promise<number> =>
+      (await store.rollups({ group: 'edge', metrics: ['requests'], ...query })).series.length;
   const range = { fromMs: now - DAY_MS, untilMs: now };
   return [
     ['the newest hundred', page([])],
@@ -129,29 +155,33 @@ async function questions(store: RecordStore): Promise<readonly Question[]> {
       'text anywhere (first answer; pages go on)',
       page([{ kind: 'text', text: 'nowhere to be found' }]),
     ],
-    ['the last hour, denied', page([is('verdict', 'deny')], now - 3_600_000)],
+    ['the last hour, denied', page([is('verdict', 'deny')], now - HOUR_MS)],
     ['a trace', async (round) => (await store.trace(String(sample(round)?.trace_id))).length],
     ['groups of denials of a day', async () => (await store.denials(now - DAY_MS, 100)).length],
     ['hits of rules of a day', async () => (await store.hits(now - DAY_MS)).length],
+    // The finest that the API answers for each edge.
+    ['calls by edge, a day by five minutes', sums({ ...range, stepMs: 5 * MINUTE_MS })],
     [
-      // The finest that the API answers for each edge.
-      'calls by edge, a day by five minutes',
-      async () =>
-        (await store.rollups({ ...range, stepMs: 300_000, group: 'edge', metrics: ['requests'] }))
-          .series.length,
+      'the map of a day by quarters of an hour',
+      sums({ ...range, stepMs: 15 * MINUTE_MS, metrics: MAP_METRICS }),
+    ],
+    [
+      'p95 by service, a day by five minutes',
+      sums({ ...range, stepMs: 5 * MINUTE_MS, group: 'service', metrics: ['p95_us'] }),
+    ],
+    [
+      'calls in all, six hours by minutes',
+      sums({ ...range, fromMs: now - 6 * HOUR_MS, stepMs: MINUTE_MS, group: 'total' }),
     ],
     [
       'calls, errors and p95 in all, six days by hours',
-      async () =>
-        (
-          await store.rollups({
-            fromMs: now - DAYS * DAY_MS,
-            untilMs: now,
-            stepMs: 3_600_000,
-            group: 'total',
-            metrics: ['requests', 'errors', 'p95_us'],
-          })
-        ).series.length,
+      sums({
+        fromMs: now - DAYS * DAY_MS,
+        untilMs: now,
+        stepMs: HOUR_MS,
+        group: 'total',
+        metrics: ['requests', 'errors', 'p95_us'],
+      }),
     ],
     ['completeness of a day', async () => (await store.completeness(range)).sources.length],
   ];

@@ -226,51 +226,6 @@ export const QUESTION_CASES: readonly Case[] = [
   ],
 
   [
-    'rollups add up what happened, with weights, by edge, service and in all',
-    async (store) => {
-      const over = (seq: number) => ({ time: new Date(NOW + seq * 1_000).toISOString() });
-      await added(
-        store,
-        reportOf([
-          recordOf(1, { ...over(1), duration_us: 100 }),
-          recordOf(2, { ...over(2), weight: 9, duration_us: 100 }),
-          recordOf(3, { ...over(3), ...denied('d'), 'source.service': 'batch' }),
-          recordOf(4, { ...over(61), status: 503, duration_us: 50_000 }),
-        ]),
-      );
-      const range = { fromMs: NOW, untilMs: NOW + HOUR_MS, stepMs: 60_000 };
-      const metrics = ['requests', 'denied', 'errors', 'p95_us'] as const;
-      const total = async () => (await store.rollups({ ...range, group: 'total', metrics })).series;
-      const seen = await total();
-      assert.deepEqual(
-        seen[0]?.points.map((point) => point.slice(0, 4)),
-        [
-          [NOW, 11, 1, 0],
-          [NOW + 60_000, 1, 0, 1],
-        ],
-      );
-      const p95 = Number(seen[0]?.points[0]?.[4]);
-      assert.ok(p95 >= 64 && p95 <= 1_024, String(p95));
-      const edges = await store.rollups({ ...range, group: 'edge', metrics: ['requests'] });
-      assert.deepEqual(
-        edges.series.map(({ key, points }) => [key['source'], key['destination'], points.length]),
-        [
-          ['default/web', 'default/orders', 2],
-          ['default/batch', 'default/orders', 1],
-        ],
-      );
-      // Added up to minutes and hours, nothing is lost.
-      await store.prune(NOW + 30 * HOUR_MS);
-      const hourly = await store.rollups({ ...range, stepMs: HOUR_MS, group: 'total', metrics });
-      assert.deepEqual(hourly.series[0]?.points[0]?.slice(0, 4), [NOW, 12, 1, 1]);
-      assert.deepEqual(
-        (await store.rollups({ ...range, fromMs: 0, untilMs: 1, group: 'total', metrics })).series,
-        [],
-      );
-    },
-  ],
-
-  [
     'completeness: what was issued is accounted for, or missing by name',
     async (store) => {
       const records = [recordOf(1), recordOf(2)];

@@ -4,7 +4,7 @@ import { type Block, type EncodedBlock, isIntact, openBlock } from './block.ts';
 import { encodeBlock, joinBlocks } from './block-write.ts';
 import type { HourCounts, SourceState } from './coverage.ts';
 import { addCounts } from './coverage.ts';
-import { DAY_SCHEMA, DAY_SCHEMA_VERSION } from './day-schema.ts';
+import { DAY_SCHEMA, DAY_SCHEMA_VERSION, DAY_UPGRADES } from './day-schema.ts';
 import type { Row } from './row.ts';
 import type { Tally, TallyKind, TallyRow } from './tallies.ts';
 import { type BlockIndex, indexBlock } from './terms.ts';
@@ -113,9 +113,10 @@ function prepareSchema(db: DatabaseSync): void {
       `its schema version ${version} is newer than this program's ${DAY_SCHEMA_VERSION}`,
     );
   }
-  if (version === 0) {
-    db.exec(`BEGIN; ${DAY_SCHEMA} PRAGMA user_version = ${DAY_SCHEMA_VERSION}; COMMIT`);
-  }
+  if (version === DAY_SCHEMA_VERSION) return;
+  const script = version === 0 ? DAY_SCHEMA : DAY_UPGRADES[version];
+  // A file of which this fails is left as it was: closing it ends the transaction.
+  db.exec(`BEGIN IMMEDIATE; ${script} PRAGMA user_version = ${DAY_SCHEMA_VERSION}; COMMIT`);
 }
 
 function createDayFile(path: string, db: DatabaseSync, owner: 'own' | 'shared'): DayFile {

@@ -37,6 +37,7 @@ test('what is read is added up by step and group already', () => {
     '60000  shop/orders 1 0',
     '60000  shop/stock 1 0',
   ]);
-  assert.deepEqual(read('total', ['p95_us']), ['0   3 24', '60000   2 24']);
+  assert.deepEqual(read('total', ['requests', 'p95_us']), ['0   3 24', '60000   2 24']);
+  assert.deepEqual(read('total', ['p95_us']), ['0   0 24', '60000   0 24']);
   db.close();
 });

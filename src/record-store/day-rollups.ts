@@ -1,141 +1,151 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { BUCKET_COLUMNS } from './day-schema.ts';
-import { asksForQuantiles, ROLLUP_LEVELS_MS, type Rollup, type RollupQuery } from './rollups.ts';
+import {
+  type KeptFrom,
+  keptAfter,
+  ROLLUP_LEVELS,
+  type RollupSlice,
+  rollUpLevels,
+  sliceRollups,
+  stepOfLevel,
+  tooOld,
+} from './rollup-levels.ts';
+import { columnsFor, rollupReader, SUM_COLUMNS, sumsOf } from './rollup-schema.ts';
+import type { Edge, Rollup, RollupGroup, RollupQuery } from './rollups.ts';
 
 /** The rollups of one file. */
 export type DayRollups = {
-  /** Adds sums of a second. */
-  readonly add: (rollups: readonly Rollup[]) => void;
-  /** Adds up what is older than its level's time into the next level. */
-  readonly rollUp: (nowMs: number) => void;
+  /**
+   * Adds sums of a second to each level.
+   * INVARIANT: in the transaction that adds their records, so that from a level's border on its sums are those of the records.
+   */
+  readonly add: (seconds: readonly Rollup[]) => void;
+  /** Deletes what its level keeps no longer. */
+  readonly forget: (nowMs: number) => void;
   readonly read: (query: RollupQuery) => readonly Rollup[];
 };
 
-/** How long each level's rows stay before they are added up to the next; the last one's stay with their file. */
-export const ROLLUPS_KEPT_MS = [5 * 60_000, 26 * 3_600_000] as const;
-const SUMS = [
-  'requests',
-  'denied',
-  'errors',
-  'bytes_in',
-  'bytes_out',
-  'duration_us',
-  ...BUCKET_COLUMNS,
-];
-const ADD_UP = SUMS.map((name) => `${name} = ${name} + excluded.${name}`).join(', ');
-const COLUMNS = ['level', 'time_ms', 'edge', ...SUMS].join(', ');
+const COLUMNS = ['level', 'time_ms', 'edge', ...SUM_COLUMNS];
+const ADD_UP = SUM_COLUMNS.map((name) => `${name} = ${name} + excluded.${name}`).join(', ');
 
 /** Opens the rollups of a file's database. */
 export function dayRollups(db: DatabaseSync): DayRollups {
-  const knownEdge = db.prepare('SELECT id FROM edges WHERE source = ? AND destination = ?');
-  const newEdge = db.prepare('INSERT INTO edges (source, destination) VALUES (?, ?)');
   const insert = db.prepare(
-    `INSERT INTO rollups (${COLUMNS}) VALUES (${COLUMNS.split(', ')
-      .map(() => '?')
-      .join(', ')})
+    `INSERT INTO rollups (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map(() => '?').join(', ')})
      ON CONFLICT DO UPDATE SET ${ADD_UP}`,
   );
-  const levels = ROLLUPS_KEPT_MS.map((keptMs, level) => {
-    const stepMs = ROLLUP_LEVELS_MS[level + 1] ?? 0;
-    // A row of the coarser step is only made of a whole one: what is younger than its end stays as it is.
-    const coarse = `(time_ms / ${stepMs}) * ${stepMs}`;
-    return {
-      keptMs,
-      stepMs,
-      addUp: db.prepare(
-        `INSERT INTO rollups (${COLUMNS})
-         SELECT ${level + 1}, ${coarse}, edge, ${SUMS.map((name) => `sum(${name})`).join(', ')}
-         FROM rollups WHERE level = ${level} AND time_ms < ? GROUP BY ${coarse}, edge
-         ON CONFLICT DO UPDATE SET ${ADD_UP}`,
-      ),
-      forget: db.prepare(`DELETE FROM rollups WHERE level = ${level} AND time_ms < ?`),
-    };
-  });
-  const edgeId = (source: string, destination: string): number => {
-    const known = knownEdge.get(source, destination) as { id: number } | undefined;
-    return known?.id ?? Number(newEdge.run(source, destination).lastInsertRowid);
-  };
+  const edgeIds = edgesOf(db);
+  const borders = bordersOf(db);
   return {
-    add(rollups) {
-      for (const one of rollups) {
-        const { requests, denied, errors, bytesIn, bytesOut, durationUs, durations } = one;
-        const edge = edgeId(one.source, one.destination);
-        insert.run(
-          0,
-          one.timeMs,
-          edge,
-          requests,
-          denied,
-          errors,
-          bytesIn,
-          bytesOut,
-          durationUs,
-          ...durations,
-        );
+    add(seconds) {
+      const kept = borders.read();
+      const idOf = edgeIds();
+      for (const [level, sums] of rollUpLevels(seconds).entries()) {
+        for (const one of sums) {
+          if (one.timeMs < (kept[level] ?? 0)) continue;
+          insert.run(level, one.timeMs, idOf(one), ...sumsOf(one));
+        }
       }
     },
-    rollUp(nowMs) {
-      for (const { keptMs, stepMs, addUp, forget } of levels) {
-        const before = Math.floor((nowMs - keptMs) / stepMs) * stepMs;
-        addUp.run(before);
-        forget.run(before);
+    forget: borders.forget,
+    read(query) {
+      // One state of the file, though another thread writes meanwhile.
+      db.exec('BEGIN');
+      try {
+        const slices = sliceRollups(query, borders.read());
+        return slices.flatMap((slice) => readSlice(db, query, slice));
+      } finally {
+        db.exec('COMMIT');
       }
     },
-    read: (query) => readRollups(db, query),
   };
 }
 
-type Row = Readonly<Record<string, number | string>>;
+/** Numbers of edges, made where they are new; each is looked for once a batch. */
+function edgesOf(db: DatabaseSync): () => (edge: Edge) => number {
+  const known = db.prepare('SELECT id FROM edges WHERE source = ? AND destination = ?');
+  const insert = db.prepare('INSERT INTO edges (source, destination) VALUES (?, ?)');
+  return () => {
+    const ids = new Map<string, number>();
+    return ({ source, destination }) => {
+      const name = `${source} ${destination}`;
+      let id = ids.get(name);
+      if (id !== undefined) return id;
+      const found = known.get(source, destination) as { id: number } | undefined;
+      id = found?.id ?? Number(insert.run(source, destination).lastInsertRowid);
+      ids.set(name, id);
+      return id;
+    };
+  };
+}
+
+function bordersOf(db: DatabaseSync): { read: () => KeptFrom; forget: (nowMs: number) => void } {
+  const all = db.prepare('SELECT level, kept_from_ms AS keptFromMs FROM rollup_levels');
+  const move = db.prepare(
+    `INSERT INTO rollup_levels (level, kept_from_ms) VALUES (?, ?)
+     ON CONFLICT DO UPDATE SET kept_from_ms = max(kept_from_ms, excluded.kept_from_ms)`,
+  );
+  const newest = db.prepare(
+    'SELECT max(time_ms) AS lastMs FROM rollups WHERE level = ? AND time_ms < ?',
+  );
+  const remove = db.prepare('DELETE FROM rollups WHERE level = ? AND time_ms < ?');
+  return {
+    read() {
+      const kept = ROLLUP_LEVELS.map(() => 0);
+      const rows = all.all() as unknown as readonly { level: number; keptFromMs: number }[];
+      for (const { level, keptFromMs } of rows) kept[level] = keptFromMs;
+      return kept;
+    },
+    forget(nowMs) {
+      for (let level = 0; level < ROLLUP_LEVELS.length - 1; level++) {
+        const before = tooOld(level, nowMs);
+        const { lastMs } = newest.get(level, before) as { lastMs: number | null };
+        if (lastMs === null) continue;
+        remove.run(level, before);
+        move.run(level, keptAfter(level, lastMs));
+      }
+    },
+  };
+}
 
 /**
  * Added up by SQLite as far as the group and the step allow, which is what makes long times cheap. Edges by their numbers:
  * to sort by their names would take most of the time.
  */
-function readRollups(db: DatabaseSync, query: RollupQuery): readonly Rollup[] {
-  const { fromMs, untilMs, group } = query;
+function readSlice(db: DatabaseSync, query: RollupQuery, slice: RollupSlice): readonly Rollup[] {
+  const { level, fromMs, untilMs } = slice;
+  const columns = columnsFor(query.metrics);
+  const { from, key } = GROUPS[query.group];
+  const isAsked = query.stepMs === stepOfLevel(level);
   // Written out: as a parameter it would be a float, by which SQLite divides without rounding down.
   const step = Math.floor(query.stepMs);
-  const buckets = asksForQuantiles(query) ? BUCKET_COLUMNS : [];
-  const sums = [...SUMS.slice(0, SUMS.length - BUCKET_COLUMNS.length), ...buckets];
-  const { from, key } = GROUPS[group];
-  const rows = db
-    .prepare(
-      `SELECT (time_ms / ${step}) * ${step} AS time, ${key} AS key, ${sums.map((name) => `sum(${name}) AS ${name}`).join(', ')}
-       FROM ${from} WHERE level IN (0, 1, 2) AND time_ms >= ? AND time_ms < ? GROUP BY time, key`,
-    )
-    .all(fromMs, untilMs) as unknown as readonly Row[];
-  const names = group === 'edge' ? edgeNames(db) : undefined;
-  return rows.map((row) => {
-    const edge = names?.get(Number(row['key'])) ?? { source: '', destination: String(row['key']) };
-    return rollupOf(row, edge, buckets);
+  const time = isAsked ? 'time_ms' : `(time_ms / ${step}) * ${step}`;
+  // Rows of the step that is asked for are one for each edge already.
+  const isWhole = isAsked && query.group === 'edge';
+  const sums = columns.map((name) => (isWhole ? name : `sum(${name})`));
+  const select = db.prepare(
+    `SELECT ${[time, key, ...sums].join(', ')} FROM ${from} WHERE level = ${level} AND time_ms >= ? AND time_ms < ?
+     ${isWhole ? '' : 'GROUP BY 1, 2'}`,
+  );
+  select.setReturnArrays(true);
+  const rows = select.all(fromMs, untilMs) as unknown as readonly Row[];
+  const names = query.group === 'edge' ? edgeNames(db) : undefined;
+  const read = rollupReader(columns);
+  return rows.map(([timeMs, of, ...values]) => {
+    const edge = names?.get(Number(of)) ?? { source: '', destination: String(of) };
+    return read(timeMs, edge, values);
   });
 }
 
-const GROUPS = {
+type Row = readonly [timeMs: number, key: number | string, ...sums: number[]];
+
+const GROUPS: Readonly<Record<RollupGroup, { readonly from: string; readonly key: string }>> = {
   edge: { from: 'rollups', key: 'edge' },
   service: { from: 'rollups JOIN edges ON edges.id = edge', key: 'destination' },
   total: { from: 'rollups', key: "''" },
-} as const;
-
-type Edge = { readonly source: string; readonly destination: string };
+};
 
 function edgeNames(db: DatabaseSync): ReadonlyMap<number, Edge> {
   const rows = db.prepare('SELECT id, source, destination FROM edges').all();
   const edges = rows as unknown as readonly (Edge & { readonly id: number })[];
   return new Map(edges.map(({ id, source, destination }) => [id, { source, destination }]));
-}
-
-function rollupOf(row: Row, { source, destination }: Edge, buckets: readonly string[]): Rollup {
-  return {
-    timeMs: Number(row['time']),
-    source,
-    destination,
-    requests: Number(row['requests']),
-    denied: Number(row['denied']),
-    errors: Number(row['errors']),
-    bytesIn: Number(row['bytes_in']),
-    bytesOut: Number(row['bytes_out']),
-    durationUs: Number(row['duration_us']),
-    durations: buckets.map((name) => Number(row[name])),
-  };
 }

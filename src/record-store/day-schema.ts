@@ -1,12 +1,25 @@
-import { DURATION_BUCKETS } from './rollups.ts';
-
-const BUCKETS = Array.from({ length: DURATION_BUCKETS }, (_, bucket) => `h${bucket}`);
-
-/** The columns of a rollup's durations. */
-export const BUCKET_COLUMNS: readonly string[] = BUCKETS;
+import { BUCKET_COLUMNS, upgradeSums } from './rollup-schema.ts';
 
 /** The version of the schema, in `user_version`. */
-export const DAY_SCHEMA_VERSION = 1;
+export const DAY_SCHEMA_VERSION = 2;
+
+/** `rollup_levels` says of a level from when on it has sums; one without a row has all. */
+const ROLLUPS = `
+  CREATE TABLE rollup_levels (level INTEGER PRIMARY KEY, kept_from_ms INTEGER NOT NULL) STRICT;
+  CREATE TABLE rollups (
+    level INTEGER NOT NULL,
+    time_ms INTEGER NOT NULL,
+    edge INTEGER NOT NULL,
+    requests INTEGER NOT NULL,
+    denied INTEGER NOT NULL,
+    errors INTEGER NOT NULL,
+    bytes_in INTEGER NOT NULL,
+    bytes_out INTEGER NOT NULL,
+    duration_us INTEGER NOT NULL,
+    ${BUCKET_COLUMNS.map((name) => `${name} INTEGER NOT NULL`).join(', ')},
+    PRIMARY KEY (level, time_ms, edge)
+  ) STRICT, WITHOUT ROWID;
+`;
 
 /**
  * The schema of one day's file. `blocks` says of each block where its records begin (`first`, counted within the file),
@@ -48,17 +61,8 @@ export const DAY_SCHEMA = `
     destination TEXT NOT NULL,
     UNIQUE (source, destination)
   ) STRICT;
-  CREATE TABLE rollups (
-    level INTEGER NOT NULL,
-    time_ms INTEGER NOT NULL,
-    edge INTEGER NOT NULL,
-    requests INTEGER NOT NULL,
-    denied INTEGER NOT NULL,
-    errors INTEGER NOT NULL,
-    bytes_in INTEGER NOT NULL,
-    bytes_out INTEGER NOT NULL,
-    duration_us INTEGER NOT NULL,
-    ${BUCKETS.map((name) => `${name} INTEGER NOT NULL`).join(', ')},
-    PRIMARY KEY (level, time_ms, edge)
-  ) STRICT, WITHOUT ROWID;
+  ${ROLLUPS}
 `;
+
+/** SQL that makes a file of the version before one of this. */
+export const DAY_UPGRADES: Readonly<Record<number, string>> = { 1: upgradeSums(ROLLUPS, 'edge') };

@@ -272,3 +272,77 @@ test('attack: blocks that are none, or unpack to more than they may, are refused
   assert.ok(bomb.length < 10_000);
   store.close();
 });
+
+test('records whose sums cannot be written are not stored either, and come whole when they come again', () => {
+  const folder = newFolder();
+  const store = open(folder);
+  add(store, batch(1, 3));
+  const [name = ''] = files(folder);
+  const other = new DatabaseSync(join(folder, name));
+  // The last thing of a record that is written: sums of hours come after those of seconds.
+  other.exec(`CREATE TRIGGER full BEFORE INSERT ON rollups WHEN new.level = 3
+    BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`);
+  const requests = (stepMs: number): unknown =>
+    store.reads.rollups({
+      ...{ stepMs, fromMs: NOW, untilMs: NOW + 3_600_000 },
+      ...{ group: 'total', metrics: ['requests'] },
+    }).series[0]?.points[0]?.[1];
+  const sums = (): readonly unknown[] => [1_000, 60_000, 300_000, 3_600_000].map(requests);
+  assert.equal(store.add([batch(4, 9)], NOW).ok, false);
+  assert.deepEqual([seqs(store), sums()], [upTo(3), [3, 3, 3, 3]]);
+  other.exec('DROP TRIGGER full');
+  other.close();
+  assert.equal(add(store, batch(4, 9)), 6);
+  assert.deepEqual([seqs(store), sums()], [upTo(9), [9, 9, 9, 9]]);
+  store.close();
+});
+
+test('a file of the first schema is taken over with its sums', () => {
+  const folder = newFolder();
+  const store = open(folder);
+  const times = [10, 70_000, 3_700_000, 7_300_000, 7_301_000];
+  const over = (seq: number) => ({ time: new Date(NOW + (times[seq - 1] ?? 0)).toISOString() });
+  add(store, batch(1, 5, over), NOW + 7_302_000);
+  store.close();
+  const [name = ''] = files(folder);
+  const db = new DatabaseSync(join(folder, name));
+  // As it was: the first hour's calls added up to an hour, the second's to minutes, the third's still by the second.
+  db.exec(`DROP TABLE rollup_levels; PRAGMA user_version = 1;
+    DELETE FROM rollups WHERE NOT (
+      level = 3 AND time_ms < ${NOW + 3_600_000} OR level = 0 AND time_ms >= ${NOW + 7_200_000} OR
+      level = 1 AND time_ms BETWEEN ${NOW + 3_600_000} AND ${NOW + 7_200_000 - 1});
+    UPDATE rollups SET level = 2 WHERE level = 3;`);
+  db.close();
+  const again = open(folder);
+  const points = (stepMs: number) =>
+    again.reads
+      .rollups({
+        ...{ stepMs, fromMs: NOW, untilMs: NOW + 3 * 3_600_000 },
+        ...{ group: 'edge', metrics: ['requests'] },
+      })
+      .series[0]?.points.map(([at, requests]) => [((at ?? 0) - NOW) / 1_000, requests]);
+  assert.deepEqual(points(3_600_000), [
+    [0, 2],
+    [3_600, 1],
+    [7_200, 2],
+  ]);
+  assert.deepEqual(points(60_000), [
+    [0, 2],
+    [3_660, 1],
+    [7_260, 2],
+  ]);
+  assert.deepEqual(points(1_000), [
+    [0, 2],
+    [3_660, 1],
+    [7_300, 1],
+    [7_301, 1],
+  ]);
+  // What comes now is added to what there is of its time.
+  add(
+    again,
+    batch(6, 6, () => over(1)),
+  );
+  assert.deepEqual(points(3_600_000)?.[0], [0, 3]);
+  assert.deepEqual(points(60_000)?.[0], [0, 3]);
+  again.close();
+});

@@ -106,10 +106,10 @@ class FileStore implements EmbeddedStore {
   prune(nowMs: number): Result<number, string> {
     try {
       for (const day of this.#files.all()) {
-        const rolled = transact(day.file.db, () => day.rollups.rollUp(nowMs));
-        if (rolled.ok) continue;
-        if (!rolled.error.damaged) return fail(rolled.error.message);
-        this.#files.setAside(day, new Error(rolled.error.message));
+        const forgotten = transact(day.file.db, () => day.rollups.forget(nowMs));
+        if (forgotten.ok) continue;
+        if (!forgotten.error.damaged) return fail(forgotten.error.message);
+        this.#files.setAside(day, new Error(forgotten.error.message));
       }
       return ok(this.#files.prune(nowMs, this.#bounds));
     } catch (error) {

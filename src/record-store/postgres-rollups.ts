@@ -1,85 +1,117 @@
 import type postgres from 'postgres';
-import { ROLLUPS_KEPT_MS } from './day-rollups.ts';
-import { BUCKET_COLUMNS } from './day-schema.ts';
-import { emptyRollup, ROLLUP_LEVELS_MS, type Rollup, type RollupQuery } from './rollups.ts';
+import {
+  type KeptFrom,
+  keptAfter,
+  ROLLUP_LEVELS,
+  type RollupSlice,
+  rollUpLevels,
+  sliceRollups,
+  tooOld,
+} from './rollup-levels.ts';
+import { columnsFor, rollupReader, SUM_COLUMNS, sumsOf } from './rollup-schema.ts';
+import type { Rollup, RollupQuery } from './rollups.ts';
 
-/** The rollups in PostgreSQL; the same steps as in files. */
+/** The rollups in PostgreSQL; the same levels as in files. */
 export type PostgresRollups = {
-  readonly add: (tx: postgres.TransactionSql, rollups: readonly Rollup[]) => Promise<void>;
-  readonly rollUp: (nowMs: number) => Promise<void>;
+  /** Adds sums of a second to each level, in the transaction that adds their records. */
+  readonly add: (tx: postgres.TransactionSql, seconds: readonly Rollup[]) => Promise<void>;
+  /** Deletes what its level keeps no longer; in a transaction that no writer's overlaps. */
+  readonly forget: (tx: postgres.TransactionSql, nowMs: number) => Promise<void>;
   readonly read: (query: RollupQuery) => Promise<readonly Rollup[]>;
 };
 
-const SUMS = [
-  'requests',
-  'denied',
-  'errors',
-  'bytes_in',
-  'bytes_out',
-  'duration_us',
-  ...BUCKET_COLUMNS,
-];
-const COLUMNS = ['level', 'time_ms', 'source', 'destination', ...SUMS];
-const ADD_UP = SUMS.map((name) => `${name} = rollups.${name} + excluded.${name}`).join(', ');
-const ON_CONFLICT = `ON CONFLICT (level, time_ms, source, destination) DO UPDATE SET ${ADD_UP}`;
-const SUMMED = SUMS.map((name) => `sum(${name})::bigint AS ${name}`).join(', ');
+const COLUMNS = ['level', 'time_ms', 'source', 'destination', ...SUM_COLUMNS];
+const ADD_UP = SUM_COLUMNS.map((name) => `${name} = rollups.${name} + excluded.${name}`).join(', ');
+// A statement has at most 65,535 values.
+const INSERT_ROWS = 1_000;
 
-/** Creates the rollups of a database. */
+/** The rollups of a database whose schema is made. */
 export function createPostgresRollups(sql: postgres.Sql): PostgresRollups {
   return {
-    async add(tx, rollups) {
-      const places = COLUMNS.map((_, at) => `$${at + 1}`).join(', ');
-      for (const one of rollups) {
-        const { requests, denied, errors, bytesIn, bytesOut, durationUs, durations } = one;
-        const sums = [requests, denied, errors, bytesIn, bytesOut, durationUs, ...durations];
-        await tx.unsafe(
-          `INSERT INTO rollups (${COLUMNS.join(', ')}) VALUES (${places}) ${ON_CONFLICT}`,
-          [0, one.timeMs, one.source, one.destination, ...sums],
-        );
+    async add(tx, seconds) {
+      const kept = await borders(tx);
+      for (const [level, sums] of rollUpLevels(seconds).entries()) {
+        const rows = sums
+          .filter(({ timeMs }) => timeMs >= (kept[level] ?? 0))
+          .map((one) => [level, one.timeMs, one.source, one.destination, ...sumsOf(one)]);
+        for (let at = 0; at < rows.length; at += INSERT_ROWS) {
+          await insertRows(tx, rows.slice(at, at + INSERT_ROWS));
+        }
       }
     },
-    async rollUp(nowMs) {
-      for (const [level, keptMs] of ROLLUPS_KEPT_MS.entries()) {
-        const stepMs = ROLLUP_LEVELS_MS[level + 1] ?? 0;
-        const before = Math.floor((nowMs - keptMs) / stepMs) * stepMs;
-        const coarse = `(time_ms / ${stepMs}) * ${stepMs}`;
-        await sql.begin(async (tx) => {
-          await tx.unsafe(
-            `INSERT INTO rollups (${COLUMNS.join(', ')})
-             SELECT ${level + 1}, ${coarse}, source, destination, ${SUMMED}
-             FROM rollups WHERE level = ${level} AND time_ms < $1
-             GROUP BY ${coarse}, source, destination ${ON_CONFLICT}`,
-            [before],
-          );
-          await tx.unsafe(`DELETE FROM rollups WHERE level = ${level} AND time_ms < $1`, [before]);
-        });
+    async forget(tx, nowMs) {
+      for (let level = 0; level < ROLLUP_LEVELS.length - 1; level++) {
+        const before = tooOld(level, nowMs);
+        const [row] = await tx<{ lastMs: number | null }[]>`
+          SELECT max(time_ms) AS "lastMs" FROM rollups WHERE level = ${level} AND time_ms < ${before}`;
+        const lastMs = row?.lastMs ?? null;
+        if (lastMs === null) continue;
+        await tx`DELETE FROM rollups WHERE level = ${level} AND time_ms < ${before}`;
+        await tx`INSERT INTO rollup_levels AS known VALUES (${level}, ${keptAfter(level, lastMs)})
+          ON CONFLICT (level) DO UPDATE SET kept_from_ms = greatest(known.kept_from_ms, excluded.kept_from_ms)`;
       }
     },
-    async read({ stepMs, fromMs, untilMs }) {
-      const step = Math.floor(stepMs);
-      const rows = await sql.unsafe<Record<string, number | string>[]>(
-        `SELECT (time_ms / ${step}) * ${step} AS time_ms, source, destination, ${SUMMED}
-         FROM rollups WHERE time_ms >= $1 AND time_ms < $2 GROUP BY 1, 2, 3`,
-        [fromMs, untilMs],
-      );
-      return rows.map(rollupOf);
-    },
+    read: (query) =>
+      // One state of the sums, though others write meanwhile.
+      sql.begin('isolation level repeatable read read only', async (tx) => {
+        const rollups: Rollup[] = [];
+        for (const slice of sliceRollups(query, await borders(tx))) {
+          rollups.push(...(await readSlice(tx, query, slice)));
+        }
+        return rollups;
+      }),
   };
 }
 
-function rollupOf(row: Record<string, number | string>): Rollup {
-  const rollup = emptyRollup(
-    Number(row['time_ms']),
-    String(row['source']),
-    String(row['destination']),
-  );
-  rollup.requests = Number(row['requests']);
-  rollup.denied = Number(row['denied']);
-  rollup.errors = Number(row['errors']);
-  rollup.bytesIn = Number(row['bytes_in']);
-  rollup.bytesOut = Number(row['bytes_out']);
-  rollup.durationUs = Number(row['duration_us']);
-  for (const [bucket, name] of BUCKET_COLUMNS.entries())
-    rollup.durations[bucket] = Number(row[name]);
-  return rollup;
+async function borders(tx: postgres.TransactionSql): Promise<KeptFrom> {
+  const kept = ROLLUP_LEVELS.map(() => 0);
+  const rows = await tx<{ level: number; kept_from_ms: number }[]>`SELECT * FROM rollup_levels`;
+  for (const { level, kept_from_ms } of rows) kept[level] = kept_from_ms;
+  return kept;
 }
+
+async function insertRows(
+  tx: postgres.TransactionSql,
+  rows: readonly (readonly (number | string)[])[],
+): Promise<void> {
+  const width = COLUMNS.length;
+  const places = rows.map(
+    (row, at) => `(${row.map((_, column) => `$${at * width + column + 1}`).join(', ')})`,
+  );
+  await tx.unsafe(
+    `INSERT INTO rollups (${COLUMNS.join(', ')}) VALUES ${places.join(', ')}
+     ON CONFLICT (level, time_ms, source, destination) DO UPDATE SET ${ADD_UP}`,
+    rows.flat(),
+  );
+}
+
+async function readSlice(
+  tx: postgres.TransactionSql,
+  query: RollupQuery,
+  { level, fromMs, untilMs }: RollupSlice,
+): Promise<readonly Rollup[]> {
+  const step = Math.floor(query.stepMs);
+  const columns = columnsFor(query.metrics);
+  const [source, destination] = GROUPS[query.group];
+  const sums = columns.map((name) => `sum(${name})::bigint`);
+  const rows = await tx
+    .unsafe(
+      `SELECT ${[`(time_ms / ${step}) * ${step}`, source, destination, ...sums].join(', ')} FROM rollups
+       WHERE level = ${level} AND time_ms >= $1 AND time_ms < $2 GROUP BY 1, 2, 3`,
+      [fromMs, untilMs],
+    )
+    .values();
+  const read = rollupReader(columns);
+  return (rows as unknown as readonly Row[]).map(([timeMs, from, to, ...values]) =>
+    read(timeMs, { source: from, destination: to }, values),
+  );
+}
+
+type Row = readonly [timeMs: number, source: string, destination: string, ...sums: number[]];
+
+/** What is read as the source and the destination: an answer by service knows no source, one in all knows neither. */
+const GROUPS: Readonly<Record<RollupQuery['group'], readonly [string, string]>> = {
+  edge: ['source', 'destination'],
+  service: ["''", 'destination'],
+  total: ["''", "''"],
+};

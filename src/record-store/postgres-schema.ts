@@ -1,4 +1,20 @@
-import { BUCKET_COLUMNS } from './day-schema.ts';
+import { BUCKET_COLUMNS, upgradeSums } from './rollup-schema.ts';
+
+const ROLLUPS = `
+   CREATE TABLE rollups (
+     level int NOT NULL,
+     time_ms bigint NOT NULL,
+     source text NOT NULL,
+     destination text NOT NULL,
+     requests bigint NOT NULL,
+     denied bigint NOT NULL,
+     errors bigint NOT NULL,
+     bytes_in bigint NOT NULL,
+     bytes_out bigint NOT NULL,
+     duration_us bigint NOT NULL,
+     ${BUCKET_COLUMNS.map((name) => `${name} bigint NOT NULL`).join(', ')},
+     PRIMARY KEY (level, time_ms, source, destination)
+   );`;
 
 /**
  * The schema in PostgreSQL, one script a version. A record is a row with its fields as `jsonb`: other programs ask it in
@@ -47,18 +63,9 @@ export const POSTGRES_MIGRATIONS: readonly string[] = [
      counts text NOT NULL,
      PRIMARY KEY (hour_ms, node)
    );
-   CREATE TABLE rollups (
-     level int NOT NULL,
-     time_ms bigint NOT NULL,
-     source text NOT NULL,
-     destination text NOT NULL,
-     requests bigint NOT NULL,
-     denied bigint NOT NULL,
-     errors bigint NOT NULL,
-     bytes_in bigint NOT NULL,
-     bytes_out bigint NOT NULL,
-     duration_us bigint NOT NULL,
-     ${BUCKET_COLUMNS.map((name) => `${name} bigint NOT NULL`).join(', ')},
-     PRIMARY KEY (level, time_ms, source, destination)
-   );`,
+   ${ROLLUPS}`,
+  upgradeSums(
+    `CREATE TABLE rollup_levels (level int PRIMARY KEY, kept_from_ms bigint NOT NULL);${ROLLUPS}`,
+    'source, destination',
+  ),
 ];

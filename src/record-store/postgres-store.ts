@@ -230,7 +230,11 @@ class PostgresStore implements RecordStore {
   async prune(nowMs: number): Promise<Result<number, string>> {
     const oldest = nowMs - this.#bounds.maxAgeMs;
     try {
-      await this.#rollups.rollUp(nowMs);
+      await this.#sql.begin(async (tx) => {
+        await tx`SELECT pg_advisory_xact_lock(${WRITER_LOCK})`;
+        await this.#rollups.forget(tx, nowMs);
+        await tx`DELETE FROM rollups WHERE time_ms < ${hourOf(oldest)}`;
+      });
       await this.#sql`DELETE FROM tallies WHERE slot < ${slotOf(oldest)}`;
       await this.#sql`DELETE FROM source_hours WHERE hour_ms < ${hourOf(oldest)}`;
       const gone = await this.#sql`DELETE FROM records WHERE id IN (

@@ -107,7 +107,7 @@ export type RecordStore = {
   readonly completeness: (range: TimeRange) => Promise<Completeness>;
   /** What is missing of the records of a time, by source. */
   readonly missing: (range: TimeRange) => Promise<readonly MissingRecords[]>;
-  /** Forgets what is beyond the bounds and rolls up; returns how many records went. */
+  /** Forgets what is beyond the bounds, and sums of finer steps than their age needs; returns how many records went. */
   readonly prune: (nowMs: number) => Promise<Result<number, string>>;
   readonly state: () => Promise<StoreState>;
   readonly close: () => Promise<void>;

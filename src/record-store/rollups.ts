@@ -23,13 +23,6 @@ export const ROLLUP_METRICS = [
 ] as const;
 export type RollupMetric = (typeof ROLLUP_METRICS)[number];
 
-const QUANTILE = /^p\d\d_us$/;
-
-/** Whether a question needs durations by bucket. */
-export function asksForQuantiles({ metrics }: RollupQuery): boolean {
-  return metrics.some((metric) => QUANTILE.test(metric));
-}
-
 /** One line a key; a point is its time and a value for each metric asked for, null where nothing was measured. */
 export type RollupAnswer = { readonly series: readonly RollupSeries[] };
 export type RollupSeries = {
@@ -52,6 +45,9 @@ export type Rollup = {
   readonly durations: number[];
 };
 
+/** Who calls whom. */
+export type Edge = Pick<Rollup, 'source' | 'destination'>;
+
 /**
  * Durations double from bucket to bucket: bucket 0 is up to 64 µs, the last one what is over 4.5 minutes. A quantile is
  * read as if a bucket's calls were spread evenly in it.
@@ -59,37 +55,35 @@ export type Rollup = {
 export const DURATION_BUCKETS = 24;
 const FIRST_BUCKET_US = 64;
 
-/** The finest step: all of it is kept for a short while, then a minute's is added up, then an hour's. */
-export const ROLLUP_LEVELS_MS = [1_000, 60_000, 3_600_000] as const;
+const SECOND_MS = 1_000;
 
 // SECURITY: callers without an identity can be as many as somebody likes; past this they are one.
 const MAX_EDGES_AT_ONCE = 4_000;
-const OTHERS = 'others';
+const OTHER_EDGE: Edge = { source: 'others', destination: 'others' };
 
 /** Adds records up by second and edge; each with its time in ms. */
 export function rollUp(records: Iterable<readonly [ms: number, AccessRecord]>): readonly Rollup[] {
   const rollups = new Map<string, Rollup>();
+  const edges = new Set<string>();
   for (const [ms, record] of records) {
     if (!counts(record)) continue;
-    const { source, destination } = edgeOf(record);
-    const timeMs = Math.floor(ms / ROLLUP_LEVELS_MS[0]) * ROLLUP_LEVELS_MS[0];
-    const isFull = rollups.size >= MAX_EDGES_AT_ONCE;
-    const rollup =
-      rollups.get(keyOf(timeMs, source, destination)) ??
-      addTo(rollups, isFull ? [timeMs, OTHERS, OTHERS] : [timeMs, source, destination]);
+    const { source, destination } = boundedEdge(edgeOf(record), edges);
+    const timeMs = Math.floor(ms / SECOND_MS) * SECOND_MS;
+    const key = keyOf(timeMs, source, destination);
+    let rollup = rollups.get(key);
+    if (rollup === undefined) rollups.set(key, (rollup = emptyRollup(timeMs, source, destination)));
     addCall(rollup, record);
   }
   return [...rollups.values()];
 }
 
-function addTo(
-  rollups: Map<string, Rollup>,
-  [timeMs, source, destination]: readonly [number, string, string],
-): Rollup {
-  const key = keyOf(timeMs, source, destination);
-  const known = rollups.get(key) ?? emptyRollup(timeMs, source, destination);
-  rollups.set(key, known);
-  return known;
+/** Edges are counted, not their seconds: what a source spooled for long comes as a few edges of many seconds. */
+function boundedEdge(edge: Edge, edges: Set<string>): Edge {
+  const name = `${edge.source} ${edge.destination}`;
+  if (edges.has(name)) return edge;
+  if (edges.size >= MAX_EDGES_AT_ONCE) return OTHER_EDGE;
+  edges.add(name);
+  return edge;
 }
 
 const NO_DURATIONS: readonly number[] = Array.from({ length: DURATION_BUCKETS }, () => 0);
@@ -101,7 +95,8 @@ export function emptyRollup(timeMs: number, source: string, destination: string)
   return { timeMs, source, destination, ...sums, durations };
 }
 
-function keyOf(timeMs: number, source: string, destination: string): string {
+/** What tells sums of a time and an edge from others. */
+export function keyOf(timeMs: number, source: string, destination: string): string {
   return `${timeMs} ${source} ${destination}`;
 }
 
@@ -110,7 +105,7 @@ function counts(record: AccessRecord): boolean {
   return record.reporter === 'destination' || record['destination.id'] === null;
 }
 
-function edgeOf(record: AccessRecord): { source: string; destination: string } {
+function edgeOf(record: AccessRecord): Edge {
   const namespace = record['destination.namespace'] ?? '';
   return {
     source: callerName(record['source.id'], record['source.service']),
@@ -187,7 +182,8 @@ function keyFor({ source, destination }: Rollup, group: RollupGroup): RollupSeri
   return group === 'service' ? { service: destination } : { source, destination };
 }
 
-function addRollup(sum: Rollup, more: Rollup): void {
+/** Adds more to a sum. */
+export function addRollup(sum: Rollup, more: Rollup): void {
   sum.requests += more.requests;
   sum.denied += more.denied;
   sum.errors += more.errors;
