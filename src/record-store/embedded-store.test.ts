@@ -284,8 +284,11 @@ test('records whose sums cannot be written are not stored either, and come whole
     BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`);
   const requests = (stepMs: number): unknown =>
     store.reads.rollups({
-      ...{ stepMs, fromMs: NOW, untilMs: NOW + 3_600_000 },
-      ...{ group: 'total', metrics: ['requests'] },
+      stepMs,
+      fromMs: NOW,
+      untilMs: NOW + 3_600_000,
+      group: 'total',
+      metrics: ['requests'],
     }).series[0]?.points[0]?.[1];
   const sums = (): readonly unknown[] => [1_000, 60_000, 300_000, 3_600_000].map(requests);
   assert.equal(store.add([batch(4, 9)], NOW).ok, false);
@@ -317,8 +320,11 @@ test('a file of the first schema is taken over with its sums', () => {
   const points = (stepMs: number) =>
     again.reads
       .rollups({
-        ...{ stepMs, fromMs: NOW, untilMs: NOW + 3 * 3_600_000 },
-        ...{ group: 'edge', metrics: ['requests'] },
+        stepMs,
+        fromMs: NOW,
+        untilMs: NOW + 3 * 3_600_000,
+        group: 'edge',
+        metrics: ['requests'],
       })
       .series[0]?.points.map(([at, requests]) => [((at ?? 0) - NOW) / 1_000, requests]);
   assert.deepEqual(points(3_600_000), [
