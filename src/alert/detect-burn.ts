@@ -1,7 +1,7 @@
 import { formatDuration } from '#lib';
 import type { SloStatus } from './burn.ts';
 import { ALERTS, type AlertName } from './catalog.ts';
-import { type Condition, plural } from './condition.ts';
+import type { Condition } from './condition.ts';
 import { SLIS, type SliName } from './sli.ts';
 import { formatObjective } from './slo.ts';
 
@@ -50,11 +50,11 @@ export function burningConditions(statuses: readonly SloStatus[]): readonly Cond
         summary: `${slo.name}: ${ALERTS[name].title}; its budget goes ${burnLong.toFixed(1)} times too fast`,
         evidence: [
           {
-            text: `${bad.toFixed(0)} of ${plural(Math.round(total), 'observation')} in ${long} were not ${SLIS[slo.sli].good}; the objective is ${formatObjective(slo.objective)} over ${formatDuration(slo.windowMs)}`,
+            text: `${bad.toFixed(0)} of ${total.toFixed(0)} ${SLIS[slo.sli].bad} in ${long}; the objective is ${formatObjective(slo.objective)} over ${formatDuration(slo.windowMs)}`,
             link: '/alerts',
           },
           {
-            text: `${(budgetLeftRatio * 100).toFixed(1)} % of the budget is left`,
+            text: budgetWords(budgetLeftRatio),
             link: '/alerts',
           },
         ],
@@ -62,4 +62,10 @@ export function burningConditions(statuses: readonly SloStatus[]): readonly Cond
       },
     ];
   });
+}
+
+/** An overdrawn budget is told in budgets: "-155 % is left" makes a reader do the sum. */
+function budgetWords(leftRatio: number): string {
+  if (leftRatio > 0) return `${(leftRatio * 100).toFixed(1)} % of the budget is left`;
+  return `the budget is spent ${(1 - leftRatio).toFixed(1)} times over`;
 }

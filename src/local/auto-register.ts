@@ -60,7 +60,8 @@ export async function ensureRegistered(
   }
 }
 
-function missingResources(
+/** The Service and the Registration of a workload, as far as the set has neither them nor another registration of its identity. */
+export function missingResources(
   live: LiveSet,
   session: Session,
   workload: { readonly namespace: string; readonly service: string },

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { commitChanges, layoutOf, loadAuthor, type Session } from '#client';
 import { parseResources, resourceKey } from '#resource';
+import { missingResources } from './auto-register.ts';
 import {
   findShop,
   noteShop,
@@ -34,12 +35,13 @@ export function markAsDemo(root: string): void {
   writeFileSync(
     join(root, MARKER),
     'this mesh belongs to `palisade up --demo` and goes when it ends\n',
+    { mode: 0o600 },
   );
 }
 
 /**
- * Applies the shop's policies where there was no shop yet and starts its services, each an ordinary program with its own sidecar. Those that a killed
- * demo left running go on as they are, and end with this one.
+ * Applies the shop's policies and registrations where there was no shop yet and starts its services, each an ordinary
+ * program with its own sidecar. Those that a killed demo left running go on as they are, and end with this one.
  */
 export async function startDemo(mesh: RunningMesh): Promise<Demo> {
   const { root } = mesh.folder;
@@ -83,6 +85,8 @@ type Point = {
   readonly ready: boolean;
 };
 
+// The services are registered here and not each by its own `palisade run`: five that start at once would race for the
+// same policy set, and the audit log of a new mesh would begin with refusals.
 async function applyShopPolicies(session: Session): Promise<void> {
   const file = fileURLToPath(new URL('policies/shop.yaml', DEMO_FOLDER));
   const parsed = parseResources([{ file, text: readFileSync(file, 'utf8') }], {
@@ -99,12 +103,16 @@ async function applyShopPolicies(session: Session): Promise<void> {
     namespace: 'default',
     trustRoot: session.trustRoot,
     author: author.value,
-    changes: () =>
-      parsed.resources.map(({ resource, text }) => ({
+    changes: (live) => [
+      ...parsed.resources.map(({ resource, text }) => ({
         key: resourceKey(resource),
         resource,
         source: text,
       })),
+      ...SHOP.flatMap((service) =>
+        missingResources(live, session, { namespace: 'default', service }),
+      ),
+    ],
   });
   if (!stored.ok) throw new StartError(stored.error.message, 'see `palisade doctor`');
 }

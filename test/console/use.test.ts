@@ -102,6 +102,11 @@ test('the map of an earlier time is its sums: in the address, with the calls of 
     .getByText(/^\d+ services on \d+ edges, in 24 hours, calls are denied on \d+/)
     .waitFor();
   assert.equal(new URL(page.url()).search, '?since=24h');
+  assert.deepEqual(await page.locator('.legend li').allInnerTexts(), [
+    'allowed',
+    'denied',
+    'failing',
+  ]);
   await page
     .getByRole('button', { name: /to payments: .* denied/ })
     .first()
@@ -145,6 +150,21 @@ test('the smallest change can be taken along whole', { skip }, async () => {
   await page.getByRole('button', { name: 'Copy the policy' }).click();
   const copied = await page.evaluate<string>('navigator.clipboard.readText()');
   assert.match(copied, /^apiVersion: security\.istio\.io\/v1\nkind: AuthorizationPolicy\n/);
+  // The name that a change lets in is its point: it may not run out of the picture.
+  const cut =
+    '[...document.querySelectorAll(".source")].filter((one) => one.scrollWidth > one.clientWidth).length';
+  assert.equal(await page.evaluate(cut), 0);
+});
+
+test('where a denial is an attack, the command that ends the caller is at hand', {
+  skip,
+}, async () => {
+  const page = await open('/denials');
+  await page.getByRole('heading', { name: 'If it is an attack' }).waitFor();
+  const command = page.getByRole('button', {
+    name: /^Copy the command palisade identity revoke spiffe:/,
+  });
+  assert.match((await command.getAttribute('aria-label')) ?? '', / --reason 'denied at shop\//);
 });
 
 test('what is shown comes as CSV and JSON', { skip }, async () => {

@@ -28,8 +28,8 @@ export function SmallestChange(props: { change: Change | null | undefined }): Re
       {change.yaml !== undefined && (
         <>
           <p className="quiet">
-            Allow it only if the caller should be here at all. Save the policy, look at it with{' '}
-            <code>palisade diff -f FILE</code>, then sign and apply it with{' '}
+            Allow it only if the caller should be here at all. Save the policy, try it on the
+            recorded calls with <code>palisade diff -f FILE</code>, then sign and apply it with{' '}
             <code>palisade apply -f FILE</code>.
           </p>
           <span>

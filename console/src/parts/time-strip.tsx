@@ -14,6 +14,8 @@ type TimeStripProps = {
   instants: readonly number[];
   stepMs: number;
   lines: readonly StripLine[];
+  /** What else is to be said of the time shown. */
+  note?: string;
   /** Told the stretch that someone dragged over. */
   onSelect?: (fromMs: number, untilMs: number) => void;
 };
@@ -40,7 +42,10 @@ export function TimeStrip(props: TimeStripProps): ReactNode {
         ))}
       </ul>
       <p className="strip-foot">
-        <span className="quiet">{readout(props, pointed)}</span>
+        <span className="quiet">
+          {readout(props, pointed)}
+          {pointed === undefined && props.note !== undefined && ` ${props.note}`}
+        </span>
         <span className="quiet number strip-axis" aria-hidden="true">
           {axisLabels(instants).map((words) => (
             <span key={words}>{words}</span>

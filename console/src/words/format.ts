@@ -16,13 +16,15 @@ export function formatNoun(count: number, singular: string, plural = `${singular
   return `${formatCount(count)} ${count === 1 ? singular : plural}`;
 }
 
-/** Events a second as people say them: `24/s`, `3.2/s`, and `6/min` below one in two seconds. */
+/** Events a second as people say them: `24/s`, `3.2/s`, and `6/min`, `37/h` where they are rarer than that. */
 export function formatRate(perSecond: number): string {
   if (!(perSecond > 0)) return '0/s';
   if (perSecond >= 10) return `${formatCount(perSecond)}/s`;
   if (perSecond >= 0.5) return `${perSecond.toFixed(1)}/s`;
   const perMinute = perSecond * 60;
-  return perMinute >= 1 ? `${perMinute.toFixed(0)}/min` : '<1/min';
+  if (perMinute >= 1) return `${perMinute.toFixed(0)}/min`;
+  const perHour = perMinute * 60;
+  return perHour >= 1 ? `${perHour.toFixed(0)}/h` : '<1/h';
 }
 
 /** A share of one as percent; never rounds something to nothing, nor almost all to all. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { alignSeries, instantMs, troubledEdges } from './rollup.ts';
+import { alignSeries, emptyWords, instantMs, troubledEdges } from './rollup.ts';
 
 test('an instant is read however it is written', () => {
   const ms = Date.parse('2026-03-02T10:00:00.000Z');
@@ -24,6 +24,14 @@ test('steps without a point count nothing, points outside are left out, several 
       [1, 0, 0, 0],
     ],
   });
+});
+
+test('a strip that begins empty says since when calls are on record', () => {
+  const of = (...calls: number[]) =>
+    emptyWords({ instants: [10, 20, 30], values: [calls, [0, 0, 0]] }, String);
+  assert.equal(of(0, 0, 4), 'No call is on record before 30.');
+  assert.equal(of(1, 0, 4), '');
+  assert.equal(of(0, 0, 0), 'No call of this time is on record.');
 });
 
 test('edges with trouble come first, those without are left out', () => {

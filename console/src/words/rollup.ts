@@ -33,6 +33,17 @@ export function alignSeries(
   return { instants, values };
 }
 
+/** What to say of a line that begins with nothing: a strip that is empty at its left is no quiet time if nobody listened. */
+export function emptyWords(aligned: Aligned, label: (instantMs: number) => string): string {
+  const [calls = []] = aligned.values;
+  const first = calls.findIndex((count) => count > 0);
+  const instant = aligned.instants[first];
+  if (first === -1) return 'No call of this time is on record.';
+  return first === 0 || instant === undefined
+    ? ''
+    : `No call is on record before ${label(instant)}.`;
+}
+
 /** One edge's calls, denials and errors, summed. */
 export type EdgeSum = {
   readonly source: string;

@@ -25,7 +25,8 @@ test('rates keep two digits of meaning at any size', () => {
   check(formatRate, [
     [0, '0/s'],
     [Number.NaN, '0/s'],
-    [0.001, '<1/min'],
+    [0.0001, '<1/h'],
+    [0.0103, '37/h'],
     [0.1, '6/min'],
     [3.24, '3.2/s'],
     [24.4, '24/s'],

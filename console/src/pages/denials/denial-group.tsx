@@ -92,6 +92,20 @@ function GroupBody({ group }: { group: DenialGroup }): ReactNode {
           </Link>
         </p>
         <CopyCommand command={commandLine(['explain', sample.denialId])} />
+        {group.sourceId !== null && (
+          <>
+            <h3>If it is an attack</h3>
+            <p className="quiet">
+              The caller’s identity ends at both sides of every connection, its live ones too.
+            </p>
+            <CopyCommand
+              command={commandLine(
+                ['identity', 'revoke', group.sourceId],
+                [['reason', `denied at ${serviceOf(group)}`]],
+              )}
+            />
+          </>
+        )}
       </section>
       <section className="denial-change">
         <h3>The smallest change that would allow it</h3>

@@ -69,11 +69,15 @@ export function DenialsPage(): ReactNode {
           onChange={(q) => setQuery({ q })}
         />
         <label className="field">
-          <span>Since</span>
-          <select value={since} onChange={(event) => setQuery({ since: event.target.value })}>
+          <span>Time</span>
+          <select
+            className="auto"
+            value={since}
+            onChange={(event) => setQuery({ since: event.target.value })}
+          >
             {SPANS.map((span) => (
               <option key={span} value={span}>
-                {span}
+                the last {formatSpanWord(span)}
               </option>
             ))}
           </select>

@@ -10,7 +10,7 @@ import { nameOf, pointState, sortSets } from './point-rows.ts';
 export const pointColumns: readonly Column<EnforcementPoint>[] = [
   {
     head: 'Enforcement point',
-    width: '10.5rem',
+    width: '13rem',
     value: nameOf,
     cell: (point) => (
       <span className="clip" title={point.spiffeId ?? point.node}>

@@ -66,7 +66,7 @@ export function WhatExpires(): ReactNode {
   // Sidecars' certificates are the page's own table.
   const rows = answer.data?.items.filter(({ kind }) => kind !== 'point') ?? [];
   return (
-    <section aria-labelledby="what-expires">
+    <section className="section" aria-labelledby="what-expires">
       <h2 id="what-expires">What else expires</h2>
       <AnswerNote answer={answer} rows={4} />
       {answer.data !== undefined && answer.data.problem !== '' && (

@@ -41,7 +41,7 @@ export function MapCanvas(props: MapCanvasProps): ReactNode {
   return (
     <section className="map" aria-label="Service map">
       <div className="map-bar">
-        <MapLegend />
+        <MapLegend claimsEncryption={map.edges.some(({ mtls }) => mtls !== null)} />
         <div className="map-zoom">
           <ZoomButton label="Smaller" icon="minus" zoom={step(zoom, -1)} onZoom={setZoom} />
           <ZoomButton label="Larger" icon="plus" zoom={step(zoom, 1)} onZoom={setZoom} />

@@ -56,6 +56,25 @@ test('the edges of a stretch of time are summed, with their rates over it, and c
   assert.equal(mapSentence(past), '2 services on 1 edge, in 60 minutes, calls are denied on 1.');
 });
 
+test('the last call of an edge still in use is the one heard of, not the beginning of its sum', () => {
+  const series = [
+    {
+      key: { source: 'shop/web', destination: 'shop/orders' },
+      points: [[Date.parse('2026-11-21T11:00:00.000Z'), 5, 0, 0, 0, 0, 0]],
+    },
+  ] as const;
+  const lastSeen = (heard: string) => {
+    const [edge] = pastMap(NOW, { series }, HOUR).edges;
+    assert.ok(edge !== undefined);
+    const now = { ...NOW, edges: [{ ...edge, lastSeen: heard }] };
+    return pastMap(now, { series }, HOUR).edges[0]?.lastSeen;
+  };
+  assert.equal(lastSeen('2026-11-21T11:40:00.000Z'), '2026-11-21T11:40:00.000Z');
+  assert.equal(lastSeen('2026-11-21T10:40:00.000Z'), '2026-11-21T11:00:00.000Z');
+  // What came after the stretch is not of it.
+  assert.equal(lastSeen('2026-11-22T11:40:00.000Z'), '2026-11-21T11:00:00.000Z');
+});
+
 test('a stretch of which nothing is known is a map without edges', () => {
   assert.equal(
     mapSentence(pastMap(NOW, { series: [] }, HOUR)),

@@ -21,7 +21,10 @@ export function pastEdgesPath(range: TimeRange): string {
 export function pastMap(now: ServiceMap, sums: Rollups, range: TimeRange): ServiceMap {
   const { fromMs, untilMs } = rangeMs(range, Date.parse(now.at));
   const windowSeconds = Math.max(1, (untilMs - fromMs) / 1000);
-  const edges = sums.series.flatMap((one) => edgeOf(one, windowSeconds) ?? []);
+  const heard = new Map(now.edges.map(({ id, lastSeen }) => [id, lastSeen]));
+  const edges = sums.series
+    .flatMap((one) => edgeOf(one, windowSeconds) ?? [])
+    .map((edge) => ({ ...edge, lastSeen: lastSeenOf(edge, heard.get(edge.id), untilMs) }));
   const nodes = new Map(now.nodes.map((node) => [node.id, node]));
   for (const id of edges.flatMap(({ source, destination }) => [source, destination])) {
     if (!nodes.has(id)) nodes.set(id, nodeOf(id));
@@ -62,6 +65,14 @@ function edgeOf({ key, points }: RollupSeries, windowSeconds: number): MapEdge |
     lastSeen: new Date(last).toISOString(),
     lastDenial: null,
   };
+}
+
+/** A sum tells its step's beginning; of an edge still in use the control plane knows the last call itself. */
+function lastSeenOf(edge: MapEdge, heard: string | null | undefined, untilMs: number) {
+  if (heard === undefined || heard === null) return edge.lastSeen;
+  const heardMs = Date.parse(heard);
+  const isNewer = edge.lastSeen === null || heardMs > Date.parse(edge.lastSeen);
+  return isNewer && heardMs <= untilMs ? heard : edge.lastSeen;
 }
 
 function nodeOf(id: string): MapNode {

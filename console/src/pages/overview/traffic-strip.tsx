@@ -12,7 +12,8 @@ import {
   stepOf,
   type TimeRange,
 } from '../../route/time-range.ts';
-import { type Aligned, alignSeries, instantMs } from '../../words/rollup.ts';
+import { formatInstant } from '../../words/format.ts';
+import { type Aligned, alignSeries, emptyWords, instantMs } from '../../words/rollup.ts';
 
 type TrafficStripProps = {
   range: TimeRange;
@@ -29,8 +30,10 @@ export function TrafficStrip({ range, rollups, overview, onSelect }: TrafficStri
   const stored =
     rollups.data &&
     alignSeries(rollups.data.series, { ...rangeMs(range, nowMs), stepMs, metrics: 3 });
-  const { instants, values } = stored ?? ofOverview(overview);
+  const shown = stored ?? ofOverview(overview);
+  const { instants, values } = shown;
   const [calls = [], denied = [], errors = []] = values;
+  const isLong = (instants.at(-1) ?? 0) - (instants[0] ?? 0) > 86_400_000;
   const address = encodeTimeRange(range, '');
   return (
     <>
@@ -64,6 +67,7 @@ export function TrafficStrip({ range, rollups, overview, onSelect }: TrafficStri
             to: `/traffic${patchQuery('', { ...address, where: 'status>=500' })}`,
           },
         ]}
+        note={emptyWords(shown, (ms) => formatInstant(ms).slice(isLong ? 5 : 11, 16))}
         onSelect={(fromMs, untilMs) => onSelect({ kind: 'between', fromMs, untilMs })}
       />
     </>

@@ -2,12 +2,10 @@ import { type ReactNode, useId, useState } from 'react';
 import type { Explanation } from '../../api/denial.ts';
 import { type ApiAnswer, fetchJson } from '../../api/fetch-json.ts';
 import { Considered } from '../../parts/considered.tsx';
-import { CopyCommand } from '../../parts/copy-command.tsx';
 import { SmallestChange } from '../../parts/smallest-change.tsx';
 import { StateWord } from '../../parts/state-word.tsx';
 import { TextField } from '../../parts/text-field.tsx';
 import { useQuery } from '../../route/use-place.ts';
-import { commandLine } from '../../words/command.ts';
 import { reasonSentence } from '../../words/reason.ts';
 
 /** May this call pass, and why: a form, and every policy considered as a tree. */
@@ -26,7 +24,6 @@ export function AskView(): ReactNode {
     const given = Object.entries(asked).filter(([, value]) => value.trim() !== '');
     setAnswer(await fetchJson<Explanation>('/check', Object.fromEntries(given)));
   };
-  const command = commandLine(['check'], Object.entries(asked));
   return (
     <section aria-labelledby={`${id}-title`} className="view">
       <h2 id={`${id}-title`}>May this call pass?</h2>
@@ -51,7 +48,12 @@ export function AskView(): ReactNode {
           Ask
         </button>
       </form>
-      {asked.to !== '' && <CopyCommand command={command} />}
+      {answer === undefined && (
+        <p className="quiet">
+          The answer is that of the sidecars, by what is in force now, with every policy considered.
+          Nothing is called. Without a caller the question is about one without an identity.
+        </p>
+      )}
       <div role="status">{answer !== undefined && <Answered answer={answer} />}</div>
     </section>
   );

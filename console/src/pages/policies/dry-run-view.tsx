@@ -3,9 +3,7 @@ import type { DryRunTally } from '../../api/dry-run.ts';
 import type { Page } from '../../api/page.ts';
 import { useAnswer } from '../../live/use-live.ts';
 import { AnswerNote, Empty } from '../../parts/answer-states.tsx';
-import { CopyCommand } from '../../parts/copy-command.tsx';
 import { StateWord } from '../../parts/state-word.tsx';
-import { commandLine } from '../../words/command.ts';
 import { formatCount } from '../../words/format.ts';
 import { dryRunEffects, effectSentence } from './dry-run-effects.ts';
 
@@ -19,15 +17,6 @@ export function DryRunView(): ReactNode {
   return (
     <section aria-labelledby={`${id}-title`} className="view">
       <h2 id={`${id}-title`}>What policies in dry-run would do</h2>
-      <CopyCommand
-        command={commandLine(
-          ['status'],
-          [
-            ['dry-run', true],
-            ['since', '24h'],
-          ],
-        )}
-      />
       <AnswerNote answer={answer} rows={4} />
       {answer.data !== undefined && effects.length === 0 && (
         <Empty title="No policy in dry-run saw a call in the last day.">

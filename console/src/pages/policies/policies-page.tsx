@@ -58,7 +58,7 @@ export function PoliciesPage(): ReactNode {
           sets.data && resources.data && policiesSentence(sets.data.items, resources.data.items)
         }
         answer={sets}
-        command={commandOf(chosen)}
+        command={commandOf(view, query, chosen)}
         exported={{ name: 'palisade-policies', columns: COLUMNS, rows: entries }}
       />
       <ViewTabs label="Views of policy" views={VIEWS} />
@@ -160,7 +160,24 @@ function policiesSentence(
   return `${start}; ${end}${late}.`;
 }
 
-function commandOf(entry: ResourceEntry | undefined): string {
+function commandOf(view: string, query: URLSearchParams, entry: ResourceEntry | undefined): string {
+  if (view === 'ask') {
+    const asked = ['from', 'to', 'method', 'path'] as const;
+    return commandLine(
+      ['check'],
+      asked.map((name) => [name, query.get(name) ?? (name === 'to' ? 'SERVICE' : '')]),
+    );
+  }
+  if (view === 'dry-run') {
+    return commandLine(
+      ['status'],
+      [
+        ['dry-run', true],
+        ['since', '24h'],
+      ],
+    );
+  }
+  if (view === 'tests') return commandLine(['test', 'policies']);
   if (entry === undefined) return commandLine(['get', 'all'], [['all-namespaces', true]]);
   return commandLine(
     ['get', entry.kind, entry.name],

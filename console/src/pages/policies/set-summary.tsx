@@ -42,7 +42,7 @@ export function SetSummary({ set }: { set: PolicySetSummary }): ReactNode {
           [
             'Hash',
             <code key="hash" title={set.hash}>
-              {set.hash.slice(0, 16)}
+              {set.hash.slice(0, 12)}
             </code>,
           ],
         ]}

@@ -2,10 +2,8 @@ import { type ReactNode, useId, useState } from 'react';
 import { type ApiAnswer, fetchJson } from '../../api/fetch-json.ts';
 import type { PolicyTestCase, PolicyTestReport } from '../../api/policy-test.ts';
 import { Considered } from '../../parts/considered.tsx';
-import { CopyCommand } from '../../parts/copy-command.tsx';
 import { StateWord } from '../../parts/state-word.tsx';
 import { Words } from '../../parts/words.tsx';
-import { commandLine } from '../../words/command.ts';
 import { formatNoun } from '../../words/format.ts';
 
 const EXAMPLE = `apiVersion: palisade.dev/v1
@@ -16,12 +14,12 @@ spec:
     - name: web reads orders
       from: web
       to: orders
-      request: {method: GET, path: /}
+      request: {method: GET, path: /orders}
       expect: allow
     - name: nobody else does
       from: intruder
       to: orders
-      request: {method: GET, path: /}
+      request: {method: GET, path: /orders}
       expect: deny
 `;
 
@@ -36,7 +34,6 @@ export function TestsView(): ReactNode {
   return (
     <section aria-labelledby={`${id}-title`} className="view">
       <h2 id={`${id}-title`}>Is what is in force what was meant?</h2>
-      <CopyCommand command={commandLine(['test', 'policies'])} />
       <form
         className="tests"
         aria-label="Run policy tests"
