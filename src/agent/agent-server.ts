@@ -62,31 +62,34 @@ export function createAgentServer(
     clock: options.clock,
     log,
   };
-  const server = createGrpcServer<LocalPeer>([
-    createWorkloadApi(workloads),
-    createSecretDiscovery(workloads),
-    createRevocationService({
-      store: revocations,
-      async refuse(call) {
-        const attested = await attestForRelay(call);
-        return attested.ok ? undefined : attested.error.details;
-      },
-      // Whoever has the agent's user has its key as well.
-      refuseSubmission(call) {
-        const { uid } = peer(call);
-        const isOwner = uid === ownUid || uid === 0;
-        return isOwner ? undefined : `user ${uid} may not hand in revocations at this agent`;
-      },
-      log,
-    }),
-    createHostService({ ...hosting, introductions, trustDomain, ownUid, log }),
-    ...createRelay({
-      attest: attestForRelay,
-      policy: () => swap.snapshots.current(),
-      control: core.control,
-      log,
-    }),
-  ]);
+  const server = createGrpcServer<LocalPeer>(
+    [
+      createWorkloadApi(workloads),
+      createSecretDiscovery(workloads),
+      createRevocationService({
+        store: revocations,
+        async refuse(call) {
+          const attested = await attestForRelay(call);
+          return attested.ok ? undefined : attested.error.details;
+        },
+        // Whoever has the agent's user has its key as well.
+        refuseSubmission(call) {
+          const { uid } = peer(call);
+          const isOwner = uid === ownUid || uid === 0;
+          return isOwner ? undefined : `user ${uid} may not hand in revocations at this agent`;
+        },
+        log,
+      }),
+      createHostService({ ...hosting, introductions, trustDomain, ownUid, log }),
+      ...createRelay({
+        attest: attestForRelay,
+        policy: () => swap.snapshots.current(),
+        control: core.control,
+        log,
+      }),
+    ],
+    { onFailed: (method, error) => log.error(EVENT.failed, { method, error }) },
+  );
   return {
     close: server.close,
     listen: (path: string) =>
@@ -98,6 +101,7 @@ export function createAgentServer(
           log.warn(EVENT.attestationFailed, { reason: identified.error });
           return undefined;
         },
+        onRefused: (reason) => log.debug(EVENT.connectionRefused, { reason }),
       }),
   };
 }

@@ -8,6 +8,10 @@ function fakeCall() {
   const call = Object.assign(new EventEmitter(), {
     written: [] as string[],
     isRead: true,
+    refused: [] as unknown[],
+    refuse(refusal: unknown): void {
+      call.refused.push(refusal);
+    },
     write(answer: string): boolean {
       call.written.push(answer);
       return call.isRead;
@@ -47,14 +51,12 @@ test('attack: a client that never reads costs one answer; one that reads again g
 
 test('it ends once, and nothing is sent after', () => {
   const { call, ends, send, stream } = start();
-  const refused: unknown[] = [];
-  call.on('error', (refusal) => refused.push(refusal));
   stream.end({ code: 7, details: 'denied' });
   call.emit('cancelled');
   call.emit('close');
   send('a');
   assert.equal(ends(), 1);
-  assert.deepEqual(refused, [{ code: 7, details: 'denied' }]);
+  assert.deepEqual(call.refused, [{ code: 7, details: 'denied' }]);
   assert.deepEqual(call.written, []);
 });
 

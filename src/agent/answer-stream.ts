@@ -1,4 +1,4 @@
-import { type CallRefusal, refuseCall } from './relay-stream.ts';
+import type { CallRefusal } from '#wire';
 
 /** A server stream of whole answers, of which only the newest counts. */
 export type AnswerStream<Response> = {
@@ -10,8 +10,8 @@ export type AnswerStream<Response> = {
 
 /** The side of a streaming call that answers go out on; unary and streamed requests alike. */
 export type AnswerCall<Response> = {
-  readonly on: (event: 'drain' | 'cancelled' | 'close' | 'error', listener: () => void) => unknown;
-  readonly emit: (event: 'error', refusal: CallRefusal) => unknown;
+  readonly on: (event: 'drain' | 'cancelled' | 'close', listener: () => void) => unknown;
+  readonly refuse: (refusal: CallRefusal) => void;
   readonly write: (response: Response) => boolean;
 };
 
@@ -33,7 +33,7 @@ export function createAnswerStream<Response>(
     isOver = true;
     waiting = undefined;
     onEnd();
-    if (refusal !== undefined) refuseCall(call, refusal);
+    if (refusal !== undefined) call.refuse(refusal);
   }
 
   function send(key: string, response: () => Response): void {
@@ -55,6 +55,5 @@ export function createAnswerStream<Response>(
   });
   call.on('cancelled', () => end());
   call.on('close', () => end());
-  call.on('error', () => end());
   return { send, end, isAnswered: () => told !== undefined };
 }

@@ -4,7 +4,6 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ServerDuplexStream, ServerWritableStream } from '@grpc/grpc-js';
 import {
   createKeyPair,
   createRoot,
@@ -30,6 +29,7 @@ import {
   createGrpcServer,
   createMessage,
   Distribution,
+  type GrpcCall,
   type GrpcService,
   type Hello,
   type Lookup,
@@ -247,13 +247,11 @@ export function createFakeDistribution(): FakeDistribution {
       changed();
     });
     call.on('end', () => {
-      setImmediate(() => {
-        end('clean');
-        call.end();
-      });
+      end('clean');
+      call.end();
     });
     call.on('cancelled', () => end('broken'));
-    call.on('error', () => end('broken'));
+    call.on('close', () => end('broken'));
   }
   function report(call: ReportCall): void {
     call.on('data', (request: ReportRequest) => {
@@ -263,15 +261,12 @@ export function createFakeDistribution(): FakeDistribution {
       }
       changed();
     });
-    call.on('error', () => {
-      // A sender that went away.
-    });
   }
   return fake;
 }
 
-type SubscribeCall = ServerDuplexStream<SubscribeRequest, SubscribeResponse>;
-type ReportCall = ServerDuplexStream<ReportRequest, unknown>;
+type SubscribeCall = GrpcCall<SubscribeRequest, SubscribeResponse>;
+type ReportCall = GrpcCall<ReportRequest, unknown>;
 
 function subscriberOf(call: SubscribeCall, hello: Hello): Subscriber {
   return {
@@ -281,7 +276,7 @@ function subscriberOf(call: SubscribeCall, hello: Hello): Subscriber {
     ended: 'no',
     send: (message) =>
       call.write(createMessage(SubscribeResponseSchema, { message: message as never })),
-    fail: () => call.emit('error', { code: 14, details: 'gone' }),
+    fail: () => call.refuse({ code: 14, details: 'gone' }),
   };
 }
 
@@ -296,8 +291,8 @@ export async function startFakeAgent(
   distribution: FakeDistribution,
   spiffeId = `spiffe://${TRUST_DOMAIN}/ns/shop/sa/web`,
 ) {
-  const calls = new Set<ServerWritableStream<unknown, X509SVIDResponse>>();
-  const fetchX509SVID = (call: ServerWritableStream<unknown, X509SVIDResponse>) => {
+  const calls = new Set<GrpcCall<unknown, X509SVIDResponse>>();
+  const fetchX509SVID = (call: GrpcCall<unknown, X509SVIDResponse>) => {
     calls.add(call);
     call.on('cancelled', () => calls.delete(call));
     call.write(svidResponse(mesh, spiffeId));

@@ -1,4 +1,4 @@
-import { type handleServerStreamingCall, type handleUnaryCall, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import type { Result } from '#lib';
 import { EVENT, type Log } from '#telemetry';
 import {
@@ -6,11 +6,13 @@ import {
   type FollowRedactionKeysRequest,
   type FollowRedactionKeysResponse,
   FollowRedactionKeysResponseSchema,
+  type GrpcCall,
   type GrpcService,
   Host,
   type IntroduceRequest,
   type IntroduceResponse,
   IntroduceResponseSchema,
+  type Reply,
   type WhoAmIRequest,
   type WhoAmIResponse,
   WhoAmIResponseSchema,
@@ -19,7 +21,6 @@ import type { Attestor, LocalPeer } from './attest.ts';
 import type { Introductions } from './introductions.ts';
 import type { RedactionKeySource } from './redaction-keys.ts';
 import type { RelayOptions } from './relay.ts';
-import { refuseCall } from './relay-stream.ts';
 
 /** What the Host service works with. */
 export type HostServiceOptions = {
@@ -37,7 +38,10 @@ export type HostServiceOptions = {
 
 /** The Host service (host.proto). */
 export function createHostService(options: HostServiceOptions): GrpcService {
-  const introduce: handleUnaryCall<IntroduceRequest, IntroduceResponse> = async (call, done) => {
+  const introduce = async (
+    call: GrpcCall<IntroduceRequest, IntroduceResponse>,
+    done: Reply<IntroduceResponse>,
+  ): Promise<void> => {
     const { namespace, service } = call.request;
     const { introductions, log } = options;
     const selectors = await introducePeer(options, options.peer(call), { namespace, service });
@@ -51,7 +55,10 @@ export function createHostService(options: HostServiceOptions): GrpcService {
     // Answered once it is on disk, so that a restart of the agent does not undo it.
     afterSaving(introductions, () => done(null, response));
   };
-  const whoAmI: handleUnaryCall<WhoAmIRequest, WhoAmIResponse> = async (call, done) => {
+  const whoAmI = async (
+    call: GrpcCall<WhoAmIRequest, WhoAmIResponse>,
+    done: Reply<WhoAmIResponse>,
+  ): Promise<void> => {
     const { attestor, peer, trustDomain } = options;
     const selectors = await attestor.attest(peer(call));
     if (!selectors.ok) {
@@ -71,17 +78,16 @@ export function createHostService(options: HostServiceOptions): GrpcService {
 function createKeyStream({
   identified,
   redactionKeys,
-}: HostServiceOptions): handleServerStreamingCall<
-  FollowRedactionKeysRequest,
-  FollowRedactionKeysResponse
-> {
+}: HostServiceOptions): (
+  call: GrpcCall<FollowRedactionKeysRequest, FollowRedactionKeysResponse>,
+) => Promise<void> {
   return async (call) => {
     const peer = await identified(call);
     if (call.cancelled) return;
-    if (!peer.ok) return refuseCall(call, peer.error);
+    if (!peer.ok) return call.refuse(peer.error);
     const send = (): void => {
       // One that does not read misses what came; a day later it asks anew, or hashes with its own key.
-      if (call.writableNeedDrain) return;
+      if (call.isBlocked) return;
       const keys = redactionKeys.current().map((each) => ({ ...each }));
       if (keys.length > 0) call.write(createMessage(FollowRedactionKeysResponseSchema, { keys }));
     };

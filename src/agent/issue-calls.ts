@@ -2,6 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { status } from '@grpc/grpc-js';
 import type { WorkloadIdentity } from '#identity';
 import {
+  type CallRefusal,
   createMessage,
   ISSUE_CLIENT,
   Issuance,
@@ -14,7 +15,6 @@ import {
   type X509SvidResponse,
 } from '#wire';
 import type { ChannelCall, ChannelPool } from './channel-pool.ts';
-import type { CallRefusal } from './relay-stream.ts';
 
 /** What is asked for, as IssueRequest has it. */
 export type Asked = NonNullable<MessageInitShape<typeof IssueRequestSchema>['request']>;

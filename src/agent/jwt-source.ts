@@ -9,9 +9,9 @@ import {
 } from '#identity';
 import { fail, ok, type Result, type Source } from '#lib';
 import { EVENT, type Log } from '#telemetry';
+import type { CallRefusal } from '#wire';
 import type { CertificateAuthority } from './certificate-authority.ts';
 import type { JwtKeySource } from './jwt-keys.ts';
-import type { CallRefusal } from './relay-stream.ts';
 
 /** A JWT-SVID as a workload asks for it. */
 export type TokenRequest = {

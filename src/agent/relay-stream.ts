@@ -1,29 +1,13 @@
-import {
-  type ClientDuplexStream,
-  Metadata,
-  type ServerDuplexStream,
-  type ServiceError,
-  status,
-} from '@grpc/grpc-js';
+import { type ClientDuplexStream, type ServiceError, status } from '@grpc/grpc-js';
 import type { Result } from '#lib';
-
-/** A gRPC status with which a call is refused. */
-export type CallRefusal = { readonly code: status; readonly details: string };
-
-/** Ends a server call with a status. */
-export function refuseCall(
-  call: { readonly emit: (event: 'error', value: CallRefusal) => unknown },
-  refusal: CallRefusal,
-): void {
-  call.emit('error', refusal);
-}
+import type { CallRefusal, GrpcCall } from '#wire';
 
 /**
  * Relays one stream in both directions until either side ends it. Requests pass through `rewrite`, which may refuse
  * the whole stream. INVARIANT: no more than a stream's own buffer is held: each side waits for the other to drain.
  */
 export function relayStream<Request, Response>(options: {
-  readonly down: ServerDuplexStream<Request, Response>;
+  readonly down: GrpcCall<Request, Response>;
   readonly up: ClientDuplexStream<Request, Response>;
   readonly rewrite: (request: Request) => Result<Request, CallRefusal>;
   readonly onEnd: () => void;
@@ -36,7 +20,7 @@ export function relayStream<Request, Response>(options: {
     up.cancel();
     if (!down.cancelled) {
       if (refusal === undefined) down.end();
-      else refuseCall(down, refusal);
+      else down.refuse(refusal);
     }
     options.onEnd();
   };
@@ -52,17 +36,13 @@ export function relayStream<Request, Response>(options: {
   });
   down.on('drain', () => up.resume());
   up.on('metadata', () => {
-    if (!isOver) down.sendMetadata(new Metadata());
+    if (!isOver) down.sendMetadata();
   });
-  // A goodbye is passed on as one: the control plane forgets this workload's endpoints at once. A stream that was
-  // reset looks like one for a moment, hence the second look.
+  // A goodbye is passed on as one: the control plane forgets this workload's endpoints at once.
   down.on('end', () => {
-    setImmediate(() => {
-      if (!isOver && !down.cancelled) up.end();
-    });
+    if (!isOver) up.end();
   });
   down.on('cancelled', () => finish());
-  down.on('error', () => finish());
   up.on('end', () => finish());
   up.on('error', ({ code, details }: ServiceError) =>
     finish({ code: code ?? status.UNAVAILABLE, details: `the control plane: ${details}` }),

@@ -1,11 +1,13 @@
-import { type ServerDuplexStream, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import { parseSpiffeId, type SpiffeId } from '#identity';
 import { fail, ok, type Result } from '#lib';
 import { ROOT_NAMESPACE } from '#resource';
 import { EVENT, type Log } from '#telemetry';
 import {
+  type CallRefusal,
   createMessage,
   Distribution,
+  type GrpcCall,
   type GrpcService,
   type Hello,
   type ReportRequest,
@@ -17,7 +19,7 @@ import {
 } from '#wire';
 import type { ControlCall, ControlChannel } from './control-channel.ts';
 import { type HostPolicy, mayServe } from './host-policy.ts';
-import { type CallRefusal, refuseCall, relayStream } from './relay-stream.ts';
+import { relayStream } from './relay-stream.ts';
 
 /** A caller of the relay: the identities its process is entitled to. */
 export type RelayPeer = { readonly ids: readonly string[] };
@@ -33,8 +35,8 @@ export type RelayOptions = {
   readonly log: Log;
 };
 
-type SubscribeCall = ServerDuplexStream<SubscribeRequest, SubscribeResponse>;
-type ReportCall = ServerDuplexStream<ReportRequest, ReportResponse>;
+type SubscribeCall = GrpcCall<SubscribeRequest, SubscribeResponse>;
+type ReportCall = GrpcCall<ReportRequest, ReportResponse>;
 
 const NO_IDENTITY: CallRefusal = {
   code: status.UNAVAILABLE,
@@ -77,7 +79,7 @@ async function begin(
 ): Promise<void> {
   const refuse = (refusal: CallRefusal) => {
     options.log.debug(EVENT.relayRefused, { reason: refusal.details });
-    refuseCall(call, refusal);
+    call.refuse(refusal);
   };
   const peer = await options.attest(call);
   if (call.cancelled) return;

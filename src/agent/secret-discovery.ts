@@ -1,21 +1,23 @@
 import { hash } from 'node:crypto';
-import { type handleUnaryCall, type ServerDuplexStream, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import { EVENT } from '#telemetry';
 import {
+  type CallRefusal,
   createMessage,
   type DiscoveryRequest,
   type DiscoveryResponse,
   DiscoveryResponseSchema,
+  type GrpcCall,
   type GrpcService,
+  type Reply,
   SecretDiscoveryService,
 } from '#wire';
 import { createAnswerStream } from './answer-stream.ts';
-import type { CallRefusal } from './relay-stream.ts';
 import { SECRET_TYPE, type SecretResources, secretsNamed } from './secrets.ts';
 import type { ServedSvid } from './svid-source.ts';
 import { attested, DENIED, type WorkloadApiOptions } from './workload-caller.ts';
 
-type SecretsCall = ServerDuplexStream<DiscoveryRequest, DiscoveryResponse>;
+type SecretsCall = GrpcCall<DiscoveryRequest, DiscoveryResponse>;
 type Listener = {
   readonly changed: (svids: readonly ServedSvid[], revision: string) => void;
   readonly denied: (refusal: CallRefusal) => void;
@@ -30,7 +32,7 @@ const ANSWERED_WITHIN_MS = 10_000;
  * for no header: unlike the Workload API it is not one that a standard puts on TCP as well.
  */
 export function createSecretDiscovery(options: WorkloadApiOptions): GrpcService {
-  const fetchSecrets: handleUnaryCall<DiscoveryRequest, DiscoveryResponse> = (call, done) => {
+  const fetchSecrets = (call: SecretsCall, done: Reply<DiscoveryResponse>): void => {
     void follow(options, call, (stop) => ({
       denied: (refusal) => done(refusal),
       changed(svids, revision) {

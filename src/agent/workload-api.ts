@@ -1,9 +1,11 @@
-import { type ServerWritableStream, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import { type Bundle, pemToDer, type WorkloadIdentity } from '#identity';
 import { EVENT } from '#telemetry';
 import {
+  type CallRefusal,
   createMessage,
   encodeOnce,
+  type GrpcCall,
   type GrpcService,
   type JWTBundlesRequest,
   type JWTBundlesResponse,
@@ -18,12 +20,9 @@ import {
 } from '#wire';
 import { createAnswerStream } from './answer-stream.ts';
 import { concatenatedRoots, jwksByTrustDomain } from './bundles.ts';
-import { type CallRefusal, refuseCall } from './relay-stream.ts';
 import type { ServedSvid } from './svid-source.ts';
-import { admit, DENIED, type WorkloadApiOptions, type WorkloadCall } from './workload-caller.ts';
+import { admit, DENIED, type WorkloadApiOptions } from './workload-caller.ts';
 import { createJwtCalls } from './workload-jwt.ts';
-
-type Stream<Request, Response> = ServerWritableStream<Request, Response> & WorkloadCall;
 
 // How long a caller waits for what is registered but not issued, or not known, yet.
 const ANSWERED_WITHIN_MS = 10_000;
@@ -39,11 +38,11 @@ export function createWorkloadApi(options: WorkloadApiOptions): GrpcService {
   return {
     service: SpiffeWorkloadAPI,
     implementation: {
-      fetchX509SVID: (call: Stream<X509SVIDRequest, X509SVIDResponse>) =>
+      fetchX509SVID: (call: GrpcCall<X509SVIDRequest, X509SVIDResponse>) =>
         serveSvids(options, call, answers),
-      fetchX509Bundles: (call: Stream<X509BundlesRequest, X509BundlesResponse>) =>
+      fetchX509Bundles: (call: GrpcCall<X509BundlesRequest, X509BundlesResponse>) =>
         serveBundles(options, call, () => () => x509Bundles(bundles.x509())),
-      fetchJWTBundles: (call: Stream<JWTBundlesRequest, JWTBundlesResponse>) =>
+      fetchJWTBundles: (call: GrpcCall<JWTBundlesRequest, JWTBundlesResponse>) =>
         serveBundles(options, call, () => {
           const jwt = bundles.jwt();
           return jwt && (() => jwtBundles(jwksByTrustDomain(jwt)));
@@ -56,13 +55,13 @@ export function createWorkloadApi(options: WorkloadApiOptions): GrpcService {
 /** Sends the caller's identities now and at each change, until it leaves or has none any more. */
 async function serveSvids(
   options: WorkloadApiOptions,
-  call: Stream<X509SVIDRequest, X509SVIDResponse>,
+  call: GrpcCall<X509SVIDRequest, X509SVIDResponse>,
   answers: Answers,
 ): Promise<void> {
   const { bundles, log, scheduler, svids } = options;
   const selectors = await admit(options, call);
   if (call.cancelled) return;
-  if (!selectors.ok) return refuseCall(call, selectors.error);
+  if (!selectors.ok) return call.refuse(selectors.error);
   const stops: (() => void)[] = [];
   // The first answer may come, and end the stream, before `watch` has returned.
   const stream = createAnswerStream(call, () =>
@@ -97,13 +96,13 @@ async function serveSvids(
 /** Sends bundles now and at each change to a caller who has an identity, whether it is issued or not. */
 async function serveBundles<Request, Response>(
   options: WorkloadApiOptions,
-  call: Stream<Request, Response>,
+  call: GrpcCall<Request, Response>,
   respond: () => (() => Response) | undefined,
 ): Promise<void> {
   const { bundles, log, scheduler, svids } = options;
   const selectors = await admit(options, call);
   if (call.cancelled) return;
-  if (!selectors.ok) return refuseCall(call, selectors.error);
+  if (!selectors.ok) return call.refuse(selectors.error);
   const stops: (() => void)[] = [];
   const stream = createAnswerStream(call, () =>
     queueMicrotask(() => stops.forEach((stop) => stop())),

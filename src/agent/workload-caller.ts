@@ -1,11 +1,11 @@
-import { type Metadata, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import type { RevocationCheck } from '#identity';
 import { fail, type Result, type Source } from '#lib';
 import { EVENT, type Log } from '#telemetry';
+import type { CallMetadata, CallRefusal } from '#wire';
 import type { Bundles } from './bundles.ts';
 import type { JwtKeySource } from './jwt-keys.ts';
 import type { JwtSource } from './jwt-source.ts';
-import type { CallRefusal } from './relay-stream.ts';
 import type { SvidSource } from './svid-source.ts';
 import type { Scheduler } from './timer.ts';
 
@@ -26,7 +26,7 @@ export type WorkloadApiOptions = {
 };
 
 /** A call as far as its caller is concerned. */
-export type WorkloadCall = { readonly metadata: Metadata; readonly getPeer: () => string };
+export type WorkloadCall = { readonly metadata: CallMetadata; readonly getPeer: () => string };
 
 /** What a caller without registration is told. */
 export const DENIED: CallRefusal = {

@@ -1,24 +1,28 @@
-import { type handleUnaryCall, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import { type JwtSvid, parseSpiffeId, revocableOf, verifyJwtSvid } from '#identity';
 import { fail, ok, type Result } from '#lib';
 import { EVENT } from '#telemetry';
 import {
+  type CallRefusal,
   createMessage,
+  type GrpcCall,
   type JWTSVIDRequest,
   type JWTSVIDResponse,
   JWTSVIDResponseSchema,
+  type Reply,
   type ValidateJWTSVIDRequest,
   type ValidateJWTSVIDResponse,
   ValidateJWTSVIDResponseSchema,
 } from '#wire';
-import type { CallRefusal } from './relay-stream.ts';
 import type { Entitlement } from './svid-source.ts';
 import { admit, DENIED, type WorkloadApiOptions, type WorkloadCall } from './workload-caller.ts';
 
 type Implementation = {
-  readonly fetchJWTSVID: handleUnaryCall<JWTSVIDRequest, JWTSVIDResponse>;
-  readonly validateJWTSVID: handleUnaryCall<ValidateJWTSVIDRequest, ValidateJWTSVIDResponse>;
+  readonly fetchJWTSVID: Unary<JWTSVIDRequest, JWTSVIDResponse>;
+  readonly validateJWTSVID: Unary<ValidateJWTSVIDRequest, ValidateJWTSVIDResponse>;
 };
+
+type Unary<Request, Response> = (call: GrpcCall<Request, Response>, done: Reply<Response>) => void;
 
 // SECURITY: as at the authority, which would refuse more; said here, no call goes there for it.
 const MAX_AUDIENCES = 16;

@@ -1,7 +1,7 @@
-import type { handleUnaryCall, sendUnaryData } from '@grpc/grpc-js';
 import type { Bundle, RevocationCheck, SpiffeId } from '#identity';
 import type { Result } from '#lib';
 import { EVENT, type Log } from '#telemetry';
+import type { GrpcCall, Reply } from '#wire';
 import type { AuditWitness } from './audit-witness.ts';
 import { type Caller, requireIdentity } from './caller.ts';
 import type { JoinTokens } from './enrol.ts';
@@ -65,7 +65,7 @@ export function answer<Request, Response>(
   options: ServiceOptions,
   method: string,
   respond: (request: Request, caller: Caller) => Promise<Result<Response, Refusal>>,
-): handleUnaryCall<Request, Response> {
+): (call: GrpcCall<Request, Response>, done: Reply<Response>) => void {
   return (call, done) => {
     respondTo(options, method, () => respond(call.request, options.callerOf(call)), done);
   };
@@ -76,7 +76,7 @@ export async function respondTo<Response>(
   { log, answered }: ServiceOptions,
   method: string,
   respond: () => Promise<Result<Response, Refusal>>,
-  done: sendUnaryData<Response>,
+  done: Reply<Response>,
 ): Promise<void> {
   try {
     const result = await respond();

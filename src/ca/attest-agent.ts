@@ -1,4 +1,4 @@
-import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import { type Bundle, type Csr, parseCsr, parseJsonObject, type RevocationCheck } from '#identity';
 import { fail, ok, type Result } from '#lib';
 import { EVENT, type Log } from '#telemetry';
@@ -8,6 +8,7 @@ import {
   AttestAgentResponseSchema,
   type AttestBegin,
   createMessage,
+  type GrpcCall,
   type X509SvidResponse,
 } from '#wire';
 import { awsIid } from './attestors/aws-iid.ts';
@@ -46,7 +47,7 @@ export type AttestAgentOptions = {
   readonly log: Log;
 };
 
-type Call = ServerDuplexStream<AttestAgentRequest, AttestAgentResponse>;
+type Call = GrpcCall<AttestAgentRequest, AttestAgentResponse>;
 type Attempt = { readonly attestor: string; readonly csr: Csr; readonly host: AttestedHost };
 
 const ATTESTORS: Readonly<Record<string, NodeAttestor>> = {
@@ -77,12 +78,12 @@ export function createAttestAgent(options: AttestAgentOptions): (call: Call) => 
         }
         const { status, message } = result.error;
         options.log.warn(EVENT.attestationRefused, { status, reason: message });
-        call.emit('error', grpcError(result.error));
+        call.refuse(grpcError(result.error));
       },
       (error: unknown) => {
         options.log.error(EVENT.failed, { method: 'AttestAgent', error });
         const message = 'the authority failed; its log says why';
-        call.emit('error', grpcError({ status: 'internal', message }));
+        call.refuse(grpcError({ status: 'internal', message }));
       },
     );
   };
@@ -222,9 +223,10 @@ function messagesOf(call: Call): () => Promise<AttestAgentRequest | undefined> {
     else waiting(message);
     waiting = undefined;
     // SECURITY: a conversation is two messages; whoever sends more has nothing to say.
-    if (arrived.length > 2) call.destroy();
+    if (arrived.length <= 2) return;
+    call.refuse({ code: status.INVALID_ARGUMENT, details: 'too many messages' });
   });
-  for (const event of ['end', 'cancelled', 'close', 'error']) call.on(event, end);
+  for (const event of ['end', 'cancelled', 'close']) call.on(event, end);
   return () => {
     const message = arrived.shift();
     if (message !== undefined || isOver) return Promise.resolve(message);

@@ -44,10 +44,10 @@ export async function listenForCalls(
     },
     log,
   });
-  const server: GrpcServer<Caller> = createGrpcServer<Caller>([
-    createIssuanceService(answering),
-    revoking,
-  ]);
+  const server: GrpcServer<Caller> = createGrpcServer<Caller>(
+    [createIssuanceService(answering), revoking],
+    { onFailed: (method, error) => log.error(EVENT.failed, { method, error }) },
+  );
   const port = await server.listenTls({
     ...options.listen,
     material: identity.material,

@@ -242,7 +242,7 @@ export async function startFakeControl(
   function subscribe(call: Call): void {
     calls.add(call);
     let isGreeting = true;
-    call.on('error', () => calls.delete(call));
+    call.on('close', () => calls.delete(call));
     call.on('cancelled', () => calls.delete(call));
     call.on('data', ({ message }) => {
       if (message.case === 'hello') {

@@ -1,7 +1,8 @@
-import { type ServerDuplexStream, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import {
   Distribution,
   type EndpointAnnouncement,
+  type GrpcCall,
   type GrpcService,
   type Hello,
   type SubscribeRequest,
@@ -24,7 +25,7 @@ export type DistributionServiceOptions = {
   readonly onRefused: (reason: string) => void;
 };
 
-type Call = ServerDuplexStream<SubscribeRequest, SubscribeResponse>;
+type Call = GrpcCall<SubscribeRequest, SubscribeResponse>;
 
 /** A stream that said hello. */
 type Greeted = { readonly hello: Hello; readonly subscription: Subscription };
@@ -61,7 +62,7 @@ function serve(call: Call, speakers: Map<string, Call>, options: DistributionSer
 
   function refuse(code: status, details: string): void {
     options.onRefused(details);
-    call.emit('error', { code, details });
+    call.refuse({ code, details });
     finish(false);
   }
 
@@ -97,14 +98,10 @@ function serve(call: Call, speakers: Map<string, Call>, options: DistributionSer
   call.on('data', receive);
   call.on('drain', () => greeted?.subscription.drained());
   call.on('end', () => {
-    // A stream that was reset looks like a goodbye for a moment, hence the second look.
-    setImmediate(() => {
-      finish(!call.cancelled);
-      call.end();
-    });
+    finish(true);
+    call.end();
   });
   call.on('cancelled', () => finish(false));
-  call.on('error', () => finish(false));
   call.on('close', () => finish(false));
 }
 

@@ -55,7 +55,9 @@ export async function serveGrpc(
     log,
   });
   const services = [revoking, distribution, ingest.service];
-  const server: GrpcServer<MeshPeer> = createGrpcServer<MeshPeer>(services);
+  const server: GrpcServer<MeshPeer> = createGrpcServer<MeshPeer>(services, {
+    onFailed: (method, error) => log.error(EVENT.failed, { method, error }),
+  });
   // A moment later: what is written to a connection that is destroyed in the same turn never leaves, and those who are
   // concerned have to hear of it to ask for other certificates.
   const stopCutting = revocations.check.onChange(() => {

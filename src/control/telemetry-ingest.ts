@@ -1,8 +1,9 @@
-import { type ServerDuplexStream, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import type { Account, Added, RecordStore, Report } from '#record-store';
 import { EVENT, type Log } from '#telemetry';
 import {
   createMessage,
+  type GrpcCall,
   type GrpcService,
   type ReportRequest,
   type ReportResponse,
@@ -46,7 +47,7 @@ export type IngestOptions = {
   readonly log: Log;
 };
 
-type Call = ServerDuplexStream<ReportRequest, ReportResponse>;
+type Call = GrpcCall<ReportRequest, ReportResponse>;
 
 /** A stream with how many messages of it wait to be stored. */
 type Source = { readonly call: Call; waiting: number };
@@ -110,10 +111,8 @@ class Ingest implements TelemetryIngest {
       }
       end(call, status.PERMISSION_DENIED, `node \`${request.node}\` is of another agent`);
     });
+    // Of a sender that is gone, what it sent is stored all the same; what is not acknowledged comes again.
     call.on('end', () => call.end());
-    call.on('error', () => {
-      // The sender is gone; what it sent is stored all the same, what is not acknowledged comes again.
-    });
   }
 
   #receive(source: Source, request: ReportRequest, identity: string | undefined): void {
@@ -219,10 +218,9 @@ function accountOf(account: ReportRequest['accounts'][number]): Account {
 }
 
 function acknowledge(call: Call, lastSeq: bigint): void {
-  if (call.cancelled || call.destroyed || call.writableEnded) return;
   call.write(createMessage(ReportResponseSchema, { ackedSeq: lastSeq }));
 }
 
 function end(call: Call, code: status, details: string): void {
-  if (!call.cancelled) call.emit('error', { code, details });
+  call.refuse({ code, details });
 }

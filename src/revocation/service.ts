@@ -1,9 +1,11 @@
-import { type handleUnaryCall, type ServerDuplexStream, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import type { Log } from '#telemetry';
 import { decodeEnvelope } from '#trust';
 import {
   createMessage,
+  type GrpcCall,
   type GrpcService,
+  type Reply,
   Revocations,
   type SubmitRequest,
   type SubmitResponse,
@@ -47,7 +49,10 @@ export function createRevocationService(options: RevocationServiceOptions): Grpc
     }
   }
 
-  const submit: handleUnaryCall<SubmitRequest, SubmitResponse> = async (call, done) => {
+  const submit = async (
+    call: GrpcCall<SubmitRequest, SubmitResponse>,
+    done: Reply<SubmitResponse>,
+  ): Promise<void> => {
     const refusal = await refusalOf(options.refuseSubmission ?? options.refuse, call);
     if (refusal !== undefined) return done({ code: status.PERMISSION_DENIED, details: refusal });
     const { code, details } = await take(call.request);
@@ -56,18 +61,18 @@ export function createRevocationService(options: RevocationServiceOptions): Grpc
     return done(null, createMessage(SubmitResponseSchema, { holds }));
   };
 
-  async function sync(call: ServerDuplexStream<SyncMessage, SyncMessage>): Promise<void> {
+  async function sync(call: GrpcCall<SyncMessage, SyncMessage>): Promise<void> {
     const stops: (() => void)[] = [];
     let isOver = false;
     const stop = () => {
       isOver = true;
       for (const each of stops) each();
     };
-    for (const event of ['cancelled', 'error', 'close', 'end']) call.on(event, stop);
+    for (const event of ['cancelled', 'close', 'end']) call.on(event, stop);
     const refusal = await refusalOf(options.refuse, call);
     if (isOver) return;
     if (refusal !== undefined) {
-      call.emit('error', { code: status.PERMISSION_DENIED, details: refusal });
+      call.refuse({ code: status.PERMISSION_DENIED, details: refusal });
       return;
     }
     call.on('end', () => call.end());

@@ -1,10 +1,11 @@
 // wire: what processes say to each other. The .proto files are the contract; gen/ is made of them by
-// `npm run wire`; here are the few helpers that put them on grpc-js.
+// `npm run wire`; here are the server of gRPC, on our own HTTP/2, and the few helpers that put clients on grpc-js.
 export {
   create as createMessage,
   fromBinary as decodeMessage,
   toBinary as encodeMessage,
 } from '@bufbuild/protobuf';
+export type { CallMetadata, CallRefusal } from './call-head.ts';
 export { createGrpcClient, type GrpcClient, type GrpcTarget } from './client.ts';
 export * from './gen/distribution_pb.ts';
 export * from './gen/ext_authz_pb.ts';
@@ -25,4 +26,5 @@ export {
 export { peerChain } from './peer-chain.ts';
 export { PROCESS_STARTED_AT_MS } from './process-start.ts';
 export { createGrpcServer, type GrpcServer, type GrpcService, type TlsMaterial } from './server.ts';
+export type { GrpcCall, Reply } from './server-call.ts';
 export { encodeOnce, grpcDefinition } from './service.ts';

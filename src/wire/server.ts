@@ -1,19 +1,25 @@
 import { once } from 'node:events';
 import { createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   createServer as createTlsServer,
   type TLSSocket,
   type Server as TlsServer,
 } from 'node:tls';
 import type { DescService } from '@bufbuild/protobuf';
-import { Server, ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js';
-import { grpcDefinition } from './service.ts';
-import { greetUnixClient } from './unix-preface.ts';
+import { status } from '@grpc/grpc-js';
+import type { H2Events } from '#protocol';
+import { readCallHead } from './call-head.ts';
+import { H2Socket } from './h2-socket.ts';
+import { answerNoCall, GrpcCall, type Method } from './server-call.ts';
 
-/** One service and the functions that answer its methods, named as in the .proto with a small first letter. */
+/**
+ * One service and the functions that answer its methods, named as in the .proto with a small first letter: with the call,
+ * and for a unary one what takes the answer. A method that has none is unimplemented.
+ */
 export type GrpcService = {
   readonly service: DescService;
-  readonly implementation: UntypedServiceImplementation;
+  readonly implementation: Readonly<Record<string, Method['handle']>>;
 };
 
 /** The certificate chain (leaf first) and key a server shows, and whom it demands client certificates from. */
@@ -25,7 +31,7 @@ export type TlsMaterial = {
 
 /** A gRPC server whose connections arrive one by one, each with what `identify` found out about its peer. */
 export type GrpcServer<Peer> = {
-  /** Who sent `call` (any of grpc-js's server call objects). */
+  /** Who sent `call` (any `GrpcCall`). */
   readonly peer: (call: { readonly getPeer: () => string }) => Peer;
   /** Serves TLS 1.3 on host and port (0: any free one); resolves to the port. */
   readonly listenTls: (options: ListenTls<Peer>) => Promise<number>;
@@ -56,26 +62,47 @@ type ListenUnix<Peer> = {
   readonly onRefused?: (reason: string) => void;
 };
 
+/** What a server is created with. */
+type ServerOptions = {
+  /** A handler threw; it was answered with INTERNAL. */
+  readonly onFailed?: (method: string, error: unknown) => void;
+};
+
 const HANDSHAKE_TIMEOUT_MS = 10_000;
+const TICK_MS = 5_000;
+// Calls at once on one connection. SECURITY: any process of the host may connect the socket; on a network it takes an agent,
+// and one agent relays for every sidecar of its host.
+const MAX_UNIX_CALLS = 1_024;
+const MAX_TLS_CALLS = 4_096;
+// How long what was said last may take to leave.
+const CLOSE_MS = 250;
 const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
 
 /** Creates a server of `services`; nothing listens yet. */
-export function createGrpcServer<Peer>(services: readonly GrpcService[]): GrpcServer<Peer> {
-  const grpc = serverOf(services);
-  const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
+export function createGrpcServer<Peer>(
+  services: readonly GrpcService[],
+  options: ServerOptions = {},
+): GrpcServer<Peer> {
+  const methods = methodsOf(services);
+  const onFailed = options.onFailed ?? (() => undefined);
   const peers = new Map<string, Peer>();
   const connected = new Map<Socket, Peer>();
   const listeners: (NetServer | TlsServer)[] = [];
   const sockets = new Set<Socket>();
+  const speaking = new Map<Socket, H2Socket>();
   let connections = 0;
   let isClosed = false;
+  const ticking = setInterval(() => {
+    const nowMs = performance.now();
+    for (const each of speaking.values()) each.tick(nowMs);
+  }, TICK_MS).unref();
 
-  /** Who it is, if the connection may go on. */
+  /** The name of the connection and who it is, if it may go on. */
   function accept(
     socket: Socket,
     identify: () => Peer | undefined,
     onRefused?: (reason: string) => void,
-  ): { readonly peer: Peer } | undefined {
+  ): { readonly name: string; readonly peer: Peer } | undefined {
     // A handshake that was under way when the server closed ends here.
     if (isClosed) {
       socket.destroy();
@@ -96,8 +123,43 @@ export function createGrpcServer<Peer>(services: readonly GrpcService[]): GrpcSe
       peers.delete(name);
       connected.delete(socket);
     });
-    nameConnection(socket, name);
-    return { peer };
+    return { name, peer };
+  }
+
+  function speak(
+    socket: Socket,
+    name: string,
+    how: { readonly isProbed: boolean; readonly onRefused?: (reason: string) => void },
+  ): void {
+    const { isProbed, onRefused } = how;
+    const onRequest: H2Events['onRequest'] = (stream, head, isEnd) => {
+      const { connection } = h2;
+      const read = readCallHead(head);
+      if ('kind' in read) return answerNoCall(connection, stream, read);
+      const { path } = read;
+      const method = methods.get(path);
+      if (method === undefined) {
+        const refusal = { code: status.UNIMPLEMENTED, details: 'there is no such method' };
+        return answerNoCall(connection, stream, { kind: 'grpc', refusal });
+      }
+      return new GrpcCall({
+        connection,
+        stream,
+        method,
+        head: read,
+        peer: name,
+        maxMessageBytes: MAX_MESSAGE_BYTES,
+        onFailed: (error) => onFailed(path, error),
+      }).start(isEnd);
+    };
+    const h2 = new H2Socket(socket, {
+      onRequest,
+      onBroken: (reason) => onRefused?.(reason),
+      maxStreams: isProbed ? MAX_TLS_CALLS : MAX_UNIX_CALLS,
+      isProbed,
+    });
+    speaking.set(socket, h2);
+    socket.once('close', () => speaking.delete(socket));
   }
 
   return {
@@ -107,26 +169,27 @@ export function createGrpcServer<Peer>(services: readonly GrpcService[]): GrpcSe
       if (peer === undefined) throw new Error('the connection of this call is closed');
       return peer;
     },
-    async listenTls(options) {
-      const server = createTlsListener(options, (socket, identify, onRefused) => {
-        const accepted = accept(socket, identify, onRefused);
+    async listenTls(listening) {
+      const { streams, onRefused } = listening;
+      const server = createTlsListener(listening, (socket) => {
+        const accepted = accept(socket, () => listening.identify(socket), onRefused);
         if (accepted === undefined) return;
-        const { streams } = options;
-        if (socket.alpnProtocol !== streams?.protocol) injector.injectConnection(socket);
-        else streams?.accept(socket, accepted.peer);
+        const isStream = streams !== undefined && socket.alpnProtocol === streams.protocol;
+        if (isStream) streams.accept(socket, accepted.peer);
+        else speak(socket, accepted.name, { isProbed: true, ...(onRefused && { onRefused }) });
       });
       listeners.push(server);
-      return listenTcp(server, options.port, options.host);
+      return listenTcp(server, listening.port, listening.host);
     },
-    async listenUnix(options) {
+    async listenUnix({ path, identify, onRefused }) {
       const server = createNetServer((socket) => {
         socket.on('error', () => socket.destroy());
-        const isAccepted = accept(socket, () => options.identify(socket), options.onRefused);
-        if (isAccepted === undefined) return;
-        greetUnixClient(socket, () => injector.injectConnection(socket));
+        const accepted = accept(socket, () => identify(socket), onRefused);
+        if (accepted === undefined) return;
+        speak(socket, accepted.name, { isProbed: false, ...(onRefused && { onRefused }) });
       });
       listeners.push(server);
-      server.listen(options.path);
+      server.listen(path);
       await once(server, 'listening');
     },
     disconnect(isOver) {
@@ -134,41 +197,39 @@ export function createGrpcServer<Peer>(services: readonly GrpcService[]): GrpcSe
     },
     async close() {
       isClosed = true;
+      clearInterval(ticking);
       for (const listener of listeners) listener.close();
-      grpc.forceShutdown();
+      for (const each of speaking.values()) each.shutdown();
+      for (const socket of sockets) if (!speaking.has(socket)) socket.destroy();
+      const gone = Array.from(
+        speaking.keys(),
+        (socket) => new Promise<void>((resolve) => socket.once('close', () => resolve())),
+      );
+      await Promise.race([Promise.all(gone), delay(CLOSE_MS, undefined, { ref: false })]);
       for (const socket of sockets) socket.destroy();
-      await Promise.resolve();
     },
   };
 }
 
-function serverOf(services: readonly GrpcService[]): Server {
-  const grpc = new Server({
-    'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-    'grpc.keepalive_time_ms': 20_000,
-    // Counters of each call and connection for a debugging service that we do not serve.
-    'grpc.enable_channelz': 0,
-  });
+/** By path. */
+function methodsOf(services: readonly GrpcService[]): ReadonlyMap<string, Method> {
+  const methods = new Map<string, Method>();
   for (const { service, implementation } of services) {
-    grpc.addService(grpcDefinition(service), implementation);
+    for (const { name, localName, methodKind, input, output } of service.methods) {
+      const handle = implementation[localName];
+      if (handle === undefined) continue;
+      // Nothing here has such a method.
+      if (methodKind === 'client_streaming') throw new Error(`${name} streams to one answer`);
+      const path = `/${service.typeName}/${name}`;
+      methods.set(path, { kind: methodKind, input, output, handle });
+    }
   }
-  return grpc;
-}
-
-// grpc-js tells a handler nothing of its connection but the peer's address; so that address becomes the name
-// under which we know the connection.
-function nameConnection(socket: Socket, name: string): void {
-  Object.defineProperty(socket, 'remoteAddress', { value: name });
-  Object.defineProperty(socket, 'remotePort', { value: undefined });
+  return methods;
 }
 
 function createTlsListener<Peer>(
   options: ListenTls<Peer>,
-  accept: (
-    socket: TLSSocket,
-    identify: () => Peer | undefined,
-    onRefused?: (reason: string) => void,
-  ) => void,
+  accept: (socket: TLSSocket) => void,
 ): TlsServer {
   const server = createTlsServer({
     ALPNProtocols: [...(options.streams === undefined ? [] : [options.streams.protocol]), 'h2'],
@@ -188,7 +249,7 @@ function createTlsListener<Peer>(
   });
   server.on('secureConnection', (socket) => {
     socket.on('error', () => socket.destroy());
-    accept(socket, () => options.identify(socket), options.onRefused);
+    accept(socket);
   });
   server.on('tlsClientError', (error, socket) => {
     options.onRefused?.(error.message);

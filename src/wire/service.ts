@@ -6,6 +6,7 @@ import {
   toBinary,
 } from '@bufbuild/protobuf';
 import type { MethodDefinition, ServiceDefinition } from '@grpc/grpc-js';
+import { frameMessage } from './message-reader.ts';
 
 /** grpc-js's description of a protobuf-es service: same paths, messages as protobuf-es objects. */
 export function grpcDefinition(service: DescService): ServiceDefinition {
@@ -25,30 +26,32 @@ export function grpcDefinition(service: DescService): ServiceDefinition {
   );
 }
 
-const encoded = new WeakMap<object, Buffer>();
+const framed = new WeakMap<object, Buffer>();
 
 /**
- * Encodes a message once for all the calls that send it. What is returned goes in its place to whatever sends it, for as long
- * as the caller keeps that, and is good for nothing else: the message itself need not be kept.
+ * Encodes a message once for all the calls of a server that send it. What is returned goes in its place to whatever sends it,
+ * for as long as the caller keeps that, and is good for nothing else: the message itself need not be kept.
  */
 export function encodeOnce<T extends DescMessage>(
   schema: T,
   message: MessageShape<T>,
 ): MessageShape<T> {
   const standIn = Object.freeze({ $typeName: schema.typeName }) as MessageShape<T>;
-  encoded.set(standIn, encode(schema, message));
+  framed.set(standIn, frameMessage(toBinary(schema, message)));
   return standIn;
 }
 
-function encode<T extends DescMessage>(schema: T, message: MessageShape<T>): Buffer {
-  const { buffer, byteOffset, byteLength } = toBinary(schema, message);
-  return Buffer.from(buffer, byteOffset, byteLength);
+/** A message as a server sends it, behind its prefix. */
+export function encodeFrame(schema: DescMessage, message: object): Buffer {
+  return framed.get(message) ?? frameMessage(toBinary(schema, message as never));
 }
 
 function codec(side: 'request' | 'response', schema: DescMessage): Record<string, unknown> {
   return {
-    [`${side}Serialize`]: (message: object) =>
-      encoded.get(message) ?? encode(schema, message as never),
+    [`${side}Serialize`](message: object) {
+      const { buffer, byteOffset, byteLength } = toBinary(schema, message as never);
+      return Buffer.from(buffer, byteOffset, byteLength);
+    },
     [`${side}Deserialize`]: (bytes: Buffer) => fromBinary(schema, bytes),
   };
 }

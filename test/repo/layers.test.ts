@@ -29,7 +29,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   alert: ['lib'],
   telemetry: ['lib', 'identity'],
   'record-store': ['lib', 'telemetry'],
-  wire: ['lib'],
+  wire: ['lib', 'protocol'],
   revocation: ['lib', 'identity', 'trust', 'telemetry', 'wire'],
   sink: ['lib', 'resource', 'alert', 'audit', 'telemetry', 'wire'],
   audit: ['lib', 'trust'],

@@ -1,11 +1,12 @@
 // A control plane in an attacker's hands: it has a genuine certificate of `/palisade/control`, sits between the agents
 // and an honest control plane, and changes what passes. Acknowledgements pass unchanged, so that `status` tells them.
-import { Metadata, type ServerDuplexStream, type ServiceError, status } from '@grpc/grpc-js';
+import { type ServiceError, status } from '@grpc/grpc-js';
 import {
   createGrpcClient,
   createGrpcServer,
   createMessage,
   Distribution,
+  type GrpcCall,
   type GrpcClient,
   type PolicySetUpdate,
   type ReportRequest,
@@ -63,8 +64,8 @@ export async function startHostileControl(of: {
   return serve(target, control, trust);
 }
 
-type SubscribeCall = ServerDuplexStream<SubscribeRequest, SubscribeResponse>;
-type ReportCall = ServerDuplexStream<ReportRequest, ReportResponse>;
+type SubscribeCall = GrpcCall<SubscribeRequest, SubscribeResponse>;
+type ReportCall = GrpcCall<ReportRequest, ReportResponse>;
 type Call = SubscribeCall | ReportCall;
 
 async function serve(
@@ -127,8 +128,7 @@ async function serve(
       return taken;
     },
     dropStreams() {
-      for (const call of calls)
-        call.emit('error', { code: status.UNAVAILABLE, details: 'dropped' });
+      for (const call of calls) call.refuse({ code: status.UNAVAILABLE, details: 'dropped' });
     },
     async close() {
       distribution.close();
@@ -141,16 +141,16 @@ async function serve(
 /** Joins the ends of two streams: what ends one ends the other. */
 function pass(call: Call, up: ReturnType<GrpcClient['bidi']>, calls: Set<Call>): void {
   calls.add(call);
-  up.on('metadata', () => call.sendMetadata(new Metadata()));
+  up.on('metadata', () => call.sendMetadata());
   up.on('end', () => call.end());
-  up.on('error', ({ code, details }: ServiceError) => call.emit('error', { code, details }));
+  up.on('error', ({ code, details }: ServiceError) => call.refuse({ code, details }));
   call.on('end', () => up.end());
   const over = () => {
     calls.delete(call);
     up.cancel();
   };
   call.on('cancelled', over);
-  call.on('error', over);
+  call.on('close', over);
 }
 
 function createMemory() {
