@@ -6,6 +6,7 @@ export {
   toBinary as encodeMessage,
 } from '@bufbuild/protobuf';
 export type { CallMetadata, CallRefusal } from './call-head.ts';
+export type { GrpcService } from './call-server.ts';
 export { createGrpcClient, type GrpcClient, type GrpcTarget } from './client.ts';
 export * from './gen/distribution_pb.ts';
 export * from './gen/ext_authz_pb.ts';
@@ -25,6 +26,6 @@ export {
 } from './message-stream.ts';
 export { peerChain } from './peer-chain.ts';
 export { PROCESS_STARTED_AT_MS } from './process-start.ts';
-export { createGrpcServer, type GrpcServer, type GrpcService, type TlsMaterial } from './server.ts';
+export { createGrpcServer, type GrpcServer, type TlsMaterial } from './server.ts';
 export type { GrpcCall, Reply } from './server-call.ts';
 export { encodeOnce, grpcDefinition } from './service.ts';

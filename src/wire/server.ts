@@ -1,26 +1,11 @@
 import { once } from 'node:events';
 import { createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   createServer as createTlsServer,
   type TLSSocket,
   type Server as TlsServer,
 } from 'node:tls';
-import type { DescService } from '@bufbuild/protobuf';
-import { status } from '@grpc/grpc-js';
-import type { H2Events } from '#protocol';
-import { readCallHead } from './call-head.ts';
-import { H2Socket } from './h2-socket.ts';
-import { answerNoCall, GrpcCall, type Method } from './server-call.ts';
-
-/**
- * One service and the functions that answer its methods, named as in the .proto with a small first letter: with the call,
- * and for a unary one what takes the answer. A method that has none is unimplemented.
- */
-export type GrpcService = {
-  readonly service: DescService;
-  readonly implementation: Readonly<Record<string, Method['handle']>>;
-};
+import { createCallServer, type GrpcService } from './call-server.ts';
 
 /** The certificate chain (leaf first) and key a server shows, and whom it demands client certificates from. */
 export type TlsMaterial = {
@@ -69,40 +54,26 @@ type ServerOptions = {
 };
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
-const TICK_MS = 5_000;
-// Calls at once on one connection. SECURITY: any process of the host may connect the socket; on a network it takes an agent,
-// and one agent relays for every sidecar of its host.
-const MAX_UNIX_CALLS = 1_024;
-const MAX_TLS_CALLS = 4_096;
-// How long what was said last may take to leave.
-const CLOSE_MS = 250;
-const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
 
 /** Creates a server of `services`; nothing listens yet. */
 export function createGrpcServer<Peer>(
   services: readonly GrpcService[],
   options: ServerOptions = {},
 ): GrpcServer<Peer> {
-  const methods = methodsOf(services);
-  const onFailed = options.onFailed ?? (() => undefined);
+  const calls = createCallServer(services, options.onFailed ?? (() => undefined));
   const peers = new Map<string, Peer>();
   const connected = new Map<Socket, Peer>();
   const listeners: (NetServer | TlsServer)[] = [];
   const sockets = new Set<Socket>();
-  const speaking = new Map<Socket, H2Socket>();
   let connections = 0;
   let isClosed = false;
-  const ticking = setInterval(() => {
-    const nowMs = performance.now();
-    for (const each of speaking.values()) each.tick(nowMs);
-  }, TICK_MS).unref();
 
   /** The name of the connection and who it is, if it may go on. */
   function accept(
     socket: Socket,
     identify: () => Peer | undefined,
     onRefused?: (reason: string) => void,
-  ): { readonly name: string; readonly peer: Peer } | undefined {
+  ): { readonly name: string; readonly peer: Peer; readonly onBroken: typeof ignore } | undefined {
     // A handshake that was under way when the server closed ends here.
     if (isClosed) {
       socket.destroy();
@@ -123,43 +94,7 @@ export function createGrpcServer<Peer>(
       peers.delete(name);
       connected.delete(socket);
     });
-    return { name, peer };
-  }
-
-  function speak(
-    socket: Socket,
-    name: string,
-    how: { readonly isProbed: boolean; readonly onRefused?: (reason: string) => void },
-  ): void {
-    const { isProbed, onRefused } = how;
-    const onRequest: H2Events['onRequest'] = (stream, head, isEnd) => {
-      const { connection } = h2;
-      const read = readCallHead(head);
-      if ('kind' in read) return answerNoCall(connection, stream, read);
-      const { path } = read;
-      const method = methods.get(path);
-      if (method === undefined) {
-        const refusal = { code: status.UNIMPLEMENTED, details: 'there is no such method' };
-        return answerNoCall(connection, stream, { kind: 'grpc', refusal });
-      }
-      return new GrpcCall({
-        connection,
-        stream,
-        method,
-        head: read,
-        peer: name,
-        maxMessageBytes: MAX_MESSAGE_BYTES,
-        onFailed: (error) => onFailed(path, error),
-      }).start(isEnd);
-    };
-    const h2 = new H2Socket(socket, {
-      onRequest,
-      onBroken: (reason) => onRefused?.(reason),
-      maxStreams: isProbed ? MAX_TLS_CALLS : MAX_UNIX_CALLS,
-      isProbed,
-    });
-    speaking.set(socket, h2);
-    socket.once('close', () => speaking.delete(socket));
+    return { name, peer, onBroken: onRefused ?? ignore };
   }
 
   return {
@@ -176,7 +111,7 @@ export function createGrpcServer<Peer>(
         if (accepted === undefined) return;
         const isStream = streams !== undefined && socket.alpnProtocol === streams.protocol;
         if (isStream) streams.accept(socket, accepted.peer);
-        else speak(socket, accepted.name, { isProbed: true, ...(onRefused && { onRefused }) });
+        else calls.speak(socket, { ...accepted, kind: 'tls' });
       });
       listeners.push(server);
       return listenTcp(server, listening.port, listening.host);
@@ -186,7 +121,7 @@ export function createGrpcServer<Peer>(
         socket.on('error', () => socket.destroy());
         const accepted = accept(socket, () => identify(socket), onRefused);
         if (accepted === undefined) return;
-        speak(socket, accepted.name, { isProbed: false, ...(onRefused && { onRefused }) });
+        calls.speak(socket, { ...accepted, kind: 'unix' });
       });
       listeners.push(server);
       server.listen(path);
@@ -197,34 +132,15 @@ export function createGrpcServer<Peer>(
     },
     async close() {
       isClosed = true;
-      clearInterval(ticking);
       for (const listener of listeners) listener.close();
-      for (const each of speaking.values()) each.shutdown();
-      for (const socket of sockets) if (!speaking.has(socket)) socket.destroy();
-      const gone = Array.from(
-        speaking.keys(),
-        (socket) => new Promise<void>((resolve) => socket.once('close', () => resolve())),
-      );
-      await Promise.race([Promise.all(gone), delay(CLOSE_MS, undefined, { ref: false })]);
+      await calls.close();
       for (const socket of sockets) socket.destroy();
     },
   };
 }
 
-/** By path. */
-function methodsOf(services: readonly GrpcService[]): ReadonlyMap<string, Method> {
-  const methods = new Map<string, Method>();
-  for (const { service, implementation } of services) {
-    for (const { name, localName, methodKind, input, output } of service.methods) {
-      const handle = implementation[localName];
-      if (handle === undefined) continue;
-      // Nothing here has such a method.
-      if (methodKind === 'client_streaming') throw new Error(`${name} streams to one answer`);
-      const path = `/${service.typeName}/${name}`;
-      methods.set(path, { kind: methodKind, input, output, handle });
-    }
-  }
-  return methods;
+function ignore(_reason: string): void {
+  // Nobody wants to know.
 }
 
 function createTlsListener<Peer>(
