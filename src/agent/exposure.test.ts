@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { exposedAddresses, readSocketTables, watchExposure } from './exposure.ts';
 import { createFakeScheduler } from './fake-scheduler.ts';
@@ -48,8 +51,22 @@ test('a real listener of this machine is seen', async () => {
   const server = createServer().listen(0, '0.0.0.0');
   await once(server, 'listening');
   const { port } = server.address() as { port: number };
-  assert.deepEqual(exposedAddresses(readSocketTables(), new Set([port])), [`0.0.0.0:${port}`]);
+  assert.deepEqual(exposedAddresses(await readSocketTables(), new Set([port])), [
+    `0.0.0.0:${port}`,
+  ]);
   server.close();
+});
+
+test('attack: a hundred thousand connections: the tables are read as far as something listens', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'palisade-exposure-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const listeners = Array.from({ length: 200 }, () => line('00000000:0051'));
+  const tcp = HEAD + listeners.join('') + line('00000000:0050');
+  writeFileSync(join(folder, 'tcp'), tcp + line('0100007F:0050', '06').repeat(100_000));
+  const tables = await readSocketTables(folder);
+  assert.deepEqual(exposedAddresses(tables, new Set([80])), ['0.0.0.0:80']);
+  assert.ok(tables.tcp.length < tcp.length + 5_000, `${tables.tcp.length} bytes`);
+  assert.equal(tables.tcp6, '');
 });
 
 test('a change is told once, and looking ends with the watch', async () => {
@@ -58,7 +75,7 @@ test('a change is told once, and looking ends with the watch', async () => {
   let changes = 0;
   const watch = watchExposure({
     ports: () => new Set([80]),
-    tables: () => ({ tcp, tcp6: '' }),
+    tables: async () => ({ tcp, tcp6: '' }),
     scheduler,
     onChange: () => changes++,
   });

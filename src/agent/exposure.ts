@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { isIPv6 } from 'node:net';
+import { join } from 'node:path';
 import { createScheduler, type Scheduler } from './timer.ts';
 
 /** Watches where a workload's application listens besides loopback. */
@@ -12,37 +13,47 @@ export type ExposureWatch = {
 /** The kernel's tables of TCP sockets of this network namespace; empty where they cannot be read. */
 export type SocketTables = { readonly tcp: string; readonly tcp6: string };
 
-// Listening sockets stand first in the tables, which grow with connections.
 const MAX_BYTES = 1024 * 1024;
+/** The kernel gives no more at once. */
+const PART_BYTES = 4096;
+/** An entry in another state than LISTEN: number, local and remote address, state. */
+const NOT_LISTENING = /^ *\d+: [0-9A-F]+:[0-9A-F]{4} [0-9A-F]+:[0-9A-F]{4} (?!0A)[0-9A-F]{2} /m;
 const LOOK_EVERY_MS = 10_000;
 const LISTENING = '0A';
 
-/** Reads /proc/net/tcp and tcp6. */
-export function readSocketTables(): SocketTables {
-  return { tcp: readTable('/proc/net/tcp'), tcp6: readTable('/proc/net/tcp6') };
+/** Reads `tcp` and `tcp6` of `folder`, in which listening sockets stand first, as far as those go. */
+export async function readSocketTables(folder = '/proc/net'): Promise<SocketTables> {
+  const tcp = await readTable(join(folder, 'tcp'));
+  return { tcp, tcp6: await readTable(join(folder, 'tcp6')) };
 }
 
 /** Looks again and again; `onChange` is called when the addresses are others than before. */
 export function watchExposure(options: {
   /** Ports of the application now. */
   readonly ports: () => ReadonlySet<number>;
-  readonly tables: () => SocketTables;
+  readonly tables: () => Promise<SocketTables>;
   readonly scheduler?: Scheduler;
   readonly onChange: () => void;
 }): ExposureWatch {
   const { ports, tables, scheduler = createScheduler(), onChange } = options;
   let current: readonly string[] = [];
+  let hasStopped = false;
   let cancel: () => void;
-  const look = (): void => {
-    const found = exposedAddresses(tables(), ports());
+  const look = async (): Promise<void> => {
+    const found = exposedAddresses(await tables(), ports());
+    if (hasStopped) return;
     const isNew = found.join() !== current.join();
     current = found;
     if (isNew) onChange();
-    cancel = scheduler.after(LOOK_EVERY_MS, look);
+    cancel = scheduler.after(LOOK_EVERY_MS, () => void look());
   };
   // The application starts after its sidecar.
-  cancel = scheduler.after(1_000, look);
-  return { current: () => current, stop: () => cancel() };
+  cancel = scheduler.after(1_000, () => void look());
+  const stop = (): void => {
+    hasStopped = true;
+    cancel();
+  };
+  return { current: () => current, stop };
 }
 
 /**
@@ -87,11 +98,21 @@ function isLoopback(ip: string): boolean {
   return ip === '::1' || ip.startsWith('127.');
 }
 
-function readTable(path: string): string {
+// Connections and what remains of them come behind the listening sockets (proc_net_tcp of the kernel's documentation), and there
+// may be tens of thousands. Not read in this thread: the kernel looks through all of its table for the IPv6 sockets, which takes
+// as long as some requests even where there are none.
+async function readTable(path: string): Promise<string> {
+  const part = Buffer.allocUnsafe(PART_BYTES);
+  let text = '';
   try {
-    return readFileSync(path, 'latin1').slice(0, MAX_BYTES);
+    await using file = await open(path);
+    while (text.length < MAX_BYTES && !NOT_LISTENING.test(text.slice(-2 * PART_BYTES))) {
+      const { bytesRead } = await file.read(part, 0, PART_BYTES, null);
+      if (bytesRead === 0) break;
+      text += part.toString('latin1', 0, bytesRead);
+    }
   } catch {
     // No /proc, or no IPv6: then nothing can be said.
-    return '';
   }
+  return text;
 }
