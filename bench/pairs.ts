@@ -152,7 +152,7 @@ async function startPalisade(
 }
 
 /** Identities for the peers; Palisade's pair has those that its own authority issued. */
-function writeIdentities(folder: string) {
+export function writeIdentities(folder: string) {
   const mesh = createFakeMesh();
   const write = (name: string, text: string): string => {
     const path = join(folder, name);
@@ -167,7 +167,8 @@ function writeIdentities(folder: string) {
   };
 }
 
-function startPeers(
+/** Starts the two processes of a pair of another proxy. */
+export function startPeers(
   name: 'haproxy' | 'envoy',
   config: (side: 'caller' | 'server', files: PairFiles) => string,
   files: PairFiles,

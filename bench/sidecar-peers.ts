@@ -17,14 +17,17 @@ export type PairFiles = {
 /** HAProxy with both sides of the pair as processes of their own; without access log. */
 export function haproxyConfig(side: 'caller' | 'server', files: PairFiles): string {
   const { callerPort, serverPort, appPort, webPem, ordersPem, rootPem } = files;
+  const isHttp2 = files.protocol === 'grpc';
+  const tls = `ca-file ${rootPem} verify required ssl-min-ver TLSv1.3${isHttp2 ? ' alpn h2' : ''}`;
+  const plain = isHttp2 ? ' proto h2' : '';
   const bind =
     side === 'caller'
-      ? `bind 127.0.0.1:${callerPort}`
-      : `bind 127.0.0.1:${serverPort} ssl crt ${ordersPem} ca-file ${rootPem} verify required ssl-min-ver TLSv1.3`;
+      ? `bind 127.0.0.1:${callerPort}${plain}`
+      : `bind 127.0.0.1:${serverPort} ssl crt ${ordersPem} ${tls}`;
   const server =
     side === 'caller'
-      ? `server peer 127.0.0.1:${serverPort} ssl crt ${webPem} ca-file ${rootPem} verify required ssl-min-ver TLSv1.3`
-      : `server app 127.0.0.1:${appPort}`;
+      ? `server peer 127.0.0.1:${serverPort} ssl crt ${webPem} ${tls}`
+      : `server app 127.0.0.1:${appPort}${plain}`;
   return `global
   nbthread 1
   maxconn 2000

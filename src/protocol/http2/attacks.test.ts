@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { H2Connection } from './connection.ts';
-import { FLAG, FRAME, SETTING } from './frames.ts';
+import { FLAG, FRAME, PREFACE, SETTING } from './frames.ts';
 import { DEFAULT_H2_LIMITS, H2_CODE, type H2RequestHead, type Http2Error } from './messages.ts';
 import { block, frame, GET_FIELDS, HELLO, headers, settings, word } from './raw-frames.ts';
 import type { H2Stream } from './stream.ts';
@@ -17,7 +17,8 @@ type Victim = {
   readonly feed: (...frames: readonly Buffer[]) => void;
 };
 
-function victim(nowMs: () => number = () => 0): Victim {
+/** `hello`: what the attacker begins with; its acknowledgement of SETTINGS is in it unless told. */
+function victim(nowMs: () => number = () => 0, hello = HELLO): Victim {
   const streams: H2Stream[] = [];
   const heads: (H2RequestHead | 'tooLarge')[] = [];
   const refused: Http2Error[] = [];
@@ -34,7 +35,7 @@ function victim(nowMs: () => number = () => 0): Victim {
     },
   });
   connection.start();
-  connection.receive(HELLO, nowMs());
+  connection.receive(hello, nowMs());
   const feed = (...frames: readonly Buffer[]): void => {
     for (const bytes of frames) connection.receive(Buffer.from(bytes), nowMs());
   };
@@ -138,13 +139,41 @@ test('HPACK bomb in Huffman coding: refused like any other', () => {
   assert.equal(heads.length, 0);
 });
 
-test('thousands of streams at once: 100 are served, the others refused unprocessed', () => {
-  const { connection, feed, streams, refused } = victim();
-  for (let i = 0; i < 2_000; i++) feed(headers(2 * i + 1, GET));
-  assert.equal(streams.length, 100);
-  assert.equal(refused.filter((error) => error === 'h2_stream_limit').length, 1_900);
-  for (let i = 2_000; i < FRAMES; i++) feed(headers(2 * i + 1, GET));
-  assert.equal(connection.failed?.error, 'h2_refused_stream_flood');
+const UNSETTLED = Buffer.concat([PREFACE, settings()]);
+const AT_ONCE: readonly (readonly [name: string, hello: Buffer, mayBeRefused: number])[] = [
+  ['who may not know the limit yet', UNSETTLED, 2_000],
+  ['who has acknowledged the limit', HELLO, 100],
+];
+for (const [name, hello, mayBeRefused] of AT_ONCE) {
+  test(`thousands of streams at once, of a client ${name}: 100 are served, ${mayBeRefused} refused`, () => {
+    const { connection, feed, streams, refused } = victim(() => 0, hello);
+    const opened = 100 + mayBeRefused;
+    for (let i = 0; i < opened; i++) feed(headers(2 * i + 1, GET));
+    assert.equal(streams.length, 100);
+    assert.equal(refused.filter((error) => error === 'h2_stream_limit').length, mayBeRefused);
+    const failed = () => connection.failed?.error;
+    assert.equal(failed(), undefined);
+    feed(headers(2 * opened + 1, GET));
+    assert.equal(failed(), 'h2_refused_stream_flood');
+  });
+}
+
+test('streams at once that are refused count like others in what one read may bring', () => {
+  let refused = 0;
+  const connection = new H2Connection({
+    role: 'server',
+    limits: { maxStreams: 1, requestsPerRead: 16 },
+    events: {
+      onOutput: () => undefined,
+      onRefused: () => refused++,
+      onRequest: () => NO_SINK,
+    },
+  });
+  connection.start();
+  connection.receive(HELLO, 0);
+  const flood = Buffer.concat(Array.from({ length: 64 }, (_, i) => headers(2 * i + 1, GET)));
+  assert.equal(connection.receive(flood, 0), flood.length / 4);
+  assert.equal(refused, 15);
 });
 
 test('window overflow: the connection’s ends it, a stream’s resets that', () => {

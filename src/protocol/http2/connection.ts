@@ -51,7 +51,7 @@ export class H2Connection {
   readonly #headers: HeaderFrames;
   readonly #data: DataFrames;
   #prefaceLeft: number;
-  /** Streams accepted in all, with which the read under way is over. */
+  /** Streams opened in all, with which the read under way is over. */
   #pauseAt = 0;
   /** Frames that the read under way may still take. */
   #framesLeft = 0;
@@ -141,12 +141,12 @@ export class H2Connection {
 
   /**
    * Reads `chunk`, which is only lent. `nowMs`: a monotonic clock. Returns how much of it was read: less than all where
-   * `requestsPerRead` were begun or `framesPerRead` read; the rest is to be given again later.
+   * `requestsPerRead` came or `framesPerRead` were read; the rest is to be given again later.
    */
   receive(chunk: Buffer, nowMs: number): number {
     this.#guard.nowMs = nowMs;
     if (this.failed !== undefined) return chunk.length;
-    this.#pauseAt = this.#streams.accepted + this.limits.requestsPerRead;
+    this.#pauseAt = this.#streams.heads + this.limits.requestsPerRead;
     this.#framesLeft = this.limits.framesPerRead;
     let at = 0;
     if (this.#prefaceLeft > 0) {
@@ -308,7 +308,7 @@ export class H2Connection {
     if (frame.type === FRAME.HEADERS) this.#headers.onHeaders(frame);
     else if (frame.type === FRAME.CONTINUATION) this.#headers.onContinuation(frame);
     else this.#control.onFrame(frame);
-    if (--this.#framesLeft <= 0 || this.#streams.accepted >= this.#pauseAt) this.#reader.pause();
+    if (--this.#framesLeft <= 0 || this.#streams.heads >= this.#pauseAt) this.#reader.pause();
     if (this.#sender.output.length > this.limits.maxGatherBytes + MAX_CONTROL_BYTES) {
       // SECURITY: acknowledgements for a peer that never reads them would fill the memory.
       this.abort(H2_CODE.ENHANCE_YOUR_CALM, 'h2_output_flood');

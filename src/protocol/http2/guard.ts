@@ -15,7 +15,9 @@ export class Guard {
   readonly #resets: Allowance;
   readonly #malformed = new Allowance({ burst: 100, perSecond: 20 });
   // Before a client has read our SETTINGS it may open as many as it likes.
-  readonly #refusals = new Allowance({ burst: 2_000, perSecond: 200 });
+  readonly #unknowing = new Allowance({ burst: 2_000, perSecond: 200 });
+  // Behind its acknowledgement there is no honest one: both sides see the same order of frames.
+  readonly #refusals = new Allowance({ burst: 100, perSecond: 20 });
   readonly #pings = new Allowance({ burst: 100, perSecond: 10 });
   readonly #settings = new Allowance({ burst: 50, perSecond: 5 });
   readonly #windows = new Allowance({ burst: 1_000, perSecond: 200 });
@@ -48,9 +50,9 @@ export class Guard {
     return this.#take(this.#malformed, 'h2_malformed_request_flood');
   }
 
-  /** A stream was refused because there are too many. */
-  refusal(): Http2Error | undefined {
-    return this.#take(this.#refusals, 'h2_refused_stream_flood');
+  /** A stream was refused because there are too many; `isSettled`: its peer had acknowledged how many it may open. */
+  refusal(isSettled: boolean): Http2Error | undefined {
+    return this.#take(isSettled ? this.#refusals : this.#unknowing, 'h2_refused_stream_flood');
   }
 
   /** A header block goes on in another frame; `isFirst` where it begins. */

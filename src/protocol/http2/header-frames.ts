@@ -71,6 +71,7 @@ export class HeaderFrames {
     // Only clients open streams, and only odd ones.
     if (isClient || streamId % 2 === 0) return this.#fail('h2_bad_stream_id');
     streams.lastPeerId = streamId;
+    streams.heads++;
     // RFC 9113 section 6.8: what comes after the last one we named is not answered.
     if (streamId > this.#control.lastAcceptedId) return;
     if (streams.size >= this.#core.limits.maxStreams) return this.#refuseNew(streamId);
@@ -108,7 +109,7 @@ export class HeaderFrames {
     sender.word(FRAME.RST_STREAM, streamId, H2_CODE.REFUSED_STREAM);
     streams.rememberReset(streamId);
     events.onRefused('h2_stream_limit', 'stream');
-    const flood = guard.refusal();
+    const flood = guard.refusal(this.#control.isSettled);
     if (flood !== undefined) fail(H2_CODE.ENHANCE_YOUR_CALM, flood);
   }
 

@@ -29,12 +29,12 @@ export class HpackDecoder {
   readonly kinds: number[] = [];
   count = 0;
   readonly #bounds: HpackBounds;
-  /** A ring: the newest entry is at `#newest`, older ones behind it. */
+  // A ring: the newest entry is at `#newest`, older ones behind it. It grows as entries come: many connections have few.
   readonly #mask: number;
-  readonly #tableNames: string[];
-  readonly #tableValues: string[];
-  readonly #tableKinds: number[];
-  #newest = 0;
+  readonly #tableNames: string[] = [];
+  readonly #tableValues: string[] = [];
+  readonly #tableKinds: number[] = [];
+  #newest = -1;
   #entries = 0;
   #tableBytes = 0;
   #tableLimit: number;
@@ -50,9 +50,6 @@ export class HpackDecoder {
     this.#tableLimit = bounds.tableBytes;
     const most = Math.max(2, 2 ** Math.ceil(Math.log2(bounds.tableBytes / ENTRY_BYTES + 1)));
     this.#mask = most - 1;
-    this.#tableNames = Array.from({ length: most }, () => '');
-    this.#tableValues = Array.from({ length: most }, () => '');
-    this.#tableKinds = Array.from({ length: most }, () => 0);
   }
 
   /**

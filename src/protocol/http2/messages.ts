@@ -165,7 +165,7 @@ export type H2Limits = {
   /** Streams the peer may reset at once, and again each second, beyond those it brought to an end. */
   readonly resetBurst: number;
   readonly resetsPerSecond: number;
-  /** Server: requests after which `receive` leaves the rest of a chunk to be read later. */
+  /** Server: requests, be they refused, after which `receive` leaves the rest of a chunk to be read later. */
   readonly requestsPerRead: number;
   /** Frames after which it does so, whatever they are. */
   readonly framesPerRead: number;

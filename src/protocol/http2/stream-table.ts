@@ -11,8 +11,8 @@ export type Absence = 'idle' | 'closed' | 'reset_by_us';
 export class StreamTable {
   /** The highest stream the peer opened. */
   lastPeerId = 0;
-  /** Server: streams taken in so far. */
-  accepted = 0;
+  /** Server: streams that the peer opened so far, be they refused. */
+  heads = 0;
   /** Client: the next stream we open. */
   nextId = 1;
   readonly #isClient: boolean;
@@ -46,7 +46,6 @@ export class StreamTable {
 
   /** Server: takes in a stream that the peer opened. */
   accept(stream: H2Stream): void {
-    this.accepted++;
     this.#streams.set(stream.id, stream);
   }
 
