@@ -138,16 +138,18 @@ export async function listRevoked(context: CliContext, globals: Globals): Promis
     );
   }
   printResult(context, globals.output, shown, () =>
-    table([
-      ['REVOKED', 'SINCE', 'ENDS', 'BY', 'REASON'],
-      ...shown.map(({ what, time, until, author, reason }) => [
-        what,
-        age(time, nowMs),
-        until ?? 'never',
-        author,
-        reason,
-      ]),
-    ]),
+    shown.length === 0
+      ? 'nothing is revoked'
+      : table([
+          ['REVOKED', 'SINCE', 'ENDS', 'BY', 'REASON'],
+          ...shown.map(({ what, time, until, author, reason }) => [
+            what,
+            age(time, nowMs),
+            until ?? 'never',
+            author,
+            reason,
+          ]),
+        ]),
   );
 }
 

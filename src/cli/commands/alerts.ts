@@ -30,7 +30,9 @@ export const register: CommandModule['register'] = (program, context) => {
       if (options.severity !== undefined) query.set('severity', options.severity);
       const { api } = sessionOf(globals);
       const found = await fetchAll<AlertEvent>(api, `/alerts?${query}`);
-      printResult(context, globals.output, found, () => textOf(found, context));
+      printResult(context, globals.output, found, () =>
+        found.length === 0 ? noneText(options) : textOf(found, context),
+      );
     });
   alerts
     .command('silence')
@@ -129,8 +131,13 @@ function matchOf(alert: string | undefined): { readonly id?: string; readonly na
   );
 }
 
+function noneText({ state, severity }: { readonly state: string; readonly severity?: string }) {
+  if (state === 'firing' && severity === undefined) return 'nothing needs a person';
+  const what = severity === undefined ? 'no alert' : `no ${printable(severity)}`;
+  return state === 'all' ? `${what} is known` : `${what} is ${printable(state)}`;
+}
+
 function textOf(alerts: readonly AlertEvent[], context: CliContext): string {
-  if (alerts.length === 0) return 'nothing needs a person';
   const paint = painter(context);
   const now = Date.now();
   return alerts
@@ -156,6 +163,7 @@ function textOf(alerts: readonly AlertEvent[], context: CliContext): string {
 }
 
 function tableOf(silences: readonly SilenceEntry[]): string {
+  if (silences.length === 0) return 'no alert is silenced';
   const now = Date.now();
   const rows = silences.map(({ id, match, owner, reason, ends_at }) => [
     id,

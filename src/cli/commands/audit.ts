@@ -9,6 +9,7 @@ import type { CliContext } from '../context.ts';
 import { EXIT, ExitError } from '../exit.ts';
 import { type Globals, globalsOf, sessionOf } from '../globals.ts';
 import { verifyIssuance } from '../issuance-verify.ts';
+import { tellOfNothing } from '../nothing-found.ts';
 import { intoFile } from '../out-file.ts';
 import { printable, printResult } from '../output.ts';
 
@@ -124,7 +125,9 @@ function addExport(audit: Command, context: CliContext): void {
       const session = sessionOf(globalsOf(command, context));
       const { out } = flags;
       if (out === undefined) {
-        await exportAll(session, queryOf(flags), (text) => void context.stdout.write(text));
+        const write = (text: string): void => void context.stdout.write(text);
+        const count = await exportAll(session, queryOf(flags), write);
+        if (count === 0) tellOfNothing(context, 'record of the control log', flags);
         return;
       }
       const records = await intoFile(out, (write) => exportAll(session, queryOf(flags), write));
@@ -182,6 +185,8 @@ function addSearch(audit: Command, context: CliContext): void {
         query.set('log', flags.log);
         const items = await searchAll(query, Number(flags.limit), (path) => api.call('GET', path));
         printResult(context, globals.output, items, () => items.map(eventText).join('\n'));
+        if (items.length === 0)
+          tellOfNothing(context, `record of the ${printable(flags.log)} log`, flags);
       },
     );
 }

@@ -26,7 +26,10 @@ export const register: CommandModule['register'] = (program, context) => {
       if (options.revoked === true) return listRevoked(context, globals);
       const path = options.all === true ? '/identities' : '/identities?current=true';
       const identities = await fetchAll<Identity>(sessionOf(globals).api, path);
-      printResult(context, globals.output, identities, () => tableOf(identities));
+      const none = options.all === true ? 'no certificate is in the log' : 'nobody has an identity';
+      printResult(context, globals.output, identities, () =>
+        identities.length === 0 ? none : tableOf(identities),
+      );
     });
   identity
     .command('show')

@@ -6,6 +6,7 @@ import type { CommandModule } from '../commands.ts';
 import type { OutputFormat } from '../context.ts';
 import { collectWord, parseCount, parseGrpcStatus, parseStatus } from '../flags.ts';
 import { globalsOf, sessionOf } from '../globals.ts';
+import { tellOfNothing } from '../nothing-found.ts';
 import { painter } from '../output.ts';
 import { type RecordFilters, recordQuery } from '../record-filter.ts';
 import { complainOfMissing, recordLine } from '../record-line.ts';
@@ -68,6 +69,7 @@ export const register: CommandModule['register'] = (program, context) => {
         isWanted,
       });
       for (const record of oldestFirst(records)) print(record);
+      if (records.length === 0) tellOfNothing(context, 'call', options as RecordFilters);
       complainOfMissing(context, missing);
       if (options.follow !== true) return;
       query.delete('since');
