@@ -6,6 +6,7 @@ import { VERSION } from '#cli';
 import type { DataFolder } from '#client';
 import type { Log, MetricFamily, Readiness } from '#telemetry';
 import type { TrustRoot } from '#trust';
+import { makeWay } from './make-way.ts';
 import { readPassphrase } from './passphrase.ts';
 import { serveMetrics } from './serve-metrics.ts';
 import { StartError } from './start-error.ts';
@@ -131,7 +132,16 @@ export async function startAgent(
   });
   if (!agent.ok)
     throw new StartError(`the agent cannot start: ${agent.error}`, 'see `palisade doctor`');
-  return shown(agent.value, options.metrics);
+  const running = await shown(agent.value, options.metrics);
+  // An agent shares its host with workloads and their sidecars; with `up` the control plane does, too.
+  const stopMakingWay = await makeWay();
+  return {
+    ...running,
+    close: () => {
+      stopMakingWay();
+      return running.close();
+    },
+  };
 }
 
 /** The same process with its metrics served, and no longer than it runs. */
