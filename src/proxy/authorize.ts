@@ -87,7 +87,10 @@ export function authorize(enforcement: Enforcement, incoming: Incoming): Ruling 
   }
   const decision = decide(snapshot.program, question);
   // SECURITY: a CUSTOM policy comes before all others, and until its provider said yes nothing passes.
-  const missing = decision.consult.filter(({ provider }) => !consented.has(provider));
+  const missing =
+    decision.consult.length === 0
+      ? decision.consult
+      : decision.consult.filter(({ provider }) => !consented.has(provider));
   if (missing.length > 0) return { kind: 'consult', missing, decision, question };
   if (decision.verdict === 'allow') return { kind: 'permit', permit: new Permit(decision) };
   return { kind: 'refuse', decision, failure: denied(decision, { snapshot, question, denialId }) };

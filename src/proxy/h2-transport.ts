@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { H2Connection, type H2Events, type H2Limits } from '#protocol';
 import type { BytePipe } from './pipe.ts';
 import { writeTogether } from './socket-pipe.ts';

@@ -1,19 +1,35 @@
-const SCRATCH_BYTES = 16 * 1024;
+const SCRATCH_BYTES = 64 * 1024;
+// Taken once: Node.js has a getter for `Buffer`, which each use of the name would call.
+const { allocUnsafe } = Buffer;
 
-// One buffer for all: nearly every write is taken by the kernel or copied by the tunnel before the next one is made.
+// One buffer for all: nearly every write is taken by the kernel or copied by the tunnel before the event is over. Answers that
+// go out together lie one behind the other, and as those of one kind are of one size, the views of the last time do.
 const scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
-let view = scratch.subarray(0, 0);
-let isFree = true;
+const views: Buffer[] = [];
+let taken = 0;
+let used = 0;
+let place = 0;
 
 /** A buffer of exactly so many bytes for one write, to be given back once its bytes were taken. */
 export function takeScratch(bytes: number): Buffer {
-  if (!isFree || bytes > SCRATCH_BYTES) return Buffer.allocUnsafe(bytes);
-  isFree = false;
-  if (view.length !== bytes) view = scratch.subarray(0, bytes);
+  if (taken++ === 0) {
+    used = 0;
+    place = 0;
+  }
+  if (bytes > SCRATCH_BYTES - used) return allocUnsafe(bytes);
+  const start = used;
+  used += bytes;
+  const last = views[place];
+  if (last?.length === bytes && last.byteOffset === start) {
+    place++;
+    return last;
+  }
+  const view = scratch.subarray(start, used);
+  views[place++] = view;
   return view;
 }
 
-/** Nobody needs the bytes any more; to be called at most once for each that was taken. */
-export function giveBackScratch(bytes: Buffer): void {
-  if (bytes === view) isFree = true;
+/** Nobody needs the bytes any more; to be called once for each that was taken. */
+export function giveBackScratch(): void {
+  taken--;
 }

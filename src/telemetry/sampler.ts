@@ -136,7 +136,7 @@ class AdaptiveSampler implements Sampler {
   #isChosen({ traceId }: RecordedCall, every: number, skipped: number): boolean {
     if (skipped >= MAX_RUN * every) return true;
     const isByTrace = traceId !== null && this.#kept <= MAX_BY_TRACE * this.perSecond;
-    const drawn = isByTrace ? Number.parseInt(traceId.slice(24), 16) / 2 ** 32 : this.#random();
+    const drawn = isByTrace ? fractionOf(traceId) : this.#random();
     return drawn * every < 1;
   }
 
@@ -175,6 +175,16 @@ class AdaptiveSampler implements Sampler {
     this.#routes++;
     return route;
   }
+}
+
+/** The last 32 bits of a trace id (lower-case hex) as a number from 0 to 1; told without making a string. */
+function fractionOf(traceId: string): number {
+  let bits = 0;
+  for (let at = 24; at < 32; at++) {
+    const code = traceId.charCodeAt(at);
+    bits = bits * 16 + (code < 0x61 ? code - 0x30 : code - 0x57);
+  }
+  return bits / 2 ** 32;
 }
 
 /** Whether the call is above its route's 99th percentile, which follows it. */

@@ -16,9 +16,10 @@ const TRACE_AT = 3;
 const PARENT_AT = 36;
 const HYPHEN = 0x2d;
 const ZERO = 0x30;
-const POOL_BYTES = 4096;
-const TRACE_ID_BYTES = 16;
-const SPAN_ID_BYTES = 8;
+/** Random bytes for some two dozen calls. As text they stay alive with the last ID cut out of them, so they are few. */
+const POOL_BYTES = 512;
+const TRACE_ID_CHARS = 32;
+const SPAN_ID_CHARS = 16;
 
 /** Parses a `traceparent` header's value (W3C Trace Context 3.2); undefined if it is not one, and a new trace begins. */
 export function parseTraceparent(value: string): TraceParent | undefined {
@@ -62,25 +63,24 @@ export function formatTraceparent(traceId: string, spanId: string, isSampled: bo
   return `00-${traceId}-${spanId}-${isSampled ? '01' : '00'}`;
 }
 
-type HexBuffer = Buffer & { hexSlice: (start: number, end: number) => string };
-
 /** Random IDs in hex. */
 export type TraceIds = { readonly traceId: () => string; readonly spanId: () => string };
 
-/** Creates a source of IDs that asks the kernel for randomness once in some hundred IDs. */
+/** Creates a source of IDs that makes text of randomness once in some dozen IDs: each is a part of it, and no copy. */
 export function createTraceIds(fill: (pool: Buffer) => void = randomFillSync): TraceIds {
-  // `hexSlice` is `toString('hex')` without its dispatch; Node.js has it, its types do not.
-  const pool = Buffer.allocUnsafeSlow(POOL_BYTES) as Buffer as HexBuffer;
-  let used = POOL_BYTES;
-  function next(bytes: number): string {
-    if (used + bytes > POOL_BYTES) {
+  const pool = Buffer.allocUnsafeSlow(POOL_BYTES);
+  let text = '';
+  let used = 0;
+  function next(chars: number): string {
+    if (used + chars > text.length) {
       fill(pool);
+      text = pool.toString('hex');
       used = 0;
     }
-    used += bytes;
-    const id = pool.hexSlice(used - bytes, used);
+    used += chars;
+    const id = text.slice(used - chars, used);
     // All zeros is no valid ID.
-    return id.charCodeAt(0) !== ZERO || /[^0]/.test(id) ? id : next(bytes);
+    return id.charCodeAt(0) !== ZERO || /[^0]/.test(id) ? id : next(chars);
   }
-  return { traceId: () => next(TRACE_ID_BYTES), spanId: () => next(SPAN_ID_BYTES) };
+  return { traceId: () => next(TRACE_ID_CHARS), spanId: () => next(SPAN_ID_CHARS) };
 }

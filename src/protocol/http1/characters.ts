@@ -11,6 +11,11 @@ export const METHOD = 16;
 /** A byte of a host name in `Host`. */
 export const HOST_NAME = 32;
 
+/** A byte of a token but `_`. */
+export const PLAIN_NAME = 64;
+/** A byte of a field value but HTAB. */
+export const PLAIN_VALUE = 128;
+
 export const HTAB = 0x09;
 export const LF = 0x0a;
 export const CR = 0x0d;
@@ -44,6 +49,8 @@ function buildClasses(): Uint8Array {
   for (let byte = 0; byte < 256; byte++) {
     let bits = classes[byte] ?? 0;
     if (byte === HTAB || (byte >= SP && byte !== 0x7f)) bits |= VALUE;
+    if ((bits & VALUE) !== 0 && byte !== HTAB) bits |= PLAIN_VALUE;
+    if ((bits & TOKEN) !== 0 && byte !== 0x5f) bits |= PLAIN_NAME;
     if (byte > SP && byte < 0x7f && byte !== 0x23) bits |= TARGET;
     classes[byte] = bits;
   }

@@ -1,4 +1,4 @@
-import { CLASS, CR, HTAB, SP, TOKEN, VALUE } from './characters.ts';
+import { CLASS, CR, HTAB, LF, PLAIN_NAME, PLAIN_VALUE, SP, TOKEN, VALUE } from './characters.ts';
 import type { Http1Error } from './messages.ts';
 
 /** Fields the readers and writers treat specially; every other one is `OTHER`. */
@@ -95,6 +95,26 @@ export class Fields {
     if (typeof code === 'string') return code;
     this.#push(start, colon, from, to, code);
     return code;
+  }
+
+  /**
+   * Reads the field line that begins at `start` and adds it, if it is one like nearly all are: whole before `limit`, and
+   * without tabs and underscores. Returns where its CR is; -1 if `add` is to say what is to be done with it.
+   */
+  addPlain(bytes: Buffer, start: number, limit: number): number {
+    let colon = start;
+    while (colon < limit && ((CLASS[bytes[colon] as number] as number) & PLAIN_NAME) !== 0) colon++;
+    if (colon === start || colon === limit || bytes[colon] !== 0x3a) return -1;
+    let from = colon + 1;
+    while (from < limit && bytes[from] === SP) from++;
+    let end = from;
+    while (end < limit && ((CLASS[bytes[end] as number] as number) & PLAIN_VALUE) !== 0) end++;
+    if (end + 1 >= limit || bytes[end] !== CR || bytes[end + 1] !== LF) return -1;
+    let to = end;
+    while (to > from && bytes[to - 1] === SP) to--;
+    this.hasTabAround = false;
+    this.#push(start, colon, from, to, classify(bytes, start, colon));
+    return end;
   }
 
   /** Moves every range `by` bytes to the front: the bytes were copied to a buffer of their own. */

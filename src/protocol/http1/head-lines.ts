@@ -71,6 +71,8 @@ export class HeadLines {
 
   #lines(bytes: Buffer, end: number): boolean | Http1Error {
     for (;;) {
+      const refusal = this.#takePlain(bytes, end);
+      if (refusal !== undefined) return refusal;
       let at = this.#scanned;
       while (at < end && bytes[at] !== LF) at++;
       this.#scanned = at;
@@ -83,6 +85,25 @@ export class HeadLines {
       this.#line = at + 1;
       this.#scanned = at + 1;
     }
+  }
+
+  /** Takes field lines as long as they are whole and plain: each byte is looked at once, and not for a line's end before. */
+  #takePlain(bytes: Buffer, end: number): Http1Error | undefined {
+    while (this.#started && this.#scanned === this.#line) {
+      if (this.fields.count === this.#limits.maxFields) return undefined;
+      const at = this.fields.addPlain(bytes, this.#line, end);
+      if (at < 0) return undefined;
+      const over = this.#overLimit(at + 1);
+      if (over !== undefined) return over;
+      this.#line = at + 2;
+      this.#scanned = at + 2;
+      const { fields, summary } = this;
+      const code = fields.code(fields.count - 1);
+      if (code === FIELD.OTHER) continue;
+      const refusal = summarize(summary, fields, bytes, code);
+      if (refusal !== undefined) return refusal;
+    }
+    return undefined;
   }
 
   // `at` is where the line in progress ends, or how far it is known to reach.
