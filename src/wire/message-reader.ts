@@ -3,6 +3,7 @@ import type { CallRefusal } from './call-head.ts';
 
 /** PROTOCOL-HTTP2.md, `Length-Prefixed-Message`: a flag and 4 bytes of length. */
 const PREFIX_BYTES = 5;
+const NOTHING = Buffer.alloc(0);
 
 /** The prefix and the bytes of a message that is not compressed. */
 export function frameMessage(bytes: Uint8Array): Buffer {
@@ -19,9 +20,10 @@ export class MessageReader {
   readonly #encoding: string | undefined;
   readonly #prefix = Buffer.alloc(PREFIX_BYTES);
   #prefixed = 0;
-  #parts: Buffer[] = [];
-  /** Of the message in hand, once its prefix is there. */
-  #missing = 0;
+  /** Of the message in hand, once its prefix is there: its length, and how much of it has come. */
+  #length = 0;
+  #taken = 0;
+  #body = NOTHING;
 
   /** `encoding`: how the caller says that it compresses; none is spoken here. */
   constructor(maxBytes: number, encoding: string | undefined) {
@@ -52,23 +54,34 @@ export class MessageReader {
         this.#prefixed += count;
         at += count;
         if (this.#prefixed < PREFIX_BYTES) return undefined;
-        this.#missing = this.#prefix.readUInt32BE(1);
+        this.#length = this.#prefix.readUInt32BE(1);
         const problem = this.#problem();
         if (problem !== undefined) return problem;
       }
-      const count = Math.min(this.#missing, end - at);
-      if (count > 0) this.#parts.push(Buffer.from(chunk.subarray(at, at + count)));
-      this.#missing -= count;
+      const count = Math.min(this.#length - this.#taken, end - at);
+      this.#append(chunk, at, count);
       at += count;
-      if (this.#missing === 0) onMessage(this.#complete());
+      if (this.#taken === this.#length) onMessage(this.#complete());
     }
     return undefined;
   }
 
+  // SECURITY: what is held is at most twice what came, though it came byte by byte, and never more than was announced.
+  #append(chunk: Buffer, at: number, count: number): void {
+    const taken = this.#taken + count;
+    if (taken > this.#body.length) {
+      const grown = Buffer.allocUnsafe(Math.min(this.#length, Math.max(taken, 2 * this.#taken)));
+      this.#body.copy(grown, 0, 0, this.#taken);
+      this.#body = grown;
+    }
+    chunk.copy(this.#body, this.#taken, at, at + count);
+    this.#taken = taken;
+  }
+
   #complete(): Buffer {
-    const [first = Buffer.alloc(0)] = this.#parts;
-    const message = this.#parts.length > 1 ? Buffer.concat(this.#parts) : first;
-    this.#parts = [];
+    const message = this.#body;
+    this.#body = NOTHING;
+    this.#taken = 0;
     this.#prefixed = 0;
     return message;
   }
@@ -81,7 +94,7 @@ export class MessageReader {
       return { code: status.UNIMPLEMENTED, details: 'compressed messages are not taken' };
     }
     if (flag !== 0) return { code: status.INTERNAL, details: 'a message with a wrong flag' };
-    if (this.#missing <= this.#maxBytes) return undefined;
+    if (this.#length <= this.#maxBytes) return undefined;
     const details = `a message of more than ${this.#maxBytes} bytes`;
     return { code: status.RESOURCE_EXHAUSTED, details };
   }

@@ -256,6 +256,15 @@ check(
   { code: status.DEADLINE_EXCEEDED },
 );
 
+test('attack: a unary call of many messages that never ends is refused at the second', async () => {
+  const one = await caller();
+  const call = one.open(`/${Host.typeName}/Introduce`);
+  call.send(Buffer.concat([hello, hello]), false);
+  const { fields } = await call.result();
+  one.close();
+  assert.equal(fields['grpc-status'], String(status.INTERNAL));
+});
+
 test('the server hears what failed, and a handler that time is up', () => {
   const method = `/${Host.typeName}/Introduce`;
   const failure = [method, 'secret of the server'];

@@ -40,6 +40,7 @@ export type CallOptions = {
 
 // setTimeout takes no more; nobody waits for so long (24 days).
 const MAX_TIMER_MS = 0x7fff_ffff;
+const ONE_MESSAGE: CallRefusal = { code: status.INTERNAL, details: 'the call has one message' };
 
 /**
  * One call at its server. Events: `data` with each message of a caller that streams, and `end` after its last; `drain` when
@@ -149,8 +150,11 @@ export class GrpcCall<Request, Response> extends EventEmitter implements H2Strea
     if (this.#isOver) return;
     const problem = this.#reader.take(chunk, start, end, (bytes) => this.#waiting.push(bytes));
     if (problem !== undefined) return this.refuse(problem);
+    const isStreaming = this.#options.method.kind === 'bidi_streaming';
+    // SECURITY: at once, not at the end: a caller that never ends its call would have as many kept as it likes.
+    if (!isStreaming && this.#waiting.length > 1) return this.refuse(ONE_MESSAGE);
     this.#uncredited += end - start;
-    if (this.#options.method.kind !== 'bidi_streaming') this.#credit();
+    if (!isStreaming) this.#credit();
     else if (this.#isFlowing) this.#deliver();
     if (isEnd) this.#onEnd();
   }
@@ -178,10 +182,8 @@ export class GrpcCall<Request, Response> extends EventEmitter implements H2Strea
       if (this.#isFlowing) this.#deliver();
       return;
     }
-    const [bytes, ...more] = this.#waiting;
-    if (bytes === undefined || more.length > 0) {
-      return this.refuse({ code: status.INTERNAL, details: 'the call has one message' });
-    }
+    const [bytes] = this.#waiting;
+    if (bytes === undefined) return this.refuse(ONE_MESSAGE);
     this.#request = this.#decode(bytes);
     if (this.#request !== undefined) this.#handle();
   }
