@@ -12,5 +12,6 @@ const ca = await createCa({
   log: createSilentLog(),
   rateLimit: { burst: 1e9, perSecond: 1e9 },
   identityRateLimit: { burst: 1e9, perSecond: 1e9 },
+  tokenRateLimit: { burst: 1e9, perSecond: 1e9 },
 });
 process.stdout.write(`${ca.port}\n`);
