@@ -25,11 +25,18 @@ export function keepUp(
   of: {
     readonly server: GrpcServer<Caller>;
     readonly subscription: PolicySubscription | undefined;
+    readonly keepClock: () => void;
   },
 ): () => void {
   const { identity, revocations } = core;
   const { server, subscription } = of;
   const renewal = setInterval(() => {
+    try {
+      of.keepClock();
+    } catch (error) {
+      // It is kept half a minute later, or the log of certificates cannot be written either.
+      log.error(EVENT.failed, { what: 'own clock', error });
+    }
     refreshIssuers(core, log);
     const isRenewed = identity.renewIfDue() || identity.renewIfRevoked(revocations.check.current());
     if (isRenewed) subscription?.reconnect();

@@ -10,6 +10,7 @@ import { openDatabase } from './database.ts';
 import { type Expiring, expiryProblem } from './expiries.ts';
 import { loadSecrets } from './initialize.ts';
 import { signLogHead } from './issuance-log.ts';
+import { openOwnClock } from './own-clock.ts';
 import { readTrustRoot } from './roots.ts';
 
 /** A running authority. */
@@ -42,20 +43,22 @@ export async function createCa(options: CaOptions): Promise<Ca> {
   const trustRoot = readTrustRoot(options.trustRootFile, options.trustDomain, secrets);
   const database = openDatabase(caFolder(options.folder).database);
   try {
-    return await start(options, { secrets, trustRoot, database });
+    const { clock: wall, elapsed = () => performance.now() } = options;
+    const own = openOwnClock({ database, wall, elapsed });
+    return await start({ ...options, clock: own.now }, { secrets, trustRoot, database }, own.keep);
   } catch (error) {
     database.close();
     throw error;
   }
 }
 
-async function start(options: CaOptions, parts: CaParts): Promise<Ca> {
+async function start(options: CaOptions, parts: CaParts, keepClock: () => void): Promise<Ca> {
   const { trustDomain, clock } = options;
   const core = createCaCore(options, parts);
   const { issuanceLog, identity, policy } = core;
   const { server, port } = await listenForCalls(options, parts, core);
   const subscription = followMesh(options, core);
-  const stopKeepingUp = keepUp(options, core, { server, subscription });
+  const stopKeepingUp = keepUp(options, core, { server, subscription, keepClock });
   const signer = parts.secrets.logSigner;
   const health = (): CaHealth => ({
     ...readiness(core.expiries(), clock()),

@@ -21,6 +21,8 @@ export type CaOptions = {
   readonly control?: string | undefined;
   /** Unix milliseconds. */
   readonly clock: () => number;
+  /** A clock that only counts, in milliseconds; the process's own unless a test has one. */
+  readonly elapsed?: () => number;
   readonly log: Log;
   readonly softwareVersion?: string;
   /** Certificates an identity may ask for at once, and then each second. */

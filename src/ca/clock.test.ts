@@ -43,9 +43,9 @@ for (const [name, stepMs] of [
       const elsewhere = verifyX509Svid(during.chain, bundle.value, realMs);
       assert.match(elsewhere.ok ? '' : elsewhere.error.message, /valid in 5[89]m.*a clock wrong/);
     } else {
-      // The agent's certificate is of this minute, hence of the future: the refusal names the difference.
-      const details = /becomes valid in 5[89]m.*is a clock wrong/;
-      await assert.rejects(renew(), { code: status.UNAUTHENTICATED, details });
+      // It goes on by what it was: what has expired stays so, and what it signs counts everywhere.
+      const during = await renew();
+      assert.ok(verifyX509Svid(during.chain, bundle.value, realMs).ok);
     }
     mesh.clock.nowMs = realMs;
     const afterwards = await renew();

@@ -42,6 +42,10 @@ const MIGRATIONS: readonly string[] = [
      expires_at INTEGER NOT NULL,
      noted_at INTEGER NOT NULL
    ) STRICT;`,
+  `CREATE TABLE own_clock (
+     id INTEGER PRIMARY KEY CHECK (id = 1),
+     at INTEGER NOT NULL
+   ) STRICT;`,
 ];
 
 /** Opens the authority's database with mode 0600, bringing its schema up to date. Throws if a later version made it. */

@@ -99,6 +99,7 @@ export function createTestMesh(
         upstream: more.upstream,
         listen: { host: '127.0.0.1', port: 0 },
         clock: () => clock.nowMs,
+        elapsed: () => 0,
         log: createSilentLog(),
         patienceMs: 20,
         identityRateLimit: { burst: 1e6, perSecond: 1e6 },

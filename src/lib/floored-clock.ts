@@ -1,6 +1,6 @@
 /** A clock that does not go below what somebody who knows the time has vouched for. */
 export type FlooredClock = {
-  /** Unix milliseconds. */
+  /** Unix milliseconds, whole ones. */
   readonly now: () => number;
   /** It was this late at least (Unix milliseconds) when this is called. */
   readonly vouch: (atMs: number) => void;
@@ -18,7 +18,7 @@ export function createFlooredClock(of: {
   const { wall, elapsed } = of;
   let ahead = Number.NEGATIVE_INFINITY;
   return {
-    now: () => Math.max(wall(), elapsed() + ahead),
+    now: () => Math.max(wall(), Math.floor(elapsed() + ahead)),
     vouch(atMs) {
       if (Number.isFinite(atMs)) ahead = Math.max(ahead, atMs - elapsed());
     },
