@@ -1,5 +1,6 @@
 import { type Block, type Shape, type ShapeField, widthOf } from './block.ts';
 import { type Condition, compare, type FieldCondition, holdsText, meets } from './filter.ts';
+import type { FieldKind } from './row.ts';
 
 /** What is asked of a block's records; times in ms. */
 export type BlockQuery = {
@@ -21,7 +22,8 @@ type RowTest = (at: number) => boolean;
 
 /** The places of records that match, in the order asked for. */
 export function matchBlock(block: Block, query: BlockQuery, places: Places): readonly number[] {
-  const tests = block.shapes.map((shape) => shapeTest(block, shape, query.where));
+  const conditions = query.where.map((condition) => testsOf(block, condition));
+  const tests = block.shapes.map((shape) => shapeTest(shape, conditions));
   if (tests.every((test) => test === undefined)) return [];
   const times = timeTest(block, query);
   const found: number[] = [];
@@ -44,29 +46,52 @@ function timeTest(block: Block, { sinceMs, untilMs }: BlockQuery): RowTest {
   };
 }
 
+/** What one condition says of a shape: of all its records, or what to ask of each. */
+type ShapeTest = (shape: Shape) => boolean | RowTest;
+
 /** What is left to ask of each record of a shape; undefined: none of them matches. */
-function shapeTest(
-  block: Block,
-  shape: Shape,
-  where: readonly Condition[],
-): readonly RowTest[] | undefined {
-  const fields = new Map(shape.map((field) => [field[0], field]));
+function shapeTest(shape: Shape, conditions: readonly ShapeTest[]): readonly RowTest[] | undefined {
   const tests: RowTest[] = [];
-  for (const condition of where) {
-    if (condition.kind === 'text') {
-      const text = condition.text.toLowerCase();
-      if (shape.some(([, kind, value]) => kind === 'literal' && holdsText(value, text))) continue;
-      tests.push(textTest(block, shape, text));
-      continue;
-    }
-    const field = condition.kind === 'field' ? fields.get(condition.field) : undefined;
-    if (condition.kind === 'field' && field !== undefined && field[1] !== 'literal') {
-      tests.push(columnTest(block, field, condition));
-      continue;
-    }
-    if (!meets(condition, (name) => fields.get(name)?.[2])) return undefined;
+  for (const condition of conditions) {
+    const said = condition(shape);
+    if (said === false) return undefined;
+    if (said !== true) tests.push(said);
   }
   return tests;
+}
+
+function testsOf(block: Block, condition: Condition): ShapeTest {
+  if (condition.kind === 'text') return textTests(block, condition.text.toLowerCase());
+  if (condition.kind !== 'field')
+    return (shape) => meets(condition, (name) => literalOf(shape, name));
+  const test = byColumn((field) => columnTest(block, field, condition));
+  return (shape) => {
+    const field = fieldOf(shape, condition.field);
+    if (field === undefined || field[1] === 'literal') return compare(field?.[2], condition);
+    return test(field);
+  };
+}
+
+// A loop over some forty names costs less than making a map of them for each of hundreds of shapes.
+function fieldOf(shape: Shape, name: string): ShapeField | undefined {
+  for (const field of shape) if (field[0] === name) return field;
+  return undefined;
+}
+
+function literalOf(shape: Shape, name: string): unknown {
+  return fieldOf(shape, name)?.[2];
+}
+
+/** Makes each column's test once, whatever number of shapes has it. */
+function byColumn<T>(make: (field: ShapeField) => T): (field: ShapeField) => T {
+  const known = new Map<string, T>();
+  return (field) => {
+    // What is numbered has a beginning of its own.
+    const key = field[1] === 'numbered' ? field.join(' ') : `${field[1]} ${field[0]}`;
+    let test = known.get(key);
+    if (test === undefined) known.set(key, (test = make(field)));
+    return test;
+  };
 }
 
 function columnTest(block: Block, field: ShapeField, condition: FieldCondition): RowTest {
@@ -88,16 +113,49 @@ function digestTest(bytes: Buffer | undefined, text: string, width: number): Row
   return (at) => bytes.compare(wanted, 0, width, at * width, (at + 1) * width) === 0;
 }
 
-function textTest(block: Block, shape: Shape, text: string): RowTest {
-  const tests = shape
-    .filter(([, kind]) => kind !== 'literal')
-    .map((field): RowTest => {
-      const texts = field[1] === 'text' ? block.texts(field[0]) : undefined;
-      if (texts === undefined) return (at) => holdsText(block.value(field, at), text);
-      const known = memo(texts.distinct, (value) => holdsText(value, text));
-      return (at) => known(texts.indexes[at] ?? 0);
-    });
-  return (at) => tests.some((holds) => holds(at));
+/** Text anywhere in a record; what a column cannot hold is not looked for in its values. */
+function textTests(block: Block, text: string): ShapeTest {
+  const literals = new Map<ShapeField, boolean>();
+  const isLiteral = (field: ShapeField): boolean => {
+    let holds = literals.get(field);
+    if (holds === undefined) literals.set(field, (holds = holdsText(field[2], text)));
+    return holds;
+  };
+  const test = byColumn((field) => textTest(block, field, text));
+  return (shape) => {
+    const tests: RowTest[] = [];
+    for (const field of shape) {
+      if (field[1] !== 'literal') {
+        const holds = test(field);
+        if (holds !== false) tests.push(holds);
+      } else if (isLiteral(field)) return true;
+    }
+    return tests.length > 0 && ((at) => tests.some((holds) => holds(at)));
+  };
+}
+
+/** What values of a kind are written with: a text of anything else is in none of them. */
+const ALPHABETS: Readonly<Partial<Record<FieldKind, RegExp>>> = {
+  time: /^[0-9tz:.-]*$/,
+  count: /^[0-9]*$/,
+  serial: /^[0-9]*$/,
+  hex8: /^[0-9a-f]*$/,
+  hex16: /^[0-9a-f]*$/,
+};
+
+function textTest(block: Block, field: ShapeField, text: string): RowTest | false {
+  const [name, kind] = field;
+  if (ALPHABETS[kind]?.test(text) === false) return false;
+  // What ends with anything but a digit cannot reach into the number at the end.
+  if (kind === 'numbered' && !/[0-9]$/.test(text)) {
+    const holds = holdsText(field[2], text);
+    return holds && (() => true);
+  }
+  if (kind === 'text' && !block.mayHoldText(name, text)) return false;
+  const texts = kind === 'text' ? block.texts(name) : undefined;
+  if (texts === undefined) return (at) => holdsText(block.value(field, at), text);
+  const known = memo(texts.distinct, (value) => holdsText(value, text));
+  return (at) => known(texts.indexes[at] ?? 0);
 }
 
 /** Asks once for each distinct value. */

@@ -2,6 +2,7 @@ import { crc32 } from 'node:zlib';
 import {
   type Block,
   type EncodedBlock,
+  type Head,
   SHAPE_COLUMN,
   type Shape,
   type ShapeField,
@@ -86,9 +87,34 @@ function assemble({
     start += packed.length;
     return place;
   });
-  const head = packSection(Buffer.from(JSON.stringify({ shapes, columns: places })));
+  const { fields, shapes: written } = numberFields(shapes);
+  const said: Head = { fields, shapes: written, columns: places };
+  const head = packSection(Buffer.from(JSON.stringify(said)));
   const bytes = Buffer.concat(parts);
   return { count, head, columns: bytes, crc: crc32(bytes, crc32(head)) };
+}
+
+/**
+ * Each field once, and shapes as the numbers of theirs: a few hundred fields make up hundreds of shapes, which are read
+ * again for each question.
+ */
+function numberFields(shapes: readonly Shape[]): Pick<Head, 'fields' | 'shapes'> {
+  const fields: ShapeField[] = [];
+  const known = new Map<string, Map<unknown, number>>();
+  const placeOf = (field: ShapeField): number => {
+    const [name, kind, value] = field;
+    const same = `${kind} ${name}`;
+    let values = known.get(same);
+    if (values === undefined) known.set(same, (values = new Map()));
+    // Objects are few, and may lie beside each other more than once.
+    let place = values.get(value);
+    if (place === undefined) {
+      values.set(value, (place = fields.length));
+      fields.push(field);
+    }
+    return place;
+  };
+  return { shapes: shapes.map((shape) => shape.map(placeOf)), fields };
 }
 
 /**

@@ -1,5 +1,12 @@
 import { crc32 } from 'node:zlib';
-import { decodeDeltas, decodeNumbers, decodeTexts, type Texts, unpackSection } from './columns.ts';
+import {
+  decodeDeltas,
+  decodeNumbers,
+  decodeTexts,
+  mayHoldText,
+  type Texts,
+  unpackSection,
+} from './columns.ts';
 import type { FieldKind, Row } from './row.ts';
 
 /**
@@ -20,7 +27,14 @@ export type ShapeField = readonly [name: string, kind: FieldKind, value?: unknow
 export type Shape = readonly ShapeField[];
 
 type ColumnPlace = readonly [name: string, kind: FieldKind, start: number, length: number];
-type Head = { readonly shapes: readonly Shape[]; readonly columns: readonly ColumnPlace[] };
+/** What a block's head says: shapes by the places of their fields, which are written once. */
+export type Head = {
+  readonly fields: readonly ShapeField[];
+  readonly shapes: readonly (readonly number[])[];
+  readonly columns: readonly ColumnPlace[];
+};
+/** As it was in files of the first schema, whose blocks stay as they are. */
+type FirstHead = { readonly shapes: readonly Shape[]; readonly columns: readonly ColumnPlace[] };
 
 /** The name of the column that says which shape each record has. */
 export const SHAPE_COLUMN = '';
@@ -38,6 +52,7 @@ type Column =
 /** A block to read from; every method throws where the block is damaged. */
 export type Block = {
   readonly count: number;
+  /** Shapes that agree in a field share it. */
   readonly shapes: readonly Shape[];
   /** Which shape the record at a place has. */
   readonly shapeAt: (at: number) => number;
@@ -47,6 +62,8 @@ export type Block = {
   readonly columns: readonly (readonly [name: string, kind: FieldKind])[];
   /** The distinct values of a column of texts (or of JSON), and which each record has. */
   readonly texts: (name: string, kind?: FieldKind) => Texts | undefined;
+  /** False where no value of a column of texts holds this text, in lower case: asked without reading them apart. */
+  readonly mayHoldText: (name: string, text: string) => boolean;
   /** The values of a column of digests, one after the other. */
   readonly bytes: (name: string, kind: FieldKind) => Buffer | undefined;
   readonly numbers: (name: string, kind: FieldKind) => Float64Array | undefined;
@@ -56,20 +73,21 @@ export type Block = {
 
 /** Opens a block; columns are read when they are asked for. `columns` is called at most once. */
 export function openBlock(count: number, headBytes: Buffer, columns: () => Buffer): Block {
-  const head = JSON.parse(unpackSection(headBytes).toString('utf8')) as Head;
+  const head = JSON.parse(unpackSection(headBytes).toString('utf8')) as Head | FirstHead;
+  const shapes = shapesOf(head);
   const places = new Map(head.columns.map((place) => [`${place[1]} ${place[0]}`, place]));
   const opened = new Map<string, Column | undefined>();
   let bytes: Buffer | undefined;
+  const section = ([, , start, length]: ColumnPlace): Buffer => {
+    bytes ??= columns();
+    return unpackSection(bytes.subarray(start, start + length));
+  };
   function column(name: string, kind: FieldKind): Column | undefined {
     const key = `${kind} ${name}`;
     if (opened.has(key)) return opened.get(key);
     const place = places.get(key);
     let found: Column | undefined;
-    if (place !== undefined) {
-      bytes ??= columns();
-      const packed = bytes.subarray(place[2], place[2] + place[3]);
-      found = decodeColumn(kind, unpackSection(packed), count);
-    }
+    if (place !== undefined) found = decodeColumn(kind, section(place), count);
     opened.set(key, found);
     return found;
   }
@@ -86,13 +104,17 @@ export function openBlock(count: number, headBytes: Buffer, columns: () => Buffe
   };
   return {
     count,
-    shapes: head.shapes,
+    shapes,
     shapeAt,
     value,
     columns: head.columns.slice(1).map(([name, kind]) => [name, kind] as const),
     texts(name, kind = 'text') {
       const found = column(name, kind);
       return found?.kind === 'texts' ? found.values : undefined;
+    },
+    mayHoldText(name, text) {
+      const place = places.get(`text ${name}`);
+      return place !== undefined && mayHoldText(section(place), text);
     },
     bytes(name, kind) {
       const found = column(name, kind);
@@ -105,13 +127,24 @@ export function openBlock(count: number, headBytes: Buffer, columns: () => Buffe
     row(at) {
       const fields: Record<string, unknown> = {};
       let node = '';
-      for (const field of head.shapes[shapeAt(at)] ?? []) {
+      for (const field of shapes[shapeAt(at)] ?? []) {
         if (field[0] === 'node') node = String(field[2]);
         else fields[field[0]] = value(field, at);
       }
       return { node, fields };
     },
   };
+}
+
+function shapesOf(head: Head | FirstHead): readonly Shape[] {
+  if (!('fields' in head)) return head.shapes;
+  return head.shapes.map((places) =>
+    places.map((place) => {
+      const field = head.fields[place];
+      if (field === undefined) throw new RangeError('a shape names no field');
+      return field;
+    }),
+  );
 }
 
 function numbersOf(column: Column | undefined): Float64Array {
