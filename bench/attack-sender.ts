@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { FLOODS, floodOf } from '../test/system/http2-floods.ts';
 
 /** Some peers end some floods never. */
-const MAX_MS = 250;
+const MAX_MS = 150;
 const SETTLE_MS = 500;
 
 /** What is printed; times are those of the machine's clock, in milliseconds. */

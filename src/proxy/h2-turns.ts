@@ -37,13 +37,16 @@ export type TurnsOptions = {
  * open; one a millisecond if none comes to its end, since there are calls that never do.
  * SECURITY: what has begun stands in the queues of all processes behind us, where nobody can put others before it. So a
  * caller that asks for a hundred things at once, or takes back whatever it asks for, gets few of them begun before its
- * limits end the connection; what waits costs its head and no more.
+ * limits end the connection; what waits costs its head and no more. Until one was completed none begins before all that came
+ * with it has been read, so that what is taken back at once is never begun.
  */
 export class CallTurns {
   readonly #options: TurnsOptions;
   readonly #waiting = new Set<WaitingRequest>();
   #credit = BURST;
   #countedAt: number;
+  /** One was completed: this caller waits for what it asks for. */
+  #isProven = false;
   /** Whether `#run` comes in the next turn, and whether the clock calls it. */
   #isNext = false;
   #isTimed = false;
@@ -55,10 +58,13 @@ export class CallTurns {
 
   /** Begins the request, or keeps it until its turn comes. Returns who hears of its stream. */
   accept(request: ArrivedRequest): H2StreamSink {
-    if (this.#waiting.size === 0 && this.#mayBegin()) return this.#options.begin(request);
+    const isDirect = this.#isProven && this.#waiting.size === 0;
+    if (isDirect && this.#mayBegin()) return this.#options.begin(request);
     const waiting = new WaitingRequest(request, (reset) => {
       this.#waiting.delete(waiting);
       if (reset.origin !== 'peer') return;
+      // Callers share a proven connection between sidecars: there one must not cost the others what they have earned.
+      if (!this.#isProven) this.#credit = 0;
       this.hold();
       this.#options.onWithdrawn();
     });
@@ -69,6 +75,7 @@ export class CallTurns {
 
   /** One of those that began was answered, and its caller has taken all of the answer. */
   completed(): void {
+    this.#isProven = true;
     this.#credit = Math.min(MOST, this.#credit + EARNED);
     if (this.#waiting.size > 0) this.#schedule();
   }
