@@ -1,5 +1,6 @@
 // A pair of sidecars in one process, whose evidence it turns on and off by itself under somebody's load:
-// `node bench/record-child.ts APP_PORT FOLDER PER_SECOND`. Tells its port, then, on a message, what each slice of time cost.
+// `node bench/record-child.ts APP_PORT FOLDER PER_SECOND`. Tells its port, then, on a message, what each slice of time cost and, on
+// another one when the load has ended, what is measured without any.
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -27,17 +28,20 @@ export type Measurement = {
 /** CPU of one request of the pair in µs: of a block's two slices with evidence, and of its two without. */
 export type Block = { readonly on: number; readonly off: number };
 
-/** What a child answers; records are those that were kept, and lost, in all slices. */
+/** What a child answers to `Measurement`; records are those that were kept, and lost, in all slices. */
 export type Measured = {
   readonly blocks: readonly Block[];
-  readonly traceUs: number;
   readonly requests: number;
   readonly kept: number;
   readonly dropped: number;
 };
 
+/** What it answers when the load has ended, CPU in µs: what cannot be switched off, for a request; and reading back one record. */
+export type Alone = { readonly traceUs: number; readonly shipUs: number };
+
 const LOOPS = 1_000_000;
 const SHIP_BATCH = 500;
+const LEFT_MS = 3_000;
 
 const [appPort, folder = '', perSecond] = process.argv.slice(2);
 const shipped = new Map<AccessLog, number>();
@@ -66,24 +70,25 @@ function evidenceOf(service: string) {
   return { records, metrics: { ...metrics, countCall } };
 }
 
-/** Pays for what was put off: what is buffered is packed and written, and read as the shipper does. */
+/** Pays for what was put off: what is buffered is packed and written, about as often as a sidecar does it. */
 async function settle(): Promise<void> {
-  for (const log of shipped.keys()) {
-    await log.flushed();
-    while (await ship(log)) {
-      // As the shipper does: as long as more lies there.
-    }
-  }
+  for (const log of shipped.keys()) await log.flushed();
 }
 
-/** The shipper's stream to the agent is not the proxy's evidence but its own. */
-async function ship(log: AccessLog): Promise<boolean> {
-  const { accounts, isFull } = await log.readAfter(shipped.get(log) ?? 0, SHIP_BATCH);
-  const last = accounts.at(-1)?.lastSeq;
-  if (last === undefined) return false;
-  shipped.set(log, last);
-  log.acknowledge(last);
-  return isFull;
+/** Reads back all that lies there; the shipper's stream to the agent is not the proxy's evidence but its own. */
+async function ship(): Promise<number> {
+  let records = 0;
+  for (const [log, seq] of shipped) {
+    for (let after = seq, isFull = true; isFull; ) {
+      const batch = await log.readAfter(after, SHIP_BATCH);
+      after = batch.accounts.at(-1)?.lastSeq ?? after;
+      records += batch.records;
+      isFull = batch.isFull;
+      shipped.set(log, after);
+      log.acknowledge(after);
+    }
+  }
+  return records;
 }
 
 type Slice = { readonly us: number; readonly requests: number };
@@ -99,9 +104,9 @@ async function slice(evidence: boolean, ms: number): Promise<Slice> {
   return { us: user + system, requests: (finished - before) / 2 };
 }
 
-/** With, without, without, with: whatever drifts falls on both alike. Each other block begins with the other. */
-async function block(index: number, ms: number): Promise<Block> {
-  const order = index % 2 === 0 ? [true, false, false, true] : [false, true, true, false];
+/** With, without, without, with: whatever drifts falls on both alike. Chance says which one begins. */
+async function block(ms: number): Promise<Block> {
+  const order = Math.random() < 0.5 ? [true, false, false, true] : [false, true, true, false];
   const sums = { on: { us: 0, requests: 0 }, off: { us: 0, requests: 0 } };
   for (const evidence of order) {
     const { us, requests } = await slice(evidence, ms);
@@ -109,19 +114,31 @@ async function block(index: number, ms: number): Promise<Block> {
     sum.us += us;
     sum.requests += requests;
   }
+  // Between blocks, so that neither kind of slice pays for it: so often a shipper reads.
+  await ship();
   return { on: sums.on.us / sums.on.requests, off: sums.off.us / sums.off.requests };
 }
 
 async function measure({ warmUpMs, blocks, sliceMs }: Measurement): Promise<Measured> {
   const startedAt = Date.now();
-  for (let index = 0; Date.now() - startedAt < warmUpMs; index++) await block(index, sliceMs);
+  while (Date.now() - startedAt < warmUpMs) await block(sliceMs);
   const found: Block[] = [];
   const before = finished;
   const keptBefore = keptOf();
-  for (let index = 0; index < blocks; index++) found.push(await block(index, sliceMs));
+  for (let index = 0; index < blocks; index++) found.push(await block(sliceMs));
   const requests = (finished - before) / 2;
+  const kept = keptOf() - keptBefore;
+  // What is left to be read when the load has ended.
+  await slice(true, LEFT_MS);
   const dropped = [...shipped.keys()].reduce((sum, log) => sum + log.counts().dropped.success, 0);
-  return { blocks: found, traceUs: traceCostUs(), requests, kept: keptOf() - keptBefore, dropped };
+  return { blocks: found, requests, kept, dropped };
+}
+
+async function shipCostUs(): Promise<number> {
+  const startedAt = process.cpuUsage();
+  const records = await ship();
+  const { user, system } = process.cpuUsage(startedAt);
+  return (user + system) / Math.max(1, records);
 }
 
 function keptOf(): number {
@@ -155,3 +172,5 @@ process.once('disconnect', () => process.exit());
 process.send?.({ port: pair.caller.outboundPort });
 const [asked] = (await once(process, 'message')) as [Measurement];
 process.send?.(await measure(asked));
+await once(process, 'message');
+process.send?.({ traceUs: traceCostUs(), shipUs: await shipCostUs() } satisfies Alone);

@@ -8,21 +8,22 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SIDECAR_FLAGS } from '#local';
 import { freePorts, missingPrograms, startOrigin } from './pairs.ts';
-import { quantile } from './quantile.ts';
-import type { Block, Measured, Measurement } from './record-child.ts';
+import type { Alone, Block, Measured, Measurement } from './record-child.ts';
 
 const CONNECTIONS = 16;
 const MEASUREMENT: Measurement = {
   warmUpMs: Number(process.env['BENCH_WARM_UP_MS'] ?? 8_000),
-  blocks: Number(process.env['BENCH_BLOCKS'] ?? 20),
-  // As long as a shipper waits under such a load: what is paid for once a slice is paid for as often as in a sidecar.
-  sliceMs: Number(process.env['BENCH_SLICE_MS'] ?? 1_000),
+  blocks: Number(process.env['BENCH_BLOCKS'] ?? 100),
+  // Short, since the machine changes all the time; and still longer than a sidecar lets records wait to be packed.
+  sliceMs: Number(process.env['BENCH_SLICE_MS'] ?? 200),
 };
 /** Records a second of each sidecar: the default, and more than there are calls. */
 const RATES: Readonly<Record<string, number>> = { default: 500, every: 1_000_000 };
 const WANTED = process.env['BENCH_RECORDS']?.split(',') ?? Object.keys(RATES);
 /** Two-sided 95 %, of the normal distribution. */
 const CONFIDENCE_95 = 1.96;
+/** Of the blocks at either end: those in which the machine did something else. */
+const TRIMMED = 0.2;
 
 /** Prints a table for each rate and, last, `record <percent> % of CPU per request` of the first. */
 export default async function run(): Promise<void> {
@@ -50,7 +51,7 @@ export default async function run(): Promise<void> {
   }
 }
 
-async function measure(args: string[], started: ChildProcess[]): Promise<Measured> {
+async function measure(args: string[], started: ChildProcess[]): Promise<Measured & Alone> {
   const file = new URL('./record-child.ts', import.meta.url).pathname;
   // As `palisade run` starts them.
   const child = fork(file, args, { execArgv: [...process.execArgv, ...SIDECAR_FLAGS] });
@@ -64,36 +65,52 @@ async function measure(args: string[], started: ChildProcess[]): Promise<Measure
   child.send(MEASUREMENT);
   const [measured] = (await once(child, 'message')) as [Measured];
   wrk.kill('SIGKILL');
+  await once(wrk, 'exit');
+  await sleep(500);
+  child.send('alone');
+  const [alone] = (await once(child, 'message')) as [Alone];
   child.kill('SIGKILL');
-  return measured;
+  return { ...measured, ...alone };
 }
 
-/** The middle of paired differences, and between which values it lies for certain enough. */
-function middle(differences: readonly number[]): { mid: number; low: number; high: number } {
-  const sorted = differences.toSorted((a, b) => a - b);
-  // The binomial distribution of how many of them lie below the true median.
-  const reach = (CONFIDENCE_95 * Math.sqrt(sorted.length)) / 2;
-  const at = (rank: number): number =>
-    sorted[Math.min(sorted.length - 1, Math.max(0, Math.round(rank)))] ?? Number.NaN;
-  const centre = (sorted.length - 1) / 2;
-  return { mid: quantile(sorted, 0.5), low: at(centre - reach), high: at(centre + reach) };
+/** The trimmed mean of what blocks came to, and how far the true one may be from it (Tukey and McLaughlin, 1963). */
+function middle(values: readonly number[]): { readonly mid: number; readonly reach: number } {
+  const sorted = values.toSorted((a, b) => a - b);
+  const cut = Math.floor(TRIMMED * sorted.length);
+  const inner = sorted.slice(cut, sorted.length - cut);
+  const mid = mean(inner);
+  // As if those that were cut off had been as the last one that was not.
+  const [low = Number.NaN] = inner;
+  const high = inner.at(-1) ?? Number.NaN;
+  const bounded = sorted.map((value) => Math.min(high, Math.max(low, value)));
+  const centre = mean(bounded);
+  const variance = mean(bounded.map((value) => (value - centre) ** 2));
+  const error = Math.sqrt(variance / (sorted.length - 1)) / (1 - 2 * TRIMMED);
+  return { mid, reach: CONFIDENCE_95 * error };
 }
 
-function report(name: string, { blocks, traceUs, requests, kept, dropped }: Measured): string {
-  const on = quantile(blocks.map(withEvidence), 0.5);
-  const off = quantile(
-    blocks.map(({ off }) => off),
-    0.5,
-  );
-  const difference = middle(blocks.map((block) => block.on - block.off));
-  const part = (us: number): string => ((us / on) * 100).toFixed(1);
-  const range = `${part(difference.low)} to ${part(difference.high)}`;
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function report(name: string, measured: Measured & Alone): string {
+  const { blocks, traceUs, requests, kept, dropped } = measured;
+  const on = middle(blocks.map(withEvidence)).mid;
+  const off = middle(blocks.map((block) => block.off)).mid;
+  // Half of the requests have evidence, and all that was kept is of those.
+  const shipUs = (measured.shipUs * kept) / (requests / 2);
+  const recorded = middle(blocks.map((block) => block.on - block.off));
+  const difference = { mid: recorded.mid + shipUs, reach: recorded.reach };
+  const low = difference.mid - difference.reach;
+  const high = difference.mid + difference.reach;
+  const part = (us: number): string => ((us / (on + shipUs)) * 100).toFixed(1);
+  const range = `${part(low)} to ${part(high)}`;
   console.log(
     `records: ${name}; ${blocks.length} blocks, ${requests} requests, ${kept} records kept, ${dropped} dropped`,
   );
   console.table([
     { what: 'a request of the pair, without records and metrics', 'CPU µs': off.toFixed(2) },
-    { what: 'with them', 'CPU µs': on.toFixed(2), '%': '100' },
+    { what: 'with them', 'CPU µs': (on + shipUs).toFixed(2), '%': '100' },
     {
       what: 'records and metrics',
       'CPU µs': difference.mid.toFixed(2),
@@ -109,7 +126,7 @@ function report(name: string, { blocks, traceUs, requests, kept, dropped }: Meas
       what: 'all of it',
       'CPU µs': (difference.mid + traceUs).toFixed(2),
       '%': part(difference.mid + traceUs),
-      '95 %': `${part(difference.low + traceUs)} to ${part(difference.high + traceUs)}`,
+      '95 %': `${part(low + traceUs)} to ${part(high + traceUs)}`,
     },
   ]);
   return `record ${part(difference.mid + traceUs)} % of CPU per request`;
