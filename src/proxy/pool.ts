@@ -16,11 +16,14 @@ export class ConnectionPool {
   readonly #idle = new Map<string, UpstreamConnection[]>();
   readonly #all = new Set<UpstreamConnection>();
   readonly #idleMs: () => number;
+  readonly #now: () => number;
   readonly #timer: NodeJS.Timeout;
   #closed = false;
 
-  constructor(idleMs: () => number) {
+  /** `now` is performance.now to a tenth of a second, which is near enough for what idles. */
+  constructor(idleMs: () => number, now: () => number) {
     this.#idleMs = idleMs;
+    this.#now = now;
     this.#timer = setInterval(() => this.#sweep(), SWEEP_MS);
     this.#timer.unref();
   }
@@ -31,9 +34,8 @@ export class ConnectionPool {
     for (;;) {
       const connection = idle?.pop();
       if (connection === undefined) return undefined;
-      const now = performance.now();
-      const fresh = connection.idleSince > now - maxIdleMs;
-      if (fresh && connection.usable && !this.#isSpent(connection, now)) return connection;
+      const fresh = connection.idleSince > this.#now() - maxIdleMs;
+      if (fresh && connection.usable && !isSpent(connection)) return connection;
       connection.destroy();
     }
   }
@@ -67,11 +69,10 @@ export class ConnectionPool {
   }
 
   #putBack(use: PoolUse, connection: UpstreamConnection): void {
-    const now = performance.now();
     const idle = this.#idle.get(use.key);
     const isFull = idle !== undefined && idle.length >= MAX_IDLE;
-    if (this.#closed || isFull || this.#isSpent(connection, now)) return connection.destroy();
-    connection.idleSince = now;
+    if (this.#closed || isFull || isSpent(connection)) return connection.destroy();
+    connection.idleSince = this.#now();
     if (idle === undefined) this.#idle.set(use.key, [connection]);
     else idle.push(connection);
     use.group.slots.wakeNext();
@@ -88,23 +89,25 @@ export class ConnectionPool {
   }
 
   #sweep(): void {
-    const now = performance.now();
+    const now = this.#now();
     const idleMs = this.#idleMs();
     for (const idle of this.#idle.values()) {
       // Over a copy: whoever is retired leaves the list.
       for (const connection of Array.from(idle)) {
         const limits = connection.use?.group.traffic.limits;
         const isOld = connection.idleSince < now - Math.min(idleMs, limits?.maxIdleMs ?? idleMs);
-        if (isOld || this.#isSpent(connection, now)) connection.retire();
+        if (isOld || isSpent(connection)) connection.retire();
       }
     }
   }
+}
 
-  /** It has served as many requests, or lived as long, as its Service lets it. */
-  #isSpent(connection: UpstreamConnection, now: number): boolean {
-    const limits = connection.use?.group.traffic.limits;
-    if (limits === undefined) return false;
-    const isOld = connection.madeAt < now - limits.maxConnectionMs;
-    return isOld || connection.begun >= limits.maxRequestsPerConnection;
-  }
+/** It has served as many requests, or lived as long, as its Service lets it. */
+function isSpent({ use, begun, madeAt }: UpstreamConnection): boolean {
+  const limits = use?.group.traffic.limits;
+  if (limits === undefined) return false;
+  if (begun >= limits.maxRequestsPerConnection) return true;
+  const { maxConnectionMs } = limits;
+  // Most have no such limit, and asking for the time costs as much as all of this.
+  return Number.isFinite(maxConnectionMs) && madeAt < performance.now() - maxConnectionMs;
 }

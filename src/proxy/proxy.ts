@@ -20,6 +20,7 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
   const context = withTunnels(createContext(options));
   const pool = new ConnectionPool(
     () => IDLE_SHARE * (options.snapshots.current()?.timeouts ?? DEFAULT_TIMEOUTS).idleMs,
+    () => context.live.now,
   );
   const stopWatching = watchChanges(context, pool);
   const listeners: Listener[] = [];

@@ -62,6 +62,9 @@ const VERSION_BYTES = 'HTTP/1.1'.length;
 const { allocUnsafe } = Buffer;
 const CRLF_BYTES = 2;
 
+/** `write` without its dispatch; Node.js has it, its types do not. */
+type Latin1Buffer = Buffer & { latin1Write: (text: string, offset: number) => number };
+
 // Copies runs of kept lines: with nothing to drop or add in between, one run is the whole head with its end, and the body
 // bytes too where they came behind it.
 function serialize(fields: Fields, from: number, line: string, changes: HeadChanges): Buffer {
@@ -72,8 +75,8 @@ function serialize(fields: Fields, from: number, line: string, changes: HeadChan
   for (let index = 0; index < fields.count; index++) {
     if (isDropped(fields, index, changes)) size -= fields.end(index) - fields.start(index);
   }
-  const out = changes.allocate?.(size) ?? allocUnsafe(size);
-  let length = line === '' ? 0 : out.write(line, 0, 'latin1');
+  const out = (changes.allocate?.(size) ?? allocUnsafe(size)) as Latin1Buffer;
+  let length = line === '' ? 0 : out.latin1Write(line, 0);
   let run = from;
   for (let index = 0; index < fields.count; index++) {
     if (!isDropped(fields, index, changes)) continue;
@@ -87,7 +90,7 @@ function serialize(fields: Fields, from: number, line: string, changes: HeadChan
     if (isBodyBehind) return out;
   } else {
     if (fields.fieldsEnd > run) length += fields.bytes.copy(out, length, run, fields.fieldsEnd);
-    length += out.write(`${added}\r\n`, length, 'latin1');
+    length += out.latin1Write(`${added}\r\n`, length);
   }
   if (body !== undefined) body.copy(out, length, bodyStart, bodyEnd);
   return out;
