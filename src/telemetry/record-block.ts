@@ -16,7 +16,8 @@ export function packLines(lines: Uint8Array): Buffer {
   return zstdCompressSync(lines, { ...FAST, pledgedSrcSize: lines.length });
 }
 
-const FAST = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+// Room for most blocks: the default is what the format could take, 128 KiB that are mapped and cleared for each one.
+const FAST = { params: { [constants.ZSTD_c_compressionLevel]: 1 }, chunkSize: 16 * 1024 };
 
 /** The lines of a block. SECURITY: whoever packed it may be hostile: never more than `MAX_BLOCK_BYTES`. */
 export function unpackLines(block: Uint8Array): Result<Buffer, string> {
