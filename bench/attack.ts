@@ -2,7 +2,8 @@
 // frames of HTTP/2, all as real processes; beside it the same for HAProxy and Envoy, and for a sidecar that is asked while
 // another one is flooded. A request is sent every few milliseconds whether those before have been answered or not, and those
 // count that were under way while a flood's connection was there or just after. The sidecar has been flooded before: what code
-// costs that V8 has not compiled yet is not what is measured, and a sidecar lives for days.
+// costs that V8 has not compiled yet is not what is measured, and a sidecar lives for days. BENCH_TIMES floods of each kind;
+// BENCH_FLOODS and BENCH_TARGETS name some of them, with commas between.
 import { spawn } from 'node:child_process';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -80,6 +81,7 @@ async function compare(targets: readonly Target[], name: string): Promise<readon
   return seen;
 }
 
+/** NaN where that target was left out. */
 function p99Of(seen: readonly Seen[], name: Target['name']): number {
   return quantile(seen.find(({ target }) => target.name === name)?.tookMs ?? [], 0.99);
 }
