@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { commandLoaders } from './commands.ts';
+import { fakePalisade, offeredBy, whyNoShell } from './completing-shell.ts';
 import { completedNames } from './completion-names.ts';
 import { createFakeContext } from './fake-context.ts';
 import { type FakeControlPlane, startFakeControlPlane } from './fake-control-plane.ts';
@@ -24,7 +24,7 @@ async function scriptFor(shell: string): Promise<string> {
   return path;
 }
 
-const isThere = (shell: string) => spawnSync(shell, ['-c', 'exit 0']).status === 0;
+const SHELLS = ['bash', 'zsh', 'fish'] as const;
 
 /** Each line, what it must offer, and what it must not. */
 const CASES: readonly (readonly [string, readonly string[], readonly string[]])[] = [
@@ -52,46 +52,20 @@ function holds(line: string, offered: readonly string[]): void {
   for (const word of unwanted) assert.ok(!offered.includes(word), `${line}: ${word} is offered`);
 }
 
-test('bash offers what each place of a line takes', async () => {
-  const lines = CASES.map(([line]) => {
-    const words = line.split(' ').map((word) => `'${word}'`);
-    return `try ${words.join(' ')}`;
+for (const shell of SHELLS) {
+  test(`${shell} offers what each place of a line takes`, { skip: whyNoShell(shell) }, async () => {
+    const lines = CASES.map(([line]) => line);
+    const offered = offeredBy[shell](lines, { folder, script: await scriptFor(shell) });
+    for (const [i, line] of lines.entries()) holds(line, offered[i] ?? []);
   });
-  const driver = `source '${await scriptFor('bash')}'
-compopt() { :; }
-try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _palisade; printf '%s\\n' "\${COMPREPLY[@]}"; echo =; }
-${lines.join('\n')}
-`;
-  const answer = execFileSync('bash', ['-c', driver], { cwd: folder, encoding: 'utf8' });
-  const blocks = answer.split('=\n');
-  for (const [i, [line]] of CASES.entries()) holds(line, (blocks[i] ?? '').split('\n'));
-});
-
-test('fish offers the same', { skip: isThere('fish') ? false : 'there is no fish' }, async () => {
-  const script = await scriptFor('fish');
-  for (const [line] of CASES) {
-    const ask = `source ${script}; complete -C '${line}'`;
-    const answer = execFileSync('fish', ['--no-config', '-c', ask], {
-      cwd: folder,
-      encoding: 'utf8',
-      env: { ...process.env, HOME: folder, XDG_CONFIG_HOME: folder },
-    });
-    // A file with a blank comes escaped.
-    const offered = answer.split('\n').map((row) => row.split('\t')[0]?.replaceAll('\\', '') ?? '');
-    holds(line, offered);
-  }
-});
-
-test('zsh can read its script', { skip: isThere('zsh') ? false : 'there is no zsh' }, async () => {
-  execFileSync('zsh', ['-n', await scriptFor('zsh')]);
-});
+}
 
 test('every command, and every flag of it, is in every script', async () => {
   const log = createFakeContext();
   await runCli(['audit', 'export', '--help'], log);
   const flags = log.printed().match(/--[a-z-]+(?= |$)/gm) ?? [];
   assert.ok(flags.length > 10);
-  for (const shell of ['bash', 'zsh', 'fish']) {
+  for (const shell of SHELLS) {
     const context = createFakeContext();
     await runCli(['completion', shell], context);
     const script = context.printed();
@@ -151,37 +125,27 @@ async function namesFrom(dataDir: string, sort: string): Promise<string> {
   return context.printed();
 }
 
-test('bash offers the names that the control plane knows', async () => {
-  const script = await scriptFor('bash');
+test('each shell offers the names that the control plane knows', async (t) => {
+  const script = readFileSync(await scriptFor('bash'), 'utf8');
+  const sorts = new Set([...script.matchAll(/--names (\S+)/g)].map(([, sort = '']) => sort));
   await withPlane(async ({ dataDir }) => {
-    const sorts = [...readFileSync(script, 'utf8').matchAll(/--names (\S+)/g)].map(
-      ([, sort]) => sort,
-    );
     const answers = await Promise.all(
-      [...new Set(sorts)].map(async (sort = '') => {
-        const names = (await namesFrom(dataDir, sort)).trim().split('\n').join(' ');
-        return `${sort}) printf '%s\\n' ${names} ;;`;
+      [...sorts].map(async (sort) => {
+        const names = await namesFrom(dataDir, sort);
+        return [sort, names.trim().split('\n').join(' ')] as const;
       }),
     );
-    // The command itself, without starting a process for each.
-    const driver = `source '${script}'
-compopt() { :; }
-palisade() { case "$4" in ${answers.join(' ')} esac; }
-try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _palisade; printf '%s\\n' "\${COMPREPLY[@]}"; echo =; }
-${NAMED.map(
-  ([line]) =>
-    `try ${line
-      .split(' ')
-      .map((word) => `'${word}'`)
-      .join(' ')}`,
-).join('\n')}
-`;
-    const answer = execFileSync('bash', ['-c', driver], { cwd: folder, encoding: 'utf8' });
-    const blocks = answer.split('=\n');
-    for (const [i, [line, wanted]] of NAMED.entries()) {
-      assert.deepEqual((blocks[i] ?? '').trim().split('\n'), wanted, line);
-    }
+    fakePalisade(folder, new Map(answers));
   });
+  const lines = NAMED.map(([line]) => line);
+  for (const shell of SHELLS) {
+    await t.test(shell, { skip: whyNoShell(shell) }, async () => {
+      const offered = offeredBy[shell](lines, { folder, script: await scriptFor(shell) });
+      for (const [i, [line, wanted]] of NAMED.entries()) {
+        assert.deepEqual(offered[i]?.toSorted(), wanted.toSorted(), line);
+      }
+    });
+  }
 });
 
 test('attack: a name that a shell would run is not offered', async () => {
