@@ -157,6 +157,12 @@ test('a signed set that does not compile leaves the last good one', () => {
   return check('resource_invalid', signSet(mesh, [broken], { parent: two }), 3);
 });
 
+test('a policy that a newer version would only try is not enforced by this one', () => {
+  const policy = allow('a', '/tried');
+  const metadata = { ...policy.metadata, annotations: { 'palisade.dev/try-until': '2030-01-01' } };
+  return check('resource_invalid', signSet(mesh, [{ ...policy, metadata }], { parent: two }), 3);
+});
+
 test('the trust root is replaced only by its signed successor', async () => {
   const { subscriber, folder, end } = await start();
   const mallory = createAuthor('mallory');

@@ -18,7 +18,7 @@ import {
   type RevocationTarget,
   type VerifiedRevocation,
 } from '#trust';
-import { type EnforcementPoint, fetchAll } from './api-types.ts';
+import { type EnforcementPoint, fetchAll, type Identity } from './api-types.ts';
 import type { CliContext } from './context.ts';
 import { EXIT, ExitError } from './exit.ts';
 import { parseDurationFlag } from './flags.ts';
@@ -67,6 +67,11 @@ export function registerRevoking(identity: Command, context: CliContext): void {
       const held = await fetchHeld(session);
       const taker = await signAndHandIn(session, held, [{ target, act }]);
       const progress = await waitForAll(session, taker, options.timeout);
+      if ('id' in target && (await isUnheardOf(session, target))) {
+        context.stderr.write(
+          `warning: no certificate of \`${target.id}\` is valid now; a name that was meant may be in \`palisade identity list\`\n`,
+        );
+      }
       printResult(context, globals.output, { revoked: target, until, ...progress }, () =>
         [`revoked ${describeTarget(target)}`, sentenceOf(progress)].join('\n'),
       );
@@ -232,6 +237,18 @@ async function waitForAll(
       return { taker, enforced: points.length - missing.length, points: points.length, missing };
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/** Whether nobody is hit by it today: a revocation of a name that was mistyped is enforced everywhere and stops nobody. */
+async function isUnheardOf({ api }: Session, target: RevocationTarget): Promise<boolean> {
+  if (target.kind !== 'identity' && target.kind !== 'agent') return false;
+  try {
+    const identities = await fetchAll<Identity>(api, '/identities?current=true');
+    return !identities.some(({ spiffeId }) => spiffeId === target.id);
+  } catch {
+    // It is revoked; who does not answer now cannot say whom it hits.
+    return false;
   }
 }
 

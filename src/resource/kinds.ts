@@ -1,4 +1,8 @@
-import { checkDryRun, readAuthorizationPolicySpec } from './authorization-policy.ts';
+import {
+  checkDryRun,
+  DRY_RUN_ANNOTATION,
+  readAuthorizationPolicySpec,
+} from './authorization-policy.ts';
 import { readMeshSpec } from './mesh.ts';
 import { type Metadata, type MetadataRules, ROOT_NAMESPACE } from './metadata.ts';
 import type { Node } from './node.ts';
@@ -52,7 +56,7 @@ export const KIND_SCHEMAS: Readonly<Record<Kind, KindSchema>> = {
   },
   AuthorizationPolicy: {
     apiVersions: ISTIO,
-    metadata: { nameIsHost: false },
+    metadata: { nameIsHost: false, annotation: DRY_RUN_ANNOTATION },
     readSpec: readAuthorizationPolicySpec,
     checkMetadata: checkDryRun,
   },

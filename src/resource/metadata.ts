@@ -1,3 +1,4 @@
+import type { Range } from './diagnostic.ts';
 import { checkLabelKey, dnsLabel, dnsName, labelValue } from './names.ts';
 import type { Node } from './node.ts';
 import {
@@ -5,6 +6,7 @@ import {
   defaulted,
   object,
   optional,
+  quote,
   type Reader,
   recordOf,
   required,
@@ -25,6 +27,8 @@ export const ROOT_NAMESPACE = 'palisade-system';
 export type MetadataRules = {
   readonly nameIsHost: boolean;
   readonly only?: { readonly name?: string; readonly namespace: string };
+  /** The annotation that changes what a resource of this kind does. */
+  readonly annotation?: string;
 };
 
 /** The schema of metadata under the rules of a kind. */
@@ -38,7 +42,12 @@ export function metadataReader(rules: MetadataRules): Reader<Metadata> {
         : defaulted(name, () => only.name ?? ''),
     namespace: defaulted(dnsLabel, (context: Context) => only?.namespace ?? context.namespace),
     labels: optional(recordOf(checkLabelKey, labelValue)),
-    annotations: optional(recordOf(checkLabelKey, annotationValue)),
+    annotations: optional(
+      recordOf((key, at, context) => {
+        checkLabelKey(key, at, context);
+        checkMeaning(key, at, { known: rules.annotation, context });
+      }, annotationValue),
+    ),
   };
   return object('metadata', fields, (value, node, context) => {
     if (only === undefined) return;
@@ -53,6 +62,28 @@ export function metadataReader(rules: MetadataRules): Reader<Metadata> {
         help: `remove the ${key}, or write \`${fixed}\``,
       });
     }
+  });
+}
+
+const MEANINGFUL = /^(?:[a-z0-9-]+\.)*(?:istio\.io|palisade\.dev)\//;
+
+/**
+ * SECURITY: an annotation of Istio's or of ours may change what a resource does: one that says "only try it" and is not
+ * understood, because it is mistyped or newer than this version, would leave the policy enforced. It is no note, so it is refused.
+ */
+function checkMeaning(
+  key: string,
+  at: Range,
+  { known, context }: { readonly known: string | undefined; readonly context: Context },
+): void {
+  if (!MEANINGFUL.test(key) || key === known) return;
+  context.report.error(at, {
+    code: 'unknown_field',
+    message: `${quote(key)} is no annotation of this kind`,
+    help:
+      known === undefined
+        ? 'remove it: no annotation changes what a resource of this kind does'
+        : `the one there is here is \`${known}\``,
   });
 }
 

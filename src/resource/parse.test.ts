@@ -101,6 +101,36 @@ spec: {targetRefs: [{kind: Service, group: "", name: web}]}
   });
 });
 
+test('attack: an annotation that asks for less than enforcement and is not understood', () => {
+  const refused = (kind: string, annotation: string) => {
+    const text = `apiVersion: security.istio.io/v1
+kind: ${kind}
+metadata: {name: try, annotations: {${annotation}: "true"}}
+spec: {}
+`;
+    const { diagnostics } = parseResources([{ file: 'try.yaml', text }], {
+      defaultNamespace: 'shop',
+    });
+    return diagnostics.some(
+      ({ code, severity }) => code === 'unknown_field' && severity === 'error',
+    );
+  };
+  for (const annotation of [
+    'istio.io/dry-rum',
+    'istio.io/dry-run-until',
+    'security.istio.io/dry-run',
+    'palisade.dev/dry-run',
+  ]) {
+    assert.equal(refused('AuthorizationPolicy', annotation), true, annotation);
+  }
+  // Nothing of this kind is ever tried: it would be enforced.
+  assert.equal(refused('PeerAuthentication', 'istio.io/dry-run'), true);
+  for (const note of ['owner', 'example.com/dry-run', 'notistio.io/dry-run', 'meta.helm.sh/a']) {
+    assert.equal(refused('AuthorizationPolicy', note), false, note);
+  }
+  assert.equal(refused('AuthorizationPolicy', 'istio.io/dry-run'), false);
+});
+
 test('a port number is a key without quotes', () => {
   const resource = one(`apiVersion: security.istio.io/v1
 kind: PeerAuthentication

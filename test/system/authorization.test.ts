@@ -172,6 +172,48 @@ type PlaintextPort = {
   readonly callers: readonly { readonly sourceIp: string; readonly verdict: string }[];
 };
 
+test('a probe without an identity gets the one path that is declared, and opens nothing else', async () => {
+  const probed = await mesh.run('probed', [process.execPath, '-e', ECHO]);
+  // As a kubelet asks: plaintext, by address, from outside the mesh.
+  const probe = (path: string) =>
+    finish([
+      'curl',
+      '-sS',
+      '-A',
+      'kube-probe/1.30',
+      '--path-as-is',
+      '-w',
+      ' %{http_code}',
+      url(path),
+    ]);
+  const url = (path: string) => `http://127.0.0.1:${probed.ports.inboundPort}${path}`;
+  assert.equal((await probe('/healthz')).stdout, ' 000', 'STRICT takes no plaintext');
+  await mesh.apply(`
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: probed}
+spec: {selector: {matchLabels: {app: probed}}, mtls: {mode: PERMISSIVE}}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: probes}
+spec:
+  selector: {matchLabels: {app: probed}}
+  rules: [{to: [{operation: {methods: [GET], paths: [/healthz]}}]}]
+`);
+  assert.equal((await mesh.cli('status', '--wait')).status, 0);
+  assert.equal((await probe('/healthz')).stdout, '/healthz 200');
+  for (const path of ['/', '/healthz/', '/healthz/../admin', '/%68ealthz/x']) {
+    assert.match((await probe(path)).stdout, / 40[03]$/, path);
+  }
+  assert.equal(
+    (
+      await finish(['curl', '-sS', '-X', 'POST', '-w', ' %{http_code}', url('/healthz')])
+    ).stdout.slice(-3),
+    '403',
+  );
+});
+
 test('what is dangerous is refused by apply, and stored once its author says that it is meant', async () => {
   const file = join(mesh.dataDir, 'wide.yaml');
   writeFileSync(

@@ -70,6 +70,7 @@ describe('revoking an identity', () => {
     const revoked = await mesh.cli('identity', 'revoke', CLIENT_ID, '--reason', 'a stolen laptop');
     assert.equal(revoked.status, 0, revoked.stderr);
     assert.match(revoked.stdout, /enforced at (\d+) of \1 connected/);
+    assert.equal(revoked.stderr, '');
     await stream.cut;
     assert.ok(performance.now() - startedAt < 5000, 'most of it is the start of the command');
     assert.notEqual((await curlFrom(client, 'http://server/')).status, 200);
@@ -81,6 +82,13 @@ describe('revoking an identity', () => {
     const lifted = await mesh.cli('identity', 'unrevoke', 'client');
     assert.equal(lifted.status, 0, lifted.stderr);
     assert.equal((await soon(200)).body, 'hello');
+  });
+
+  test('of a name that nobody has is said to stop nobody', async () => {
+    const revoked = await mesh.cli('identity', 'revoke', 'cleint');
+    assert.equal(revoked.status, 0, revoked.stderr);
+    assert.match(revoked.stderr, /^warning: no certificate of `spiffe:.*cleint` is valid now/);
+    assert.equal((await curlFrom(client, 'http://server/')).status, 200);
   });
 
   test('of the server cuts its live calls too', async () => {
