@@ -67,11 +67,7 @@ export function registerRevoking(identity: Command, context: CliContext): void {
       const held = await fetchHeld(session);
       const taker = await signAndHandIn(session, held, [{ target, act }]);
       const progress = await waitForAll(session, taker, options.timeout);
-      if ('id' in target && (await isUnheardOf(session, target))) {
-        context.stderr.write(
-          `warning: no certificate of \`${target.id}\` is valid now; a name that was meant may be in \`palisade identity list\`\n`,
-        );
-      }
+      await warnOfUnheard(context, session, target);
       printResult(context, globals.output, { revoked: target, until, ...progress }, () =>
         [`revoked ${describeTarget(target)}`, sentenceOf(progress)].join('\n'),
       );
@@ -240,16 +236,23 @@ async function waitForAll(
   }
 }
 
-/** Whether nobody is hit by it today: a revocation of a name that was mistyped is enforced everywhere and stops nobody. */
-async function isUnheardOf({ api }: Session, target: RevocationTarget): Promise<boolean> {
-  if (target.kind !== 'identity' && target.kind !== 'agent') return false;
+/** Says where nobody is hit today: a revocation of a mistyped name is enforced everywhere and stops nobody. */
+async function warnOfUnheard(
+  context: CliContext,
+  { api }: Session,
+  target: RevocationTarget,
+): Promise<void> {
+  if (target.kind !== 'identity' && target.kind !== 'agent') return;
   try {
     const identities = await fetchAll<Identity>(api, '/identities?current=true');
-    return !identities.some(({ spiffeId }) => spiffeId === target.id);
+    if (identities.some(({ spiffeId }) => spiffeId === target.id)) return;
   } catch {
     // It is revoked; who does not answer now cannot say whom it hits.
-    return false;
+    return;
   }
+  context.stderr.write(
+    `warning: no certificate of \`${target.id}\` is valid now; a name that was meant may be in \`palisade identity list\`\n`,
+  );
 }
 
 function sentenceOf({ taker, enforced, points, missing }: Progress): string {

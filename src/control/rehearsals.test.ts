@@ -167,7 +167,7 @@ test('an hour of which a third of the records is missing', async () => {
   const alert = await about('telemetry-completeness-budget-burn', { state: 'firing' });
   assert.match(
     alert.evidence[0]?.text ?? '',
-    /^10 of 30 observations in 1h were not a record that arrived, .*; the objective is 99%/,
+    /^10 of 30 records neither arrived nor were left out by sampling in 1h; the objective is 99%/,
   );
   assert.equal(alert.command, 'palisade status');
 });
@@ -191,7 +191,7 @@ test('a version that points acknowledge after twenty seconds', async () => {
   const alert = await about('policy-propagation-budget-burn', { state: 'firing' });
   assert.match(
     alert.evidence[0]?.text ?? '',
-    /^(\d+) of \1 observations in 1h were not an enforcement point that enforces a new version .*; the objective is 99%/,
+    /^(\d+) of \1 enforcement points were late to enforce a new version in 1h; the objective is 99%/,
   );
   assert.equal(alert.command, 'palisade status');
 });
