@@ -35,6 +35,11 @@ type RevokeOptions = {
 
 /** Adds `revoke` and `unrevoke` to `palisade identity`. */
 export function registerRevoking(identity: Command, context: CliContext): void {
+  registerRevoke(identity, context);
+  registerUnrevoke(identity, context);
+}
+
+function registerRevoke(identity: Command, context: CliContext): void {
   identity
     .command('revoke')
     .description(
@@ -72,6 +77,9 @@ export function registerRevoking(identity: Command, context: CliContext): void {
         [`revoked ${describeTarget(target)}`, sentenceOf(progress)].join('\n'),
       );
     });
+}
+
+function registerUnrevoke(identity: Command, context: CliContext): void {
   identity
     .command('unrevoke')
     .description('lift what was revoked')
