@@ -1,7 +1,8 @@
 /** Runs tasks soon, a few in each turn of the event loop, in the order in which they came. */
 export type FanOut = (task: () => void) => void;
 
-const TASKS_A_TURN = 16;
+// As many buffers for output as connections share (src/protocol/http2/output.ts).
+const TASKS_A_TURN = 8;
 
 /**
  * Creates a fan-out. A thousand neighbours take a tenth of a second to be told; in between, those that were told first

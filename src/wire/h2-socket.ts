@@ -23,6 +23,9 @@ const LIMITS = {
 /** For a preface and SETTINGS to be acknowledged, and for a header block that has begun. */
 const HEAD_MS = 10_000;
 const PROBED_AFTER_MS = 20_000;
+// Less than this is copied: a thousand connections that are told a word at once would each hold a buffer of 128 KiB until it
+// has left, and that many are not kept at hand.
+const COPIED_BYTES = 4 * 1024;
 /** What a peer gets to read what was said last. */
 const LINGER_MS = 1_000;
 
@@ -151,16 +154,26 @@ export class H2Socket {
   #flush(): void {
     if (this.#isWriting || !this.#socket.writable) return;
     const out = this.#connection.takeOutput();
-    if (out !== undefined) {
-      this.#isWriting = true;
-      this.#socket.write(out, () => this.#onWritten(out));
-    } else if (this.#isFinishing) this.#socket.destroySoon();
+    if (out === undefined) {
+      if (this.#isFinishing) this.#socket.destroySoon();
+      return;
+    }
+    this.#isWriting = true;
+    if (out.length > COPIED_BYTES) {
+      this.#socket.write(out, () => {
+        this.#connection.release(out);
+        this.#onWritten();
+      });
+      return;
+    }
+    const copy = Buffer.from(out);
+    this.#connection.release(out);
+    this.#socket.write(copy, this.#onWritten);
   }
 
   // Called when it failed as well: then the socket closes.
-  #onWritten(out: Buffer): void {
-    this.#connection.release(out);
+  readonly #onWritten = (): void => {
     this.#isWriting = false;
     this.#flush();
-  }
+  };
 }
