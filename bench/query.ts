@@ -58,8 +58,10 @@ export default async function run(): Promise<void> {
 /** What a batch holds follows from its number, so that a folder that was filled in part is filled on. */
 async function fill(store: RecordStore): Promise<void> {
   const { records, oldestMs = Date.now() - DAYS * DAY_MS } = await store.state();
+  const first = Math.ceil(records / BATCH);
+  if (first >= BATCHES) return;
   const started = performance.now();
-  for (let batch = Math.ceil(records / BATCH); batch < BATCHES; batch++) {
+  for (let batch = first; batch < BATCHES; batch++) {
     const fromMs = oldestMs + batch * BATCH_MS;
     const synthetic = createSyntheticRecords(batch);
     const reports = Array.from({ length: SERVICE_COUNT }, (_, service) =>
