@@ -17,7 +17,7 @@ import { enrol, joinToken, publicTrust, targetOf } from '../test/system/stolen-i
 import { quantile } from './quantile.ts';
 
 const AGENTS = 1_000;
-const ROUNDS = 60;
+const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 60);
 const WARM_UPS = 5;
 const CONNECTED_AT_ONCE = 25;
 const ID = 'spiffe://cluster.local/ns/default/sa/client';
