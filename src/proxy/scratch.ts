@@ -29,7 +29,10 @@ export function takeScratch(bytes: number): Buffer {
   return view;
 }
 
-/** Nobody needs the bytes any more; to be called once for each that was taken. */
+/**
+ * Nobody needs the bytes any more. SECURITY: exactly once for each that was taken, as a pipe's `onWritten` is called: twice, and
+ * bytes that are still to be sent are given to somebody else.
+ */
 export function giveBackScratch(): void {
   taken--;
 }
