@@ -9,6 +9,7 @@ import {
 } from './frames.ts';
 import type { Guard } from './guard.ts';
 import { HpackEncoder } from './hpack-encoder.ts';
+import { forgetBytes, keepBytes } from './kept-bytes.ts';
 import { Output, writeUint32 } from './output.ts';
 import type { H2Stream } from './stream.ts';
 
@@ -82,7 +83,7 @@ export class Sender {
     if (count > 0) this.#frames(stream, chunk, start, start + count, false);
     if (count < wanted) {
       if (stream.pendingBytes === 0) stream.waitingSince = this.#guard.nowMs;
-      stream.pending.push(Buffer.from(chunk.subarray(start + count, end)));
+      stream.pending.push(keepBytes(chunk, start + count, end));
       stream.pendingBytes += wanted - count;
     }
     this.#enqueue(stream);
@@ -154,6 +155,7 @@ export class Sender {
 
   /** Forgets what a stream has pending. */
   drop(stream: H2Stream): void {
+    for (const kept of stream.pending) forgetBytes(kept);
     stream.pending.length = 0;
     stream.pendingAt = 0;
     stream.pendingBytes = 0;
@@ -221,6 +223,7 @@ export class Sender {
       if (stream.pendingAt === first.length) {
         stream.pending.shift();
         stream.pendingAt = 0;
+        forgetBytes(first);
       }
     }
   }
