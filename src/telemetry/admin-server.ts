@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Exposition } from './exposition.ts';
+import type { Exposition } from './metrics/exposition.ts';
 
 // Not by `import`: that reads every export of the module, and one of them loads Node.js's fetch, 14 MB for nothing.
 const { createServer } = process.getBuiltinModule('node:http');

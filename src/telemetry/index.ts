@@ -1,33 +1,13 @@
-// telemetry: what a process tells about itself: access records, metrics, log, trace context.
-export {
-  type AccessLog,
-  type AccessLogOptions,
-  createAccessLog,
-  type RecordCounts,
-  type RecordSink,
-  type RecordTrouble,
-} from './access-log.ts';
-export {
-  type AccessRecord,
-  type ConnectionFacts,
-  createRecordedCall,
-  type DryRunRecord,
-  type KeptReason,
-  type RecordedCall,
-  type RecordedConnection,
-} from './access-record.ts';
+// telemetry: what a process tells about itself. records/ makes one line of each call that is kept, spool/ keeps the lines
+// on disk until somebody has them, metrics/ counts every call; log, trace context and the port that serves all this
+// stand beside them. names.ts names what metrics and log events are called.
+
 export {
   type AdminServer,
   type AdminServerOptions,
   createAdminServer,
   type Readiness,
 } from './admin-server.ts';
-export { isServerError } from './classify.ts';
-export type { EdgeCounters, EdgeDelta, EdgeKey } from './edge.ts';
-export { type Exposition, expose, type MetricFamily } from './exposition.ts';
-export { createRecordedConnection } from './format-record.ts';
-export type { Account, ClassCounts } from './frame.ts';
-export { BUCKET_BOUNDS, createHistogram, type Histogram, observe } from './histogram.ts';
 export {
   createLog,
   createSilentLog,
@@ -36,28 +16,51 @@ export {
   type LogLevel,
   type LogOptions,
 } from './log.ts';
-export { EVENT, type EventName, METRIC } from './names.ts';
-export type { Counter, OwnMetrics } from './own-metrics.ts';
+export type { EdgeCounters, EdgeDelta, EdgeKey } from './metrics/edge.ts';
+export { type Exposition, expose, type MetricFamily } from './metrics/exposition.ts';
+export { BUCKET_BOUNDS, createHistogram, type Histogram, observe } from './metrics/histogram.ts';
+export type { Counter, OwnMetrics } from './metrics/own-metrics.ts';
 export {
   createProxyMetrics,
   type ProxyGauges,
   type ProxyMetrics,
   type ProxyMetricsOptions,
   type WorkloadLabels,
-} from './proxy-metrics.ts';
-export { MAX_BLOCKS, packLines, unpackLines } from './record-block.ts';
+} from './metrics/proxy-metrics.ts';
+export type { SecurityCount } from './metrics/security-counts.ts';
+export { EVENT, type EventName, METRIC } from './names.ts';
+export {
+  type AccessLog,
+  type AccessLogOptions,
+  createAccessLog,
+  type RecordCounts,
+  type RecordSink,
+  type RecordTrouble,
+} from './records/access-log.ts';
+export {
+  type AccessRecord,
+  type ConnectionFacts,
+  createRecordedCall,
+  type DryRunRecord,
+  type KeptReason,
+  type RecordedCall,
+  type RecordedConnection,
+} from './records/access-record.ts';
+export { isServerError } from './records/classify.ts';
+export { createRecordedConnection } from './records/format-record.ts';
 export {
   createRedactor,
   type MeshKey,
   OWN_KEY,
   type RedactionRules,
   type Redactor,
-} from './redactor.ts';
-export { DEFAULT_ROLLOUT_MS, type Rollouts } from './rollouts.ts';
-export { createSampler, DEFAULT_RECORDS_PER_SECOND, type Sampler } from './sampler.ts';
-export type { SecurityCount } from './security-counts.ts';
-export type { SpoolBatch } from './spool-reader.ts';
-export type { RecordClass, SpooledRecord } from './spooled-record.ts';
+} from './records/redactor.ts';
+export { DEFAULT_ROLLOUT_MS, type Rollouts } from './records/rollouts.ts';
+export { createSampler, DEFAULT_RECORDS_PER_SECOND, type Sampler } from './records/sampler.ts';
+export type { Account, ClassCounts } from './spool/frame.ts';
+export { MAX_BLOCKS, packLines, unpackLines } from './spool/record-block.ts';
+export type { SpoolBatch } from './spool/spool-reader.ts';
+export type { RecordClass, SpooledRecord } from './spool/spooled-record.ts';
 export {
   createTraceIds,
   formatTraceparent,

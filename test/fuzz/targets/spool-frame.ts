@@ -5,8 +5,8 @@ import {
   HEADER_BYTES,
   isBodyOf,
   recordsOf,
-} from '../../../src/telemetry/frame.ts';
-import { MAX_BLOCK_BYTES, packLines } from '../../../src/telemetry/record-block.ts';
+} from '../../../src/telemetry/spool/frame.ts';
+import { MAX_BLOCK_BYTES, packLines } from '../../../src/telemetry/spool/record-block.ts';
 import type { FuzzTarget } from '../target.ts';
 
 const LINE = '{"path":"/a","weight":1,"kept":"all","seq":7}\n';

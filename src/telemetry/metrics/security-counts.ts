@@ -1,4 +1,4 @@
-import type { RecordedCall } from './access-record.ts';
+import type { RecordedCall } from '../records/access-record.ts';
 import type { EdgeCounters } from './edge.ts';
 import type { NumberSample } from './exposition.ts';
 

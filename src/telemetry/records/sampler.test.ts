@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { createEdgeCounters, type EdgeCounters } from '../metrics/edge.ts';
 import { createRecordedCall, type KeptReason, type RecordedCall } from './access-record.ts';
-import { createEdgeCounters, type EdgeCounters } from './edge.ts';
 import { createSampler, type Sampler } from './sampler.ts';
 
 const START_MS = 1_800_000_000_000;

@@ -1,4 +1,4 @@
-import { WIDE_ZERO } from './access-record.ts';
+import { WIDE_ZERO } from '../records/access-record.ts';
 
 /** Upper bounds that Envoy's stats use, so that quantiles compare with other meshes'. */
 export const BUCKET_BOUNDS: readonly number[] = [

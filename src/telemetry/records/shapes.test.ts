@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
+import { createEdgeCounters, type EdgeKey } from '../metrics/edge.ts';
+import { createHistogram } from '../metrics/histogram.ts';
 import { createRecordedCall } from './access-record.ts';
-import { createEdgeCounters, type EdgeKey } from './edge.ts';
 import { createRecordedConnection } from './format-record.ts';
-import { createHistogram } from './histogram.ts';
 import { createSampler } from './sampler.ts';
 
 // An object whose fields outgrew their kind has another shape than a new one, and code that meets both may be compiled in

@@ -1,4 +1,4 @@
-import type { KeptReason } from './access-record.ts';
+import type { KeptReason } from '../records/access-record.ts';
 
 /** What a record is, for what goes first where there is no room: the least first. */
 export type RecordClass = 'success' | 'error' | 'denial' | 'audit';

@@ -1,7 +1,7 @@
+import { METRIC } from '../names.ts';
 import type { MetricFamily, NumberSample } from './exposition.ts';
-import { METRIC } from './names.ts';
 import type { ProxyGauges } from './proxy-metrics.ts';
-import { recordFamilies } from './telemetry-metrics.ts';
+import { recordFamilies } from './record-metrics.ts';
 
 /** A counter's (or gauge's) value, incremented in place by whoever holds it. */
 export type Counter = { value: number };

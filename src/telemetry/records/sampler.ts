@@ -1,6 +1,6 @@
+import type { EdgeCounters } from '../metrics/edge.ts';
 import { type KeptReason, type RecordedCall, WIDE_ZERO } from './access-record.ts';
 import { classify } from './classify.ts';
-import type { EdgeCounters } from './edge.ts';
 import { createRollouts, type Rollouts } from './rollouts.ts';
 
 /** Says which calls are recorded: whatever is remarkable, and of the rest as many as the budget has room for. */

@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
+import type { EdgeCounters } from '../metrics/edge.ts';
+import { type ClassCounts, decodeHeader, HEADER_BYTES, noneDropped } from '../spool/frame.ts';
+import { openSpool, type Spool, type SpoolFrame } from '../spool/spool.ts';
+import type { SpoolBatch } from '../spool/spool-reader.ts';
+import { classOf, RECORD_CLASSES, type RecordClass } from '../spool/spooled-record.ts';
 import type { KeptReason, RecordedCall } from './access-record.ts';
-import type { EdgeCounters } from './edge.ts';
 import { createRecordFormat } from './format-record.ts';
-import { type ClassCounts, decodeHeader, HEADER_BYTES, noneDropped } from './frame.ts';
 import { RecordBuffer } from './record-buffer.ts';
 import type { Redactor } from './redactor.ts';
 import { createSampler, type Sampler } from './sampler.ts';
-import { openSpool, type Spool, type SpoolFrame } from './spool.ts';
-import type { SpoolBatch } from './spool-reader.ts';
-import { classOf, RECORD_CLASSES, type RecordClass } from './spooled-record.ts';
 
 /** Where finished calls go; never blocks and never throws. */
 export type RecordSink = {

@@ -1,6 +1,6 @@
-import type { RecordCounts } from './access-log.ts';
+import { METRIC } from '../names.ts';
+import type { RecordCounts } from '../records/access-log.ts';
 import type { MetricFamily } from './exposition.ts';
-import { METRIC } from './names.ts';
 
 /** What a proxy tells of its own evidence: `unacked` are numbers that nobody has acknowledged yet. */
 export type RecordGauges = RecordCounts & { readonly unacked: number; readonly shipped: number };

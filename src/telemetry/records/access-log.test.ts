@@ -4,6 +4,9 @@ import { cpSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { type Account, noneDropped, recordsOf, sumOf } from '../spool/frame.ts';
+import { MAX_BLOCKS } from '../spool/record-block.ts';
+import { RECORD_CLASSES, type RecordClass } from '../spool/spooled-record.ts';
 import {
   type AccessLog,
   type AccessLogOptions,
@@ -12,9 +15,6 @@ import {
 } from './access-log.ts';
 import { createRecordedCall, type RecordedCall } from './access-record.ts';
 import { createRecordedConnection } from './format-record.ts';
-import { type Account, noneDropped, recordsOf, sumOf } from './frame.ts';
-import { MAX_BLOCKS } from './record-block.ts';
-import { RECORD_CLASSES, type RecordClass } from './spooled-record.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'palisade-records-'));
 after(() => rmSync(root, { recursive: true }));

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createRecordedCall, type RecordedCall } from './access-record.ts';
+import { createRecordedCall, type RecordedCall } from '../records/access-record.ts';
 import type { EdgeKey } from './edge.ts';
 import { createProxyMetrics } from './proxy-metrics.ts';
-import type { RecordGauges } from './telemetry-metrics.ts';
+import type { RecordGauges } from './record-metrics.ts';
 
 const WORKLOAD = { service: 'orders', namespace: 'default', trustDomain: 'cluster.local' };
 const HTTP: EdgeKey = {

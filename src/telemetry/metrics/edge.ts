@@ -1,8 +1,7 @@
-import { type RecordedCall, WIDE_ZERO } from './access-record.ts';
-import { isFailure, isServerError } from './classify.ts';
+import { type RecordedCall, WIDE_ZERO } from '../records/access-record.ts';
+import { isFailure, isServerError } from '../records/classify.ts';
+import type { EdgeRoutes } from '../records/sampler.ts';
 import { createHistogram, type Histogram, observe } from './histogram.ts';
-
-import type { EdgeRoutes } from './sampler.ts';
 
 /** Who calls whom over what: the labels of one edge, all of them from verified identities or own policy. */
 export type EdgeKey = {

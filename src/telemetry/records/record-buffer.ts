@@ -1,15 +1,15 @@
-import type { RecordedCall } from './access-record.ts';
-import type { RecordFormat } from './format-record.ts';
-import { MAX_RECORD_BYTES } from './format-record.ts';
 import {
   type Account,
   type ClassCounts,
   encodeHeader,
   HEADER_BYTES,
   noneDropped,
-} from './frame.ts';
-import { packLines } from './record-block.ts';
-import { RECORD_CLASSES, type RecordClass, readRecordLine } from './spooled-record.ts';
+} from '../spool/frame.ts';
+import { packLines } from '../spool/record-block.ts';
+import { RECORD_CLASSES, type RecordClass, readRecordLine } from '../spool/spooled-record.ts';
+import type { RecordedCall } from './access-record.ts';
+import type { RecordFormat } from './format-record.ts';
+import { MAX_RECORD_BYTES } from './format-record.ts';
 
 const BUFFER_BYTES = 256 * 1024;
 // What one eviction makes room for, so that it is done once in dozens of records.

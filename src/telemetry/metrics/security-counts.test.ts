@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createRecordedCall } from './access-record.ts';
+import { createRecordedCall } from '../records/access-record.ts';
 import { createEdgeCounters } from './edge.ts';
 import { createSecurityCounts } from './security-counts.ts';
 

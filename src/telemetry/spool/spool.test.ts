@@ -14,8 +14,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
-import { createAccessLog } from './access-log.ts';
-import { createRecordedCall } from './access-record.ts';
+import { createAccessLog } from '../records/access-log.ts';
+import { createRecordedCall } from '../records/access-record.ts';
 import { FRAME_MARK, HEADER_BYTES, recordsOf, sumOf } from './frame.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'palisade-spool-'));

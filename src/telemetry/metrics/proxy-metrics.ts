@@ -1,4 +1,5 @@
-import type { RecordedCall } from './access-record.ts';
+import { METRIC } from '../names.ts';
+import type { RecordedCall } from '../records/access-record.ts';
 import {
   countCall,
   createEdgeCounters,
@@ -10,10 +11,9 @@ import {
 import { type Exposition, expose, type MetricFamily } from './exposition.ts';
 import { createHistogram, DECISION_BOUNDS, observe } from './histogram.ts';
 import { edgeFamilies } from './istio-metrics.ts';
-import { METRIC } from './names.ts';
 import { createOwnMetrics, type OwnMetrics } from './own-metrics.ts';
+import type { RecordGauges } from './record-metrics.ts';
 import { createSecurityCounts, type SecurityCount } from './security-counts.ts';
-import type { RecordGauges } from './telemetry-metrics.ts';
 
 /** The workload a proxy serves, for labels. */
 export type WorkloadLabels = {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { createEdgeCounters } from '../metrics/edge.ts';
 import { createRecordedCall, type RecordedCall } from './access-record.ts';
-import { createEdgeCounters } from './edge.ts';
 import { createRollouts } from './rollouts.ts';
 import { createSampler } from './sampler.ts';
 

@@ -1,6 +1,6 @@
+import { METRIC } from '../names.ts';
 import type { EdgeCounters, EdgeKey, OutcomeCounts } from './edge.ts';
 import type { HistogramSample, MetricFamily, NumberSample } from './exposition.ts';
-import { METRIC } from './names.ts';
 import type { WorkloadLabels } from './proxy-metrics.ts';
 
 type Labels = Readonly<Record<string, string>>;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { type RecordClass, readRecordLine } from '../spool/spooled-record.ts';
 import {
   type AccessRecord,
   type ConnectionFacts,
@@ -9,7 +10,6 @@ import {
   type RecordedCall,
 } from './access-record.ts';
 import { createRecordedConnection, createRecordFormat, MAX_RECORD_BYTES } from './format-record.ts';
-import { type RecordClass, readRecordLine } from './spooled-record.ts';
 
 const formatRecord = createRecordFormat('bootboot');
 
