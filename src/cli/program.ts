@@ -1,7 +1,8 @@
 import { Command, CommanderError, type Option } from 'commander';
 import { ApiError, UnknownRouteError } from '#client';
 import { formatDuration } from '#lib';
-import { type CommandModule, commandLoaders } from './commands.ts';
+import type { CommandModule } from './command-module.ts';
+import { commandLoaders } from './commands.ts';
 import type { CliContext } from './context.ts';
 import { EXIT, ExitError } from './exit.ts';
 import { parseDurationFlag, parseName } from './flags.ts';

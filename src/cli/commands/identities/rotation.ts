@@ -1,0 +1,181 @@
+import {
+  fetchNextRoot,
+  phaseOf,
+  refreshTrustRoot,
+  rootDigest,
+  rootsIn,
+  rootsOf,
+  type Session,
+  succeedRoots,
+} from '#client';
+import type { TrustRoot } from '#trust';
+import { type EnforcementPoint, fetchAll } from '../../api-types.ts';
+import { EXIT, ExitError } from '../../exit.ts';
+import { authorOf } from '../../globals.ts';
+
+/** How to rotate. */
+export type RotateOptions = {
+  /** How long each step waits for those concerned. */
+  readonly timeoutMs: number;
+  /** How long calls on connections of the old root may take before it is retired. */
+  readonly settleMs: number;
+  /** Goes on without those that do not follow in time, or are away: they have to be enrolled anew. */
+  readonly leaveBehind: boolean;
+  /** Hears of each step as it is taken. */
+  readonly onStep: (step: Step) => void;
+  /** Hears, once the old root is retired, since when the new one is issued under: ISO 8601. */
+  readonly onRetired?: (since: string) => Promise<void>;
+};
+
+/** A step of a rotation that was taken, and how many live enforcement points have followed. */
+export type Step = {
+  readonly step: 'prepare' | 'distribute' | 'activate' | 'retire' | 'abort';
+  readonly trustRootVersion: number;
+  readonly followed: number;
+  readonly of: number;
+};
+
+/** An enforcement point that a rotation would break, or that holds it up, and why. */
+export type Laggard = { readonly node: string; readonly reason: string };
+
+const POLL_MS = 100;
+
+/**
+ * Goes on with the rotation from wherever the trust root says it is, to its end. Each step is one signed successor of
+ * the trust root, so a rotation may be interrupted anywhere and continued by the same command.
+ */
+export async function rotate(session: Session, options: RotateOptions): Promise<TrustRoot> {
+  let trustRoot = await newest(session);
+  if (phaseOf(trustRoot) === 'idle') {
+    const [old = ''] = trustRoot.x509Roots;
+    const next = await fetchNextRoot(session.api, trustRoot);
+    if (!next.ok) throw new ExitError(EXIT.no, next.error, 'nothing was changed');
+    options.onStep({ step: 'prepare', trustRootVersion: trustRoot.version, followed: 0, of: 0 });
+    const roots = rootsIn('distributing', { old, next: next.value });
+    trustRoot = await change(session, trustRoot, roots);
+  }
+  if (phaseOf(trustRoot) === 'distributing') {
+    await follow(session, trustRoot, { ...options, step: 'distribute', lag: lagOfRoot(trustRoot) });
+    const [old = '', next = ''] = rootsOf(trustRoot);
+    trustRoot = await change(session, trustRoot, rootsIn('activating', { old, next }));
+  }
+  await follow(session, trustRoot, { ...options, step: 'activate', lag: lagOfIssuer(trustRoot) });
+  // Certificates know seconds only: what was issued under the new root in this very one is not of before.
+  const activatedAt = new Date(
+    Math.floor(Date.parse(trustRoot.issuedAt) / 1000) * 1000,
+  ).toISOString();
+  // Connections that were made with certificates of the old root end with the calls that are on them.
+  await new Promise((resolve) => setTimeout(resolve, options.settleMs));
+  const [active = ''] = trustRoot.x509Roots;
+  trustRoot = await change(session, trustRoot, [active]);
+  await follow(session, trustRoot, { ...options, step: 'retire', lag: lagOfRoot(trustRoot) });
+  await options.onRetired?.(activatedAt);
+  return trustRoot;
+}
+
+/** Takes a rotation back to the old root, which is possible until it is retired. */
+export async function abort(session: Session, options: RotateOptions): Promise<TrustRoot> {
+  let trustRoot = await newest(session);
+  const phase = phaseOf(trustRoot);
+  if (phase === 'idle') throw new ExitError(EXIT.no, 'no rotation is under way');
+  if (phase === 'activating') {
+    const [next = '', old = ''] = rootsOf(trustRoot);
+    trustRoot = await change(session, trustRoot, rootsIn('distributing', { old, next }));
+    await follow(session, trustRoot, { ...options, step: 'abort', lag: lagOfIssuer(trustRoot) });
+  }
+  const [old = ''] = trustRoot.x509Roots;
+  trustRoot = await change(session, trustRoot, [old]);
+  await follow(session, trustRoot, { ...options, step: 'abort', lag: lagOfRoot(trustRoot) });
+  return trustRoot;
+}
+
+/** Who would break if the authority were rotated now. */
+export async function rehearse(session: Session): Promise<readonly Laggard[]> {
+  const trustRoot = await newest(session);
+  return (await pointsOf(session)).flatMap((point) => {
+    const { node, connected, lastSeen, ready, readyReason } = point;
+    if (!connected) return [{ node, reason: `not connected since ${lastSeen}` }];
+    if (point.trustRootVersion === null) {
+      return [{ node, reason: 'does not say which trust root it has: an older version' }];
+    }
+    const late = lagOfRoot(trustRoot)(point);
+    if (late !== undefined) return [{ node, reason: late }];
+    return ready ? [] : [{ node, reason: `not ready: ${readyReason}` }];
+  });
+}
+
+async function newest({ api, folder, trustRoot }: Session): Promise<TrustRoot> {
+  const shown = await refreshTrustRoot(api, folder, trustRoot);
+  if (shown.ok) return shown.value;
+  throw new ExitError(
+    EXIT.no,
+    `the control plane shows a trust root that does not succeed ours: ${shown.error}`,
+    'restore the control plane from a backup',
+  );
+}
+
+function change(
+  session: Session,
+  trustRoot: TrustRoot,
+  x509Roots: readonly string[],
+): Promise<TrustRoot> {
+  const { api, folder } = session;
+  const author = authorOf(session);
+  return succeedRoots({ api, folder, trustRoot, author, x509Roots, nowMs: Date.now() });
+}
+
+type Lag = (point: EnforcementPoint) => string | undefined;
+
+function lagOfRoot({ version }: TrustRoot): Lag {
+  return ({ trustRootVersion }) =>
+    (trustRootVersion ?? 0) >= version
+      ? undefined
+      : `has trust root ${trustRootVersion ?? 'unknown'} instead of ${version}`;
+}
+
+function lagOfIssuer(trustRoot: TrustRoot): Lag {
+  const wanted = rootDigest(trustRoot.x509Roots[0] ?? '');
+  const ofRoot = lagOfRoot(trustRoot);
+  return (point) =>
+    ofRoot(point) ??
+    (point.certificateRoot === wanted ? undefined : 'its certificate is of the other root');
+}
+
+/** Waits until every live enforcement point has followed; ends the command, naming those that have not. */
+async function follow(
+  session: Session,
+  { version }: TrustRoot,
+  options: RotateOptions & { readonly step: Step['step']; readonly lag: Lag },
+): Promise<void> {
+  const deadline = Date.now() + options.timeoutMs;
+  const { step, lag } = options;
+  for (;;) {
+    const points = await pointsOf(session);
+    const late = points.flatMap((point) => {
+      const reason = lag(point);
+      const { node, connected, lastSeen } = point;
+      if (reason === undefined) return [];
+      return [{ node, reason: connected ? reason : `not connected since ${lastSeen}` }];
+    });
+    const followed = points.length - late.length;
+    const isOver = Date.now() >= deadline;
+    if (late.length === 0 || (isOver && options.leaveBehind)) {
+      return options.onStep({ step, trustRootVersion: version, followed, of: points.length });
+    }
+    if (isOver) throw stuck(step, late);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+function stuck(step: Step['step'], late: readonly Laggard[]): ExitError {
+  const named = late.map(({ node, reason }) => `${node} (${reason})`).join(', ');
+  return new ExitError(
+    EXIT.no,
+    `the rotation waits at \`${step}\`; nobody is broken. Not followed have: ${named}`,
+    'run `palisade ca rotate` again to go on, with --leave-behind to do without them, or with --abort',
+  );
+}
+
+function pointsOf({ api }: Session): Promise<readonly EnforcementPoint[]> {
+  return fetchAll<EnforcementPoint>(api, '/enforcement-points');
+}
