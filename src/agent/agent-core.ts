@@ -1,5 +1,5 @@
 import { parseSpiffeId } from '#identity';
-import { fail, ok, type Result } from '#lib';
+import { fail, ok, type Result, type Scheduler } from '#lib';
 import type { RevocationStore } from '#revocation';
 import { type AgentIdentity, createAgentIdentity } from './agent-identity.ts';
 import type { AgentOptions } from './agent-options.ts';
@@ -19,7 +19,7 @@ import { createServing, type Serving } from './serving.ts';
 import { type StateFolder, tryStateFolder } from './state-folder.ts';
 import type { Subscription } from './subscribe.ts';
 import { createSwap, type Swap } from './swap.ts';
-import { createScheduler, type Scheduler } from './timer.ts';
+import { createScheduler } from './timer.ts';
 import { x509TrustOf } from './trusted-root.ts';
 
 /** What an agent is but for its socket. */

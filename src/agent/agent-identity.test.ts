@@ -7,11 +7,11 @@ import { setTimeout as realTurn } from 'node:timers/promises';
 import { nothingRevoked, parseBundle, type RevocationCheck } from '#identity';
 import { createCell } from '#lib';
 import { createSilentLog } from '#telemetry';
+import { createFakeScheduler } from '#testing';
 import { createMessage, X509SvidResponseSchema } from '#wire';
 import { createAgentIdentity } from './agent-identity.ts';
 import type { EvidenceSource } from './evidence/evidence-source.ts';
 import { createFakeMesh, TRUST_DOMAIN } from './fake-mesh.ts';
-import { createFakeScheduler } from './fake-scheduler.ts';
 import { tryStateFolder } from './state-folder.ts';
 
 const HOUR_MS = 3_600_000;

@@ -7,7 +7,15 @@ import {
   type SpiffeId,
   type WorkloadIdentity,
 } from '#identity';
-import { type Cell, createBackoff, createCell, fail, type Result, type Source } from '#lib';
+import {
+  type Cell,
+  createBackoff,
+  createCell,
+  fail,
+  type Result,
+  type Scheduler,
+  type Source,
+} from '#lib';
 import { EVENT, type Log } from '#telemetry';
 import type { X509SvidResponse } from '#wire';
 import type { CertificateAuthority } from './certificate-authority.ts';
@@ -22,7 +30,7 @@ import {
 } from './issued-svid.ts';
 import { renewalTime } from './renewal.ts';
 import type { StateFolder } from './state-folder.ts';
-import { type Scheduler, whenClockSays } from './timer.ts';
+import { whenClockSays } from './timer.ts';
 import { isStanding, isUnderFirstRoot, type X509Trust } from './trusted-root.ts';
 
 /** The agent's own identity, renewed for as long as it lives. */

@@ -1,8 +1,8 @@
+import type { Scheduler } from '#lib';
 import type { Log } from '#telemetry';
 import type { KubeletOptions } from './attestors/kubelet.ts';
 import type { CredentialSource } from './credentials.ts';
 import type { EvidenceConfig } from './evidence/evidence-config.ts';
-import type { Scheduler } from './timer.ts';
 
 /** What an agent is made of; addresses are `host:port`. */
 export type AgentOptions = {

@@ -6,7 +6,7 @@ import {
   type WorkloadIdentity,
   workloadSpiffeId,
 } from '#identity';
-import { createCell, fail, ok, type Result, type Source } from '#lib';
+import { createCell, fail, ok, type Result, type Scheduler, type Source } from '#lib';
 import { ROOT_NAMESPACE } from '#resource';
 import type { RevocationStore } from '#revocation';
 import { findUpstream, type Snapshot, type UpstreamService } from '#snapshot';
@@ -23,7 +23,7 @@ import { followAgent, openRevocations } from './revocation-neighbours.ts';
 import { type StateFolder, tryStateFolder } from './state-folder.ts';
 import { createSubscription, type Subscription } from './subscribe.ts';
 import { createSwap, type Swap } from './swap.ts';
-import { createScheduler, type Scheduler } from './timer.ts';
+import { createScheduler } from './timer.ts';
 import { x509TrustOf } from './trusted-root.ts';
 import type { VerifiedPolicy } from './verify.ts';
 import { lookupKey } from './verify.ts';

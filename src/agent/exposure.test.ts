@@ -5,8 +5,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { createFakeScheduler } from '#testing';
 import { exposedAddresses, readSocketTables, watchExposure } from './exposure.ts';
-import { createFakeScheduler } from './fake-scheduler.ts';
 
 const HEAD = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n';
 const line = (local: string, state = '0A'): string =>

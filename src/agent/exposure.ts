@@ -1,7 +1,8 @@
 import { open } from 'node:fs/promises';
 import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
-import { createScheduler, type Scheduler } from './timer.ts';
+import type { Scheduler } from '#lib';
+import { createScheduler } from './timer.ts';
 
 /** Watches where a workload's application listens besides loopback. */
 export type ExposureWatch = {

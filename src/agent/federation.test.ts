@@ -21,7 +21,7 @@ import {
 import { createCell } from '#lib';
 import type { TrustDomainFederationSpec } from '#resource';
 import { createSilentLog } from '#telemetry';
-import { createFakeScheduler } from './fake-scheduler.ts';
+import { createFakeScheduler } from '#testing';
 import { createFederation } from './federation.ts';
 import { fetchBundle } from './fetch-bundle.ts';
 import { standingProblem } from './foreign-standing.ts';

@@ -8,13 +8,12 @@ import {
   type SpiffeBundle,
   type TrustDomain,
 } from '#identity';
-import { createCell, fail, ok, type Result, type Source } from '#lib';
+import { createCell, fail, ok, type Result, type Scheduler, type Source } from '#lib';
 import type { TrustDomainFederationSpec } from '#resource';
 import { EVENT, type Log } from '#telemetry';
 import type { EndpointProof, EndpointQuestion, fetchBundle } from './fetch-bundle.ts';
 import { type BundleStanding, standingOf } from './foreign-standing.ts';
 import type { StateFolder } from './state-folder.ts';
-import type { Scheduler } from './timer.ts';
 
 /** The bundles of the trust domains that policy names, as fresh as their endpoints give them. */
 export type Federation = Source<readonly SpiffeBundle[]> & {

@@ -3,10 +3,10 @@ import { test } from 'node:test';
 import { createKeyPair, jwtKeyOf, type WorkloadIdentity } from '#identity';
 import { createCell } from '#lib';
 import { createSilentLog } from '#telemetry';
+import { createFakeScheduler } from '#testing';
 import { encodeEnvelope, signJwtKeys } from '#trust';
 import { createMessage, FetchJwtKeysResponseSchema } from '#wire';
 import { createFakeMesh, TRUST_DOMAIN } from './fake-mesh.ts';
-import { createFakeScheduler } from './fake-scheduler.ts';
 import { createJwtKeySource } from './jwt-keys.ts';
 
 test('keys that came while older ones are being written are asked for all the same', async () => {

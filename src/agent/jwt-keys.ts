@@ -1,5 +1,5 @@
 import type { WorkloadIdentity } from '#identity';
-import { createCell, type Source } from '#lib';
+import { createCell, type Scheduler, type Source } from '#lib';
 import { EVENT, type Log } from '#telemetry';
 import {
   type DsseEnvelope,
@@ -10,7 +10,6 @@ import {
 } from '#trust';
 import type { CertificateAuthority } from './certificate-authority.ts';
 import type { StateFolder } from './state-folder.ts';
-import type { Scheduler } from './timer.ts';
 
 /** The keys of our own trust domain's JWT-SVIDs, as the authority signed them; undefined before the first. */
 export type JwtKeySource = Source<JwtKeySet | undefined> & {

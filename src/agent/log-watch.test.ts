@@ -7,6 +7,7 @@ import { after, test } from 'node:test';
 import type { WorkloadIdentity } from '#identity';
 import { createCell } from '#lib';
 import { createSilentLog } from '#telemetry';
+import { createFakeScheduler } from '#testing';
 import {
   createPolicyKey,
   encodeEnvelope,
@@ -24,7 +25,6 @@ import {
   ReadLogResponseSchema,
   X509SvidResponseSchema,
 } from '#wire';
-import { createFakeScheduler } from './fake-scheduler.ts';
 import { createLogWatch } from './log-watch.ts';
 import { openStateFolder } from './state-folder.ts';
 

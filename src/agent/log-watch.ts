@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import type { WorkloadIdentity } from '#identity';
-import { fail, type Result, type Source } from '#lib';
+import { fail, type Result, type Scheduler, type Source } from '#lib';
 import { EVENT, type Log } from '#telemetry';
 import {
   decodeEnvelope,
@@ -12,7 +12,6 @@ import {
 } from '#trust';
 import type { ReadLogResponse, LogEntry as WireEntry, X509SvidResponse } from '#wire';
 import type { StateFolder } from './state-folder.ts';
-import type { Scheduler } from './timer.ts';
 
 /** An agent's eye on the authority's log: each certificate it got must be in it, and the log may only grow. */
 export type LogWatch = {

@@ -1,5 +1,5 @@
 import type { TrustDomain } from '#identity';
-import type { Scheduler } from './timer.ts';
+import type { Scheduler } from '#lib';
 import { lookupKey, type VerifiedPolicy } from './verify.ts';
 
 /** A resource to be looked up. */

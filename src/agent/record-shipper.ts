@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { createBackoff } from '#lib';
+import { createBackoff, type Scheduler } from '#lib';
 import {
   type AccessLog,
   type Account,
@@ -19,7 +19,7 @@ import {
   Telemetry,
 } from '#wire';
 import { openStateFolder } from './state-folder.ts';
-import { createScheduler, type Scheduler } from './timer.ts';
+import { createScheduler } from './timer.ts';
 
 /** What a shipper works with. */
 export type RecordShipperOptions = {

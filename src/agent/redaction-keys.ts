@@ -1,8 +1,13 @@
 import type { WorkloadIdentity } from '#identity';
-import { createCell, isRedactionPeriod, REDACTION_KEY_BYTES, type Source } from '#lib';
+import {
+  createCell,
+  isRedactionPeriod,
+  REDACTION_KEY_BYTES,
+  type Scheduler,
+  type Source,
+} from '#lib';
 import { EVENT, type Log } from '#telemetry';
 import type { CertificateAuthority } from './certificate-authority.ts';
-import type { Scheduler } from './timer.ts';
 
 /** The key of the hashes in the records of one day. SECURITY: in memory alone, never logged. */
 export type PeriodKey = { readonly period: string; readonly key: Uint8Array };

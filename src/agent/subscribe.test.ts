@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { test } from 'node:test';
 import { createSilentLog } from '#telemetry';
+import { createFakeScheduler } from '#testing';
 import type { SubscribeRequest } from '#wire';
-import { createFakeScheduler } from './fake-scheduler.ts';
 import { createSubscription, type SubscribeStream } from './subscribe.ts';
 
 /** A stream whose other side is the test. */

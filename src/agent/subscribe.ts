@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ClientDuplexStream } from '@grpc/grpc-js';
-import { createBackoff } from '#lib';
+import { createBackoff, type Scheduler } from '#lib';
 import { EVENT, type Log } from '#telemetry';
 import {
   type AckSchema,
@@ -11,7 +11,6 @@ import {
   SubscribeRequestSchema,
   type SubscribeResponse,
 } from '#wire';
-import type { Scheduler } from './timer.ts';
 
 /** The client side of one Subscribe call. */
 export type SubscribeStream = ClientDuplexStream<SubscribeRequest, SubscribeResponse>;

@@ -10,11 +10,11 @@ import {
 import { createCell } from '#lib';
 import { parseStoredResource, type RegistrationResource } from '#resource';
 import { createSilentLog } from '#telemetry';
+import { createFakeScheduler } from '#testing';
 import { createMessage, X509SvidResponseSchema } from '#wire';
 import { requestSvid } from './agent-identity.ts';
 import type { CertificateAuthority } from './certificate-authority.ts';
 import { createFakeMesh, registration, TRUST_DOMAIN } from './fake-mesh.ts';
-import { createFakeScheduler } from './fake-scheduler.ts';
 import { createSvidSource, type SvidAnswer } from './svid-source.ts';
 
 const mesh = createFakeMesh();

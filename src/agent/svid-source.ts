@@ -5,7 +5,7 @@ import {
   type SpiffeId,
   type WorkloadIdentity,
 } from '#identity';
-import { createBackoff, type Source } from '#lib';
+import { createBackoff, type Scheduler, type Source } from '#lib';
 import type { RegistrationResource } from '#resource';
 import { EVENT, type Log } from '#telemetry';
 import { indexRegistrations } from '#trust';
@@ -13,7 +13,7 @@ import { requestSvid, uselessBecause } from './agent-identity.ts';
 import type { CertificateAuthority } from './certificate-authority.ts';
 import type { CertificateRequest } from './evidence/converse.ts';
 import { renewalTime } from './renewal.ts';
-import { type Scheduler, whenClockSays } from './timer.ts';
+import { whenClockSays } from './timer.ts';
 import { isUnderFirstRoot, type X509Trust } from './trusted-root.ts';
 
 /** An identity with the word on what it is for, empty where its registration says none. */

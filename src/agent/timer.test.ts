@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createFakeScheduler } from './fake-scheduler.ts';
+import { createFakeScheduler } from '#testing';
 import { whenClockSays } from './timer.ts';
 
 const MINUTE = 60_000;

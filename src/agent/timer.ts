@@ -1,5 +1,4 @@
-/** Delayed work: the real clock's or a test's. `after` returns how to call it off. */
-export type Scheduler = { readonly after: (ms: number, work: () => void) => () => void };
+import type { Scheduler } from '#lib';
 
 // setTimeout takes 31 bits and fires at once beyond.
 const MAX_DELAY_MS = 2 ** 31 - 1;

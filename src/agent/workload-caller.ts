@@ -1,13 +1,12 @@
 import { status } from '@grpc/grpc-js';
 import type { RevocationCheck } from '#identity';
-import { fail, type Result, type Source } from '#lib';
+import { fail, type Result, type Scheduler, type Source } from '#lib';
 import { EVENT, type Log } from '#telemetry';
 import type { CallMetadata, CallRefusal } from '#wire';
 import type { Bundles } from './bundles.ts';
 import type { JwtKeySource } from './jwt-keys.ts';
 import type { JwtSource } from './jwt-source.ts';
 import type { SvidSource } from './svid-source.ts';
-import type { Scheduler } from './timer.ts';
 
 /** What the Workload API works with. */
 export type WorkloadApiOptions = {

@@ -1,5 +1,5 @@
 import type { Bundle, WorkloadIdentity } from '#identity';
-import { createCell, fail, type Result, type Source } from '#lib';
+import { createCell, fail, type Result, type Scheduler, type Source } from '#lib';
 import { EVENT, type Log } from '#telemetry';
 import { SpiffeWorkloadAPI, type X509SVIDResponse } from '#wire';
 import {
@@ -11,7 +11,6 @@ import {
 } from './federated-bundles.ts';
 import { acceptSvid, readPrivateKey, readStoredIdentity, storedIdentity } from './issued-svid.ts';
 import type { StateFolder } from './state-folder.ts';
-import type { Scheduler } from './timer.ts';
 import { followWorkloadStream } from './workload-stream.ts';
 
 /** A workload's identity as the agent keeps it fresh; undefined before the first and after it expired. */

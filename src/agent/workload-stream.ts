@@ -1,9 +1,8 @@
 import type { DescMessage, DescMethod, MessageShape } from '@bufbuild/protobuf';
 import { Metadata } from '@grpc/grpc-js';
-import { createBackoff } from '#lib';
+import { createBackoff, type Scheduler } from '#lib';
 import { EVENT, type Log } from '#telemetry';
 import { createGrpcClient } from '#wire';
-import type { Scheduler } from './timer.ts';
 
 /** What following a stream takes. */
 export type WorkloadStreamOptions = {

@@ -25,4 +25,5 @@ export {
 export { type PathTemplate, redactPath, type TemplateSegment } from './redact-path.ts';
 export { isRedactionPeriod, REDACTION_KEY_BYTES, redactionPeriod } from './redaction-period.ts';
 export { fail, ok, type Result } from './result.ts';
+export type { Scheduler } from './scheduler.ts';
 export { parseTimeWindow, type TimeWindow, windowHolds } from './time-window.ts';

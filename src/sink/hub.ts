@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Scheduler } from '#lib';
 import type { SinkResource } from '#resource';
 import { EVENT, type Log } from '#telemetry';
 import { createAddressGuard } from './address-guard.ts';
@@ -12,7 +13,6 @@ import {
 } from './evidence.ts';
 import type { Outcome } from './receiver.ts';
 import { sampleEvidence } from './samples.ts';
-import type { Scheduler } from './scheduler.ts';
 import { createSink, type Sink, type SinkState } from './sink.ts';
 import { catchUp, type EvidenceSource } from './source.ts';
 import type { Surroundings } from './surroundings.ts';

@@ -19,6 +19,6 @@ export {
 } from './evidence.ts';
 export { createSinkHub, type HubOptions, type SinkHub, type SinkTest } from './hub.ts';
 export type { LaneState } from './lane.ts';
-export { createScheduler, type Scheduler } from './scheduler.ts';
+export { createScheduler } from './scheduler.ts';
 export type { SinkState } from './sink.ts';
 export type { EvidenceSource } from './source.ts';

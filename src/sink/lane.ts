@@ -1,9 +1,8 @@
-import { type Backoff, createBackoff } from '#lib';
+import { type Backoff, createBackoff, type Scheduler } from '#lib';
 import type { DeadLetters } from './dead-letter.ts';
 import { type Evidence, type EvidenceKind, UNNUMBERED } from './evidence.ts';
 import type { Place, Queue, QueueEntry, QueueState } from './queue.ts';
 import { deliverSafely, type Outcome, type Receiver } from './receiver.ts';
-import type { Scheduler } from './scheduler.ts';
 
 /** One kind of evidence on its way to one receiver. */
 export type Lane = {

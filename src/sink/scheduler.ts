@@ -1,5 +1,4 @@
-/** Delayed work: the real clock's or a test's. `after` returns how to call it off. */
-export type Scheduler = { readonly after: (ms: number, work: () => void) => () => void };
+import type { Scheduler } from '#lib';
 
 /** Schedules on Node.js' timers, which alone keep no process running. */
 export function createScheduler(): Scheduler {

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseDuration } from '#lib';
+import { parseDuration, type Scheduler } from '#lib';
 import type { SinkResource, SinkSpec } from '#resource';
 import { createReceiver, receiverKind } from './create-receiver.ts';
 import { createDeadLetters } from './dead-letter.ts';
@@ -9,7 +9,6 @@ import { createLane, type Lane, type LaneState } from './lane.ts';
 import { matches } from './matches.ts';
 import { openQueue } from './queue.ts';
 import { deliverSafely, type Outcome, type Receiver } from './receiver.ts';
-import type { Scheduler } from './scheduler.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** One receiver with a lane for each kind of evidence it gets. */

@@ -111,6 +111,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'cli',
     'local',
   ],
+  // Nobody but tests may import it.
+  testing: ['lib'],
 };
 
 const LAYERS: readonly string[] = Object.keys(MAY_IMPORT);

@@ -1,5 +1,5 @@
 // A fake clock with timers for tests: time passes when a test says so.
-import type { Scheduler } from './timer.ts';
+import type { Scheduler } from '#lib';
 
 /** A scheduler that a test moves. */
 export type FakeScheduler = Scheduler & {
