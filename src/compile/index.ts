@@ -31,5 +31,6 @@ export {
   runPolicyTest,
 } from './policy-test.ts';
 export { type SelectedWorkload, workloadLabels } from './selection.ts';
+export { servingIdentities } from './service.ts';
 export { compileSnapshot, type SnapshotInput } from './snapshot.ts';
 export { type ObservedCall, type SuggestedFor, type Suggestion, suggestPolicy } from './suggest.ts';

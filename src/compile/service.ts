@@ -77,7 +77,7 @@ export function compileTimeouts(service: ServiceResource): Result<Timeouts, read
 }
 
 /** Who may serve the name: what the Service says, or where it says nothing, the account of its own name. */
-function servingIdentities(
+export function servingIdentities(
   service: ServiceResource,
   trustDomain: TrustDomain,
 ): ReadonlySet<string> {

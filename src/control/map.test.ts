@@ -47,6 +47,32 @@ test('rates are of the last ten seconds, totals of a quarter of an hour', () => 
   assert.equal(map.edges().length, 0);
 });
 
+test('lately are the last five minutes: what was denied is not, and nothing is from before a start', () => {
+  let now = 1_800_000_000_000;
+  const map = createTrafficMap(() => now);
+  now += 90_000;
+  map.count(edgeCount({ requests: 5n, denied: 2n, connections: 4n }));
+  map.count(edgeCount({ requests: 9n, denied: 9n, destinationService: 'payments' }));
+  const lately = () => {
+    const { from, edges } = map.recent();
+    const sums = edges.map(({ destination, calls, connections }) => [
+      destination,
+      calls,
+      connections,
+    ]);
+    return { ageMs: now - Date.parse(from), sums };
+  };
+  assert.deepEqual(lately(), { ageMs: 90_000, sums: [['default/orders', 3, 4]] });
+  now += 3 * 60_000;
+  map.count(edgeCount({ requests: 1n }));
+  assert.deepEqual(lately().sums, [['default/orders', 4, 4]]);
+  now += 2 * 60_000;
+  assert.deepEqual(lately().sums, [['default/orders', 4, 4]]);
+  now += 60_000;
+  assert.deepEqual(lately().sums, [['default/orders', 1, 0]]);
+  assert.ok(lately().ageMs >= 300_000 && lately().ageMs < 360_000);
+});
+
 test('failures that only the caller saw count, its other numbers do not', () => {
   const map = createTrafficMap(() => 1_800_000_000_000);
   map.count(edgeCount({ requests: 10n, errors: 0n }));

@@ -27,6 +27,13 @@ export type MapEdge = {
   readonly lastDenial: string | null;
 };
 
+/** What passed over one edge lately: calls and TCP connections that ended undenied, and TCP connections that began. */
+export type RecentEdge = EdgeKey & {
+  readonly calls: number;
+  readonly connections: number;
+  readonly lastSeen: string;
+};
+
 /** Calls, denials and errors of the whole mesh over time, oldest first. */
 export type MapSeries = {
   readonly stepSeconds: number;
@@ -47,6 +54,8 @@ export type TrafficMap = {
     readonly denialId: string;
   }) => void;
   readonly edges: () => readonly MapEdge[];
+  /** Edges that something passed over in the last five minutes, and since when exactly: a minute is counted whole. */
+  readonly recent: () => { readonly from: string; readonly edges: readonly RecentEdge[] };
   readonly series: () => MapSeries;
   /** Forgets edges without traffic in the window. */
   readonly sweep: () => void;
@@ -56,6 +65,7 @@ const RATE_SLOT_MS = 1_000;
 const RATE_SLOTS = 10;
 const TOTAL_SLOT_MS = 60_000;
 const TOTAL_SLOTS = 15;
+const RECENT_SLOTS = 6;
 const SERIES_SLOT_MS = 10_000;
 const SERIES_SLOTS = 90;
 // SECURITY: hosts that invent callers cannot fill the memory; edges past this are counted in the series alone.
@@ -100,6 +110,7 @@ type EdgeKey = {
 /** Creates an empty map; `clock` in ms since 1970. */
 export function createTrafficMap(clock: () => number): TrafficMap {
   const edges = new Map<string, Edge>();
+  const startedMs = clock();
   const series = {
     calls: createSlidingCounter(SERIES_SLOT_MS, SERIES_SLOTS),
     denied: createSlidingCounter(SERIES_SLOT_MS, SERIES_SLOTS),
@@ -146,6 +157,17 @@ export function createTrafficMap(clock: () => number): TrafficMap {
       Array.from(edges, ([id, edge]) => view(id, edge, clock())).filter(
         (edge) => edge !== undefined,
       ),
+    recent() {
+      const now = clock();
+      const fromMs = (Math.floor(now / TOTAL_SLOT_MS) - RECENT_SLOTS + 1) * TOTAL_SLOT_MS;
+      return {
+        // What was counted before a restart is gone.
+        from: new Date(Math.max(fromMs, startedMs)).toISOString(),
+        edges: [...edges.values()]
+          .map((edge) => recentOf(edge, now))
+          .filter(({ calls, connections }) => calls + connections > 0),
+      };
+    },
     series() {
       const now = clock();
       const slot = Math.floor(now / SERIES_SLOT_MS);
@@ -252,6 +274,17 @@ function createTally(): Tally {
     lastSeenMs: 0,
     mtls: false,
     protocol: '',
+  };
+}
+
+function recentOf({ key, tallies }: Edge, now: number): RecentEdge {
+  const tally = tallies.get('destination') ?? tallies.get('source');
+  const sumOf = (measure: Measure): number => tally?.totals[measure].sum(now, RECENT_SLOTS) ?? 0;
+  return {
+    ...key,
+    calls: Math.max(0, sumOf('requests') - sumOf('denied')),
+    connections: sumOf('connections'),
+    lastSeen: new Date(tally?.lastSeenMs ?? 0).toISOString(),
   };
 }
 

@@ -1,8 +1,8 @@
 /** A count over the last moments, in slots of `slotMs`: what left the window is forgotten. */
 export type SlidingCounter = {
   readonly add: (amount: number, nowMs: number) => void;
-  /** The sum over the window that ends now. */
-  readonly sum: (nowMs: number) => number;
+  /** The sum over the window that ends now, or over its newest `slots`. */
+  readonly sum: (nowMs: number, slots?: number) => number;
   /** Each slot's sum, oldest first; the last one is still filling. */
   readonly slots: (nowMs: number) => readonly number[];
 };
@@ -27,9 +27,12 @@ export function createSlidingCounter(slotMs: number, slots: number): SlidingCoun
       const index = newest % slots;
       sums[index] = (sums[index] ?? 0) + amount;
     },
-    sum(nowMs) {
+    sum(nowMs, newestSlots = slots) {
       advance(nowMs);
-      return sums.reduce((total, sum) => total + sum, 0);
+      if (newestSlots >= slots) return sums.reduce((total, sum) => total + sum, 0);
+      let total = 0;
+      for (let i = 0; i < newestSlots; i++) total += sums[(newest - i + slots) % slots] ?? 0;
+      return total;
     },
     slots(nowMs) {
       advance(nowMs);

@@ -64,6 +64,28 @@ describe('revoking an identity', () => {
     assert.equal((await soon(200)).body, 'hello');
   });
 
+  test('is told in advance by --dry-run: whose certificate, which traffic; and revokes nothing', async () => {
+    const told = async () => {
+      const dry = await mesh.cli('identity', 'revoke', CLIENT_ID, '--dry-run', '-o', 'json');
+      assert.equal(dry.status, 0, dry.stderr);
+      return JSON.parse(dry.stdout);
+    };
+    // Counts are told once a second.
+    let preview = await told();
+    for (let i = 0; preview.totals.calls === 0 && i < 10; i++) preview = await told();
+    assert.deepEqual(preview.target, { kind: 'identity', id: CLIENT_ID, issuedBefore: null });
+    const [{ spiffeId, heldBy, outcome }] = preview.identities;
+    assert.deepEqual([spiffeId, heldBy.length, outcome], [CLIENT_ID, 1, 'ends']);
+    assert.match(heldBy[0], /^default\/client\//);
+    const [{ source, destination, side, partly }] = preview.edges;
+    assert.deepEqual(
+      [source, destination, side, partly],
+      ['default/client', 'default/server', 'caller', false],
+    );
+    assert.equal((await mesh.cli('identity', 'list', '--revoked')).stdout, 'nothing is revoked\n');
+    assert.equal((await soon(200)).body, 'hello');
+  });
+
   test('of the caller cuts its live call, refuses new ones and its renewal, until it is lifted', async () => {
     const stream = await openStream();
     const startedAt = performance.now();

@@ -27,6 +27,7 @@ import { addPolicySetRoutes } from './policy-sets.ts';
 import { addPostureRoute } from './posture.ts';
 import { addRecordRoutes } from './records.ts';
 import { addResourceRoutes } from './resources.ts';
+import { addRevocationPreviewRoute } from './revocation-preview.ts';
 import { addRevocationRoutes } from './revocations.ts';
 import { addRollupRoute } from './rollups.ts';
 import { addSinkRoutes } from './sinks.ts';
@@ -123,6 +124,7 @@ function createRoutes(context: ApiContext, streams: SseStreams): Api {
   addEnforcementRoute(api, context);
   addIdentityRoute(api, context);
   addRevocationRoutes(api, context);
+  addRevocationPreviewRoute(api, context);
   addAuthorityRoutes(api, context);
   addIssuanceLogRoute(api, context);
   addRecordRoutes(api, context, streams);

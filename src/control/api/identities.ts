@@ -64,7 +64,7 @@ export function addIdentityRoute(api: Api, context: ApiContext): void {
 }
 
 /** Who is connected, or is this process, by the serial of the certificate that it says it has. */
-function holdersOf({ enforcement, facts }: ApiContext): ReadonlyMap<string, string> {
+export function holdersOf({ enforcement, facts }: ApiContext): ReadonlyMap<string, string> {
   const holders = new Map([[facts().identity().serial, 'control']]);
   for (const { connected, certificateSerial, node } of enforcement.status()) {
     if (connected && certificateSerial !== null) holders.set(certificateSerial, node);

@@ -24,12 +24,14 @@ import { EXIT, ExitError } from '../../exit.ts';
 import { parseDurationFlag } from '../../flags.ts';
 import { authorOf, type Globals, globalsOf, sessionOf } from '../../globals.ts';
 import { age, printResult, table } from '../../output.ts';
+import { fetchPreview, previewLines } from './revocation-preview.ts';
 import { parseInstantFlag, targetOf } from './revocation-target.ts';
 
 type RevokeOptions = {
   readonly reason?: string;
   readonly for?: number;
   readonly issuedBefore?: string;
+  readonly dryRun?: boolean;
   readonly timeout: number;
 };
 
@@ -49,6 +51,7 @@ function registerRevoke(identity: Command, context: CliContext): void {
     .option('--issued-before <time>', 'only what was issued before: RFC 3339, or `now`')
     .option('--reason <text>', 'why, for those who read the log')
     .option('--for <duration>', 'ends by itself after this time', parseDurationFlag)
+    .option('--dry-run', 'say what would be cut, and revoke nothing')
     .option(
       '--timeout <duration>',
       'how long to wait for all to enforce it',
@@ -57,7 +60,7 @@ function registerRevoke(identity: Command, context: CliContext): void {
     )
     .addHelpText(
       'after',
-      '\nExamples:\n  $ palisade identity revoke web --issued-before now --reason "key on a stolen laptop"\n  $ palisade identity revoke 4f0c1a… --for 24h\n  $ palisade identity revoke agent/node-7\n',
+      '\nExamples:\n  $ palisade identity revoke web --dry-run\n  $ palisade identity revoke web --issued-before now --reason "key on a stolen laptop"\n  $ palisade identity revoke 4f0c1a… --for 24h\n  $ palisade identity revoke agent/node-7\n',
     )
     .action(async (what: string | undefined, options: RevokeOptions, command: Command) => {
       const globals = globalsOf(command, context);
@@ -68,6 +71,7 @@ function registerRevoke(identity: Command, context: CliContext): void {
       const { namespace } = globals;
       const target = targetOf(what, { issuedBefore, trustDomain, namespace });
       const until = options.for === undefined ? null : new Date(nowMs + options.for).toISOString();
+      if (options.dryRun === true) return printPreview(context, globals, { session, target });
       const act: RevocationAct = { kind: 'revoke', reason: options.reason ?? '', until };
       const held = await fetchHeld(session);
       const taker = await signAndHandIn(session, held, [{ target, act }]);
@@ -77,6 +81,17 @@ function registerRevoke(identity: Command, context: CliContext): void {
         [`revoked ${describeTarget(target)}`, sentenceOf(progress)].join('\n'),
       );
     });
+}
+
+async function printPreview(
+  context: CliContext,
+  globals: Globals,
+  { session, target }: { readonly session: Session; readonly target: RevocationTarget },
+): Promise<void> {
+  const preview = await fetchPreview(session, target);
+  printResult(context, globals.output, { target, ...preview }, () =>
+    previewLines(preview).join('\n'),
+  );
 }
 
 function registerUnrevoke(identity: Command, context: CliContext): void {
