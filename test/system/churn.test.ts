@@ -19,6 +19,10 @@ import {
 // `npm run test:long` churns for the whole minute.
 const CHURN_MS = Number(process.env['PALISADE_CHURN_SECONDS'] ?? 12) * 1000;
 const PER_SECOND = 1_000;
+/** Buffers that are used again: 16 of 128 KiB to gather writes in, 8 of 64 KiB for what waits, and what V8 has not given back. */
+const SPARE_BUFFERS_MB = 4;
+/** A connection to the application that a pool keeps, with the tunnel's stream before it. */
+const POOLED_MB = 1 / 16;
 const GET = 'GET / HTTP/1.1\r\nHost: orders\r\nX-Id: churn\r\n\r\n';
 
 const sidecars = createSidecars();
@@ -89,10 +93,14 @@ test(`${PER_SECOND} connections opened and dropped a second leave nothing behind
   assert.ok(slowest < limitMs, `a bystander waited ${slowest} ms`);
   for (const side of ['caller', 'server'] as const) {
     const [was, is] = [before[side], now[side]];
-    // Pools keep some connections to the application; none is kept for each of those that came and went.
-    assert.ok(is.sockets <= was.sockets + 64, `${side}: ${was.sockets} → ${is.sockets} sockets`);
+    // Pools keep as many connections to the application as there were calls at once, more on a busy machine; each way to leave
+    // is taken by a fifth of all, so that what keeps one open for any of them keeps thousands.
+    const pooled = is.sockets - was.sockets;
+    assert.ok(pooled <= opened / 40, `${side}: ${was.sockets} → ${is.sockets} sockets`);
     assert.equal(is.open, 0, `${side}: connections counted that are not there`);
-    assert.ok(is.heldMb <= was.heldMb + 2, `${side}: ${was.heldMb} → ${is.heldMb} MB are held`);
+    const spareMb = SPARE_BUFFERS_MB + Math.max(0, pooled) * POOLED_MB;
+    const told = `${side}: ${was.heldMb} → ${is.heldMb} MB are held, ${pooled} more sockets`;
+    assert.ok(is.heldMb <= was.heldMb + spareMb, told);
     context.diagnostic(`${side}: ${JSON.stringify(was)} → ${JSON.stringify(is)}`);
   }
 });
