@@ -61,6 +61,11 @@ const PAGES: readonly { readonly name: string; readonly path: string; readonly s
     path: '/identities?q=web',
     shows: 'role=grid[name="What else expires"]',
   },
+  {
+    name: 'identities-revoke',
+    path: `/identities?revoke=${encodeURIComponent('spiffe://cluster.local/ns/shop/sa/web')}`,
+    shows: '.panel .cuts',
+  },
   { name: 'evidence', path: '/evidence', shows: 'role=grid[name="Audit events"]' },
   { name: 'evidence-event', path: '/evidence?event=1204', shows: '.panel [data-diff=added]' },
   {

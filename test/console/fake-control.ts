@@ -96,6 +96,7 @@ function recordingOf(path: string, url: string | undefined): string {
   if (/^denials\/|^records\/.+\/explanation$/.test(name)) return 'denial';
   if (name.startsWith('traces/')) return 'trace';
   if (/^sinks\/[^/]+\/test$/.test(name)) return 'sink-test';
+  if (name === 'revocations/preview') return 'revocation-preview';
   if (name === 'audit/verification') return 'audit-verification';
   if (name === 'rollups') {
     return `rollups-${new URL(url ?? '/', 'http://fake').searchParams.get('group')}`;

@@ -14,6 +14,7 @@ import { commandLine } from '../../words/command.ts';
 import { formatCount } from '../../words/format.ts';
 import { plainName } from '../../words/names.ts';
 import { decisionSentence } from '../../words/reason.ts';
+import { revokePlace } from '../identities/revoke-scope.ts';
 
 type DenialGroupProps = {
   group: DenialGroup;
@@ -96,7 +97,8 @@ function GroupBody({ group }: { group: DenialGroup }): ReactNode {
           <>
             <h3>If it is an attack</h3>
             <p className="quiet">
-              The caller’s identity ends at both sides of every connection, its live ones too.
+              The caller’s identity ends at both sides of every connection, its live ones too.{' '}
+              <Link to={revokePlace(group.sourceId)}>What that cuts</Link>
             </p>
             <CopyCommand
               command={commandLine(

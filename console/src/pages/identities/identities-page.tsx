@@ -1,77 +1,26 @@
-import { type ReactNode, useMemo } from 'react';
+import { type ReactNode, useCallback, useMemo } from 'react';
 import type { Identity, IdentityPage } from '../../api/identity.ts';
+import { isSettled } from '../../live/answer-cache.ts';
 import { useAnswer } from '../../live/use-live.ts';
 import { useNow } from '../../live/use-now.ts';
 import { AnswerNote, Empty } from '../../parts/answer-states.tsx';
-import { type Column, DataTable } from '../../parts/data-table.tsx';
-import { Link } from '../../parts/link.tsx';
-import { Moment } from '../../parts/moment.tsx';
+import { DataTable } from '../../parts/data-table.tsx';
 import { PageHead } from '../../parts/page-head.tsx';
 import { SearchBox } from '../../parts/search-box.tsx';
-import { Breakable, SpiffeIdText } from '../../parts/spiffe-id.tsx';
 import { StateWord } from '../../parts/state-word.tsx';
-import { apiPath, patchQuery } from '../../route/query.ts';
+import { apiPath } from '../../route/query.ts';
 import { useQuery } from '../../route/use-place.ts';
 import { commandLine } from '../../words/command.ts';
 import { formatAgo, formatNoun, toMs } from '../../words/format.ts';
 import { shortName } from '../../words/names.ts';
 import { HorizonChart } from './horizon-chart.tsx';
+import { IDENTITY_COLUMNS } from './identity-columns.tsx';
+import { RevokePanel, usePreview } from './revoke-panel.tsx';
+import { parseRevocation, revokeCommand } from './revoke-scope.ts';
 import { WhatExpires } from './what-expires.tsx';
 
-const COLUMNS: readonly Column<Identity>[] = [
-  {
-    head: 'Identity',
-    value: (identity) => identity.spiffeId,
-    cell: (identity) => (
-      <span className="identity">
-        <strong>{shortName(identity.spiffeId)}</strong>
-        <SpiffeIdText id={identity.spiffeId} />
-      </span>
-    ),
-    stacked: 'title',
-  },
-  {
-    head: 'Expires',
-    width: '7rem',
-    value: (identity) => identity.expiresAt,
-    cell: (identity) => <Moment at={identity.expiresAt} />,
-  },
-  {
-    head: 'Issued',
-    width: '7rem',
-    value: (identity) => identity.issuedAt,
-    cell: (identity) => <Moment at={identity.issuedAt} />,
-  },
-  {
-    head: 'Serial',
-    width: '9rem',
-    value: (identity) => identity.serial,
-    cell: (identity) => (
-      <code className="clip" title={identity.serial}>
-        {identity.serial}
-      </code>
-    ),
-  },
-  {
-    head: 'Attested by',
-    width: '16rem',
-    value: (identity) => identity.selectors.join(' '),
-    cell: (identity) => <Selectors selectors={identity.selectors} />,
-  },
-  {
-    head: 'Allowed by',
-    width: '11rem',
-    value: (identity) => identity.allowedBy,
-    cell: (identity) => <AllowedBy allowedBy={identity.allowedBy} />,
-  },
-  {
-    head: 'Log',
-    width: '4rem',
-    align: 'end',
-    value: (identity) => identity.logNumber,
-    cell: (identity) => identity.logNumber,
-  },
-];
+const CLOSED = { revoke: undefined, serial: undefined, scope: undefined, row: undefined };
+const keyOf = (identity: Identity): string => `${identity.logNumber}`;
 
 /** Who is who, and until when? */
 export function IdentitiesPage(): ReactNode {
@@ -87,14 +36,21 @@ export function IdentitiesPage(): ReactNode {
     [answer.data, search],
   );
   const nowMs = useNow();
+  const revocation = parseRevocation(query);
+  const preview = usePreview(revocation);
+  const close = useCallback(() => setQuery(CLOSED), [setQuery]);
   return (
     <div className="page">
       <PageHead
         title="Identities"
         sentence={answer.data && identitiesSentence(answer.data, nowMs)}
         answer={answer}
-        command={commandLine(['identity', 'list'], [['all', showAll || undefined]])}
-        exported={{ name: 'palisade-identities', columns: COLUMNS, rows }}
+        command={
+          revocation === undefined
+            ? commandLine(['identity', 'list'], [['all', showAll || undefined]])
+            : revokeCommand(revocation, { dryRun: true })
+        }
+        exported={{ name: 'palisade-identities', columns: IDENTITY_COLUMNS, rows }}
       />
       <div className="toolbar">
         <SearchBox
@@ -119,62 +75,51 @@ export function IdentitiesPage(): ReactNode {
           A workload gets one when its sidecar or its own SPIFFE library asks the agent for it.
         </Empty>
       )}
-      {rows.length > 0 && (
-        <>
-          <HorizonChart identities={rows} />
-          <DataTable
-            label="Identities"
-            columns={COLUMNS}
-            rows={rows}
-            keyOf={(identity) => `${identity.logNumber}`}
-            minWidth="72rem"
+      <div className="split" data-open={revocation === undefined ? undefined : ''}>
+        <div className="split-main">
+          {rows.length > 0 && <IdentityRows rows={rows} onClose={close} />}
+        </div>
+        {revocation !== undefined && isSettled(answer) && (
+          <RevokePanel
+            revocation={revocation}
+            answer={preview}
+            onChange={setQuery}
+            onClose={close}
           />
-        </>
-      )}
+        )}
+      </div>
       {/* Once what stands above it has its height, so that nothing moves. */}
-      {answer.data !== undefined && <WhatExpires />}
+      {answer.data !== undefined && (revocation === undefined || isSettled(preview)) && (
+        <WhatExpires />
+      )}
     </div>
   );
 }
 
-/** The selector that says most in view, the others on demand. */
-function Selectors(props: { selectors: readonly string[] }): ReactNode {
-  const [first, ...others] = props.selectors.toSorted(bySaying);
-  if (first === undefined) return <span className="quiet">none recorded</span>;
-  if (others.length === 0) return <Breakable text={first} />;
+function IdentityRows(props: { rows: readonly Identity[]; onClose: () => void }): ReactNode {
+  const [query, setQuery] = useQuery();
+  const open = (identity: Identity): void =>
+    setQuery({
+      revoke: identity.spiffeId,
+      serial: identity.serial,
+      scope: undefined,
+      row: keyOf(identity),
+    });
   return (
-    <details className="selectors">
-      <summary>
-        <Breakable text={first} />
-        <span className="quiet"> and {others.length} more</span>
-      </summary>
-      {others.map((selector) => (
-        <span key={selector} className="line">
-          <Breakable text={selector} />
-        </span>
-      ))}
-    </details>
-  );
-}
-
-/** What the mesh introduced says most, then the program, then the user. */
-function bySaying(a: string, b: string): number {
-  const kinds = ['palisade:', 'unix:path:', 'unix:user:'];
-  const rank = (selector: string): number => {
-    const at = kinds.findIndex((kind) => selector.startsWith(kind));
-    return at < 0 ? kinds.length : at;
-  };
-  return rank(a) - rank(b);
-}
-
-/** The log names the signed policy set that allowed it as `namespace@version`. */
-function AllowedBy(props: { allowedBy: string }): ReactNode {
-  const [, namespace, version] = /^(.+)@(\d+)$/.exec(props.allowedBy) ?? [];
-  if (namespace === undefined) return <Breakable text={props.allowedBy} />;
-  return (
-    <Link to={`/policies${patchQuery('', { ns: namespace })}`}>
-      {namespace}, version {version}
-    </Link>
+    <>
+      <HorizonChart identities={props.rows} />
+      <p className="quiet">Open an identity to see what revoking it would cut.</p>
+      <DataTable
+        label="Identities"
+        columns={IDENTITY_COLUMNS}
+        rows={props.rows}
+        keyOf={keyOf}
+        selectedKey={query.get('row') ?? undefined}
+        onOpen={open}
+        onClose={props.onClose}
+        minWidth="72rem"
+      />
+    </>
   );
 }
 
