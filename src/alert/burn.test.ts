@@ -17,12 +17,18 @@ test('over thirty days the rules are the burn rates of the workbook', () => {
   assert.deepEqual(rates, [14.4, 6, 3, 1]);
 });
 
+/** A series that was looked at for four days, though nothing happened, until so many minutes ago. */
+function quiet(minutes: number) {
+  const series = createBudgetSeries();
+  for (let ago = 4 * DAY; ago >= minutes * MINUTE; ago -= MINUTE) series.look(NOON - ago);
+  return series;
+}
+
 /** A month of 1,000 a minute with this share of bad ones since `sinceMs` ago until `untilMs` ago. */
 function month(badShare: number, sinceMs: number, untilMs = 0) {
   const series = createBudgetSeries();
-  for (let ago = 30 * DAY; ago > 0; ago -= 30 * MINUTE) {
-    const tally = { good: 30_000, total: 30_000 };
-    if (ago > 7 * HOUR) series.add(tally, NOON - ago);
+  for (let ago = 30 * DAY; ago > 7 * HOUR; ago -= MINUTE) {
+    series.add({ good: 1_000, total: 1_000 }, NOON - ago);
   }
   for (let ago = 7 * HOUR; ago > 0; ago -= MINUTE) {
     const isBad = ago <= sinceMs && ago > untilMs;
@@ -50,24 +56,110 @@ test('fast burns page, slow ones open a ticket, and what is over does neither', 
 });
 
 test('a slow burn of days opens a ticket, and a spent budget says so', () => {
-  const series = createBudgetSeries();
-  for (let ago = 3 * DAY; ago > 0; ago -= 30 * MINUTE) {
-    series.add({ good: 998, total: 1_000 }, NOON - ago);
-  }
-  const status = judgeSlo(slo, series, NOON);
-  assert.equal(status.burning?.rule.severity, 'ticket');
-  assert.ok(status.budgetLeftRatio < 0);
+  // A thousand each half hour is one in a hundred of those minutes.
+  const burnt = (days: number) => {
+    const series = createBudgetSeries();
+    for (let ago = days * DAY; ago > 0; ago -= MINUTE) {
+      series.look(NOON - ago);
+      if (ago % (30 * MINUTE) === 0) series.add({ good: 998, total: 1_000 }, NOON - ago);
+    }
+    return judgeSlo(slo, series, NOON);
+  };
+  const three = burnt(3);
+  assert.equal(three.burning?.rule.severity, 'ticket');
+  assert.ok(Math.abs(three.budgetLeftRatio - 0.8) < 0.01, `${three.budgetLeftRatio}`);
+  const { budgetLeftRatio: left, state } = burnt(20);
+  assert.ok(left < 0 && left > -0.4, `${left}`);
+  assert.equal(state, 'burning');
 });
 
-test('a few failures among few calls are no rate', () => {
+/** So many good and bad ones in each of the last so many minutes; the first is the oldest. */
+type Minutes = readonly (readonly [good: number, bad: number])[];
+
+const each = (minutes: number, good: number, bad: number): Minutes =>
+  Array.from({ length: minutes }, () => [good, bad]);
+
+/** The severity of what burns, for an objective, after these minutes of a new mesh or of one that was quiet for days. */
+function after(objective: number, minutes: Minutes, before: 'new' | 'quiet') {
+  const series = before === 'new' ? createBudgetSeries() : quiet(minutes.length);
+  for (const [index, [good, bad]] of minutes.entries()) {
+    const at = NOON - (minutes.length - 1 - index) * MINUTE;
+    series.look(at);
+    series.add({ good, total: good + bad }, at);
+  }
+  return judgeSlo({ ...slo, objective }, series, NOON);
+}
+
+test('few samples are no rate', () => {
+  const cases = [
+    ['four of four', 0.999, each(4, 0, 1), 'quiet', undefined],
+    ['five of five, in three minutes or more', 0.999, each(5, 0, 1), 'quiet', 'page'],
+    ['a thousand bad ones within two minutes', 0.999, each(2, 0, 500), 'quiet', undefined],
+    ['and within three', 0.999, each(3, 0, 500), 'quiet', 'page'],
+    [
+      'five slow ones of six, where one in twenty may be',
+      0.95,
+      [[1, 0], ...each(5, 0, 1)],
+      'quiet',
+    ],
+    ['five a minute, all slow, for three minutes', 0.95, each(3, 0, 5), 'quiet', undefined],
+    ['and for ten', 0.95, each(10, 0, 5), 'quiet', 'page'],
+  ] as const satisfies readonly Case[];
+  for (const one of cases) check(one);
+});
+
+test('a new mesh is judged as one that had been well before', () => {
+  const cases = [
+    ['the first minute, all slow', 0.95, each(1, 0, 100), 'new', undefined],
+    ['three minutes of denials, one in thirteen', 0.95, each(3, 120, 10), 'new', undefined],
+    ['an hour of them', 0.95, each(60, 120, 10), 'new', undefined],
+    ['a start in which a tenth fails', 0.999, each(3, 900, 100), 'new', undefined],
+    ['nobody gets in for three minutes', 0.999, each(3, 0, 100), 'new', 'page'],
+    ['everything is slow for half an hour', 0.95, each(30, 0, 100), 'new', undefined],
+    ['and for three quarters', 0.95, each(45, 0, 100), 'new', 'page'],
+  ] as const satisfies readonly Case[];
+  for (const one of cases) check(one);
+  const young = after(0.95, each(3, 120, 10), 'new');
+  assert.equal(young.state, 'ok');
+  assert.ok(young.budgetLeftRatio > 0.999 && young.burn1h < 0.1, JSON.stringify(young));
+});
+
+type Case = readonly [string, number, Minutes, 'new' | 'quiet', ('page' | 'ticket' | undefined)?];
+
+function check([what, objective, minutes, before, expected]: Case): void {
+  assert.equal(after(objective, minutes, before).burning?.rule.severity, expected, what);
+}
+
+test('a start after a night away is a start, not a rate', () => {
   const series = createBudgetSeries();
-  series.add({ good: 0, total: 4 }, NOON);
-  assert.equal(judgeSlo(slo, series, NOON).burning, undefined);
+  for (let ago = 24 * HOUR; ago > 12 * HOUR; ago -= MINUTE) series.look(NOON - ago);
+  const again = createBudgetSeries(JSON.parse(JSON.stringify(series.save())));
+  for (let ago = 3; ago >= 0; ago--) again.add({ good: 5, total: 20 }, NOON - ago * MINUTE);
+  const slow = { ...slo, objective: 0.95 };
+  assert.equal(judgeSlo(slow, again, NOON).burning, undefined);
+  assert.ok(Math.abs(again.stretch(HOUR, NOON).coverage - 4 / 60) < 0.001);
+  assert.ok(Math.abs(again.stretch(DAY, NOON).coverage - 0.5) < 0.05);
+});
+
+test('an objective without a sample has none to show', () => {
   assert.equal(judgeSlo(slo, createBudgetSeries(), NOON).state, 'no_data');
+  assert.equal(judgeSlo(slo, quiet(0), NOON).state, 'no_data');
+});
+
+test('what was saved before minutes were kept counts as measured', () => {
+  const hour = Math.floor(NOON / HOUR);
+  const minute = Math.floor(NOON / MINUTE);
+  const old = createBudgetSeries({ minutes: [[minute, 1, 3]], hours: [[hour - 1, 90, 100]] });
+  assert.deepEqual(old.stretch(MINUTE, NOON), { good: 1, total: 3, coverage: 1, badMinutes: 1 });
+  assert.equal(old.stretch(DAY, NOON).badMinutes, 10);
 });
 
 test('counts that cannot be are not counted, and a clock that steps back loses none', () => {
   const series = createBudgetSeries();
+  const sum = (windowMs: number, nowMs: number) => {
+    const { good, total } = series.stretch(windowMs, nowMs);
+    return { good, total };
+  };
   for (const [good, total] of [
     [-1, 5],
     [5, 0],
@@ -76,14 +168,14 @@ test('counts that cannot be are not counted, and a clock that steps back loses n
   ] as const) {
     series.add({ good, total }, NOON);
   }
-  assert.deepEqual(series.sum(HOUR, NOON), { good: 0, total: 0 });
+  assert.deepEqual(sum(HOUR, NOON), { good: 0, total: 0 });
   series.add({ good: 50, total: 5 }, NOON);
-  assert.deepEqual(series.sum(HOUR, NOON), { good: 5, total: 5 });
+  assert.deepEqual(sum(HOUR, NOON), { good: 5, total: 5 });
   series.add({ good: 1, total: 2 }, NOON - DAY);
-  assert.deepEqual(series.sum(HOUR, NOON - DAY), { good: 6, total: 7 });
-  assert.deepEqual(series.sum(HOUR, NOON + 2 * HOUR), { good: 0, total: 0 });
-  assert.deepEqual(series.sum(30 * DAY, NOON + 2 * HOUR), { good: 6, total: 7 });
-  assert.deepEqual(series.sum(30 * DAY, NOON + 40 * DAY), { good: 0, total: 0 });
+  assert.deepEqual(sum(HOUR, NOON - DAY), { good: 6, total: 7 });
+  assert.deepEqual(sum(HOUR, NOON + 2 * HOUR), { good: 0, total: 0 });
+  assert.deepEqual(sum(30 * DAY, NOON + 2 * HOUR), { good: 6, total: 7 });
+  assert.deepEqual(sum(30 * DAY, NOON + 40 * DAY), { good: 0, total: 0 });
 });
 
 test('budgets outlive a restart, and an objective that changed keeps what was counted', () => {

@@ -1,4 +1,4 @@
-import type { BudgetSeries, Tally } from './budget-series.ts';
+import type { BudgetSeries, Ever, Stretch, Tally } from './budget-series.ts';
 import type { Slo } from './slo.ts';
 
 /** How fast an error budget goes, over a long window and a short one that says whether it still does. */
@@ -20,6 +20,8 @@ export type Burning = {
   /** In the long window. */
   readonly bad: number;
   readonly total: number;
+  /** For how much of the long window somebody looked, ms. */
+  readonly measuredMs: number;
 };
 
 /** How an SLO stands; `good` and `total` in its window. */
@@ -34,8 +36,7 @@ export type SloStatus = {
   readonly state: 'ok' | 'burning' | 'exhausted' | 'no_data';
   readonly burning: Burning | undefined;
   /** Since the process started. */
-  readonly goodEver: number;
-  readonly totalEver: number;
+  readonly ever: Ever;
 };
 
 const MINUTE_MS = 60_000;
@@ -52,30 +53,47 @@ export const BURN_RULES: readonly BurnRule[] = [
   { severity: 'ticket', longMs: 72 * HOUR_MS, shortMs: 6 * HOUR_MS, budgetShare: 0.1 },
 ];
 
-// One failure among three calls is a third of them and nobody's night: so few are no rate.
-const MIN_BAD = 5;
+// Few samples are no rate (the workbook's "Low-Traffic Services and Error Budget Alerting"). Fewer bad ones than these call
+// nobody, nor do bad ones of fewer minutes: one burst, such as that of a start, is an event and not a rate.
+/** So many have to be bad in the long window. */
+export const MIN_BAD = 5;
+/** In so many distinct minutes of it something has to be bad. */
+export const MIN_BAD_MINUTES = 3;
+/** Where less happens it counts as this much, the rest of it good: the workbook's artificial traffic. */
+export const MIN_EVENTS_A_MINUTE = 1;
 
 /** The burn rate that spends `budgetShare` of the budget within the rule's long window. */
 export function burnThreshold(slo: Slo, rule: BurnRule): number {
   return (rule.budgetShare * slo.windowMs) / rule.longMs;
 }
 
-/** The rate at which the budget went over a window that ends now: 1 spends exactly all of it in the SLO's window. */
-export function burnRate(slo: Slo, { good, total }: Tally): number {
-  return total === 0 ? 0 : (total - good) / total / (1 - slo.objective);
+/**
+ * The rate at which the budget went over a window: 1 spends exactly all of it in the SLO's window. Time in which nobody
+ * looked counts as time like the rest in which all was well: a mesh of five minutes has not lost an hour's worth, however
+ * bad they were, as one that had been well before would not have.
+ */
+export function burnRate(slo: Slo, { good, total, coverage }: Stretch, windowMs: number): number {
+  if (total === 0) return 0;
+  const events = Math.max(total / coverage, (windowMs / MINUTE_MS) * MIN_EVENTS_A_MINUTE);
+  return (total - good) / events / (1 - slo.objective);
+}
+
+function badRatio({ good, total }: Tally): number {
+  return total === 0 ? 0 : (total - good) / total;
 }
 
 /** Looks at one SLO now. */
 export function judgeSlo(slo: Slo, series: BudgetSeries, nowMs: number): SloStatus {
-  const ever = series.ever();
-  const whole = series.sum(slo.windowMs, nowMs);
-  const spent = burnRate(slo, whole);
+  const { good, total, ...whole } = series.stretch(slo.windowMs, nowMs);
+  const spent = (badRatio({ good, total }) * whole.coverage) / (1 - slo.objective);
   const budgetLeftRatio = 1 - spent;
+  const burn = (windowMs: number): number =>
+    burnRate(slo, series.stretch(windowMs, nowMs), windowMs);
   const burning = BURN_RULES.map((rule) => apply(slo, rule, { series, nowMs })).find(
     (found) => found !== undefined,
   );
   const state =
-    whole.total === 0
+    total === 0
       ? 'no_data'
       : burning !== undefined
         ? 'burning'
@@ -84,14 +102,14 @@ export function judgeSlo(slo: Slo, series: BudgetSeries, nowMs: number): SloStat
           : 'ok';
   return {
     slo,
-    ...whole,
+    good,
+    total,
     budgetLeftRatio,
-    burn1h: burnRate(slo, series.sum(HOUR_MS, nowMs)),
-    burn6h: burnRate(slo, series.sum(6 * HOUR_MS, nowMs)),
+    burn1h: burn(HOUR_MS),
+    burn6h: burn(6 * HOUR_MS),
     state,
     burning,
-    goodEver: ever.good,
-    totalEver: ever.total,
+    ever: series.ever(),
   };
 }
 
@@ -101,12 +119,15 @@ function apply(
   { series, nowMs }: { readonly series: BudgetSeries; readonly nowMs: number },
 ): Burning | undefined {
   if (rule.longMs > slo.windowMs) return undefined;
-  const long = series.sum(rule.longMs, nowMs);
+  const long = series.stretch(rule.longMs, nowMs);
   const bad = long.total - long.good;
+  if (bad < MIN_BAD || long.badMinutes < MIN_BAD_MINUTES) return undefined;
   // An objective that many can miss at once, such as 95 %, cannot burn faster than everything being bad.
   const threshold = Math.min(burnThreshold(slo, rule), 0.9 / (1 - slo.objective));
-  const burnLong = burnRate(slo, long);
-  const burnShort = burnRate(slo, series.sum(rule.shortMs, nowMs));
-  if (bad < MIN_BAD || burnLong < threshold || burnShort < threshold) return undefined;
-  return { rule, burnLong, burnShort, threshold, bad, total: long.total };
+  const burnLong = burnRate(slo, long, rule.longMs);
+  // The short window only says whether it goes on, so what happened in it is enough.
+  const burnShort = badRatio(series.stretch(rule.shortMs, nowMs)) / (1 - slo.objective);
+  if (burnLong < threshold || burnShort < threshold) return undefined;
+  const measuredMs = long.coverage * rule.longMs;
+  return { rule, burnLong, burnShort, threshold, bad, total: long.total, measuredMs };
 }

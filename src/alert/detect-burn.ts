@@ -5,6 +5,8 @@ import type { Condition } from './condition.ts';
 import { SLIS, type SliName } from './sli.ts';
 import { formatObjective } from './slo.ts';
 
+const MINUTE_MS = 60_000;
+
 /** The alert of each indicator. */
 export const BURN_ALERTS: Readonly<Record<SliName, AlertName>> = {
   authentication_success: 'authentication-budget-burn',
@@ -34,9 +36,9 @@ const COMMANDS: Readonly<Record<SliName, string>> = {
 export function burningConditions(statuses: readonly SloStatus[]): readonly Condition[] {
   return statuses.flatMap(({ slo, burning, budgetLeftRatio }): readonly Condition[] => {
     if (burning === undefined || slo.alert === 'none') return [];
-    const { rule, burnLong, bad, total } = burning;
+    const { rule, burnLong, bad, total, measuredMs } = burning;
     const name = BURN_ALERTS[slo.sli];
-    const long = formatDuration(rule.longMs);
+    const long = windowWords(rule.longMs, measuredMs);
     const labels = {
       slo: slo.name,
       ...(slo.namespace === undefined ? {} : { namespace: slo.namespace }),
@@ -62,6 +64,13 @@ export function burningConditions(statuses: readonly SloStatus[]): readonly Cond
       },
     ];
   });
+}
+
+/** `1h`, or `1h (20m of it measured)` of a mesh that is younger, or was away. */
+function windowWords(longMs: number, measuredMs: number): string {
+  const long = formatDuration(longMs);
+  if (measuredMs > 0.95 * longMs) return long;
+  return `${long} (${formatDuration(Math.round(measuredMs / MINUTE_MS) * MINUTE_MS)} of it measured)`;
 }
 
 /** An overdrawn budget is told in budgets: "-155 % is left" makes a reader do the sum. */

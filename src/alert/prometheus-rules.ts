@@ -1,4 +1,10 @@
-import { BURN_RULES, burnThreshold } from './burn.ts';
+import {
+  BURN_RULES,
+  burnThreshold,
+  MIN_BAD,
+  MIN_BAD_MINUTES,
+  MIN_EVENTS_A_MINUTE,
+} from './burn.ts';
 import { ALERT_NAMES, ALERTS, type AlertName, runbookOf, type Severity } from './catalog.ts';
 import { BURN_ALERTS } from './detect-burn.ts';
 import type { Slo } from './slo.ts';
@@ -123,8 +129,9 @@ function absentRule(): PrometheusRule {
 function burnRules(slo: Slo): readonly PrometheusRule[] {
   const name = BURN_ALERTS[slo.sli];
   const of = `slo="${slo.name}",namespace="${slo.namespace ?? ''}",service="${slo.service ?? ''}"`;
-  const bad = (window: string): string =>
-    `1 - increase(palisade_slo_good_total{${of}}[${window}]) / increase(palisade_slo_events_total{${of}}[${window}])`;
+  const grown = (metric: string, ms: number): string =>
+    `increase(palisade_slo_${metric}_total{${of}}[${promDuration(ms)}])`;
+  const bad = (ms: number): string => `(${grown('events', ms)} - ${grown('good', ms)})`;
   const fitting = BURN_RULES.filter(({ longMs }) => longMs <= slo.windowMs);
   const bySeverity = Map.groupBy(
     fitting,
@@ -133,10 +140,15 @@ function burnRules(slo: Slo): readonly PrometheusRule[] {
   return Array.from(bySeverity, ([severity, rules]) => {
     const expr = rules
       .map((rule) => {
+        const { longMs, shortMs } = rule;
         const threshold = Math.min(burnThreshold(slo, rule) * (1 - slo.objective), 0.9);
         const limit = Number(threshold.toPrecision(6));
-        const few = `increase(palisade_slo_events_total{${of}}[${promDuration(rule.longMs)}]) - increase(palisade_slo_good_total{${of}}[${promDuration(rule.longMs)}]) >= 5`;
-        return `(${bad(promDuration(rule.longMs))} >= ${limit} and ${bad(promDuration(rule.shortMs))} >= ${limit} and ${few})`;
+        const minutes = longMs / MINUTE_MS;
+        // As in `burnRate`: what was not measured counts as good, and so does what is missing to one a minute.
+        const coverage = `clamp_max(${grown('periods', longMs)} / ${minutes}, 1)`;
+        const all = `clamp_min(${grown('events', longMs)} / ${coverage}, ${minutes * MIN_EVENTS_A_MINUTE})`;
+        const many = `${bad(longMs)} >= ${MIN_BAD} and ${grown('bad_periods', longMs)} >= ${MIN_BAD_MINUTES}`;
+        return `(${bad(longMs)} / ${all} >= ${limit} and ${bad(shortMs)} / ${grown('events', shortMs)} >= ${limit} and ${many})`;
       })
       .join(' or ');
     return {

@@ -17,11 +17,13 @@ export type SloTracker = {
   readonly setSlos: (slos: readonly Slo[]) => void;
   readonly count: (sli: SliName, scope: Scope, tally: Tally, nowMs: number) => void;
   readonly measure: (sli: SliName, scope: Scope, measured: Measured, nowMs: number) => void;
+  /** Says that somebody looks at this moment: what nobody looks at is neither good nor bad. */
+  readonly look: (nowMs: number) => void;
   readonly statuses: (nowMs: number) => readonly SloStatus[];
   readonly save: () => SavedBudgets;
 };
 
-// SECURITY: whoever may write policy of a namespace may write SLOs; each costs 18 kB here.
+// SECURITY: whoever may write policy of a namespace may write SLOs; each costs 29 kB here.
 const MAX_SLOS = 256;
 
 /** Creates a tracker with the series of an earlier run. */
@@ -50,6 +52,9 @@ export function createSloTracker(slos: readonly Slo[], saved: SavedBudgets = {})
         const good = isGood(sli, measured, slo.thresholdMs ?? 0) ? measured.weight : 0;
         series.add({ good, total: measured.weight }, nowMs);
       }
+    },
+    look(nowMs) {
+      for (const { series } of tracked) series.look(nowMs);
     },
     statuses: (nowMs) => tracked.map(({ slo, series }) => judgeSlo(slo, series, nowMs)),
     save: () =>

@@ -39,7 +39,9 @@ const SILENCES = z
   .max(10_000);
 
 const PHASE = z.enum(['pending', 'firing', 'resolved']);
-const SLOTS = z.array(z.tuple([z.number(), z.number(), z.number()])).max(2_000);
+const N = z.number();
+// Of three in what was written before 0.2.0.
+const SLOTS = z.array(z.union([z.tuple([N, N, N, N, N]), z.tuple([N, N, N])])).max(2_000);
 const STATE = z.object({
   alerts: z
     .array(

@@ -25,12 +25,22 @@ export function alertFamilies(numbers: AlertNumbers): readonly MetricFamily[] {
     counter(
       METRIC.sloGood,
       'What was good for an objective since the start.',
-      each(({ goodEver }) => goodEver),
+      each(({ ever }) => ever.good),
     ),
     counter(
       METRIC.sloEvents,
       'What counted for an objective since the start.',
-      each(({ totalEver }) => totalEver),
+      each(({ ever }) => ever.total),
+    ),
+    counter(
+      METRIC.sloPeriods,
+      'Minutes in which somebody looked at an objective since the start.',
+      each(({ ever }) => ever.measuredMinutes),
+    ),
+    counter(
+      METRIC.sloBadPeriods,
+      'Minutes in which something was bad for an objective since the start.',
+      each(({ ever }) => ever.badMinutes),
     ),
     gauge(
       METRIC.sloObjective,

@@ -89,6 +89,7 @@ const REPORTED: Readonly<Record<string, SliName | undefined>> = {
   decision_latency: 'decision_latency',
 };
 const EVALUATE_MS = 5_000;
+const MINUTE_MS = 60_000;
 const SAVE_MS = 60_000;
 const RECENT_MS = 5 * 60_000;
 const MAX_SILENCES = 1_000;
@@ -304,6 +305,7 @@ class AlertDesk implements Alerts {
 
   /** Takes the samples of indicators that nobody reports. */
   #observe({ nowMs: now, points: facts }: MeshFacts): void {
+    this.#tracker.look(now);
     const points = this.#options.enforcement.status();
     for (const { tookMs, ...scope } of this.#propagation.look(points, now)) {
       this.#options.onPropagated(tookMs);
@@ -335,8 +337,11 @@ class AlertDesk implements Alerts {
   #countOutage(saved: AlertState | undefined, now: number): void {
     const awayMs = now - (saved?.at ?? now);
     if (saved === undefined || saved.stopped || awayMs > MAX_OUTAGE_MS || awayMs <= SAVE_MS) return;
-    const total = awayMs / 1_000;
-    this.#tracker.count('control_availability', {}, { good: 0, total }, now);
+    // Minute by minute, as it passed: an outage is not the mistake of one moment.
+    for (let at = saved.at; at < now; at += MINUTE_MS) {
+      const total = Math.min(MINUTE_MS, now - at) / 1_000;
+      this.#tracker.count('control_availability', {}, { good: 0, total }, at);
+    }
   }
 
   #keep(next: readonly Silence[], silence: Silence): Result<Silence, SilenceError> {

@@ -81,6 +81,8 @@ export const METRIC = {
   controlAlerts: 'palisade_control_alerts',
   sloGood: 'palisade_slo_good_total',
   sloEvents: 'palisade_slo_events_total',
+  sloPeriods: 'palisade_slo_periods_total',
+  sloBadPeriods: 'palisade_slo_bad_periods_total',
   sloObjective: 'palisade_slo_objective_ratio',
   sloBudgetLeft: 'palisade_slo_budget_left_ratio',
   sloBurnRate: 'palisade_slo_burn_rate',

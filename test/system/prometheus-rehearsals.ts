@@ -149,22 +149,31 @@ const TAKEN: readonly Rehearsal[] = ALERT_NAMES.filter(
 
 const BURNS: readonly Rehearsal[] = DEFAULT_SLOS.flatMap((slo) => {
   const of = `slo="${slo.name}",namespace="",service=""`;
-  const series = (good: string, total: string) => ({
+  const series = (good: string, total: string, measured: string, bad: string) => ({
     [`palisade_slo_good_total{${of}}`]: good,
     [`palisade_slo_events_total{${of}}`]: total,
+    [`palisade_slo_periods_total{${of}}`]: measured,
+    [`palisade_slo_bad_periods_total{${of}}`]: bad,
   });
   const alert = prometheusName(BURN_ALERTS[slo.sli]);
   const page: Rehearsal = {
     alert,
     // Prometheus drops labels without a value.
     labels: { slo: slo.name },
-    // What is bad so fast is bad for the slower rule too.
-    severities: slo.alert === 'ticket' ? ['ticket'] : ['page', 'ticket'],
+    // What is bad so fast is bad for the slower rule too, but where much may be bad it takes hours.
+    severities:
+      slo.alert === 'ticket' ? ['ticket'] : slo.objective < 0.99 ? ['page'] : ['page', 'ticket'],
     at: '70m',
     interval: '5m',
-    cause: series('0x20', '0+300x20'),
-    calm: series('0+300x20', '0+300x20'),
+    cause: series('0x20', '0+300x20', '0+5x20', '0+5x20'),
+    calm: series('0+300x20', '0+300x20', '0+5x20', '0x20'),
   };
+  if (slo.name === 'decision-latency') {
+    // Eight of nine within an hour, and a mesh that is twenty minutes old and has made no good one yet.
+    const few = series('0+0.1x20', '0+0.8x20', '0+5x20', '0+0.7x20');
+    const young = series('_x10 0x10', '_x10 0+300x10', '_x10 0+5x10', '_x10 0+5x10');
+    return [page, { ...page, calm: few }, { ...page, calm: young }];
+  }
   if (slo.name !== 'authentication-success') return [page];
   // 0.4 % bad for two days: four times the budget, too slow for a page.
   const ticket: Rehearsal = {
@@ -172,10 +181,12 @@ const BURNS: readonly Rehearsal[] = DEFAULT_SLOS.flatMap((slo) => {
     severities: ['ticket'],
     at: '2d',
     interval: '10m',
-    cause: series('0+996x300', '0+1000x300'),
-    calm: series('0+9999x300', '0+10000x300'),
+    cause: series('0+996x300', '0+1000x300', '0+10x300', '0+2x300'),
+    calm: series('0+9999x300', '0+10000x300', '0+10x300', '0+1x300'),
   };
-  return [page, ticket];
+  // Ten minutes ago three hundred were bad within two minutes, and nothing happened since.
+  const burst = series('0x20', '0x12 300x8', '0+5x20', '0x12 2x8');
+  return [page, ticket, { ...page, calm: burst }];
 });
 
 /** A rehearsal of each rule. */
