@@ -1,13 +1,8 @@
-// Questions over ten million access records as the CLI and the console ask them, through the store's thread; and the bytes
-// that a record takes on disk. Writes half a gigabyte into the temporary folder; BENCH_FOLDER keeps it for the next run,
-// which goes on where an earlier one ended.
-
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+// Questions over ten million access records as the CLI and the console ask them, through the store's thread or, with
+// BENCH_STORE=postgres, of a PostgreSQL; and the bytes that a record takes on disk. Writes half a gigabyte into the temporary
+// folder (PostgreSQL: twenty); BENCH_FOLDER keeps it for the next run, which goes on where an earlier one ended.
 import {
   type Condition,
-  openThreadedStore,
   parseCondition,
   type RecordStore,
   type Report,
@@ -15,6 +10,7 @@ import {
 } from '#record-store';
 import { packLines } from '#telemetry';
 import { quantile } from './quantile.ts';
+import { openBenchStore } from './record-stores.ts';
 import {
   bootOf,
   createSyntheticRecords,
@@ -39,10 +35,9 @@ const BATCH_MS = Math.floor((DAYS * DAY_MS) / BATCHES);
 
 /** Prints the table and, last, `query <slowest p95 in ms> ms`. */
 export default async function run(): Promise<void> {
-  const kept = process.env['BENCH_FOLDER'];
-  const folder = kept ?? mkdtempSync(join(tmpdir(), 'palisade-query-'));
-  const bounds = { maxBytes: 64 * 1024 ** 3, maxAgeMs: 3_650 * DAY_MS };
-  const store = await openThreadedStore({ folder, bounds, onLost: console.error });
+  const opened = await openBenchStore();
+  if (opened === undefined) return;
+  const { store } = opened;
   try {
     await fill(store);
     const { records, bytes } = await store.state();
@@ -50,8 +45,7 @@ export default async function run(): Promise<void> {
     const slowest = await measure(store);
     console.log(`query ${slowest.toFixed(0)} ms`);
   } finally {
-    await store.close();
-    if (kept === undefined) rmSync(folder, { recursive: true });
+    await opened.close();
   }
 }
 
@@ -73,7 +67,9 @@ async function fill(store: RecordStore): Promise<void> {
     if (batch % PRUNE_EVERY === 0 || batch === BATCHES - 1) await store.prune(nowMs);
     if (batch % 100 === 0) console.log(`${batch} of ${BATCHES} batches written`);
   }
-  console.log(`written in ${((performance.now() - started) / 1_000).toFixed(0)} s`);
+  const seconds = (performance.now() - started) / 1_000;
+  const rate = ((BATCHES - first) * BATCH) / seconds;
+  console.log(`written in ${seconds.toFixed(0)} s, ${rate.toFixed(0)} records/s`);
 }
 
 /** One node's calls, spread over the batch's time as those of a mesh that is always in use. */

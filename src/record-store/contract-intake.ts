@@ -126,4 +126,28 @@ export const INTAKE_CASES: readonly Case[] = [
       assert.deepEqual(await seqs(store, []), [1, 3]);
     },
   ],
+
+  [
+    'attack: text that no database likes costs nobody a record',
+    async (store) => {
+      // JSON may escape what is no text: NUL, and half a pair of surrogates.
+      const odd = (seq: number, escaped: string) =>
+        JSON.stringify(recordOf(seq, { path: '/ODD', headers: { 'x-odd': 'ODD' } })).replaceAll(
+          'ODD',
+          escaped,
+        );
+      const lines = [
+        String.raw`\u0000`,
+        String.raw`\ud800`,
+        String.raw`\udc00\ud800`,
+        String.raw`\\u0000\t\r\n\\N\\.`,
+      ];
+      const sent = lines.map((escaped, at) => odd(at + 1, escaped));
+      assert.equal((await added(store, reportOf([...sent, recordOf(5)]))).stored, 5);
+      const { records } = await store.list({}, { limit: 10, ascending: true });
+      assert.equal(records.length, 5);
+      assert.equal(records[3]?.path, '/\\u0000\t\r\n\\N\\.');
+      assert.deepEqual(await seqs(store, [where('path', '/\\u0000*')]), [4]);
+    },
+  ],
 ];

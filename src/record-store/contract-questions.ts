@@ -4,6 +4,8 @@ import { HOUR_MS } from './coverage.ts';
 import { type Condition, parseCondition } from './filter.ts';
 import { accountOf, batch, denied, NODE, NOW, recordOf, reportOf } from './fixtures.ts';
 
+const DAY_MS = 24 * HOUR_MS;
+
 /** What is answered of what was stored. */
 export const QUESTION_CASES: readonly Case[] = [
   [
@@ -55,7 +57,16 @@ export const QUESTION_CASES: readonly Case[] = [
         ['status', '!200', [2, 3, 5]],
         ['status', 'null', [5]],
         ['status', '>=403', [2, 3]],
+        ['status', '>=403.5', [2]],
+        ['status', '<403.5', [1, 3, 4]],
+        ['status', '>1e300', []],
+        ['status', '0500', []],
+        ['status', '418', []],
         ['duration_us', '>5000', [2]],
+        ['duration_us', '9000', [2]],
+        ['duration_us', '!9000', [1, 3, 4, 5]],
+        ['path', '/api_*', []],
+        ['path', '/api%*', []],
         ['duration_us', '<=901', [1]],
         ['verdict', 'deny', [3]],
         ['denial_id', 'd3', [3]],
@@ -264,6 +275,49 @@ export const QUESTION_CASES: readonly Case[] = [
       // What comes late closes its gap.
       await added(store, batch(11, 20));
       assert.equal((await store.completeness(range)).sources[0]?.missing, 6);
+    },
+  ],
+
+  [
+    'what arrived too long ago goes, days at a time, and the rest is found as before',
+    async (store) => {
+      const days = [0, 1, 5, 9];
+      for (const [at, day] of days.entries()) {
+        const nowMs = NOW + day * DAY_MS;
+        const time = (seq: number) => ({ time: new Date(nowMs + seq).toISOString() });
+        await added(store, batch(at * 10 + 1, at * 10 + 10, time), nowMs + 1_000);
+      }
+      const newest = await store.newestId();
+      const { oldestMs, records } = await store.state();
+      assert.deepEqual([records, oldestMs], [40, NOW + 1]);
+      const middle = await store.list({}, { limit: 15 });
+      const gone = await store.prune(NOW + 9 * DAY_MS + 2_000);
+      assert.deepEqual(gone, { ok: true, value: 20 });
+      const left = Array.from({ length: 20 }, (_, at) => at + 21);
+      assert.deepEqual(await seqs(store, []), left);
+      const page = await store.list({}, { limit: 15, cursor: middle.next });
+      assert.deepEqual(
+        [...middle.records, ...page.records].map(({ seq }) => seq),
+        left.toReversed(),
+      );
+      const at = NOW + 5 * DAY_MS;
+      const inTime = await store.list({ sinceMs: at, untilMs: at + 24 }, { limit: 100 });
+      assert.deepEqual(
+        inTime.records.map(({ seq }) => seq),
+        [23, 22, 21],
+      );
+      const after = await store.state();
+      assert.deepEqual(
+        [after.records, after.oldestMs, after.newestId, await store.newestId()],
+        [20, at + 21, newest, newest],
+      );
+      // Nothing of it needs to stay, and numbers go on.
+      const later = NOW + 30 * DAY_MS;
+      await store.prune(later);
+      await added(store, batch(41, 42), later);
+      await store.prune(later);
+      assert.ok((await store.newestId()) > newest);
+      assert.deepEqual(await seqs(store, []), [41, 42]);
     },
   ],
 ];

@@ -12,7 +12,7 @@ export {
   parseCondition,
   recordMeets,
 } from './filter.ts';
-export { openPostgresStore, type PostgresOptions } from './postgres-store.ts';
+export { openPostgresStore, type PostgresOptions } from './postgres-open.ts';
 export type {
   Added,
   DeniedEdge,
@@ -36,3 +36,4 @@ export {
 } from './rollups.ts';
 export type { DenialTally, PlaintextTally, RuleTally, TrialTally } from './tallies.ts';
 export { loadRecordThread, openThreadedStore, type ThreadedOptions } from './threaded-store.ts';
+export { RecordsTooSlow } from './too-slow.ts';

@@ -1,4 +1,6 @@
 import type postgres from 'postgres';
+import { hourOf } from './coverage.ts';
+import { listOf } from './postgres-fields.ts';
 import {
   type KeptFrom,
   keptAfter,
@@ -15,15 +17,15 @@ import type { Rollup, RollupQuery } from './rollups.ts';
 export type PostgresRollups = {
   /** Adds sums of a second to each level, in the transaction that adds their records. */
   readonly add: (tx: postgres.TransactionSql, seconds: readonly Rollup[]) => Promise<void>;
-  /** Deletes what its level keeps no longer; in a transaction that no writer's overlaps. */
-  readonly forget: (tx: postgres.TransactionSql, nowMs: number) => Promise<void>;
+  /**
+   * Deletes what its level keeps no longer, and all of before `oldestMs`; in a transaction that no writer's overlaps.
+   */
+  readonly forget: (tx: postgres.TransactionSql, nowMs: number, oldestMs: number) => Promise<void>;
   readonly read: (query: RollupQuery) => Promise<readonly Rollup[]>;
 };
 
-const COLUMNS = ['level', 'time_ms', 'source', 'destination', ...SUM_COLUMNS];
 const ADD_UP = SUM_COLUMNS.map((name) => `${name} = rollups.${name} + excluded.${name}`).join(', ');
-// A statement has at most 65,535 values.
-const INSERT_ROWS = 1_000;
+const INSERT_ROWS = 2_000;
 
 /** The rollups of a database whose schema is made. */
 export function createPostgresRollups(sql: postgres.Sql): PostgresRollups {
@@ -31,15 +33,20 @@ export function createPostgresRollups(sql: postgres.Sql): PostgresRollups {
     async add(tx, seconds) {
       const kept = await borders(tx);
       for (const [level, sums] of rollUpLevels(seconds).entries()) {
+        // In the order of time, as they are read.
         const rows = sums
           .filter(({ timeMs }) => timeMs >= (kept[level] ?? 0))
-          .map((one) => [level, one.timeMs, one.source, one.destination, ...sumsOf(one)]);
+          .sort((a, b) => a.timeMs - b.timeMs);
         for (let at = 0; at < rows.length; at += INSERT_ROWS) {
-          await insertRows(tx, rows.slice(at, at + INSERT_ROWS));
+          await insertRows(tx, level, rows.slice(at, at + INSERT_ROWS));
         }
       }
     },
-    async forget(tx, nowMs) {
+    async forget(tx, nowMs, oldestMs) {
+      // Level by level: that is how they are indexed.
+      for (const level of ROLLUP_LEVELS.keys()) {
+        await tx`DELETE FROM rollups WHERE level = ${level} AND time_ms < ${hourOf(oldestMs)}`;
+      }
       for (let level = 0; level < ROLLUP_LEVELS.length - 1; level++) {
         const before = tooOld(level, nowMs);
         const [row] = await tx<{ lastMs: number | null }[]>`
@@ -70,18 +77,25 @@ async function borders(tx: postgres.TransactionSql): Promise<KeptFrom> {
   return kept;
 }
 
+/** A list for each column: thousands of rows are a few dozen values. */
 async function insertRows(
   tx: postgres.TransactionSql,
-  rows: readonly (readonly (number | string)[])[],
+  level: number,
+  rows: readonly Rollup[],
 ): Promise<void> {
-  const width = COLUMNS.length;
-  const places = rows.map(
-    (row, at) => `(${row.map((_, column) => `$${at * width + column + 1}`).join(', ')})`,
-  );
+  const sums = rows.map(sumsOf);
+  const lists = SUM_COLUMNS.map((_, at) => `$${at + 5}::text::bigint[]`);
   await tx.unsafe(
-    `INSERT INTO rollups (${COLUMNS.join(', ')}) VALUES ${places.join(', ')}
+    `INSERT INTO rollups (level, time_ms, source, destination, ${SUM_COLUMNS.join(', ')})
+     SELECT $1::int, * FROM unnest($2::text::bigint[], $3::text[], $4::text[], ${lists.join(', ')})
      ON CONFLICT (level, time_ms, source, destination) DO UPDATE SET ${ADD_UP}`,
-    rows.flat(),
+    [
+      level,
+      listOf(rows.map(({ timeMs }) => timeMs)),
+      rows.map(({ source }) => source),
+      rows.map(({ destination }) => destination),
+      ...SUM_COLUMNS.map((_, column) => listOf(sums.map((sum) => sum[column] ?? 0))),
+    ],
   );
 }
 
@@ -93,21 +107,24 @@ async function readSlice(
   const step = Math.floor(query.stepMs);
   const columns = columnsFor(query.metrics);
   const [source, destination] = GROUPS[query.group];
-  const sums = columns.map((name) => `sum(${name})::bigint`);
-  const rows = await tx
-    .unsafe(
-      `SELECT ${[`(time_ms / ${step}) * ${step}`, source, destination, ...sums].join(', ')} FROM rollups
-       WHERE level = ${level} AND time_ms >= $1 AND time_ms < $2 GROUP BY 1, 2, 3`,
-      [fromMs, untilMs],
-    )
-    .values();
-  const read = rollupReader(columns);
-  return (rows as unknown as readonly Row[]).map(([timeMs, from, to, ...values]) =>
-    read(timeMs, { source: from, destination: to }, values),
+  const sums = columns.map((name) => `sum(${name})::bigint AS ${name}`);
+  // One row for each line with its points as JSON: tens of thousands of rows cost several times what their sums do.
+  const rows = await tx.unsafe<Row[]>(
+    `SELECT source, destination, '[[' || string_agg(concat_ws(',', at, ${columns.join(', ')}), '],[') || ']]' AS points
+     FROM (
+       SELECT ${[`(time_ms / ${step}) * ${step} AS at`, `${source} AS source`, `${destination} AS destination`, ...sums].join(', ')}
+       FROM rollups WHERE level = ${level} AND time_ms >= $1 AND time_ms < $2 GROUP BY 1, 2, 3
+     ) AS summed GROUP BY source, destination`,
+    [fromMs, untilMs],
   );
+  const read = rollupReader(columns);
+  return rows.flatMap(({ points, ...edge }) => {
+    const lines = JSON.parse(points) as readonly (readonly [at: number, ...sums: number[]])[];
+    return lines.map(([timeMs, ...values]) => read(timeMs, edge, values));
+  });
 }
 
-type Row = readonly [timeMs: number, source: string, destination: string, ...sums: number[]];
+type Row = { readonly source: string; readonly destination: string; readonly points: string };
 
 /** What is read as the source and the destination: an answer by service knows no source, one in all knows neither. */
 const GROUPS: Readonly<Record<RollupQuery['group'], readonly [string, string]>> = {

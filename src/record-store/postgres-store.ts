@@ -1,20 +1,19 @@
 import type postgres from 'postgres';
 import { fail, ok, type Result } from '#lib';
-import type { AccessRecord } from '#telemetry';
 import {
-  addCounts,
   type Completeness,
   completenessOf,
   type HourCounts,
   hourOf,
   missingFrom,
-  type SourceState,
 } from './coverage.ts';
-import { denialConditions } from './filter.ts';
-import { type Intake, takeIn } from './ingest.ts';
+import { type Condition, denialConditions } from './filter.ts';
+import { inOrder } from './postgres-fields.ts';
+import { pruneParts } from './postgres-parts.ts';
 import { createPostgresRollups, type PostgresRollups } from './postgres-rollups.ts';
-import { POSTGRES_MIGRATIONS } from './postgres-schema.ts';
+import { type Stretch, searchWindows } from './postgres-search.ts';
 import { whereOf } from './postgres-where.ts';
+import { knownSources, writeReports } from './postgres-write.ts';
 import type {
   Added,
   PageQuery,
@@ -27,7 +26,8 @@ import type {
   StoreState,
   TimeRange,
 } from './record-store.ts';
-import { answerOf, rollUp } from './rollups.ts';
+import { answerOf } from './rollups.ts';
+import { storedRecord } from './search.ts';
 import {
   byRule,
   denialTally,
@@ -37,115 +37,101 @@ import {
   slotOf,
   type TallyKind,
   type TallyRow,
-  tallyUp,
   trialTally,
 } from './tallies.ts';
+import { RecordsTooSlow } from './too-slow.ts';
 import { messageOf } from './transact.ts';
-
-/** Where records go in PostgreSQL. */
-export type PostgresOptions = {
-  /** `postgres://USER:PASSWORD@HOST/DATABASE` */
-  readonly url: string;
-  readonly bounds: RecordBounds;
-};
 
 type Sql = postgres.Sql;
 type Transaction = postgres.TransactionSql;
 
-const CONNECTIONS = 4;
+/** One writer at a time, whichever replica it is: what a source's numbers cover is read and written together. */
+export const WRITER_LOCK = 0x70616c69;
 const MAX_TRACE_RECORDS = 1_000;
-// One writer at a time, whichever replica it is: what a source's numbers cover is read and written together.
-const WRITER_LOCK = 0x70616c69;
-const INSERT_ROWS = 1_000;
-const PRUNE_AT_ONCE = 20_000;
-// A question that reads everything ends, and says so.
-const STATEMENT_TIMEOUT_MS = 10_000;
+// SECURITY: callers choose trace ids, and may give all their calls the same.
+const MAX_ALIKE = 10_000;
+const WRITE_TIMEOUT_MS = 60_000;
+const LOCK_TIMEOUT_MS = 2_000;
+// SQLSTATE 57014
+const QUERY_CANCELED = '57014';
+const MOST = Number.MAX_SAFE_INTEGER;
+const TALLY_KINDS: TallyKind[] = ['denial', 'hit', 'trial', 'plaintext'];
 
-/** Opens the store in a database, whose schema it makes. Rejects where that cannot be done. */
-export async function openPostgresStore(options: PostgresOptions): Promise<RecordStore> {
-  const { default: connect } = await import('postgres');
-  const sql = connect(options.url, {
-    max: CONNECTIONS,
-    onnotice: () => {},
-    connection: { application_name: 'palisade', statement_timeout: STATEMENT_TIMEOUT_MS },
-    types: { bigint: BIGINT },
-  });
-  try {
-    await migrate(sql as unknown as Sql);
-    return new PostgresStore(sql as unknown as Sql, options.bounds);
-  } catch (error) {
-    await sql.end();
-    throw error;
-  }
+/** What a store is made of: `sql` for all but pages of records, whose connections give up sooner. */
+type PostgresParts = {
+  readonly sql: Sql;
+  readonly pages: Sql;
+  readonly bounds: RecordBounds;
+};
+
+/** The store in a database whose schema is made; it ends its connections. */
+export function createPostgresStore(parts: PostgresParts): RecordStore {
+  return new PostgresStore(parts);
 }
 
-/** Ids and times are below 2^53. */
-const BIGINT = { to: 20, from: [20, 1700], parse: Number, serialize: String };
-
-async function migrate(sql: Sql): Promise<void> {
-  await sql.begin(async (tx) => {
-    await tx`SELECT pg_advisory_xact_lock(${WRITER_LOCK})`;
-    await tx`CREATE TABLE IF NOT EXISTS palisade_records_schema (version int NOT NULL)`;
-    const [row] = await tx<{ version: number }[]>`SELECT version FROM palisade_records_schema`;
-    const from = row?.version ?? 0;
-    if (from > POSTGRES_MIGRATIONS.length) {
-      throw new Error(`the schema version ${from} of records is newer than this program's`);
-    }
-    for (const script of POSTGRES_MIGRATIONS.slice(from)) await tx.unsafe(script);
-    await tx`DELETE FROM palisade_records_schema`;
-    await tx`INSERT INTO palisade_records_schema VALUES (${POSTGRES_MIGRATIONS.length})`;
-  });
-}
-
-type Row = { readonly id: number; readonly node: string; readonly record: object };
+type Row = {
+  readonly id: number;
+  readonly node: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+};
 
 class PostgresStore implements RecordStore {
   readonly #sql: Sql;
+  readonly #pages: Sql;
   readonly #bounds: RecordBounds;
   readonly #rollups: PostgresRollups;
 
-  constructor(sql: Sql, bounds: RecordBounds) {
+  constructor({ sql, pages, bounds }: PostgresParts) {
     this.#sql = sql;
+    this.#pages = pages;
     this.#bounds = bounds;
     this.#rollups = createPostgresRollups(sql);
   }
 
   async add(reports: readonly Report[], nowMs: number): Promise<Result<Added, string>> {
     try {
-      return ok(await this.#sql.begin((tx) => this.#write(tx, reports, nowMs)));
+      return ok(
+        await this.#sql.begin(async (tx) => {
+          await beginWriting(tx);
+          return await writeReports(tx, reports, { rollups: this.#rollups, nowMs });
+        }),
+      );
     } catch (error) {
       return fail(messageOf(error));
     }
   }
 
-  async #write(tx: Transaction, reports: readonly Report[], nowMs: number): Promise<Added> {
-    await tx`SELECT pg_advisory_xact_lock(${WRITER_LOCK})`;
-    const known = await knownSources(tx, [...new Set(reports.map(({ node }) => node))]);
-    const intake = takeIn(reports, (node) => known.get(node), nowMs);
-    const stored = await insertRows(tx, intake, nowMs);
-    await saveTallies(tx, stored);
-    await this.#rollups.add(
-      tx,
-      rollUp(stored.map((record) => [Date.parse(record.time), record] as const)),
-    );
-    for (const hour of intake.hours) await saveHour(tx, hour);
-    for (const [node, state] of intake.sources) {
-      await tx`INSERT INTO sources VALUES (${node}, ${JSON.stringify(state)})
-        ON CONFLICT (node) DO UPDATE SET state = excluded.state`;
-    }
-    const { duplicates, refused, refusals, denied, deniedEdges } = intake;
-    const counts = { stored: stored.length, duplicates, refused, refusals, denied, deniedEdges };
-    return { ...counts, records: () => stored };
+  async list(query: RecordQuery, page: PageQuery): Promise<RecordPage> {
+    const { sinceMs = -MOST, untilMs = MOST } = query;
+    const stretches = await inTime(this.#sql<Stretch[]>`
+      SELECT min(first_id) AS "fromId", max(next_id) AS "untilId" FROM record_spans
+      WHERE max_ms >= ${Math.ceil(sinceMs)} AND min_ms < ${Math.ceil(untilMs)} GROUP BY part ORDER BY part`);
+    const ask = async (window: Stretch, limit: number) => {
+      const { sql, values } = whereOf(query, window);
+      const order = page.ascending === true ? 'ASC' : 'DESC';
+      const text = `SELECT id, node, fields FROM records WHERE ${sql} ORDER BY id ${order} LIMIT ${Number(limit)}`;
+      try {
+        return (await this.#pages.unsafe<Row[]>(text, [...values])).map(storedOf);
+      } catch (error) {
+        if (isTimeOut(error)) return undefined;
+        throw error;
+      }
+    };
+    return await searchWindows(stretches, page, { ask, clock: () => performance.now() });
   }
 
-  async list(query: RecordQuery, page: PageQuery): Promise<RecordPage> {
-    const { sql, values } = whereOf(query, page);
-    const order = page.ascending === true ? 'ASC' : 'DESC';
-    const text = `SELECT id, node, record FROM records WHERE ${sql} ORDER BY id ${order} LIMIT ${Number(page.limit)}`;
-    const rows = await this.#sql.unsafe<Row[]>(text, [...values]);
-    const records = rows.map(storedOf);
-    const isFull = records.length === page.limit;
-    return { records, next: isFull ? Number(records.at(-1)?.['record.id']) : undefined };
+  /** All that is found, at most so many; only for what an index finds. */
+  async #all(where: readonly Condition[], limit: number): Promise<readonly StoredRecord[]> {
+    const { sql, values } = whereOf({ where });
+    // `OFFSET 0` keeps the planner from walking through all records in order until it has found so many.
+    const rows = await inTime(
+      this.#sql.unsafe<Row[]>(
+        `SELECT * FROM (SELECT id, node, fields FROM records WHERE ${sql} OFFSET 0 LIMIT ${MAX_ALIKE}) AS found
+         ORDER BY id DESC LIMIT ${limit}`,
+        [...values],
+      ),
+    );
+    return rows.map(storedOf);
   }
 
   async readAfter(cursor: number, limit: number): Promise<readonly StoredRecord[]> {
@@ -153,13 +139,13 @@ class PostgresStore implements RecordStore {
   }
 
   async newestId(): Promise<number> {
-    const [row] = await this.#sql<{ id: number | null }[]>`SELECT max(id) AS id FROM records`;
-    return row?.id ?? 0;
+    const [row] = await inTime(this.#sql<{ nextId: number }[]>`
+      SELECT next_id AS "nextId" FROM record_spans ORDER BY first_id DESC LIMIT 1`);
+    return row === undefined ? 0 : row.nextId - 1;
   }
 
   async denial(denialId: string): Promise<StoredRecord | undefined> {
-    const page = { limit: 1, ascending: true };
-    return (await this.list({ where: denialConditions(denialId) }, page)).records[0];
+    return (await this.#all(denialConditions(denialId), MAX_TRACE_RECORDS)).at(-1);
   }
 
   async byId(id: number): Promise<StoredRecord | undefined> {
@@ -167,22 +153,22 @@ class PostgresStore implements RecordStore {
   }
 
   async byIds(ids: readonly number[]): Promise<ReadonlyMap<number, StoredRecord>> {
-    const rows = await this.#sql<Row[]>`
-      SELECT id, node, record FROM records WHERE id = ANY(${[...ids]}::bigint[])`;
+    const rows = await inTime(this.#sql<Row[]>`
+      SELECT id, node, fields FROM records WHERE id = ANY(${[...ids]}::bigint[])`);
     return new Map(rows.map((row) => [row.id, storedOf(row)]));
   }
 
   async trace(traceId: string): Promise<readonly StoredRecord[]> {
     const where = [{ kind: 'field', field: 'trace_id', operator: 'eq', value: traceId } as const];
-    const { records } = await this.list({ where }, { limit: MAX_TRACE_RECORDS });
+    const records = await this.#all(where, MAX_TRACE_RECORDS);
     return records.toSorted((a, b) => (a.time < b.time ? -1 : 1));
   }
 
   async #tallies(kind: TallyKind, sinceMs: number): Promise<readonly TallyRow[]> {
-    const rows = await this.#sql<TallyRow[]>`
+    const rows = await inTime(this.#sql<TallyRow[]>`
       SELECT key, sum(count) AS count, min(first_ms) AS "firstMs", max(last_ms) AS "lastMs",
         max(sample_id) AS "sampleId"
-      FROM tallies WHERE kind = ${kind} AND slot >= ${slotOf(sinceMs)} GROUP BY key`;
+      FROM tallies WHERE kind = ${kind} AND slot >= ${slotOf(sinceMs)} GROUP BY key`);
     return mergeTallies(rows);
   }
 
@@ -207,13 +193,13 @@ class PostgresStore implements RecordStore {
   }
 
   async rollups(query: Parameters<RecordStore['rollups']>[0]) {
-    return answerOf(await this.#rollups.read(query), query);
+    return answerOf(await inTime(this.#rollups.read(query)), query);
   }
 
   async completeness({ fromMs, untilMs }: TimeRange): Promise<Completeness> {
-    const rows = await this.#sql<{ hourMs: number; node: string; counts: string }[]>`
+    const rows = await inTime(this.#sql<{ hourMs: number; node: string; counts: string }[]>`
       SELECT hour_ms AS "hourMs", node, counts FROM source_hours
-      WHERE hour_ms >= ${hourOf(fromMs)} AND hour_ms < ${untilMs}`;
+      WHERE hour_ms >= ${hourOf(fromMs)} AND hour_ms < ${untilMs}`);
     const known = await knownSources(this.#sql, [...new Set(rows.map(({ node }) => node))]);
     const hours = rows.map(({ hourMs, node, counts }) => ({
       hourMs,
@@ -230,37 +216,30 @@ class PostgresStore implements RecordStore {
   async prune(nowMs: number): Promise<Result<number, string>> {
     const oldest = nowMs - this.#bounds.maxAgeMs;
     try {
-      await this.#sql.begin(async (tx) => {
-        await tx`SELECT pg_advisory_xact_lock(${WRITER_LOCK})`;
-        await this.#rollups.forget(tx, nowMs);
-        await tx`DELETE FROM rollups WHERE time_ms < ${hourOf(oldest)}`;
-      });
-      await this.#sql`DELETE FROM tallies WHERE slot < ${slotOf(oldest)}`;
-      await this.#sql`DELETE FROM source_hours WHERE hour_ms < ${hourOf(oldest)}`;
-      const gone = await this.#sql`DELETE FROM records WHERE id IN (
-        SELECT id FROM records WHERE arrived_ms < ${oldest} ORDER BY id LIMIT ${PRUNE_AT_ONCE})`;
-      return ok(gone.count + (await this.#shrink()));
+      return ok(
+        await this.#sql.begin(async (tx) => {
+          await beginWriting(tx);
+          await this.#rollups.forget(tx, nowMs, oldest);
+          await tx`DELETE FROM tallies WHERE kind = ANY(${TALLY_KINDS}::text[]) AND slot < ${slotOf(oldest)}`;
+          await tx`DELETE FROM source_hours WHERE hour_ms < ${hourOf(oldest)}`;
+          // A part goes when nobody asks it: whoever waits for that holds up everybody else.
+          await tx.unsafe(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
+          return await pruneParts(tx, this.#bounds, nowMs);
+        }),
+      );
     } catch (error) {
       return fail(messageOf(error));
     }
-  }
-
-  /** A part of the oldest goes while there is too much; PostgreSQL gives the room to what comes next. */
-  async #shrink(): Promise<number> {
-    const { bytes, records } = await this.state();
-    if (bytes <= this.#bounds.maxBytes) return 0;
-    const excess = Math.ceil(records * (1 - this.#bounds.maxBytes / bytes));
-    const gone = await this.#sql`DELETE FROM records WHERE id IN (
-      SELECT id FROM records ORDER BY id LIMIT ${Math.min(excess, PRUNE_AT_ONCE)})`;
-    return gone.count;
   }
 
   async state(): Promise<StoreState> {
     const [row] = await this.#sql<
       { records: number; bytes: number; oldest: number | null; newest: number }[]
     >`
-      SELECT count(*) AS records, pg_total_relation_size('records') AS bytes, min(time_ms) AS oldest,
-        coalesce(max(id), 0) AS newest FROM records`;
+      SELECT coalesce(sum(records), 0)::bigint AS records, min(min_ms) AS oldest, coalesce(max(next_id) - 1, 0) AS newest,
+        pg_total_relation_size('rollups') + pg_total_relation_size('tallies') + (
+          SELECT coalesce(sum(pg_total_relation_size(relid)), 0)::bigint FROM pg_partition_tree('records')) AS bytes
+      FROM record_spans`;
     return {
       kind: 'postgres',
       records: row?.records ?? 0,
@@ -272,74 +251,33 @@ class PostgresStore implements RecordStore {
   }
 
   async close(): Promise<void> {
-    await this.#sql.end();
+    await Promise.all([this.#sql.end(), this.#pages.end()]);
   }
 }
 
-function storedOf({ id, node, record }: Row): StoredRecord {
-  return { ...record, node, 'record.id': String(id) } as unknown as StoredRecord;
+function storedOf({ id, node, fields }: Row): StoredRecord {
+  return storedRecord({ node, fields: inOrder(fields) }, id);
 }
 
-async function knownSources(
-  sql: Sql | Transaction,
-  nodes: readonly string[],
-): Promise<ReadonlyMap<string, SourceState>> {
-  const rows = await (sql as Sql)<{ node: string; state: string }[]>`
-    SELECT node, state FROM sources WHERE node = ANY(${[...nodes]}::text[])`;
-  return new Map(rows.map(({ node, state }) => [node, JSON.parse(state) as SourceState]));
-}
-
-async function insertRows(
-  tx: Transaction,
-  { rows }: Intake,
-  nowMs: number,
-): Promise<readonly StoredRecord[]> {
-  const stored: StoredRecord[] = [];
-  for (let at = 0; at < rows.length; at += INSERT_ROWS) {
-    const part = rows.slice(at, at + INSERT_ROWS);
-    const texts = part.map(({ fields }) => JSON.stringify(fields).replaceAll('\\u0000', '\\ufffd'));
-    const ids = await tx<{ id: number }[]>`
-      INSERT INTO records (node, arrived_ms, time_ms, source_service, service, verdict, status, path, trace_id,
-        denial_id, record, fields)
-      SELECT node, ${nowMs}::bigint, time_ms, f ->> 'source.service', f ->> 'destination.service', f ->> 'verdict',
-        (f ->> 'status')::bigint, f ->> 'path', f ->> 'trace_id', f ->> 'denial_id', text::json, f
-      FROM (
-        SELECT node, time_ms, text, text::jsonb AS f, place FROM unnest(
-          ${part.map(({ node }) => node)}::text[], ${part.map(({ ms }) => ms)}::bigint[], ${texts}::text[]
-        ) WITH ORDINALITY AS one (node, time_ms, text, place)
-      ) AS all_of_them ORDER BY place
-      RETURNING id`;
-    for (const [i, { node, fields }] of part.entries()) {
-      stored.push(storedOf({ id: ids[i]?.id ?? 0, node, record: fields }));
-    }
-  }
-  return stored;
-}
-
-async function saveTallies(tx: Transaction, stored: readonly StoredRecord[]): Promise<void> {
-  const tallies = tallyUp(
-    stored.map((record) => ({
-      id: Number(record['record.id']),
-      ms: Date.parse(record.time),
-      record: record as AccessRecord,
-    })),
+async function beginWriting(tx: Transaction): Promise<void> {
+  await tx.unsafe(
+    `SET LOCAL statement_timeout = ${WRITE_TIMEOUT_MS}; SELECT pg_advisory_xact_lock(${WRITER_LOCK})`,
   );
-  for (const { kind, slot, key, count, firstMs, lastMs, sampleId } of tallies) {
-    await tx`INSERT INTO tallies VALUES (${kind}, ${slot}, ${key}, ${count}, ${firstMs}, ${lastMs}, ${sampleId})
-      ON CONFLICT (kind, slot, key) DO UPDATE SET count = tallies.count + excluded.count,
-        first_ms = least(tallies.first_ms, excluded.first_ms), last_ms = greatest(tallies.last_ms, excluded.last_ms),
-        sample_id = greatest(tallies.sample_id, excluded.sample_id)`;
+}
+
+/** Says in words what a database that ended a statement says in a code. */
+async function inTime<T>(answer: PromiseLike<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!isTimeOut(error)) throw error;
+    throw new RecordsTooSlow('PostgreSQL took too long: ask about a shorter time', {
+      cause: error,
+    });
   }
 }
 
-async function saveHour(
-  tx: Transaction,
-  { hourMs, node, counts }: Intake['hours'][number],
-): Promise<void> {
-  const [known] = await tx<{ counts: string }[]>`
-    SELECT counts FROM source_hours WHERE hour_ms = ${hourMs} AND node = ${node}`;
-  const sum =
-    known === undefined ? counts : addCounts(JSON.parse(known.counts) as HourCounts, counts);
-  await tx`INSERT INTO source_hours VALUES (${hourMs}, ${node}, ${JSON.stringify(sum)})
-    ON CONFLICT (hour_ms, node) DO UPDATE SET counts = excluded.counts`;
+/** Whether the database ended a statement for its time. */
+function isTimeOut(error: unknown): boolean {
+  return (error as { code?: unknown }).code === QUERY_CANCELED;
 }

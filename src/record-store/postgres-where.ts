@@ -1,5 +1,6 @@
 import { type Condition, type FieldCondition, splitName } from './filter.ts';
-import type { PageQuery, RecordQuery } from './record-store.ts';
+import type { Stretch } from './postgres-search.ts';
+import type { RecordQuery } from './record-store.ts';
 
 /** A piece of SQL and the values of its `$1`, `$2` … */
 export type Where = { readonly sql: string; readonly values: readonly (string | number)[] };
@@ -17,22 +18,31 @@ const COLUMNS: ReadonlyMap<string, string> = new Map(
   }),
 );
 
+/** Counts with an index; each record has `duration_us`, and a `status` or null. */
+const COUNTS: ReadonlyMap<string, string> = new Map(
+  Object.entries({ status: 'status', duration_us: "(fields ->> 'duration_us')::bigint" }),
+);
+
 const NUMBER_SIGNS = { gt: '>', ge: '>=', lt: '<', le: '<=' } as const;
 
 /**
  * The condition of a question. SECURITY: the text is made of our own words alone; whatever was asked, names of fields
  * included, goes in as values.
  */
-export function whereOf({ sinceMs, untilMs, where = [] }: RecordQuery, page: PageQuery): Where {
+export function whereOf({ sinceMs, untilMs, where = [] }: RecordQuery, window?: Stretch): Where {
   const builder = new WhereBuilder();
-  if (sinceMs !== undefined) builder.add(`time_ms >= ${builder.value(sinceMs)}`);
-  if (untilMs !== undefined) builder.add(`time_ms < ${builder.value(untilMs)}`);
-  if (page.cursor !== undefined) {
-    builder.add(`id ${page.ascending === true ? '>' : '<'} ${builder.value(page.cursor)}`);
+  if (window !== undefined) {
+    builder.add(`id >= ${builder.count(window.fromId)} AND id < ${builder.count(window.untilId)}`);
   }
+  if (sinceMs !== undefined) builder.add(`time_ms >= ${builder.count(Math.ceil(sinceMs))}`);
+  if (untilMs !== undefined) builder.add(`time_ms < ${builder.count(Math.ceil(untilMs))}`);
   for (const condition of where) builder.condition(condition);
   return builder.finish();
 }
+
+// A number as records write it.
+const COUNT = /^(?:0|[1-9]\d{0,14})$/;
+const MOST = Number.MAX_SAFE_INTEGER;
 
 class WhereBuilder {
   readonly #parts: string[] = [];
@@ -42,6 +52,12 @@ class WhereBuilder {
   value(value: string | number): string {
     this.#values.push(value);
     return `$${this.#values.length}${typeof value === 'number' ? '::numeric' : '::text'}`;
+  }
+
+  /** A placeholder for a whole number, of the type that ids, times and counts have: no other finds their indexes. */
+  count(value: number): string {
+    this.#values.push(Math.max(-MOST, Math.min(MOST, value)));
+    return `$${this.#values.length}::bigint`;
   }
 
   add(sql: string): void {
@@ -87,6 +103,10 @@ class WhereBuilder {
     if (operator === 'eq' || operator === 'ne') {
       const not = operator === 'ne' ? 'NOT ' : '';
       if (value === null) return this.add(`${not}(${this.#text(field)} IS NULL)`);
+      const count = COUNTS.get(field);
+      if (count !== undefined && operator === 'eq' && COUNT.test(String(value))) {
+        return this.add(`${count} = ${this.count(Number(value))}`);
+      }
       // `IS NOT DISTINCT FROM` takes no index, and a comparison with null is neither.
       const equal = `${this.#text(field)} = ${this.value(String(value))}`;
       return this.add(operator === 'eq' ? equal : `(${equal}) IS NOT TRUE`);
@@ -98,10 +118,19 @@ class WhereBuilder {
     if (operator === 'contains') {
       return this.add(`position(${this.value(String(value))} IN ${this.#text(field)}) > 0`);
     }
+    const column = COUNTS.get(field);
+    if (column !== undefined) return this.#count(column, operator, Number(value));
     const name = this.value(field);
     this.add(
       `CASE WHEN jsonb_typeof(fields -> ${name}) = 'number'
        THEN (fields ->> ${name})::numeric ${NUMBER_SIGNS[operator]} ${this.value(Number(value))} END`,
     );
+  }
+
+  /** Between whole numbers there is nothing: `> 4.5` is `> 4`. */
+  #count(column: string, operator: keyof typeof NUMBER_SIGNS, value: number): void {
+    const isUp = operator === 'ge' || operator === 'lt';
+    const whole = this.count(isUp ? Math.ceil(value) : Math.floor(value));
+    this.add(`${column} ${NUMBER_SIGNS[operator]} ${whole}`);
   }
 }

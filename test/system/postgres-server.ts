@@ -1,7 +1,7 @@
 // A PostgreSQL server of the tests' own: Debian's programs, in a folder of its own, for loopback alone.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,13 +10,22 @@ import { freePort } from './mesh.ts';
 
 /** A running server. */
 export type PostgresServer = {
-  /** The URL of a new, empty database. */
-  readonly database: () => string;
+  /** The URL of a database, made where it is not there yet; a new, empty one where none is named. */
+  readonly database: (name?: string) => string;
   readonly close: () => Promise<void>;
+};
+
+/** How a server runs: for tests, gone with all it held. */
+export type PostgresServerOptions = {
+  /** Where it lies and stays, also for a later start; absent: a folder that goes when it is closed. */
+  readonly folder?: string | undefined;
+  /** `name=value`, as in postgresql.conf. */
+  readonly settings?: readonly string[];
 };
 
 const START_MS = 20_000;
 const VERSIONS = '/usr/lib/postgresql';
+const HASTY: readonly string[] = ['fsync=off'];
 
 /** The folder with `initdb` and `postgres`; undefined where PostgreSQL is not installed. */
 export function postgresFolder(): string | undefined {
@@ -27,44 +36,62 @@ export function postgresFolder(): string | undefined {
 }
 
 /** Starts a server; PostgreSQL does not run as root, so that root lends it another user. */
-export async function startPostgres(programs: string): Promise<PostgresServer> {
-  const folder = mkdtempSync(join(tmpdir(), 'palisade-postgres-'));
+export async function startPostgres(
+  programs: string,
+  { folder: kept, settings = HASTY }: PostgresServerOptions = {},
+): Promise<PostgresServer> {
+  const folder = kept ?? mkdtempSync(join(tmpdir(), 'palisade-postgres-'));
+  mkdirSync(folder, { recursive: true });
   const user = process.getuid?.() === 0 ? userId('postgres') : {};
   if (user.uid !== undefined) chownSync(folder, user.uid, user.gid ?? user.uid);
   const data = join(folder, 'data');
   const options = { ...user, cwd: folder };
-  execFileSync(
-    join(programs, 'initdb'),
-    ['-D', data, '--auth=trust', '--username=palisade', '--encoding=UTF8', '--no-sync'],
-    { ...options, stdio: 'ignore' },
-  );
+  if (!existsSync(data)) {
+    execFileSync(
+      join(programs, 'initdb'),
+      ['-D', data, '--auth=trust', '--username=palisade', '--encoding=UTF8', '--no-sync'],
+      { ...options, stdio: 'ignore' },
+    );
+  }
   const port = await freePort();
-  const settings = ['fsync=off', 'listen_addresses=127.0.0.1'].flatMap((one) => ['-c', one]);
+  const flags = [...settings, 'listen_addresses=127.0.0.1'].flatMap((one) => ['-c', one]);
   const server = spawn(
     join(programs, 'postgres'),
-    ['-D', data, '-p', String(port), '-k', folder, ...settings],
+    ['-D', data, '-p', String(port), '-k', folder, ...flags],
     { ...options, stdio: 'ignore' },
   );
-  let databases = 0;
+  const remove = (): void => {
+    if (kept === undefined) rmSync(folder, { recursive: true });
+  };
   try {
     await accepting(port, server);
   } catch (error) {
     server.kill('SIGKILL');
-    rmSync(folder, { recursive: true });
+    remove();
     throw error;
   }
+  let databases = 0;
+  const program = (name: string, args: readonly string[]): string => {
+    const where = ['-h', '127.0.0.1', '-p', String(port), '-U', 'palisade'];
+    return execFileSync(join(programs, name), [...where, ...args], {
+      ...options,
+      encoding: 'utf8',
+    });
+  };
+  const names = (): readonly string[] =>
+    program('psql', ['-d', 'postgres', '-Atc', 'SELECT datname FROM pg_database']).split('\n');
   return {
-    database() {
-      const name = `records_${++databases}`;
-      const where = ['-h', '127.0.0.1', '-p', String(port), '-U', 'palisade'];
-      execFileSync(join(programs, 'createdb'), [...where, name], { ...options, stdio: 'ignore' });
-      return `postgres://palisade@127.0.0.1:${port}/${name}`;
+    database(name) {
+      const made = name ?? `records_${++databases}`;
+      const isThere = name !== undefined && names().includes(name);
+      if (!isThere) program('createdb', [made]);
+      return `postgres://palisade@127.0.0.1:${port}/${made}`;
     },
     async close() {
       const ended = once(server, 'exit');
       server.kill('SIGINT');
       await ended;
-      rmSync(folder, { recursive: true });
+      remove();
     },
   };
 }
@@ -75,6 +102,7 @@ function userId(name: string): { uid?: number; gid?: number } {
   return { uid: id('-u'), gid: id('-g') };
 }
 
+/** Until its port is open. */
 async function accepting(port: number, server: ChildProcess): Promise<void> {
   const begun = Date.now();
   while (Date.now() - begun < START_MS && server.exitCode === null) {

@@ -1,9 +1,17 @@
-// The same contract as in files, against a real PostgreSQL.
+// The same contract as in files, against a real PostgreSQL; and what a database has of its own: its schema, its size, its
+// other users.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import postgres from 'postgres';
-import { openPostgresStore } from '#record-store';
+import {
+  openPostgresStore,
+  type RecordBounds,
+  type RecordStore,
+  RecordsTooSlow,
+} from '#record-store';
 import { recordStoreContract } from '../../src/record-store/contract.ts';
+import { added, seqs, where } from '../../src/record-store/contract-case.ts';
+import { batch, denied, NODE, NOW, recordOf } from '../../src/record-store/fixtures.ts';
 import { POSTGRES_MIGRATIONS } from '../../src/record-store/postgres-schema.ts';
 import { SUM_COLUMNS, sumsOf } from '../../src/record-store/rollup-schema.ts';
 import { emptyRollup } from '../../src/record-store/rollups.ts';
@@ -23,34 +31,165 @@ if (programs === undefined) {
     server ??= startPostgres(programs);
     return openPostgresStore({ url: (await server).database(), bounds: BOUNDS });
   });
-  test('a database of the first schema is taken over with its sums', async () => {
+  const withStore = async (
+    work: (store: RecordStore, sql: postgres.Sql) => Promise<void>,
+    { bounds = BOUNDS, prepare }: StoreOptions = {},
+  ): Promise<void> => {
     server ??= startPostgres(programs);
     const url = (await server).database();
-    await makeFirstSchema(url);
-    const store = await openPostgresStore({ url, bounds: BOUNDS });
+    await prepare?.(url);
+    const store = await openPostgresStore({ url, bounds, timeoutMs: 500 });
+    const sql = postgres(url, { onnotice: () => {} });
     try {
-      const points = async (stepMs: number) => {
-        const range = { stepMs, fromMs: 0, untilMs: 3 * HOUR_MS };
-        const { series } = await store.rollups({ ...range, group: 'edge', metrics: ['requests'] });
-        return series[0]?.points;
-      };
-      const [hour, minute, second] = [0, HOUR_MS, 2 * HOUR_MS];
-      assert.deepEqual(await points(1_000), [
-        [hour, 1],
-        [minute, 2],
-        [second, 4],
-        [second + 1_000, 8],
-      ]);
-      assert.deepEqual(await points(300_000), [
-        [hour, 1],
-        [minute, 2],
-        [second, 12],
-      ]);
-      assert.deepEqual(await points(3 * HOUR_MS), [[0, 15]]);
+      await work(store, sql);
     } finally {
       await store.close();
+      await sql.end();
     }
+  };
+
+  test('a database of the first schema is taken over with its sums', () =>
+    withStore(
+      async (store) => {
+        const points = async (stepMs: number) => {
+          const range = { stepMs, fromMs: 0, untilMs: 3 * HOUR_MS };
+          const asked = { ...range, group: 'edge', metrics: ['requests'] } as const;
+          return (await store.rollups(asked)).series[0]?.points;
+        };
+        const [hour, minute, second] = [0, HOUR_MS, 2 * HOUR_MS];
+        assert.deepEqual(await points(1_000), [
+          [hour, 1],
+          [minute, 2],
+          [second, 4],
+          [second + 1_000, 8],
+        ]);
+        assert.deepEqual(await points(300_000), [
+          [hour, 1],
+          [minute, 2],
+          [second, 12],
+        ]);
+        assert.deepEqual(await points(3 * HOUR_MS), [[0, 15]]);
+      },
+      { prepare: makeFirstSchema },
+    ));
+
+  test('a database of the second schema is taken over with its records', () =>
+    withStore(
+      async (store) => {
+        assert.deepEqual(await seqs(store, []), OLD_SEQS);
+        assert.deepEqual(await seqs(store, [where('verdict', 'deny')]), [500]);
+        assert.deepEqual(await seqs(store, [where('duration_us', '>=20890')]), [19_990, 20_000]);
+        assert.equal((await store.denial('old'))?.seq, 500);
+        const inTime = await store.list({ sinceMs: NOW + 10, untilMs: NOW + 31 }, { limit: 10 });
+        assert.deepEqual(
+          inTime.records.map(({ seq }) => seq),
+          [30, 20, 10],
+        );
+        const { records, oldestMs, newestId } = await store.state();
+        assert.deepEqual([records, oldestMs, newestId], [2_000, NOW + 10, 20_000]);
+        // What comes is beside it, and what came long ago goes in pieces.
+        await added(store, batch(20_001, 20_002), NOW + 6 * DAY_MS);
+        assert.deepEqual(await store.prune(NOW + 6 * DAY_MS), { ok: true, value: 0 });
+        assert.deepEqual(
+          await seqs(store, [where('path', '/orders/2000*')]),
+          [2_000, 20_000, 20_001, 20_002],
+        );
+        assert.deepEqual(await store.prune(NOW + 7 * DAY_MS + 1), { ok: true, value: 2_000 });
+        assert.deepEqual(await seqs(store, []), [20_001, 20_002]);
+        assert.deepEqual(await store.prune(NOW + 7 * DAY_MS + 1), { ok: true, value: 0 });
+        assert.equal((await store.state()).records, 2);
+      },
+      { prepare: makeSecondSchema },
+    ));
+
+  test('a database of a later schema is refused and left as it is', async () => {
+    let made = '';
+    await withStore(async (_store, sql) => {
+      await sql`UPDATE palisade_records_schema SET version = 99`;
+      const [{ url } = { url: '' }] = await sql<
+        { url: string }[]
+      >`SELECT current_database() AS url`;
+      made = (await server)?.database(url) ?? '';
+      await assert.rejects(openPostgresStore({ url: made, bounds: BOUNDS }), /version 99 .* newer/);
+      assert.equal((await sql`SELECT version FROM palisade_records_schema`)[0]?.['version'], 99);
+    });
   });
+
+  test('more than there may be goes a part at a time, the oldest first', () =>
+    withStore(
+      async (store, sql) => {
+        const sent = 4_000;
+        for (let from = 1; from <= sent; from += 500) {
+          await added(store, batch(from, from + 499), NOW);
+          assert.ok((await store.prune(NOW)).ok);
+          const [size] = await sql<{ bytes: string }[]>`
+            SELECT sum(pg_total_relation_size(relid)) AS bytes FROM pg_partition_tree('records')`;
+          // The part that is written to may be above its share.
+          assert.ok(Number(size?.bytes) < 1.5 * SMALL.maxBytes, size?.bytes);
+        }
+        const left = await seqs(store, []);
+        assert.ok(left.length > 200 && left.length < sent, String(left.length));
+        assert.deepEqual(
+          left,
+          Array.from(left, (_, at) => sent - left.length + 1 + at),
+        );
+        assert.equal((await store.state()).records, left.length);
+      },
+      { bounds: SMALL },
+    ));
+
+  test('a question that waits for others ends in time with words, and records are told of again', () =>
+    withStore(async (store, sql) => {
+      await added(store, batch(1, 3));
+      const lock = await sql.reserve();
+      await lock`BEGIN`;
+      await lock`LOCK TABLE records, tallies, rollups IN ACCESS EXCLUSIVE MODE`;
+      const isNamed = (error: unknown): boolean =>
+        error instanceof RecordsTooSlow && error.message.startsWith('PostgreSQL took too long');
+      const range = { fromMs: NOW, untilMs: NOW + 1_000, stepMs: 1_000 };
+      const began = performance.now();
+      await Promise.all([
+        assert.rejects(store.list({}, { limit: 10 }), isNamed),
+        assert.rejects(store.trace('0'), isNamed),
+        assert.rejects(store.denials(0, 10), isNamed),
+        assert.rejects(store.rollups({ ...range, group: 'edge', metrics: ['requests'] }), isNamed),
+      ]);
+      assert.ok(performance.now() - began < 5_000);
+      await lock`ROLLBACK`;
+      lock.release();
+      assert.deepEqual(await seqs(store, []), [1, 2, 3]);
+    }));
+}
+
+type StoreOptions = {
+  readonly bounds?: RecordBounds;
+  readonly prepare?: (url: string) => Promise<void>;
+};
+
+const DAY_MS = 24 * 3_600_000;
+/** A little more than what a part takes without records, eight times. */
+const SMALL: RecordBounds = { maxBytes: 4 * 1024 ** 2, maxAgeMs: 7 * DAY_MS };
+const OLD_SEQS = Array.from({ length: 2_000 }, (_, at) => (at + 1) * 10);
+
+/** With gaps in its ids, as transactions that did not happen leave them. */
+async function makeSecondSchema(url: string): Promise<void> {
+  const sql = postgres(url, { onnotice: () => {} });
+  const odd: Readonly<Record<number, object>> = { 500: denied('old') };
+  const rows = OLD_SEQS.map((seq) => JSON.stringify(recordOf(seq, odd[seq] as never)));
+  try {
+    for (const script of POSTGRES_MIGRATIONS.slice(0, 2)) await sql.unsafe(script);
+    await sql`CREATE TABLE palisade_records_schema (version int NOT NULL)`;
+    await sql`INSERT INTO palisade_records_schema VALUES (2)`;
+    await sql`
+      INSERT INTO records (id, node, arrived_ms, time_ms, source_service, service, verdict, status, path, trace_id,
+        denial_id, record, fields) OVERRIDING SYSTEM VALUE
+      SELECT (f ->> 'seq')::bigint, ${NODE}, ${NOW}, ${NOW} + (f ->> 'seq')::bigint, f ->> 'source.service',
+        f ->> 'destination.service', f ->> 'verdict', (f ->> 'status')::bigint, f ->> 'path', f ->> 'trace_id',
+        f ->> 'denial_id', f::json, f
+      FROM (SELECT line::jsonb AS f FROM unnest(${rows}::text[]) AS line) AS parsed`;
+  } finally {
+    await sql.end();
+  }
 }
 
 const HOUR_MS = 3_600_000;

@@ -1,6 +1,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { Context, MiddlewareHandler } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { RecordsTooSlow } from '#record-store';
 import { EVENT, type Log } from '#telemetry';
 import { API_ERRORS, ApiProblem } from '../errors.ts';
 import { addAlertRoutes } from './alerts.ts';
@@ -238,6 +239,9 @@ export function answerError(error: Error, c: Context<ApiEnv>, log: Log): Respons
     return problemDocument(new ApiProblem('bad_request', 'the body is not JSON'), c);
   }
   log.error(EVENT.requestFailed, { method: c.req.method, path: c.req.path, error });
+  if (error instanceof RecordsTooSlow) {
+    return problemDocument(new ApiProblem('unavailable', error.message), c);
+  }
   return problemDocument(new ApiProblem('internal', 'the request failed'), c);
 }
 
