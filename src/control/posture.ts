@@ -9,6 +9,7 @@ import {
 } from '#resource';
 import { isPlaintext, type MapEdge } from './map.ts';
 import { portModes } from './open-ports.ts';
+import { isEnforcedAllow, wideRules } from './policy-findings.ts';
 
 const EXPIRES_SOON_MS = 10 * 60_000;
 
@@ -29,9 +30,7 @@ export function postureFacts(of: {
   const certified = points.filter(
     ({ connected, certificateExpiresAt: at }) => connected && at !== null,
   );
-  const rules = policies
-    .filter(({ spec, metadata }) => spec.action === 'ALLOW' && !isDryRun(metadata))
-    .flatMap(({ metadata, spec }) => spec.rules.map((rule) => ({ metadata, rule })));
+  const allowing = all.filter(isEnforcedAllow);
   const { reachable, logVerified } = facts.authority;
   return {
     edges: live.length,
@@ -55,10 +54,10 @@ export function postureFacts(of: {
         Date.parse(point.certificateExpiresAt ?? '') - facts.nowMs <
         certificateNoticeMs(point, EXPIRES_SOON_MS),
     ).length,
-    allowRules: rules.length,
-    wideRules: rules
-      .filter(({ rule }) => rule.from === undefined && rule.when === undefined)
-      .map(({ metadata }) => `${metadata.namespace}/${metadata.name}`),
+    allowRules: allowing.reduce((sum, { spec }) => sum + spec.rules.length, 0),
+    wideRules: allowing.flatMap((policy) =>
+      wideRules(policy).map(() => `${policy.metadata.namespace}/${policy.metadata.name}`),
+    ),
   };
 }
 

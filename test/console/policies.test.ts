@@ -73,6 +73,20 @@ test('a question is asked in a form, answered as a tree, and its address asks it
   assert.deepEqual(watched.faults, []);
 });
 
+test('rules that are dead or wide are marked in words beside their lines, and explained below', {
+  skip,
+}, async () => {
+  const { page } = watched;
+  await page.goto(`${control.url}/policies?ns=shop&resource=AuthorizationPolicy/orders`);
+  const beside = (line: number) => page.locator('.source li').nth(line - 1);
+  await beside(23).getByText('wide: fits other namespaces').waitFor();
+  await beside(13).getByText('251,102 calls in 24 h').waitFor();
+  await beside(21).getByText('dead: no call on record').waitFor({ state: 'attached' });
+  await page.getByText('line 23').waitFor();
+  await page.getByText('name the callers, or the namespaces one by one').waitFor();
+  assert.deepEqual(watched.faults, []);
+});
+
 test('what a policy in dry-run would have denied is there with its callers', { skip }, async () => {
   const { page } = watched;
   await page.goto(`${control.url}/policies?view=dry-run`);

@@ -71,3 +71,14 @@ export type PolicyHit = {
   readonly count: number;
   readonly last: string;
 };
+
+/** `GET /policy-sets/:ns/findings`: something in a policy in force that its author should look at. */
+export type PolicyFinding = {
+  readonly key: string;
+  /** From 1, within the resource's source. */
+  readonly line: number;
+  /** `wide_rule`, or a code of `palisade validate`. */
+  readonly code: string;
+  readonly message: string;
+  readonly help: string;
+};

@@ -2,6 +2,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { parseEnvelope } from '#trust';
 import type { PointStatus } from '../enforcement.ts';
 import { ApiProblem } from '../errors.ts';
+import { type PolicyFinding, policyFindings } from '../policy-findings.ts';
 import { parseJson } from '../policy-sets.ts';
 import type { HistoryEntry, StoredCommit } from '../store.ts';
 import type { Api, ApiContext } from './context.ts';
@@ -83,7 +84,26 @@ const history = createRoute({
   responses: answers(pageOf(CommitEntry)),
 });
 
-/** GET /policy-sets, /policy-sets/:ns and /policy-sets/:ns/commits. */
+const Finding = z
+  .object({
+    key: z.string(),
+    line: z.int(),
+    code: z.string(),
+    message: z.string(),
+    help: z.string(),
+  })
+  .openapi('PolicyFinding');
+
+const findings = createRoute({
+  method: 'get',
+  path: '/policy-sets/{ns}/findings',
+  summary:
+    'What is wide, dead or doubtful in a namespace’s policies in force, by line of their sources',
+  request: { params: NamespacePath, query: PageQuery },
+  responses: answers(pageOf(Finding)),
+});
+
+/** GET /policy-sets, /policy-sets/:ns, /policy-sets/:ns/commits and /policy-sets/:ns/findings. */
 export function addPolicySetRoutes(api: Api, context: ApiContext): void {
   const { store } = context;
   api.openapi(list, (c) => {
@@ -97,6 +117,12 @@ export function addPolicySetRoutes(api: Api, context: ApiContext): void {
     if (detail.hash !== null) c.header('etag', `"${detail.hash}"`);
     return c.json(detail, 200);
   });
+  const findingsOf = createFindings(context);
+  api.openapi(findings, (c) => {
+    const { ns } = c.req.valid('param');
+    const items = findingsOf(ns).map((finding) => ({ ...finding }));
+    return c.json(pageFrom(items, c.req.valid('query')), 200);
+  });
   api.openapi(history, (c) => {
     const { ns } = c.req.valid('param');
     const { limit = 50, cursor } = c.req.valid('query');
@@ -106,6 +132,32 @@ export function addPolicySetRoutes(api: Api, context: ApiContext): void {
     const next = commits.length > limit ? String(items.at(-1)?.number) : null;
     return c.json({ items, next }, 200);
   });
+}
+
+type FindingsOf = (namespace: string) => readonly PolicyFinding[];
+
+// Texts are read anew only when something was committed: a console asks for the same again and again.
+function createFindings({ store, resources, trustDomain }: ApiContext): FindingsOf {
+  const known = new Map<
+    string,
+    { readonly heads: string; readonly found: readonly PolicyFinding[] }
+  >();
+  return (namespace) => {
+    const heads = store.heads();
+    const all = heads.map(({ hash }) => hash).join();
+    const before = known.get(namespace);
+    if (before?.heads === all) return before.found;
+    const head = heads.find((commit) => commit.namespace === namespace);
+    // SECURITY: whoever asks for names without end fills no memory.
+    if (head === undefined) return [];
+    const sources = store
+      .resourcesAt(namespace, head.number)
+      .flatMap(({ key, source }) => (source === null ? [] : [{ key, text: source }]));
+    const live = [...resources.now().values()].flatMap((set) => set.resources);
+    const found = policyFindings({ namespace, sources, live, trustDomain });
+    known.set(namespace, { heads: all, found });
+    return found;
+  };
 }
 
 function detailOf(

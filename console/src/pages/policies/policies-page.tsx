@@ -1,7 +1,12 @@
 import { type ReactNode, useMemo } from 'react';
 import type { Page } from '../../api/page.ts';
-import type { PolicyHit, PolicySetSummary, ResourceEntry } from '../../api/policy-set.ts';
-import type { Answer } from '../../live/answer-cache.ts';
+import type {
+  PolicyFinding,
+  PolicyHit,
+  PolicySetSummary,
+  ResourceEntry,
+} from '../../api/policy-set.ts';
+import { type Answer, isSettled } from '../../live/answer-cache.ts';
 import { useAnswer } from '../../live/use-live.ts';
 import { AnswerNote, Empty } from '../../parts/answer-states.tsx';
 import { PageHead } from '../../parts/page-head.tsx';
@@ -49,7 +54,6 @@ export function PoliciesPage(): ReactNode {
     [resources.data, search],
   );
   const chosen = chosenEntry(entries, query);
-  const set = sets.data?.items.find((entry) => entry.namespace === chosen?.namespace);
   return (
     <div className="page">
       <PageHead
@@ -65,7 +69,9 @@ export function PoliciesPage(): ReactNode {
       {view === 'ask' && <AskView />}
       {view === 'dry-run' && <DryRunView />}
       {view === 'tests' && <TestsView />}
-      {view === '' && <InForce resources={resources} entries={entries} chosen={chosen} set={set} />}
+      {view === '' && (
+        <InForce resources={resources} entries={entries} chosen={chosen} sets={sets} />
+      )}
     </div>
   );
 }
@@ -75,11 +81,18 @@ function InForce(props: {
   resources: Answer<Page<ResourceEntry>>;
   entries: readonly ResourceEntry[];
   chosen: ResourceEntry | undefined;
-  set: PolicySetSummary | undefined;
+  sets: Answer<Page<PolicySetSummary>>;
 }): ReactNode {
-  const { resources, entries, chosen, set } = props;
+  const { resources, entries, chosen, sets } = props;
+  const set = sets.data?.items.find((entry) => entry.namespace === chosen?.namespace);
   const [query, setQuery] = useQuery();
   const hits = useAnswer<Page<PolicyHit>>('/hits?since=24h&limit=1000', { topics: ['denials'] });
+  // Records are kept for a week at most.
+  const allHits = useAnswer<Page<PolicyHit>>('/hits?since=7d&limit=1000', { topics: ['denials'] });
+  const findings = useAnswer<Page<PolicyFinding>>(
+    chosen && `/policy-sets/${encodeURIComponent(chosen.namespace)}/findings?limit=1000`,
+    { topics: ['policy'] },
+  );
   const search = query.get('q') ?? '';
   return (
     <>
@@ -97,7 +110,7 @@ function InForce(props: {
           Without a policy every call is denied. Begin with <code>palisade init policies</code>.
         </Empty>
       )}
-      {chosen !== undefined && (
+      {chosen !== undefined && [sets, hits, allHits].every(isSettled) && (
         <div className="policies">
           <ResourceList
             entries={entries}
@@ -109,8 +122,15 @@ function InForce(props: {
           />
           <div className="policies-main">
             {set !== undefined && <SetSummary set={set} />}
-            <ResourceSource entry={chosen} hits={hits.data?.items} />
-            <CommitHistory namespace={chosen.namespace} />
+            <ResourceSource
+              entry={chosen}
+              facts={{
+                hits: hits.data?.items,
+                allHits: allHits.data?.items,
+                findings: findings.data?.items,
+              }}
+            />
+            {isSettled(findings) && <CommitHistory namespace={chosen.namespace} />}
           </div>
         </div>
       )}

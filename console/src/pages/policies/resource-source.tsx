@@ -1,14 +1,17 @@
 import type { ReactNode } from 'react';
-import type { PolicyHit, ResourceEntry } from '../../api/policy-set.ts';
+import type { PolicyFinding, ResourceEntry } from '../../api/policy-set.ts';
+import { useNow } from '../../live/use-now.ts';
 import { Moment } from '../../parts/moment.tsx';
 import { SourceView } from '../../parts/source-view.tsx';
-import { formatNoun } from '../../words/format.ts';
-import { ruleLines } from './rule-lines.ts';
+import { StateWord } from '../../parts/state-word.tsx';
+import { Words } from '../../parts/words.tsx';
+import { findingsOf, lineMarks, type RuleFacts } from './rule-marks.ts';
 
-type ResourceSourceProps = { entry: ResourceEntry; hits: readonly PolicyHit[] | undefined };
+type ResourceSourceProps = { entry: ResourceEntry; facts: RuleFacts };
 
-/** A resource as its author wrote it, with each rule's hits in the margin. */
-export function ResourceSource({ entry, hits }: ResourceSourceProps): ReactNode {
+/** A resource as its author wrote it, with each rule's hits in the margin, and what is dead or wide in words. */
+export function ResourceSource({ entry, facts }: ResourceSourceProps): ReactNode {
+  const nowMs = useNow();
   const text = entry.source ?? JSON.stringify(entry.resource, null, 2);
   return (
     <section className="resource" aria-labelledby="resource-title">
@@ -24,26 +27,45 @@ export function ResourceSource({ entry, hits }: ResourceSourceProps): ReactNode 
       <SourceView
         text={text}
         label={`Source of ${entry.kind} ${entry.name}`}
-        margin={marginOf(entry, hits)}
+        margin={marginOf(entry, facts, nowMs)}
       />
+      <Findings findings={findingsOf(entry, facts.findings)} />
     </section>
   );
 }
 
 function marginOf(
   entry: ResourceEntry,
-  hits: readonly PolicyHit[] | undefined,
+  facts: RuleFacts,
+  nowMs: number,
 ): ReadonlyMap<number, ReactNode> {
-  const margin = new Map<number, ReactNode>();
-  if (hits === undefined || entry.source === null || entry.kind !== 'AuthorizationPolicy') {
-    return margin;
-  }
-  const own = hits.filter((hit) => hit.policy === `${entry.namespace}/${entry.name}`);
-  for (const [rule, line] of ruleLines(entry.source).entries()) {
-    const count = own
-      .filter((hit) => Number(hit.rule) === rule)
-      .reduce((sum, hit) => sum + hit.count, 0);
-    margin.set(line, count === 0 ? 'no call in 24 h' : `${formatNoun(count, 'call')} in 24 h`);
-  }
-  return margin;
+  return new Map(
+    Array.from(lineMarks(entry, facts, nowMs), ([line, marks]) => [
+      line,
+      marks.map(({ words, tone }) => (
+        <span key={words} className="line-mark">
+          {tone === undefined ? words : <StateWord tone={tone}>{words}</StateWord>}
+        </span>
+      )),
+    ]),
+  );
+}
+
+function Findings({ findings }: { findings: readonly PolicyFinding[] }): ReactNode {
+  if (findings.length === 0) return null;
+  return (
+    <section className="findings" aria-labelledby="findings-title">
+      <h3 id="findings-title">To look at</h3>
+      <ul className="lines">
+        {findings.map(({ line, code, message, help }) => (
+          <li key={`${line} ${code} ${message}`}>
+            <span className="quiet">line {line}</span>
+            <span>
+              <Words text={`${message}; ${help}`} />
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
 }
