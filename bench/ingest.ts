@@ -1,12 +1,17 @@
 // A control plane that takes in access records from forty nodes while somebody asks its API: how much of a core a record
-// costs, and how long answers take meanwhile. Who sends and who asks are processes of their own.
+// costs, and how long answers take meanwhile. Who sends and who asks are processes of their own. With BENCH_STORE=postgres the
+// records go to a PostgreSQL.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startFixture } from '../src/control/control-fixture.ts';
+import { type Fixture, startFixture } from '../src/control/control-fixture.ts';
+import type { PostgresServer } from '../test/system/postgres-server.ts';
 import type { AskerOrder } from './api-asker.ts';
 import type { SenderOrder, SenderReport } from './ingest-sender.ts';
 import { quantile } from './quantile.ts';
+import { cpuMsOf, isPostgresAsked, startBenchPostgres } from './record-stores.ts';
 
 const PER_SECOND = Number(process.env['BENCH_RATE'] ?? 20_000);
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 20);
@@ -14,7 +19,18 @@ const AGENT = 'spiffe://cluster.local/palisade/agent/host';
 
 /** Prints the table and, last, `ingest <records a second of one core> records/s`. */
 export default async function run(): Promise<void> {
+  const server = isPostgresAsked() ? await startBenchPostgres() : undefined;
+  if (isPostgresAsked() && server === undefined) return;
+  try {
+    await measure(server);
+  } finally {
+    await server?.close();
+  }
+}
+
+async function measure(server: PostgresServer | undefined): Promise<void> {
   const mesh = await startFixture();
+  if (server !== undefined) await keepIn(server, mesh);
   const [sender, asker] = ['ingest-sender.ts', 'api-asker.ts'].map((name) =>
     fork(fileURLToPath(new URL(name, import.meta.url))),
   );
@@ -31,18 +47,29 @@ export default async function run(): Promise<void> {
       seconds: SECONDS,
     };
     const before = process.cpuUsage();
+    const serverBefore = server === undefined ? 0 : cpuMsOf(server);
     asker.send(asked);
     sender.send(order);
     const [report] = (await once(sender, 'message')) as [SenderReport];
     const { user, system } = process.cpuUsage(before);
     asker.send('enough');
     const [times] = (await once(asker, 'message')) as [readonly number[]];
+    if (server !== undefined) {
+      const us = ((cpuMsOf(server) - serverBefore) * 1_000) / report.acknowledged;
+      console.log(`PostgreSQL: ${us.toFixed(1)} us of CPU a record`);
+    }
     print(report, (user + system) / 1_000, times);
   } finally {
     sender.kill();
     asker.kill();
     await mesh.close();
   }
+}
+
+async function keepIn(server: PostgresServer, mesh: Fixture): Promise<void> {
+  const settings = { postgres: server.database() };
+  writeFileSync(join(mesh.folder, 'control', 'record-store.json'), JSON.stringify(settings));
+  await mesh.restart();
 }
 
 function print(

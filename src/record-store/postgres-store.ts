@@ -51,7 +51,8 @@ const MAX_TRACE_RECORDS = 1_000;
 // SECURITY: callers choose trace ids, and may give all their calls the same.
 const MAX_ALIKE = 10_000;
 const WRITE_TIMEOUT_MS = 60_000;
-const LOCK_TIMEOUT_MS = 2_000;
+// Whoever waits to drop a part holds up everybody who asks after it: no longer than a window of a search may take.
+const LOCK_TIMEOUT_MS = 200;
 // SQLSTATE 57014
 const QUERY_CANCELED = '57014';
 const MOST = Number.MAX_SAFE_INTEGER;
@@ -216,13 +217,16 @@ class PostgresStore implements RecordStore {
   async prune(nowMs: number): Promise<Result<number, string>> {
     const oldest = nowMs - this.#bounds.maxAgeMs;
     try {
+      await this.#sql.begin(async (tx) => {
+        await beginWriting(tx);
+        await this.#rollups.forget(tx, nowMs, oldest);
+        await tx`DELETE FROM tallies WHERE kind = ANY(${TALLY_KINDS}::text[]) AND slot < ${slotOf(oldest)}`;
+        await tx`DELETE FROM source_hours WHERE hour_ms < ${hourOf(oldest)}`;
+      });
+      // By itself: somebody who reads records for hours, as a dump does, keeps parts and nothing else.
       return ok(
         await this.#sql.begin(async (tx) => {
           await beginWriting(tx);
-          await this.#rollups.forget(tx, nowMs, oldest);
-          await tx`DELETE FROM tallies WHERE kind = ANY(${TALLY_KINDS}::text[]) AND slot < ${slotOf(oldest)}`;
-          await tx`DELETE FROM source_hours WHERE hour_ms < ${hourOf(oldest)}`;
-          // A part goes when nobody asks it: whoever waits for that holds up everybody else.
           await tx.unsafe(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
           return await pruneParts(tx, this.#bounds, nowMs);
         }),

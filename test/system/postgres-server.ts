@@ -1,8 +1,7 @@
 // A PostgreSQL server of the tests' own: Debian's programs, in a folder of its own, for loopback alone.
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,6 +11,8 @@ import { freePort } from './mesh.ts';
 export type PostgresServer = {
   /** The URL of a database, made where it is not there yet; a new, empty one where none is named. */
   readonly database: (name?: string) => string;
+  /** The process whose children are the server's sessions. */
+  readonly pid: number;
   readonly close: () => Promise<void>;
 };
 
@@ -23,7 +24,7 @@ export type PostgresServerOptions = {
   readonly settings?: readonly string[];
 };
 
-const START_MS = 20_000;
+const START_MS = 60_000;
 const VERSIONS = '/usr/lib/postgresql';
 const HASTY: readonly string[] = ['fsync=off'];
 
@@ -40,19 +41,7 @@ export async function startPostgres(
   programs: string,
   { folder: kept, settings = HASTY }: PostgresServerOptions = {},
 ): Promise<PostgresServer> {
-  const folder = kept ?? mkdtempSync(join(tmpdir(), 'palisade-postgres-'));
-  mkdirSync(folder, { recursive: true });
-  const user = process.getuid?.() === 0 ? userId('postgres') : {};
-  if (user.uid !== undefined) chownSync(folder, user.uid, user.gid ?? user.uid);
-  const data = join(folder, 'data');
-  const options = { ...user, cwd: folder };
-  if (!existsSync(data)) {
-    execFileSync(
-      join(programs, 'initdb'),
-      ['-D', data, '--auth=trust', '--username=palisade', '--encoding=UTF8', '--no-sync'],
-      { ...options, stdio: 'ignore' },
-    );
-  }
+  const { folder, data, options } = prepareFolder(programs, kept);
   const port = await freePort();
   const flags = [...settings, 'listen_addresses=127.0.0.1'].flatMap((one) => ['-c', one]);
   const server = spawn(
@@ -60,11 +49,13 @@ export async function startPostgres(
     ['-D', data, '-p', String(port), '-k', folder, ...flags],
     { ...options, stdio: 'ignore' },
   );
+  const where = ['-h', '127.0.0.1', '-p', String(port), '-U', 'palisade'];
+  const isReady = (): boolean => spawnSync(join(programs, 'pg_isready'), where).status === 0;
   const remove = (): void => {
     if (kept === undefined) rmSync(folder, { recursive: true });
   };
   try {
-    await accepting(port, server);
+    await accepting(server, isReady);
   } catch (error) {
     server.kill('SIGKILL');
     remove();
@@ -72,7 +63,6 @@ export async function startPostgres(
   }
   let databases = 0;
   const program = (name: string, args: readonly string[]): string => {
-    const where = ['-h', '127.0.0.1', '-p', String(port), '-U', 'palisade'];
     return execFileSync(join(programs, name), [...where, ...args], {
       ...options,
       encoding: 'utf8',
@@ -81,6 +71,7 @@ export async function startPostgres(
   const names = (): readonly string[] =>
     program('psql', ['-d', 'postgres', '-Atc', 'SELECT datname FROM pg_database']).split('\n');
   return {
+    pid: server.pid ?? 0,
     database(name) {
       const made = name ?? `records_${++databases}`;
       const isThere = name !== undefined && names().includes(name);
@@ -96,23 +87,35 @@ export async function startPostgres(
   };
 }
 
+/** A folder with an empty cluster, or with the one that it has. */
+function prepareFolder(programs: string, kept: string | undefined) {
+  const folder = kept ?? mkdtempSync(join(tmpdir(), 'palisade-postgres-'));
+  mkdirSync(folder, { recursive: true });
+  const user = process.getuid?.() === 0 ? userId('postgres') : {};
+  if (user.uid !== undefined) chownSync(folder, user.uid, user.gid ?? user.uid);
+  const data = join(folder, 'data');
+  const options = { ...user, cwd: folder };
+  if (!existsSync(data)) {
+    execFileSync(
+      join(programs, 'initdb'),
+      ['-D', data, '--auth=trust', '--username=palisade', '--encoding=UTF8', '--no-sync'],
+      { ...options, stdio: 'ignore' },
+    );
+  }
+  return { folder, data, options };
+}
+
 function userId(name: string): { uid?: number; gid?: number } {
   const id = (flag: string): number =>
     Number(execFileSync('id', [flag, name], { encoding: 'utf8' }));
   return { uid: id('-u'), gid: id('-g') };
 }
 
-/** Until its port is open. */
-async function accepting(port: number, server: ChildProcess): Promise<void> {
+/** Until it takes questions; one that was killed reads its log first, with its port open. */
+async function accepting(server: ChildProcess, isReady: () => boolean): Promise<void> {
   const begun = Date.now();
   while (Date.now() - begun < START_MS && server.exitCode === null) {
-    const socket = connect(port, '127.0.0.1');
-    const outcome = await Promise.race([
-      once(socket, 'connect').then(() => true),
-      once(socket, 'error').then(() => false),
-    ]).catch(() => false);
-    socket.destroy();
-    if (outcome) return;
+    if (isReady()) return;
     await delay(100);
   }
   throw new Error('PostgreSQL did not start');

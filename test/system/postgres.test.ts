@@ -31,12 +31,13 @@ if (programs === undefined) {
     server ??= startPostgres(programs);
     return openPostgresStore({ url: (await server).database(), bounds: BOUNDS });
   });
+  let url = '';
   const withStore = async (
     work: (store: RecordStore, sql: postgres.Sql) => Promise<void>,
     { bounds = BOUNDS, prepare }: StoreOptions = {},
   ): Promise<void> => {
     server ??= startPostgres(programs);
-    const url = (await server).database();
+    url = (await server).database();
     await prepare?.(url);
     const store = await openPostgresStore({ url, bounds, timeoutMs: 500 });
     const sql = postgres(url, { onnotice: () => {} });
@@ -102,18 +103,12 @@ if (programs === undefined) {
       { prepare: makeSecondSchema },
     ));
 
-  test('a database of a later schema is refused and left as it is', async () => {
-    let made = '';
-    await withStore(async (_store, sql) => {
+  test('a database of a later schema is refused and left as it is', () =>
+    withStore(async (_store, sql) => {
       await sql`UPDATE palisade_records_schema SET version = 99`;
-      const [{ url } = { url: '' }] = await sql<
-        { url: string }[]
-      >`SELECT current_database() AS url`;
-      made = (await server)?.database(url) ?? '';
-      await assert.rejects(openPostgresStore({ url: made, bounds: BOUNDS }), /version 99 .* newer/);
+      await assert.rejects(openPostgresStore({ url, bounds: BOUNDS }), /version 99 .* newer/);
       assert.equal((await sql`SELECT version FROM palisade_records_schema`)[0]?.['version'], 99);
-    });
-  });
+    }));
 
   test('more than there may be goes a part at a time, the oldest first', () =>
     withStore(
@@ -138,7 +133,41 @@ if (programs === undefined) {
       { bounds: SMALL },
     ));
 
-  test('a question that waits for others ends in time with words, and records are told of again', () =>
+  test('whoever reads for hours keeps a part from going, and holds up nobody', () =>
+    withStore(async (store, sql) => {
+      await added(store, batch(1, 3));
+      const reader = await sql.reserve();
+      await reader`BEGIN`;
+      await reader`SELECT count(*) FROM records`;
+      const later = NOW + 8 * DAY_MS;
+      const pruned = await store.prune(later);
+      assert.match(pruned.ok ? '' : pruned.error, /lock timeout/);
+      await added(store, batch(4, 6), later);
+      assert.deepEqual(await seqs(store, []), [1, 2, 3, 4, 5, 6]);
+      await reader`ROLLBACK`;
+      reader.release();
+      assert.deepEqual(await store.prune(later), { ok: true, value: 3 });
+      assert.deepEqual(await seqs(store, []), [4, 5, 6]);
+    }));
+
+  test('control planes that share a database write in turn, and each record once', () =>
+    withStore(async (store) => {
+      const other = await openPostgresStore({ url, bounds: BOUNDS });
+      try {
+        const stores = [store, other, store, other];
+        const results = await Promise.all(stores.map((one) => one.add([batch(1, 50)], NOW)));
+        const stored = results.map((result) => (result.ok ? result.value.stored : -1));
+        assert.deepEqual(stored.toSorted(), [0, 0, 0, 50]);
+        assert.deepEqual(
+          await seqs(other, []),
+          Array.from({ length: 50 }, (_, at) => at + 1),
+        );
+      } finally {
+        await other.close();
+      }
+    }));
+
+  test('a question that waits for others ends in time, with words', () =>
     withStore(async (store, sql) => {
       await added(store, batch(1, 3));
       const lock = await sql.reserve();
