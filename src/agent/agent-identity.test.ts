@@ -22,7 +22,14 @@ after(() => {
 });
 
 /** An agent whose authority notes how it was asked, and refuses what `refused` names. */
-function start(more: { folder?: string; evidence?: EvidenceSource; startMs?: number } = {}) {
+function start(
+  more: {
+    folder?: string;
+    evidence?: EvidenceSource;
+    startMs?: number;
+    revocations?: RevocationCheck;
+  } = {},
+) {
   const root = more.folder ?? mkdtempSync(join(tmpdir(), 'palisade-identity-'));
   folders.push(root);
   writeFileSync(join(root, 'token'), 'the-token\n');
@@ -39,6 +46,7 @@ function start(more: { folder?: string; evidence?: EvidenceSource; startMs?: num
     const leaf = mesh.sign(csr, { nowMs: scheduler.clock(), ttlMs: HOUR_MS });
     return createMessage(X509SvidResponseSchema, { chain: [leaf], hostSelectors: [`by:${how}`] });
   };
+  const revocations = createCell<RevocationCheck>(more.revocations ?? nothingRevoked);
   const identity = createAgentIdentity({
     folder: folder.value,
     spiffeId: `spiffe://${TRUST_DOMAIN}/palisade/agent/a`,
@@ -49,14 +57,14 @@ function start(more: { folder?: string; evidence?: EvidenceSource; startMs?: num
       issue: (_as, csr) => sign('renewal', csr),
     },
     joinToken: () => readFileSync(join(root, 'token'), 'utf8').trim(),
-    revocations: createCell<RevocationCheck>(nothingRevoked),
+    revocations,
     evidence: more.evidence,
     clock: scheduler.clock,
     random: () => 0.5,
     scheduler,
     log: createSilentLog(),
   });
-  return { root, identity, scheduler, asked, refused };
+  return { root, identity, scheduler, asked, refused, revocations };
 }
 
 type Agent = ReturnType<typeof start>;
@@ -70,8 +78,8 @@ async function identified({ identity, scheduler }: Agent): Promise<void> {
   assert.ok(identity.current());
 }
 
-async function asksFor(how: string, { asked, scheduler }: Agent): Promise<void> {
-  for (let turn = 0; turn < 1000 && !asked.includes(how); turn += 1) {
+async function asksFor(how: string, { asked, scheduler }: Agent, from = 0): Promise<void> {
+  for (let turn = 0; turn < 1000 && !asked.slice(from).includes(how); turn += 1) {
     await scheduler.pass(60_000);
     await realTurn();
   }
@@ -126,5 +134,38 @@ test('what the authority knows of the host is known again after a restart', asyn
   const again = start({ folder: first.root, evidence, startMs: first.scheduler.clock() });
   assert.deepEqual(again.identity.hostSelectors(), ['by:tpm']);
   assert.deepEqual(again.asked, []);
+  again.identity.close();
+});
+
+const everybody: RevocationCheck = () => ({ code: 'revoked', message: 'a test' });
+
+test('an agent that was revoked can ask with what is issued to it whether that was lifted, and go on with it', async () => {
+  const agent = start();
+  await identified(agent);
+  const before = agent.identity.current()?.serial;
+  agent.refused.add('svid').add('enrol with the-token');
+  agent.revocations.set(everybody);
+  await asksFor('enrol with the-token', agent, agent.asked.length);
+  assert.equal(agent.identity.current(), undefined);
+  assert.equal(agent.identity.doubted(), undefined, 'the authority refuses it as well');
+  // The authority has heard that it was lifted. The agent has not: nobody talks to one without an identity.
+  agent.refused.clear();
+  for (let turn = 0; turn < 1000 && agent.identity.doubted() === undefined; turn++) {
+    await agent.scheduler.pass(60_000);
+    await realTurn();
+  }
+  const doubted = agent.identity.doubted();
+  assert.ok(doubted !== undefined && doubted.serial !== before);
+  assert.equal(agent.identity.current(), undefined, 'nothing is served or listened to by it');
+  const told: (string | undefined)[] = [];
+  agent.identity.onChange((identity) => told.push(identity?.serial));
+  agent.revocations.set(nothingRevoked);
+  const now = agent.identity.current();
+  assert.deepEqual(told, [now?.serial]);
+  assert.equal(agent.identity.doubted(), undefined);
+  agent.identity.close();
+  // Its proof after a sleep is the certificate that it got while it was in doubt, not the one before.
+  const again = start({ folder: agent.root, startMs: agent.scheduler.clock() });
+  assert.equal(again.identity.current()?.serial, now?.serial);
   again.identity.close();
 });

@@ -35,6 +35,11 @@ import { isStanding, isUnderFirstRoot, type X509Trust } from './trusted-root.ts'
 
 /** The agent's own identity, renewed for as long as it lives. */
 export type AgentIdentity = Source<WorkloadIdentity | undefined> & {
+  /**
+   * What the authority has just issued although this agent knows of a revocation that says otherwise: nothing to serve or to
+   * listen by, but the authority can be asked with it whether that was lifted.
+   */
+  readonly doubted: () => WorkloadIdentity | undefined;
   /** What the authority knows of this host, for registrations that ask for it. */
   readonly hostSelectors: () => readonly string[];
   /** Stops renewing. */
@@ -85,6 +90,7 @@ export function createAgentIdentity(options: AgentIdentityOptions): AgentIdentit
   return {
     current: () => usable(cell.current(), options),
     onChange: cell.onChange,
+    doubted: () => renewing.doubted(),
     hostSelectors: () => renewing.hostSelectors(),
     close: () => {
       for (const stop of stops) stop?.();
@@ -138,6 +144,7 @@ class Renewing {
   readonly #cell: Cell<WorkloadIdentity | undefined>;
   readonly #backoff: ReturnType<typeof createBackoff>;
   #last: LastIdentity | undefined;
+  #doubted: WorkloadIdentity | undefined;
   #cancel: () => void = () => {};
   #isClosed = false;
 
@@ -163,7 +170,14 @@ class Renewing {
     this.#at(isCurrent ? renewalTime(current, random) : clock());
   }
 
+  doubted(): WorkloadIdentity | undefined {
+    return this.#doubted;
+  }
+
   renewIfUnusable(): void {
+    const doubted = usable(this.#doubted, this.#options);
+    // The revocation was lifted: what came in the meantime is good.
+    if (doubted !== undefined) return this.#take(doubted);
     const held = this.#cell.current();
     if (held === undefined) return;
     const { clock, trust } = this.#options;
@@ -205,8 +219,17 @@ class Renewing {
       },
     });
     if (this.#isClosed) return;
-    const isUsable = asked.ok && usable(asked.value, this.#options) !== undefined;
-    if (!asked.ok || !isUsable) {
+    const issued = asked.ok && asked.value.expiresAt > clock() ? asked.value : undefined;
+    if (issued !== undefined) {
+      // Used or not, it is the last one: the authority takes no earlier one as a proof.
+      this.#last = { ...storedIdentity(issued), hostSelectors };
+      await folder.writeJson(FILE, this.#last).catch((error: unknown) => {
+        log.error(EVENT.stateWriteFailed, { file: FILE, error });
+      });
+    }
+    const fresh = usable(issued, this.#options);
+    if (fresh === undefined) {
+      this.#doubted = issued;
       const inMs = Math.round(this.#backoff.nextMs());
       const event = current === undefined ? EVENT.agentEnrolFailed : EVENT.agentRenewFailed;
       const reason = asked.ok ? uselessBecause(asked.value, clock()) : asked.error;
@@ -214,17 +237,19 @@ class Renewing {
       this.#at(clock() + inMs);
       return;
     }
-    this.#backoff.reset();
-    this.#last = { ...storedIdentity(asked.value), hostSelectors };
-    await folder.writeJson(FILE, this.#last).catch((error: unknown) => {
-      log.error(EVENT.stateWriteFailed, { file: FILE, error });
-    });
-    const { serial, expiresAt } = asked.value;
+    const { serial, expiresAt } = fresh;
     log.info(current === undefined ? EVENT.agentEnrolled : EVENT.agentRenewed, {
       serial,
       expiresAt: new Date(expiresAt).toISOString(),
     });
-    this.#cell.set(asked.value);
+    this.#take(fresh);
+  }
+
+  #take(identity: WorkloadIdentity): void {
+    this.#doubted = undefined;
+    this.#cancel();
+    this.#backoff.reset();
+    this.#cell.set(identity);
     this.schedule();
   }
 

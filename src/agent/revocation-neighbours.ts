@@ -9,6 +9,7 @@ import {
 } from '#revocation';
 import type { Log } from '#telemetry';
 import { createGrpcClient, Revocations } from '#wire';
+import type { AgentIdentity } from './agent-identity.ts';
 import type { ControlChannel } from './control-channel.ts';
 import type { StateFolder } from './state-folder.ts';
 import type { Compiled, Swap } from './swap.ts';
@@ -20,7 +21,7 @@ export type NeighbourOptions = {
   readonly control: ControlChannel;
   /** `host:port` */
   readonly caAddress: string;
-  readonly agent: Source<WorkloadIdentity | undefined>;
+  readonly agent: Source<WorkloadIdentity | undefined> & Pick<AgentIdentity, 'doubted'>;
   readonly trust: () => X509Trust;
   readonly clock: () => number;
   readonly log: Log;
@@ -87,7 +88,8 @@ export function followNeighbours(options: NeighbourOptions): { readonly close: (
     ...shared,
     neighbour: 'ca',
     open() {
-      const client = agent.current();
+      // One that was revoked hears of its being lifted from nobody else: all others refuse it, or it them.
+      const client = agent.current() ?? agent.doubted();
       if (client === undefined) return undefined;
       const channel = createGrpcClient(Revocations, authorityTarget(options, client));
       return { stream: channel.bidi(Revocations.method.sync), close: channel.close };

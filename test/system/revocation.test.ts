@@ -12,7 +12,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -148,6 +148,14 @@ describe('revoking an identity', () => {
       assert.ok(attempt < 50, stdout);
       await delay(100);
     }
+  });
+
+  test('of a host ends all it asked for, and is lifted', async () => {
+    const host = `agent/${hostname().toLowerCase()}`;
+    assert.equal((await mesh.cli('identity', 'revoke', host)).status, 0);
+    assert.notEqual((await curlFrom(client, 'http://server/')).status, 200);
+    assert.equal((await mesh.cli('identity', 'unrevoke', host)).status, 0);
+    assert.equal((await soon(200)).body, 'hello');
   });
 
   test('holds when the control plane is gone, over a restart of agent and sidecar', async () => {
