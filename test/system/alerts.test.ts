@@ -6,6 +6,7 @@ import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { answering } from './applications.ts';
 import {
   BIN,
   curlFrom,
@@ -14,9 +15,7 @@ import {
   startTestMesh,
   type TestMesh,
 } from './mesh.ts';
-
-const ECHO = `require('http').createServer((q, s) => s.end('ok')).listen(process.env.PORT, '127.0.0.1')`;
-const WAIT_MS = 30_000;
+import { until, untilStatus } from './until.ts';
 
 type Alert = {
   readonly id: string;
@@ -42,13 +41,10 @@ before(async () => {
     mesh.run('brief', ['sleep', '600']),
     mesh.run('web', ['sleep', '600']),
     mesh.run('intruder', ['sleep', '600']),
-    mesh.run('orders', [process.execPath, '-e', ECHO]),
+    mesh.run('orders', answering("s.end('ok')")),
   ]);
   await mesh.apply(policyFor('web'));
-  await until('the call of web', async () => {
-    const { status } = await curlFrom(web, 'http://orders/');
-    return status === 200 ? true : undefined;
-  });
+  await untilStatus(200, () => curlFrom(web, 'http://orders/'));
 });
 after(async () => {
   process.kill(brief.ports.pid, 'SIGCONT');
@@ -226,14 +222,4 @@ function alertOf(name: string, fits: (alert: Alert) => boolean): Promise<Alert> 
     const alerts = JSON.parse(listed.stdout || '[]') as readonly Alert[];
     return alerts.find((alert) => alert.name === name && fits(alert));
   });
-}
-
-async function until<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {
-  const deadline = Date.now() + WAIT_MS;
-  for (;;) {
-    const found = await ask();
-    if (found !== undefined) return found;
-    assert.ok(Date.now() < deadline, `${what}: not within ${WAIT_MS} ms`);
-    await delay(300);
-  }
 }

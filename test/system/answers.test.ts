@@ -4,18 +4,17 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
+import { answering } from './applications.ts';
 import {
-  BIN,
   curlFrom,
   type Finished,
+  palisade,
   type Service,
   start,
   startTestMesh,
   type TestMesh,
 } from './mesh.ts';
-
-const ECHO = `require('http').createServer((q, s) => s.end('ok')).listen(process.env.PORT, '127.0.0.1')`;
+import { until, untilStatus } from './until.ts';
 
 const CALLERS = `
 apiVersion: security.istio.io/v1
@@ -45,12 +44,9 @@ let web: Service;
 before(async () => {
   mesh = await startTestMesh();
   web = await mesh.run('web', ['sleep', '600']);
-  await mesh.run('orders', [process.execPath, '-e', ECHO]);
+  await mesh.run('orders', answering("s.end('ok')"));
   await mesh.apply(CALLERS + TRIAL);
-  for (let attempt = 0; (await curlFrom(web, 'http://orders/list')).status !== 200; attempt += 1) {
-    assert.ok(attempt < 100, 'orders is not reached');
-    await delay(100);
-  }
+  await untilStatus(200, () => curlFrom(web, 'http://orders/list'));
   for (const id of [1, 2, 3]) {
     assert.equal((await curlFrom(web, `http://orders/orders/${id}`)).status, 200);
   }
@@ -59,10 +55,7 @@ before(async () => {
 after(() => mesh.close());
 
 test('a policy in dry-run changes nothing, and what it would have denied is summed up by caller', async () => {
-  const status = await until(
-    () => mesh.cli('status', '--dry-run', '--since', '1h'),
-    ({ stdout }) => stdout.includes('would deny 3 calls'),
-  );
+  const status = await untilPrinted('would deny 3 calls', 'status', '--dry-run', '--since', '1h');
   assert.match(status.stdout, /^default\/no-orders would deny 3 calls of \d+ in the last 1h$/m);
   assert.match(
     status.stdout,
@@ -71,10 +64,7 @@ test('a policy in dry-run changes nothing, and what it would have denied is summ
 });
 
 test('the suggested policy allows what was seen and nothing more', async () => {
-  const suggested = await until(
-    () => mesh.cli('suggest', '--service', 'orders', '--since', '1d'),
-    ({ stdout }) => stdout.includes('{*}'),
-  );
+  const suggested = await untilPrinted('{*}', 'suggest', '--service', 'orders', '--since', '1d');
   assert.equal(suggested.status, 0, suggested.stderr);
   assert.match(suggested.stdout, /# 3 calls to 3 different paths\n {14}- "\/orders\/\{\*\}"/);
   assert.match(suggested.stdout, /# Not allowed: 1 call that policy denied\./);
@@ -117,7 +107,7 @@ spec: { cases: [{ name: a, from: web, to: orders, request: { path: /list }, expe
     );
   cases('allow');
   const folder = join(mesh.dataDir, 'test-files', 'watched');
-  const watching = start([process.execPath, BIN, 'test', '--watch', folder]);
+  const watching = start(palisade('test', '--watch', folder));
   await watching.printed(/1 of 1 cases as expected[\s\S]*watching for changes/, 15_000);
   cases('deny');
   await watching.printed(/0 of 1 cases as expected[\s\S]*watching for changes/, 15_000);
@@ -133,17 +123,10 @@ function write(name: string, text: string): string {
   return path;
 }
 
-/** Records arrive by batches, a moment after the calls. */
-async function until(
-  ask: () => Promise<Finished>,
-  isThere: (answer: Finished) => boolean,
-): Promise<Finished> {
-  for (let attempt = 0; ; attempt += 1) {
-    const answer = await ask();
-    if (isThere(answer) || attempt > 50) {
-      assert.ok(isThere(answer), answer.stdout + answer.stderr);
-      return answer;
-    }
-    await delay(100);
-  }
+/** Runs a command until it prints this: records arrive by batches, a moment after the calls. */
+function untilPrinted(text: string, ...args: string[]): Promise<Finished> {
+  return until(`\`${args.join(' ')}\` prints ${text}`, async () => {
+    const done = await mesh.cli(...args);
+    return done.stdout.includes(text) && done;
+  });
 }

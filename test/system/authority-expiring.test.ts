@@ -4,7 +4,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   createRoot,
   derToPem,
@@ -14,10 +13,10 @@ import {
   pemToDer,
 } from '#identity';
 import { type Finished, startTestMesh, type TestMesh } from './mesh.ts';
+import { until } from './until.ts';
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
-const WAIT_MS = 20_000;
 const parsed = parseTrustDomain('cluster.local');
 assert.ok(parsed.ok);
 const trustDomain = parsed.value;
@@ -104,14 +103,4 @@ async function expiring(): Promise<Alert | undefined> {
 function succeeded(done: Finished): Finished {
   assert.equal(done.status, 0, done.stdout + done.stderr);
   return done;
-}
-
-async function until<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {
-  const deadline = Date.now() + WAIT_MS;
-  for (;;) {
-    const found = await ask();
-    if (found !== undefined) return found;
-    assert.ok(Date.now() < deadline, `${what}: not within ${WAIT_MS} ms`);
-    await delay(300);
-  }
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { BIN, meshIn, start, startTestMesh } from './mesh.ts';
+import { reopenMesh, startTestMesh } from './mesh.ts';
 
 test('the issuance log verifies, and after a rollback of the CA it does not', async () => {
   const first = await startTestMesh();
@@ -16,7 +16,7 @@ test('the issuance log verifies, and after a rollback of the CA it does not', as
     await first.up.stop();
     cpSync(join(dataDir, 'ca'), backup, { recursive: true });
 
-    const second = await restart(dataDir);
+    const second = await reopenMesh(dataDir);
     await second.run('web', ['sleep', '600']);
     const more = await second.cli('audit', 'verify', '-o', 'json');
     assert.equal(more.status, 0, more.stderr);
@@ -26,7 +26,7 @@ test('the issuance log verifies, and after a rollback of the CA it does not', as
 
     rmSync(join(dataDir, 'ca'), { recursive: true });
     cpSync(backup, join(dataDir, 'ca'), { recursive: true });
-    const third = await restart(dataDir);
+    const third = await reopenMesh(dataDir);
     const rolledBack = await third.cli('audit', 'verify');
     assert.equal(rolledBack.status, 1, rolledBack.stdout);
     assert.match(rolledBack.stderr, /rolled back|does not continue/);
@@ -35,20 +35,3 @@ test('the issuance log verifies, and after a rollback of the CA it does not', as
     await first.close();
   }
 });
-
-async function restart(dataDir: string) {
-  const up = start([process.execPath, BIN, 'up', '--data', dataDir, '--port', '0']);
-  await up.printed(/^ready (http\S+)/m, 30_000);
-  const mesh = meshIn(dataDir, up);
-  const services: { readonly stop: () => Promise<void> }[] = [];
-  return {
-    cli: mesh.cli,
-    async run(name: string, command: readonly string[]) {
-      services.push((await mesh.run(name, command)).run);
-    },
-    async stop() {
-      await Promise.all(services.map((service) => service.stop()));
-      await up.stop();
-    },
-  };
-}

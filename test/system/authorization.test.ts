@@ -5,7 +5,6 @@ import { createServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
 import {
   Authorization,
@@ -15,9 +14,9 @@ import {
   createMessage,
   grpcDefinition,
 } from '#wire';
+import { answering } from './applications.ts';
 import { curlFrom, finish, type Service, startTestMesh, type TestMesh } from './mesh.ts';
-
-const ECHO = `require('http').createServer((q, s) => s.end(q.url)).listen(process.env.PORT, '127.0.0.1')`;
+import { until } from './until.ts';
 
 let mesh: TestMesh;
 let sleep: Service;
@@ -30,7 +29,7 @@ before(async () => {
   http = await startHttpProvider();
   mesh = await startTestMesh();
   sleep = await mesh.run('sleep', ['sleep', '600']);
-  httpbin = await mesh.run('httpbin', [process.execPath, '-e', ECHO]);
+  httpbin = await mesh.run('httpbin', answering('s.end(q.url)'));
 });
 after(async () => {
   await mesh.close();
@@ -120,17 +119,12 @@ spec: {mtls: {mode: PERMISSIVE}}
   // A caller without a sidecar, as an application that nobody has brought into the mesh yet.
   const plain = ['curl', '-sS', '-H', 'Host: httpbin'];
   const url = `http://127.0.0.1:${httpbin.ports.inboundPort}/plain`;
-  let taken = await finish([...plain, url]);
-  for (let tries = 0; taken.stdout !== '/plain' && tries < 50; tries++) {
-    await delay(100);
-    taken = await finish([...plain, url]);
-  }
-  assert.equal(taken.stdout, '/plain', taken.stderr);
-  let seen = await plaintextPorts();
-  for (let tries = 0; seen[0]?.[2] === 0 && tries < 100; tries++) {
-    await delay(100);
-    seen = await plaintextPorts();
-  }
+  const answer = async () => (await finish([...plain, url])).stdout;
+  await until('plaintext is taken', async () => (await answer()) === '/plain');
+  const seen = await until('its call is seen', async () => {
+    const ports = await plaintextPorts();
+    return ports[0]?.[2] !== 0 && ports;
+  });
   assert.deepEqual(seen, [
     ['default/httpbin', 'PERMISSIVE', 1, false, ['127.0.0.1 allow']],
     ['default/sleep', 'PERMISSIVE', 0, true, []],
@@ -140,10 +134,7 @@ spec: {mtls: {mode: PERMISSIVE}}
   // STRICT again: the same call is no call any more, and calls of the mesh pass as before.
   const gone = await mesh.cli('delete', 'peerauthentication', 'default');
   assert.equal(gone.status, 0, gone.stderr);
-  for (let tries = 0; (await finish([...plain, url])).stdout !== '' && tries < 50; tries++) {
-    await delay(100);
-  }
-  assert.equal((await finish([...plain, url])).stdout, '');
+  await until('plaintext is not taken', async () => (await answer()) === '');
   await soon('/mesh', 200);
 });
 
@@ -173,7 +164,7 @@ type PlaintextPort = {
 };
 
 test('a probe without an identity gets the one path that is declared, and opens nothing else', async () => {
-  const probed = await mesh.run('probed', [process.execPath, '-e', ECHO]);
+  const probed = await mesh.run('probed', answering('s.end(q.url)'));
   // As a kubelet asks: plaintext, by address, from outside the mesh.
   const probe = (path: string) =>
     finish([
@@ -260,12 +251,10 @@ function call(path: string, ...flags: readonly string[]) {
 
 /** Asks until a change of policy has arrived. */
 async function soon(path: string, status: number, head = /^/): Promise<void> {
-  for (let tries = 0; ; tries++) {
+  await until(`${path} is ${status}`, async () => {
     const answer = await call(path);
-    if (answer.status === status && head.test(answer.headers)) return;
-    if (tries === 100) assert.fail(`${path} is ${answer.status}, not ${status}: ${answer.headers}`);
-    await delay(100);
-  }
+    return answer.status === status && head.test(answer.headers);
+  });
 }
 
 function policy(name: string, action: string, rule: string, namespace = 'default'): string {

@@ -7,7 +7,6 @@ import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   createKeyPair,
   createSigningKey,
@@ -16,14 +15,14 @@ import {
   loadIssuer,
   parseSpiffeId,
 } from '#identity';
-import { curlFrom, type Service, type TestMesh } from './mesh.ts';
+import { answering } from './applications.ts';
+import { curlFrom, type Service, sidecarOf, type TestMesh } from './mesh.ts';
 import { type MeshPart, type MeshParts, prepareParts } from './mesh-parts.ts';
+import { until, untilStatus } from './until.ts';
 
-const ECHO = `require('http').createServer((q, s) => s.end('ok')).listen(process.env.PORT, '127.0.0.1')`;
 const AHEAD = '+3600';
 const BACK = '-3600';
 const HOUR = 3_600_000;
-const WAIT_MS = 12_000;
 const library = readdirSync('/usr/lib')
   .map((name) => `/usr/lib/${name}/faketime/libfaketimeMT.so.1`)
   .find((path) => existsSync(path));
@@ -64,9 +63,9 @@ describe('clock steps of an hour', { skip }, () => {
     }
     mesh = parts.mesh();
     await mesh.apply(POLICY);
-    server = await under('server', () => mesh.run('server', [process.execPath, '-e', ECHO]));
+    server = await under('server', () => mesh.run('server', answering("s.end('ok')")));
     caller = await under('caller', () => mesh.run('caller', ['sleep', '600']));
-    await becomes(call, 200, 'at first');
+    await until('it works', async () => (await call()) === 200);
   });
   after(async () => {
     await mesh?.close();
@@ -84,12 +83,12 @@ describe('clock steps of an hour', { skip }, () => {
   for (const whose of ['caller', 'server'] as const) {
     test(`the ${whose}’s sidecar an hour ahead takes certificates for expired, and says so; set right, it works`, async () => {
       step(whose, AHEAD);
-      await becomes(call, (status) => status >= 400, 'refused');
+      await until('it refuses', async () => (await call()) >= 400);
       const { ready, reason } = await healthOf(mesh, whose);
       assert.equal(ready, 503);
       assert.match(reason, /expired|certificate|identity/);
       step(whose, '+0');
-      await becomes(call, 200, 'set right');
+      await until('it works again', async () => (await call()) === 200);
       alive();
     });
 
@@ -118,8 +117,7 @@ describe('clock steps of an hour', { skip }, () => {
         step(whose, '+0');
         assert.equal(await call(), 200);
         alive();
-        const status = async () => (await mesh.cli('status', '--wait', '--timeout', '10s')).status;
-        await becomes(status, 0, 'status');
+        await untilStatus(0, () => mesh.cli('status', '--wait', '--timeout', '10s'));
       });
     }
   }
@@ -130,7 +128,7 @@ describe('clock steps of an hour', { skip }, () => {
     const starting = mesh.run(name, ['sleep', '600']);
     if (waits !== undefined) {
       const says = () => (parts.running.get('agent')?.output() ?? '').slice(said);
-      await becomes(async () => Number(waits.test(says())), 1, `${name}: ${waits}`);
+      await until(`${name}: ${waits}`, () => waits.test(says()));
       setRight();
     }
     const newcomer = await starting;
@@ -181,13 +179,8 @@ spec:
 `;
 
 /** Readiness of a sidecar: the status, and its words. */
-async function healthOf(
-  { dataDir }: TestMesh,
-  service: string,
-): Promise<{ ready: number; reason: string }> {
-  const file = join(dataDir, 'proxies', `default.${service}`, 'proxy.json');
-  const { metricsUrl } = JSON.parse(readFileSync(file, 'utf8')) as { metricsUrl: string };
-  const answer = await fetch(`${metricsUrl}/healthz/ready`);
+async function healthOf(of: TestMesh, service: string): Promise<{ ready: number; reason: string }> {
+  const answer = await fetch(`${sidecarOf(of, service).metricsUrl}/healthz/ready`);
   return { ready: answer.status, reason: await answer.text() };
 }
 
@@ -227,19 +220,4 @@ function callWith(to: Service, identity: { cert: string; key: string }): Promise
     asked.on('error', () => resolve(0));
     asked.end();
   });
-}
-
-async function becomes(
-  read: () => Promise<number>,
-  wanted: number | ((got: number) => boolean),
-  what: string,
-): Promise<void> {
-  const isWanted = typeof wanted === 'number' ? (got: number) => got === wanted : wanted;
-  const deadline = Date.now() + WAIT_MS;
-  for (;;) {
-    const got = await read();
-    if (isWanted(got)) return;
-    assert.ok(Date.now() < deadline, `${what}: ${got}`);
-    await delay(200);
-  }
 }

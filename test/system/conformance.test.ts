@@ -8,10 +8,10 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { derToPem } from '#identity';
 import { Issuance, type TlsMaterial } from '#wire';
-import { waitFor } from './guarded-service.ts';
 import { type Service, startTestMesh, type TestMesh } from './mesh.ts';
 import { type RawOrigin, startRawOrigin } from './raw-origin.ts';
 import { caClient, enrol, joinToken, publicTrust, requestFor } from './stolen-identity.ts';
+import { until } from './until.ts';
 
 const HOST = 'Host: origin\r\n';
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
@@ -87,7 +87,7 @@ describe('HTTP through two sidecars', () => {
     server = await mesh.run('origin', ['sleep', '3600'], ['--app-port', String(origin.port)]);
     client = await mesh.run('client', ['sleep', '3600']);
     await mesh.apply(POLICY);
-    await waitFor(async () => (await throughSidecars(get('/ready'))).includes(' 200 '));
+    await until('the origin', async () => (await throughSidecars(get('/ready'))).includes(' 200 '));
     own = await identityOfClient();
   });
   after(async () => {

@@ -5,8 +5,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { curlFrom, type Running, type Service, startTestMesh, type TestMesh } from './mesh.ts';
+import { until } from './until.ts';
 
 const CANARY = {
   environment: 'canary1environment',
@@ -79,7 +79,7 @@ test('a crash of each process leaves no canary: neither an exception nor a lack 
   const cwd = readdirSync('.');
   for (const [name, run, pid, signal] of dying) {
     process.kill(pid, signal);
-    await gone(pid);
+    await until(`${name} ends`, () => !existsSync(`/proc/${pid}/exe`));
     await run.stop();
     const output = run.output();
     assert.match(output, /a bomb|heap out of memory/, name);
@@ -92,14 +92,6 @@ test('a crash of each process leaves no canary: neither an exception nor a lack 
     for (const canary of Object.values(CANARY)) assert.ok(!text.includes(canary), path);
   }
 });
-
-async function gone(pid: number): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt++) {
-    if (!existsSync(`/proc/${pid}/exe`)) return;
-    await delay(50);
-  }
-  throw new Error(`process ${pid} does not end`);
-}
 
 function filesIn(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })

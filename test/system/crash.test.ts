@@ -1,9 +1,6 @@
 // kill -9 of every process at random moments while policies are applied: nothing acknowledged is lost, the mesh
 // converges, and a sidecar never forwards what its last good policy denies.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -15,32 +12,25 @@ import {
   type Session,
 } from '#client';
 import { parseStoredResource } from '#resource';
-import {
-  BIN,
-  curlFrom,
-  finish,
-  freePort,
-  meshIn,
-  type Running,
-  type Service,
-  start,
-  type TestMesh,
-} from './mesh.ts';
+import { answering } from './applications.ts';
+import { curlFrom, finish, type Service, sidecarOf } from './mesh.ts';
+import { type MeshPart, type MeshParts, prepareParts } from './mesh-parts.ts';
 
 const ROUNDS = Number(process.env['PALISADE_CRASH_ROUNDS'] ?? 50);
 // A seed in the output lets a failing run be repeated.
 const SEED = Number(process.env['PALISADE_CRASH_SEED'] ?? Date.now() % 1_000_000);
 
-type Part = 'ca' | 'control' | 'agent';
+const PARTS = ['ca', 'control', 'agent'] as const;
 
 test(`${ROUNDS} rounds of kill -9 (seed ${SEED})`, { timeout: 900_000 }, async () => {
   const random = createRandom(SEED);
-  const parts = await startParts();
-  const mesh = meshIn(parts.dataDir, parts.running.get('agent') as Running);
+  const parts = await prepareParts();
+  for (const part of PARTS) await parts.start(part);
+  const mesh = parts.mesh();
   try {
     const session = await sessionOf(parts.dataDir);
     await commit(session, 'palisade-system', meshResource());
-    const server = await mesh.run('server', [process.execPath, '-e', SERVER]);
+    await mesh.run('server', answering('s.end(q.url)'));
     const client = await mesh.run('client', ['sleep', '3600']);
     const victims = ['ca', 'control', 'agent', 'server', 'client'] as const;
     const probe = startProbe(client);
@@ -49,9 +39,9 @@ test(`${ROUNDS} rounds of kill -9 (seed ${SEED})`, { timeout: 900_000 }, async (
       const victim = victims[Math.floor(random() * victims.length)] ?? 'control';
       const applying = applyRound(session, round);
       await delay(random() * 120);
-      await kill(victim, parts, mesh, { server, client });
+      await kill(victim, parts);
       if (await applying) acknowledged = round;
-      await revive(victim, parts);
+      if (isPart(victim)) await parts.start(victim);
       const live = await liveRound(session);
       assert.ok(live >= acknowledged, `round ${acknowledged} was acknowledged and ${live} is live`);
       acknowledged = Math.max(acknowledged, live);
@@ -66,59 +56,19 @@ test(`${ROUNDS} rounds of kill -9 (seed ${SEED})`, { timeout: 900_000 }, async (
     const leaked = await probe.stop();
     assert.deepEqual(leaked, []);
   } finally {
-    await Promise.all([...parts.running.values()].map((process) => process.stop()));
+    await parts.close();
     await mesh.close();
   }
 });
 
-const SERVER = `require('http').createServer((q, s) => s.end(q.url)).listen(process.env.PORT, '127.0.0.1')`;
-
-type Parts = { readonly dataDir: string; readonly running: Map<Part, Running> };
-
-async function startParts(): Promise<Parts> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'palisade-crash-'));
-  const [api, grpc, ca, console] = [
-    await freePort(),
-    await freePort(),
-    await freePort(),
-    await freePort(),
-  ];
-  const settings = {
-    trustDomain: 'cluster.local',
-    api: `https://127.0.0.1:${api}`,
-    grpc: `127.0.0.1:${grpc}`,
-    ca: `127.0.0.1:${ca}`,
-    console: `http://127.0.0.1:${console}`,
-    agentSocket: join(dataDir, 'agent', 'agent.sock'),
-    strict: false,
-  };
-  writeFileSync(join(dataDir, 'mesh.json'), JSON.stringify(settings));
-  const parts: Parts = { dataDir, running: new Map() };
-  for (const part of ['ca', 'control', 'agent'] as const) await revive(part, parts);
-  return parts;
+async function kill(victim: MeshPart | 'server' | 'client', parts: MeshParts): Promise<void> {
+  if (isPart(victim)) return parts.running.get(victim)?.stop('SIGKILL');
+  // Its supervisor starts it again; the pid changes each time, so it is read anew.
+  await finish(['kill', '-9', String(sidecarOf(parts, victim).pid)]);
 }
 
-async function revive(victim: string, parts: Parts): Promise<void> {
-  if (victim !== 'ca' && victim !== 'control' && victim !== 'agent') return;
-  const process_ = start([process.execPath, BIN, victim, '--data', parts.dataDir]);
-  parts.running.set(victim, process_);
-  await process_.printed(/^ready/m, 30_000);
-}
-
-async function kill(
-  victim: string,
-  parts: Parts,
-  mesh: TestMesh,
-  services: { readonly server: Service; readonly client: Service },
-): Promise<void> {
-  if (victim === 'server' || victim === 'client') {
-    // Its supervisor starts it again; the pid changes each time, so it is read anew.
-    const file = join(mesh.dataDir, 'proxies', `default.${services[victim].name}`, 'proxy.json');
-    const { pid } = JSON.parse(readFileSync(file, 'utf8')) as { pid: number };
-    await finish(['kill', '-9', String(pid)]);
-    return;
-  }
-  await parts.running.get(victim as Part)?.stop('SIGKILL');
+function isPart(victim: string): victim is MeshPart {
+  return PARTS.some((part) => part === victim);
 }
 
 async function sessionOf(dataDir: string): Promise<Session> {

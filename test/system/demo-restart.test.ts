@@ -4,8 +4,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
-import { BIN, finish, type Running, start } from './mesh.ts';
+import { finish, palisade, type Running, start } from './mesh.ts';
+import { until } from './until.ts';
 
 type ShopProcess = { readonly service: string; readonly pid: number };
 
@@ -20,14 +20,14 @@ test('a demo that is killed leaves its shop running, the next one goes on with i
     await allServe(dataDir);
     const shop = shopOf(dataDir);
     const policy = ['AuthorizationPolicy', 'payments', '--yes', '--data', dataDir];
-    const deleted = await finish([process.execPath, BIN, 'delete', ...policy]);
+    const deleted = await finish(palisade('delete', ...policy));
     assert.equal(deleted.status, 0, deleted.stderr);
     await first.stop('SIGKILL');
     for (const { pid, service } of shop) assert.ok(isRunning(pid), `${service} goes on`);
     const second = await startDemo(dataDir, started);
     assert.deepEqual(shopOf(dataDir), shop);
     await allServe(dataDir);
-    const got = await finish([process.execPath, BIN, 'get', ...policy]);
+    const got = await finish(palisade('get', ...policy));
     assert.equal(
       got.status,
       1,
@@ -46,7 +46,7 @@ test('a demo that is killed leaves its shop running, the next one goes on with i
 });
 
 async function startDemo(dataDir: string, started: Running[]): Promise<Running> {
-  const up = start([process.execPath, BIN, 'up', '--demo', '--data', dataDir, '--port', '0']);
+  const up = start(palisade('up', '--demo', '--data', dataDir, '--port', '0'));
   started.push(up);
   await up.printed(/^ready /m, 30_000);
   return up;
@@ -55,17 +55,14 @@ async function startDemo(dataDir: string, started: Running[]): Promise<Running> 
 // A service that is not registered yet when the mesh dies has nothing to go on with.
 async function allServe(dataDir: string): Promise<void> {
   const names = shopOf(dataDir).map(({ service }) => service);
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    const args = ['status', '--wait', '-o', 'json', '--data', dataDir];
-    const status = await finish([process.execPath, BIN, ...args]);
+  await until('all services of the shop serve', async () => {
+    const status = await finish(palisade('status', '--wait', '-o', 'json', '--data', dataDir));
     const { enforcementPoints } = JSON.parse(status.stdout) as {
       enforcementPoints: readonly { service: string | null; connected: boolean; ready: boolean }[];
     };
     const serving = enforcementPoints.filter(({ connected, ready }) => connected && ready);
-    if (names.every((name) => serving.some(({ service }) => service === name))) return;
-    await delay(200);
-  }
-  throw new Error('not all services of the shop serve');
+    return names.every((name) => serving.some(({ service }) => service === name));
+  });
 }
 
 function shopOf(dataDir: string): readonly ShopProcess[] {

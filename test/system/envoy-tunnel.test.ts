@@ -8,7 +8,6 @@ import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { WorkloadIdentity } from '#identity';
 import { createProxy, type Proxy } from '#proxy';
 // Not through a layer's index: fakes are for tests and benchmarks, and no part of any layer.
@@ -20,6 +19,7 @@ import {
 } from '../../src/proxy/fake-mesh.ts';
 import { ALLOW_WEB, ask } from '../../src/proxy/fake-pair.ts';
 import { findProgram, freePort } from './mesh.ts';
+import { until } from './until.ts';
 
 const ENVOY = process.env['ENVOY_BIN'] ?? (await findProgram('envoy'));
 const GET = 'GET / HTTP/1.1\r\nHost: orders\r\n\r\n';
@@ -65,11 +65,7 @@ describe('Envoy', { skip: ENVOY === undefined && 'Envoy is not here: set ENVOY_B
     const id = `${(process.pid + running.length) % 60_000}`;
     const args = ['-c', path, '--concurrency', '1', '--base-id', id, '-l', 'error'];
     running.push(spawn(ENVOY ?? 'envoy', args, { stdio: 'ignore' }));
-    for (let i = 0; i < 100; i++) {
-      if (await accepts(port)) return;
-      await delay(100);
-    }
-    throw new Error('Envoy does not listen');
+    await until('Envoy listens', () => accepts(port));
   }
 
   function tls(side: 'Downstream' | 'Upstream', identity: WorkloadIdentity, alpn: string): unknown {

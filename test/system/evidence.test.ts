@@ -2,17 +2,16 @@
 // again and again. What the caller counted is what is on record, was sampled, or falls into a gap that is named; and the
 // receiver has, once, what the store has. `PALISADE_EVIDENCE_SECONDS=300` is the long run.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { Agent, createServer, type IncomingMessage, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openSession, type Session } from '../../src/client/index.ts';
-import { BIN, meshIn, type Running, type Service, start, startTestMesh } from './mesh.ts';
+import { answering } from './applications.ts';
+import { meshIn, type Running, type Service, sidecarOf, startTestMesh, startUp } from './mesh.ts';
+import { until } from './until.ts';
 
 const SECONDS = Number(process.env['PALISADE_EVIDENCE_SECONDS'] ?? 24);
-const SERVER = `require('http').createServer((q, s) => s.end('ok')).listen(process.env.PORT, '127.0.0.1')`;
 /** Of a sidecar that is killed, the calls of its last moments are not known: 100 ms, and the time until the signal bites. */
 const UNKNOWN_MS = 500;
 
@@ -61,7 +60,7 @@ test('every call is on record, sampled, or in a gap that has a name', {
   let up: Running = first.up;
   const services: Service[] = [];
   try {
-    services.push(await first.run('orders', [process.execPath, '-e', SERVER]));
+    services.push(await first.run('orders', answering("s.end('ok')")));
     services.push(await first.run('web', ['sleep', '3600']));
     await first.apply(resources(receiver.port));
     const load = startLoad(services[1]?.ports.outboundPort ?? 0);
@@ -75,12 +74,11 @@ test('every call is on record, sampled, or in a gap that has a name', {
       if (what === 'up') {
         await up.stop('SIGKILL');
         await delay(500);
-        up = start([process.execPath, BIN, 'up', '--data', dataDir, '--port', '0']);
-        await up.printed(/^ready (http\S+)/m, 30_000);
-      } else process.kill(sidecarPid(dataDir, what), 'SIGKILL');
+        up = await startUp(dataDir);
+      } else process.kill(sidecarOf(first, what).pid, 'SIGKILL');
     }
     receiver.mode('works');
-    await until(async () => (await load.served()) >= 20, 30_000, 'the mesh serves again');
+    await until('the mesh serves again', async () => (await load.served()) >= 20);
     const calls = await load.stop();
     const session = openSession({ dataDir });
     assert.ok(session.ok);
@@ -200,7 +198,10 @@ async function settled(
     return isQuiet;
   };
   try {
-    await until(isDone, 90_000, 'all is delivered', 2_000);
+    await until('all is delivered', () => isDone().catch(() => false), {
+      withinMs: 90_000,
+      everyMs: 2_000,
+    });
   } catch {
     // The assertions tell what is missing where.
   }
@@ -211,9 +212,9 @@ async function settled(
 async function unshipped(dataDir: string): Promise<number> {
   let total = 0;
   for (const service of ['web', 'orders']) {
-    const file = join(dataDir, 'proxies', `default.${service}`, 'proxy.json');
-    const { metricsPort } = JSON.parse(readFileSync(file, 'utf8')) as { metricsPort: number };
-    const text = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+    const text = await (
+      await fetch(`${sidecarOf({ dataDir }, service).metricsUrl}/metrics`)
+    ).text();
     total += Number(/^palisade_telemetry_unacked(?:\{.*\})? (\d+)$/m.exec(text)?.[1] ?? 1);
   }
   return total;
@@ -230,11 +231,6 @@ async function allRecords({ api }: Session): Promise<readonly Stored[]> {
     cursor = page.next;
   }
   return all;
-}
-
-function sidecarPid(dataDir: string, service: string): number {
-  const file = join(dataDir, 'proxies', `default.${service}`, 'proxy.json');
-  return (JSON.parse(readFileSync(file, 'utf8')) as { pid: number }).pid;
 }
 
 /** Four callers, some 200 calls a second; one in ten is denied. */
@@ -328,23 +324,4 @@ async function startReceiver() {
       server.close();
     },
   };
-}
-
-async function until(
-  holds: () => Promise<boolean>,
-  timeoutMs: number,
-  what: string,
-  everyMs = 100,
-): Promise<void> {
-  const endAt = Date.now() + timeoutMs;
-  for (;;) {
-    try {
-      if (await holds()) return;
-    } catch (error) {
-      if (Date.now() > endAt) throw error;
-    }
-    if (Date.now() > endAt)
-      throw new Error(`in ${timeoutMs / 1000} s it did not come true: ${what}`);
-    await delay(everyMs);
-  }
 }

@@ -6,41 +6,41 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { pidOf, waitFor } from './guarded-service.ts';
+import { answering } from './applications.ts';
 import {
-  BIN,
   curlFrom,
   finish,
   meshIn,
+  palisade,
   type Running,
   type Service,
+  sidecarOf,
   start,
   startTestMesh,
+  startUp,
   type TestMesh,
 } from './mesh.ts';
 import { prepareParts } from './mesh-parts.ts';
 import { mountSmallDisk, type SmallDisk } from './small-disk.ts';
+import { until, untilStatus } from './until.ts';
 
-const SERVER = `require('http').createServer((q, s) => s.end(q.url)).listen(process.env.PORT, '127.0.0.1')`;
-const UP = [process.execPath, BIN, 'up', '--port', '0', '--data'];
+const SERVER = answering('s.end(q.url)');
 
 test('a read-only data folder: `up` says which and why, and works once it can write', async (t) => {
   const disk = process.getuid?.() === 0 ? await mountSmallDisk(24) : readOnlyByMode();
   if (typeof disk === 'string') return t.skip(disk);
   try {
-    const first = start([...UP, disk.folder]);
-    await first.printed(/^ready/m, 30_000);
+    const first = await startUp(disk.folder);
     await first.stop();
     await disk.remount('ro');
-    const refused = await finish([...UP, disk.folder]);
+    const refused = await finish(palisade('up', '--port', '0', '--data', disk.folder));
     assert.equal(refused.status, 2, refused.stdout);
     assert.match(
       refused.stderr,
       /cannot write to the data folder `\S+`: (?:that file system is read-only|you may not write there)\n {2}help: /,
     );
     await disk.remount('rw');
-    const again = start([...UP, disk.folder]);
-    await again.printed(/^ready/m, 30_000);
+    const again = await startUp(disk.folder);
     await again.stop();
   } finally {
     await disk.unmount();
@@ -59,10 +59,10 @@ describe('a full disk', () => {
     if (typeof disk === 'string') return;
     up = await startUp(disk.folder);
     mesh = meshIn(disk.folder, up);
-    server = await mesh.run('server', [process.execPath, '-e', SERVER]);
+    server = await mesh.run('server', SERVER);
     client = await mesh.run('client', ['sleep', '3600']);
     await mesh.apply(policy('start'));
-    await waitFor(async () => (await call('/start')).status === 200);
+    await untilStatus(200, () => call('/start'));
   });
   after(async () => {
     if (typeof disk === 'string') return;
@@ -74,7 +74,7 @@ describe('a full disk', () => {
 
   const call = (path: string) => curlFrom(client, `http://server${path}`);
   const apply = (round: string) =>
-    finish([process.execPath, BIN, 'apply', '-f', '-', '--data', mesh.dataDir], policy(round));
+    finish(palisade('apply', '-f', '-', '--data', mesh.dataDir), policy(round));
   const livePolicy = async () =>
     (await mesh.cli('get', 'authorizationpolicy', 'server', '-o', 'json')).stdout;
 
@@ -93,7 +93,7 @@ describe('a full disk', () => {
       (await livePolicy()).includes(`"/${acknowledged}"`),
       'an acknowledged change is gone',
     );
-    await waitFor(async () => (await call(`/${acknowledged}`)).status === 200);
+    await untilStatus(200, () => call(`/${acknowledged}`));
     for (let i = 0; i < 50; i += 1) {
       assert.equal((await call(`/${acknowledged}`)).status, 200);
       assert.equal((await call('/never')).status, 403);
@@ -102,7 +102,7 @@ describe('a full disk', () => {
 
   test('a sidecar serves on, and says that its records cannot be written', async (t) => {
     if (typeof disk === 'string') return t.skip(disk);
-    await waitFor(async () => {
+    await until('its words', async () => {
       assert.equal((await call('/never')).status, 403);
       const { status, body } = await readiness(mesh, server);
       assert.equal(status, 200);
@@ -113,17 +113,16 @@ describe('a full disk', () => {
   test('a sidecar that dies meanwhile comes back and enforces', async (t) => {
     if (typeof disk === 'string') return t.skip(disk);
     const served = /"\/((?:start|round\/\d+))"/.exec(await livePolicy())?.[1] ?? '';
-    const before = pidOf(mesh, server);
-    await finish(['kill', '-9', String(before)]);
+    await finish(['kill', '-9', String(sidecarOf(mesh, 'server').pid)]);
     await server.run.printed(/is started again/);
-    await waitFor(async () => (await call(`/${served}`)).status === 200);
+    await untilStatus(200, () => call(`/${served}`));
     assert.equal((await call('/never')).status, 403);
   });
 
   test('`up` that is started meanwhile serves, or says that the disk is full', async (t) => {
     if (typeof disk === 'string') return t.skip(disk);
     await up.stop('SIGKILL');
-    const again = start([...UP, disk.folder]);
+    const again = start(palisade('up', '--port', '0', '--data', disk.folder));
     await again.printed(/^ready|the disk of `\S+` is full\n {2}help: /m, 30_000);
     assert.equal((await call('/never')).status, 403);
     await again.stop('SIGKILL');
@@ -134,9 +133,9 @@ describe('a full disk', () => {
     disk.free();
     up = await startUp(disk.folder);
     await mesh.apply(policy('after'));
-    await waitFor(async () => (await call('/after')).status === 200);
+    await untilStatus(200, () => call('/after'));
     assert.equal((await call('/start')).status, 403);
-    await waitFor(async () => (await readiness(mesh, client)).body === 'ready\n');
+    await until('ready', async () => (await readiness(mesh, client)).body === 'ready\n');
     // Whatever was half written when the disk was full does no harm to what came before and after.
     assert.match(await metricsOf(mesh, client), /^palisade_telemetry_damaged_total 0$/m);
     assert.match(await metricsOf(mesh, client), /^palisade_telemetry_write_failures_total [1-9]/m);
@@ -159,18 +158,19 @@ test('certificates run out while agent and CA are gone: not ready, refused; and 
       'default',
       registration('server') + registration('client') + policy('start'),
     );
-    const server = await mesh.run('server', [process.execPath, '-e', SERVER]);
+    const server = await mesh.run('server', SERVER);
     const client = await mesh.run('client', ['sleep', '3600']);
     const call = () => curlFrom(client, 'http://server/start');
-    await waitFor(async () => (await call()).status === 200);
+    await untilStatus(200, call);
     for (const part of ['agent', 'ca'] as const) await parts.running.get(part)?.stop('SIGKILL');
     const ready = (service: Service) => readiness(mesh, service);
     assert.equal((await ready(server)).status, 200);
     // Not ready a moment before; once they have expired, nothing passes.
-    await waitFor(async () => {
+    const areOut = async () => {
       const told = [await ready(server), await ready(client)];
       return told.every(({ status, body }) => status === 503 && !/about to expire/.test(body));
-    }, 80_000);
+    };
+    await until('both have expired', areOut, { withinMs: 80_000 });
     for (const service of [server, client]) {
       assert.match((await ready(service)).body, /certificate|identity/, service.name);
     }
@@ -179,7 +179,7 @@ test('certificates run out while agent and CA are gone: not ready, refused; and 
       await delay(100);
     }
     for (const part of ['ca', 'agent'] as const) await parts.start(part);
-    await waitFor(async () => (await call()).status === 200);
+    await untilStatus(200, call);
     assert.equal((await ready(server)).status, 200);
   } finally {
     await mesh.close();
@@ -208,7 +208,7 @@ describe('a sidecar whose clock is off', () => {
       await first.run.stop();
       const run = startSkewed(mesh, service, minutes);
       try {
-        const state = await waitFor(async () => {
+        const state = await until('its words', async () => {
           const { status, body } = await readiness(mesh, { name: service }).catch(() => NOT_YET);
           return status === 503 && told.test(body) && body;
         });
@@ -230,7 +230,7 @@ describe('a sidecar whose clock is off', () => {
       const run = startSkewed(mesh, service, minutes);
       try {
         await mesh.apply(openTo(service));
-        await waitFor(async () => (await curlFrom(client, `http://${service}/`)).status === 200);
+        await untilStatus(200, () => curlFrom(client, `http://${service}/`));
       } finally {
         await run.stop();
       }
@@ -248,13 +248,9 @@ function startSkewed(mesh: TestMesh, service: string, minutes: number): Running 
       static now() { return real() + off; }
     };`;
   const url = `data:text/javascript;base64,${Buffer.from(module).toString('base64')}`;
-  return start(
-    [...RUN, '--data', mesh.dataDir, '--service', service, '--', process.execPath, '-e', SERVER],
-    { ...process.env, NODE_OPTIONS: `--import=${url}` },
-  );
+  const run = palisade('run', '--data', mesh.dataDir, '--service', service, '--', ...SERVER);
+  return start(run, { ...process.env, NODE_OPTIONS: `--import=${url}` });
 }
-
-const RUN = [process.execPath, BIN, 'run'];
 
 function openTo(name: string): string {
   return `apiVersion: security.istio.io/v1
@@ -295,32 +291,21 @@ spec:
 `;
 }
 
-async function startUp(folder: string): Promise<Running> {
-  const up = start([...UP, folder]);
-  await up.printed(/^ready/m, 30_000);
-  return up;
-}
-
 async function applyIn(dataDir: string, namespace: string, yaml: string): Promise<void> {
-  const command = [process.execPath, BIN, 'apply', '-f', '-', '-n', namespace, '--data', dataDir];
+  const command = palisade('apply', '-f', '-', '-n', namespace, '--data', dataDir);
   const applied = await finish(command, yaml);
   assert.equal(applied.status, 0, applied.stderr + applied.stdout);
 }
 
 async function metricsOf(mesh: TestMesh, { name }: Pick<Service, 'name'>): Promise<string> {
-  return (await fetch(`${await metricsUrlOf(mesh, name)}/metrics`)).text();
-}
-
-async function metricsUrlOf(mesh: TestMesh, name: string): Promise<string> {
-  const file = join(mesh.dataDir, 'proxies', `default.${name}`, 'proxy.json');
-  return (JSON.parse((await finish(['cat', file])).stdout) as { metricsUrl: string }).metricsUrl;
+  return (await fetch(`${sidecarOf(mesh, name).metricsUrl}/metrics`)).text();
 }
 
 async function readiness(
   mesh: TestMesh,
   { name }: Pick<Service, 'name'>,
 ): Promise<{ readonly status: number; readonly body: string }> {
-  const answer = await fetch(`${await metricsUrlOf(mesh, name)}/healthz/ready`);
+  const answer = await fetch(`${sidecarOf(mesh, name).metricsUrl}/healthz/ready`);
   return { status: answer.status, body: await answer.text() };
 }
 

@@ -5,9 +5,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
-import { BIN, finish, freePort, type Service, startTestMesh, type TestMesh } from './mesh.ts';
+import { finish, freePort, palisade, type Service, startTestMesh, type TestMesh } from './mesh.ts';
 import { executableOf, goSpiffe, type Peer } from './spiffe-peers.ts';
+import { until } from './until.ts';
 
 describe('federation of two meshes', () => {
   let east: TestMesh;
@@ -53,9 +53,9 @@ describe('federation of two meshes', () => {
     await west.apply(federation('east.example', ports.east));
     // West's own policy for a principal of the same name, and for the namespace, is not for east's.
     await west.apply(allow('west.example/ns/default/sa/go', 'default'));
-    await becomes(get, 403);
+    await until('it is 403', async () => (await get()) === 403);
     await west.apply(allow('east.example/ns/default/sa/go', 'other'));
-    await becomes(get, 200);
+    await until('it is 200', async () => (await get()) === 200);
     await west.cli(
       'delete',
       'TrustDomainFederation',
@@ -65,7 +65,7 @@ describe('federation of two meshes', () => {
       '--yes',
     );
     // It has no identity here any more, so nothing is allowed it.
-    await becomes(get, 403);
+    await until('it is 403', async () => (await get()) === 403);
   });
 
   test('go-spiffe takes the bundle from the endpoint, as foreign control planes do', async (t) => {
@@ -86,7 +86,7 @@ describe('federation of two meshes', () => {
     await east.apply(federation('west.example', ports.west));
     const seen = async (): Promise<string> =>
       /bundle of west\.example .*/.exec((await east.cli('ca', 'status')).stdout)?.[0] ?? '';
-    for (let i = 0; i < 50 && !(await seen()).includes(' ok '); i++) await delay(100);
+    await until('it is good', async () => (await seen()).includes(' ok '));
     const { stdout } = await east.cli('ca', 'status', '-o', 'json');
     const { horizon } = JSON.parse(stdout) as { horizon: { what: string; expiresAt: string }[] };
     const item = horizon.find(({ what }) => what === 'bundle of west.example');
@@ -99,7 +99,7 @@ describe('federation of two meshes', () => {
   /** Starts the bundle endpoint of a mesh as a workload of it; resolves to its port. */
   async function publish(mesh: TestMesh): Promise<number> {
     const port = await freePort();
-    const command = [process.execPath, BIN, 'bundle-endpoint', '--listen', `127.0.0.1:${port}`];
+    const command = palisade('bundle-endpoint', '--listen', `127.0.0.1:${port}`);
     const service = await mesh.run('bundles', command);
     await service.run.printed(/^ready 127/m);
     return port;
@@ -129,15 +129,6 @@ spec:
     }
   });
 });
-
-async function becomes(read: () => Promise<number>, wanted: number): Promise<void> {
-  let got = -1;
-  for (let i = 0; i < 100 && got !== wanted; i++) {
-    got = await read();
-    if (got !== wanted) await delay(100);
-  }
-  assert.equal(got, wanted);
-}
 
 function registration(path: string): string {
   return `

@@ -5,13 +5,20 @@ import { readFileSync, statSync } from 'node:fs';
 import type { NetConnectOpts } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { pidOf } from './guarded-service.ts';
-import { curlFrom, finish, freePort, type Service, startTestMesh, type TestMesh } from './mesh.ts';
+import { answering } from './applications.ts';
+import {
+  curlFrom,
+  finish,
+  freePort,
+  type Service,
+  sidecarOf,
+  startTestMesh,
+  type TestMesh,
+} from './mesh.ts';
 import { clientHello, inParallel, noise, send, sendInTls } from './raw-bytes.ts';
 
 const MAX_RSS_KB = 300 * 1024;
 const MAX_LOG_BYTES = 1024 * 1024;
-const SERVER = `require('http').createServer((q, s) => s.end('served')).listen(process.env.PORT, '127.0.0.1')`;
 
 type Port = {
   readonly name: string;
@@ -46,7 +53,7 @@ describe('garbage on every port', () => {
 
   before(async () => {
     mesh = await startTestMesh();
-    server = await mesh.run('server', [process.execPath, '-e', SERVER]);
+    server = await mesh.run('server', answering("s.end('served')"));
     upstreamPort = await freePort();
     client = await mesh.run(
       'client',
@@ -64,8 +71,8 @@ describe('garbage on every port', () => {
   function currentPids(): Readonly<Record<string, number>> {
     return {
       up: mesh.up.child.pid ?? 0,
-      'sidecar of server': pidOf(mesh, server),
-      'sidecar of client': pidOf(mesh, client),
+      'sidecar of server': sidecarOf(mesh, 'server').pid,
+      'sidecar of client': sidecarOf(mesh, 'client').pid,
     };
   }
 
@@ -94,18 +101,13 @@ describe('garbage on every port', () => {
       case 'upstream':
         return { host, port: upstreamPort };
       default:
-        return at(metricsUrlOf(server));
+        return at(sidecarOf(mesh, 'server').metricsUrl);
     }
-  }
-
-  function metricsUrlOf(service: Service): string {
-    const file = join(mesh.dataDir, 'proxies', `default.${service.name}`, 'proxy.json');
-    return JSON.parse(readFileSync(file, 'utf8')).metricsUrl;
   }
 
   /** Everything that a sidecar counts as refused, failed handshakes included. */
   async function countRefused(service: Service): Promise<number> {
-    const text = await (await fetch(`${metricsUrlOf(service)}/metrics`)).text();
+    const text = await (await fetch(`${sidecarOf(mesh, service.name).metricsUrl}/metrics`)).text();
     const lines = text.split('\n').filter((line) => isRefusal(line));
     return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
   }

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type GoPeer, goPeer } from './go-peers.ts';
-import { waitFor } from './guarded-service.ts';
 import { finish, freePort, startTestMesh, type TestMesh } from './mesh.ts';
+import { untilStatus } from './until.ts';
 
 const CASES = [
   'empty_unary',
@@ -61,7 +61,7 @@ describe('gRPC peers behind sidecars', () => {
     await mesh.run('client', sleep, ['--upstream', `interop=${ports.client}`]);
     await mesh.run('stranger', sleep, ['--upstream', `interop=${ports.stranger}`]);
     await mesh.apply(RESOURCES);
-    await waitFor(async () => (await interop('empty_unary', ports.client)).status === 0);
+    await untilStatus(0, () => interop('empty_unary', ports.client));
   });
   after(async () => {
     await mesh?.close();

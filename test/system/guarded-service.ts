@@ -1,9 +1,8 @@
 // A service whose policy has something to lose: one caller is allowed, another is not, some paths nobody may reach.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { curlFrom, finish, type Service, type TestMesh } from './mesh.ts';
+import { answering } from './applications.ts';
+import { curlFrom, finish, type Service, sidecarOf, type TestMesh } from './mesh.ts';
+import { until, untilStatus } from './until.ts';
 
 /** The service and its two callers, each behind its sidecar. */
 export type Guarded = {
@@ -22,21 +21,19 @@ export const VERDICTS: Readonly<Record<string, number>> = {
   'stranger /secret': 403,
 };
 
-const SERVER = `require('http').createServer((q, s) => s.end(q.url)).listen(process.env.PORT, '127.0.0.1')`;
-
 /**
  * Starts the three and applies three commits: everything allowed; one caller allowed and `/secret` denied; `/hidden`
  * denied as well. So that each older state of the history would let somebody in.
  */
 export async function startGuarded(mesh: TestMesh): Promise<Guarded> {
-  const server = await mesh.run('server', [process.execPath, '-e', SERVER]);
+  const server = await mesh.run('server', answering('s.end(q.url)'));
   const client = await mesh.run('client', ['sleep', '3600']);
   const stranger = await mesh.run('stranger', ['sleep', '3600']);
   await mesh.apply(allowPolicy('[{}]'));
   await mesh.apply(`${allowPolicy(FROM_CLIENT)}---\n${denyPolicy(['/secret'])}`);
   await mesh.apply(denyPolicy(['/secret', '/hidden']));
   const guarded = { mesh, server, client, stranger };
-  await waitFor(async () => (await curlFrom(client, 'http://server/open')).status === 200);
+  await untilStatus(200, () => curlFrom(client, 'http://server/open'));
   await assertVerdicts(guarded, 'at the start');
   return guarded;
 }
@@ -76,16 +73,10 @@ export async function assertVerdicts(guarded: Guarded, when: string): Promise<vo
 
 /** Kills the service's sidecar and waits for its successor, which has only its disk to start from. */
 export async function restartSidecar({ mesh, server, client }: Guarded): Promise<void> {
-  const before = pidOf(mesh, server);
+  const before = sidecarOf(mesh, server.name).pid;
   await finish(['kill', '-9', String(before)]);
-  await waitFor(async () => pidOf(mesh, server) !== before);
-  await waitFor(async () => (await curlFrom(client, 'http://server/open')).status === 200);
-}
-
-/** The process of a service's sidecar. */
-export function pidOf(mesh: Pick<TestMesh, 'dataDir'>, service: Pick<Service, 'name'>): number {
-  const file = join(mesh.dataDir, 'proxies', `default.${service.name}`, 'proxy.json');
-  return (JSON.parse(readFileSync(file, 'utf8')) as { pid: number }).pid;
+  await until('its successor', () => sidecarOf(mesh, server.name).pid !== before);
+  await untilStatus(200, () => curlFrom(client, 'http://server/open'));
 }
 
 /** One enforcement point as `palisade status -o json` tells it. */
@@ -102,18 +93,4 @@ export async function pointsOf(mesh: TestMesh): Promise<readonly Point[]> {
   const status = await mesh.cli('status', '-o', 'json');
   if (status.stdout === '') return [];
   return (JSON.parse(status.stdout) as { enforcementPoints: readonly Point[] }).enforcementPoints;
-}
-
-/** Resolves to the first answer of `look` that is something; rejects, with what `look` last threw, when time is up. */
-export async function waitFor<T>(
-  look: () => Promise<T | undefined | false>,
-  timeoutMs = 30_000,
-): Promise<T> {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    const found = await look();
-    if (found !== undefined && found !== false) return found;
-    if (Date.now() > deadline) throw new Error(`it did not happen: ${look.toString()}`);
-    await delay(150);
-  }
 }

@@ -8,8 +8,9 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Metadata } from '@grpc/grpc-js';
 import { createGrpcClient, SpiffeWorkloadAPI, type X509SVIDResponse } from '#wire';
-import { BIN, type Running, start, type TestMesh } from './mesh.ts';
+import { palisade, type Running, start, type TestMesh } from './mesh.ts';
 import { type MeshParts, prepareParts } from './mesh-parts.ts';
+import { until } from './until.ts';
 
 let parts: MeshParts;
 let mesh: TestMesh;
@@ -41,7 +42,7 @@ function newHost(name: string): string {
 }
 
 async function startAgent(folder: string, ...flags: string[]): Promise<Running> {
-  const agent = start([process.execPath, BIN, 'agent', '--data', folder, ...flags]);
+  const agent = start(palisade('agent', '--data', folder, ...flags));
   hosts.push(agent);
   await agent.printed(/^ready/m, 30_000);
   return agent;
@@ -54,15 +55,12 @@ type Identity = {
 };
 
 async function identityOf(agent: RegExp): Promise<Identity> {
-  for (let attempt = 0; attempt < 40; attempt += 1) {
+  const look = async () => {
     const listed = await mesh.cli('identity', 'list', '-o', 'json');
     const items = JSON.parse(listed.stdout || '[]') as readonly Identity[];
-    const found = items.find(({ spiffeId }) => agent.test(spiffeId));
-    if (found !== undefined) return found;
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-  const said = hosts.at(-1)?.output() ?? '';
-  throw new Error(`no agent like ${agent} has an identity; the last one said ${said}`);
+    return items.find(({ spiffeId }) => agent.test(spiffeId));
+  };
+  return until(`an identity of ${agent}`, look, { told: () => hosts.at(-1)?.output() ?? '' });
 }
 
 function nodeAttestor(name: string, spec: object): string {

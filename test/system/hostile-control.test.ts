@@ -14,9 +14,9 @@ import {
   pointsOf,
   restartSidecar,
   startGuarded,
-  waitFor,
 } from './guarded-service.ts';
-import { BIN, finish, type Running, start, startTestMesh } from './mesh.ts';
+import { finish, palisade, type Running, startTestMesh, startUp } from './mesh.ts';
+import { until } from './until.ts';
 
 type Attack = {
   readonly name: string;
@@ -103,7 +103,7 @@ describe('a hostile control plane that edits its database', () => {
     guarded = await startGuarded(mesh);
     const other = allowPolicy('[{}]');
     const applied = await finish(
-      [process.execPath, BIN, 'apply', '-f', '-', '-n', 'other', '--data', mesh.dataDir],
+      palisade('apply', '-f', '-', '-n', 'other', '--data', mesh.dataDir),
       other,
     );
     assert.equal(applied.status, 0, applied.stderr);
@@ -120,7 +120,7 @@ describe('a hostile control plane that edits its database', () => {
       const restore = backup(mesh.dataDir);
       tamperWith(mesh.dataDir, attack.tamper);
       up = await startUp(mesh.dataDir);
-      const points = await waitFor(() => troubledPoints(guarded, attack));
+      const points = await until('every sidecar says so', () => troubledPoints(guarded, attack));
       await assertVerdicts(guarded, 'after the sidecars were sent it');
       await restartSidecar(guarded);
       await assertVerdicts(guarded, 'after the sidecar restarted');
@@ -156,7 +156,7 @@ describe('a hostile control plane that edits its database', () => {
           .run('Mesh/mesh'),
       ),
     );
-    const refused = await finish([...UP, '--data', mesh.dataDir]);
+    const refused = await finish(palisade('up', '--port', '0', '--data', mesh.dataDir));
     assert.equal(refused.status, 2);
     assert.match(refused.stderr, /policy set of `palisade-system` does not verify.*\n {2}help: /);
     await assertVerdicts(guarded, 'while nothing serves');
@@ -166,14 +166,6 @@ describe('a hostile control plane that edits its database', () => {
     assert.equal(healed.status, 0, healed.stdout);
   });
 });
-
-const UP = [process.execPath, BIN, 'up', '--port', '0'];
-
-async function startUp(dataDir: string): Promise<Running> {
-  const up = start([...UP, '--data', dataDir]);
-  await up.printed(/^ready/m, 30_000);
-  return up;
-}
 
 /** All sidecars, once each of them has heard of the tampered set and says so. */
 async function troubledPoints(

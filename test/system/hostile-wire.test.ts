@@ -22,13 +22,13 @@ import {
   ServiceEndpointsSchema,
   TrustRootUpdateSchema,
 } from '#wire';
+import { answering } from './applications.ts';
 import {
   allowPolicy,
   assertVerdicts,
   type Guarded,
   pointsOf,
   startGuarded,
-  waitFor,
 } from './guarded-service.ts';
 import {
   type HostileControl,
@@ -37,8 +37,9 @@ import {
   startHostileControl,
   type Tamper,
 } from './hostile-distribution.ts';
-import { BIN, curlFrom, finish, start } from './mesh.ts';
+import { curlFrom, finish, palisade, start } from './mesh.ts';
 import { type MeshParts, prepareParts } from './mesh-parts.ts';
+import { until, untilStatus } from './until.ts';
 
 /** What is made of an update of `default`; `kept` are its states so far, this one included where the agent came first. */
 type Change = (update: PolicySetUpdate, attacker: Attacker) => PolicySetUpdate;
@@ -188,7 +189,7 @@ describe('a hostile control plane on the wire', () => {
         return [{ case: 'policySet', value }];
       });
       const url = await applyCanary();
-      const points = await waitFor(() => refusingPoints(guarded));
+      const points = await until('everybody refuses', () => refusingPoints(guarded));
       for (const { node, codes } of points) assert.deepEqual(codes, [code], node);
       assert.equal((await curlFrom(guarded.stranger, url)).status, 403);
       await assertVerdicts(guarded, 'while it is refused');
@@ -200,7 +201,7 @@ describe('a hostile control plane on the wire', () => {
   test('withholds a change, then goes on: stale, a gap, and mended by itself', async () => {
     hostile.tamper((message) => (message.case === 'policySet' ? [] : [message]));
     const first = await applyCanary();
-    const stale = await waitFor(async () => {
+    const stale = await until('all are stale', async () => {
       const points = (await pointsOf(guarded.mesh)).filter(isSidecar);
       return points.every((point) => point.stale) && points;
     });
@@ -210,7 +211,7 @@ describe('a hostile control plane on the wire', () => {
     hostile.takeRefusals();
     hostile.tamper(undefined);
     const second = await applyCanary();
-    await waitFor(async () => (await curlFrom(guarded.stranger, second)).status === 200);
+    await untilStatus(200, () => curlFrom(guarded.stranger, second));
     assert.deepEqual([...hostile.takeRefusals()], ['gap']);
     await heal();
   });
@@ -230,7 +231,7 @@ describe('a hostile control plane on the wire', () => {
         : [message],
     );
     const url = await applyCanary();
-    const points = await waitFor(() => refusingPoints(guarded));
+    const points = await until('everybody refuses', () => refusingPoints(guarded));
     for (const { node, codes } of points) {
       assert.ok(
         codes.includes('trust_root_invalid') || codes.includes('signature_threshold'),
@@ -270,7 +271,7 @@ describe('a hostile control plane on the wire', () => {
       ];
     });
     hostile.dropStreams();
-    const answer = await waitFor(async () => {
+    const answer = await until('a failure', async () => {
       const got = await curlFrom(client, 'http://server/open');
       return got.status !== 200 && got;
     });
@@ -278,7 +279,7 @@ describe('a hostile control plane on the wire', () => {
     assert.match(answer.headers, /x-palisade-reason: upstream_identity_mismatch/);
     hostile.tamper(undefined);
     hostile.dropStreams();
-    await waitFor(async () => (await curlFrom(client, 'http://server/open')).status === 200);
+    await untilStatus(200, () => curlFrom(client, 'http://server/open'));
     await heal();
   });
 
@@ -288,7 +289,7 @@ describe('a hostile control plane on the wire', () => {
       return isRoot && node.startsWith('default/newcomer/') ? [] : [message];
     });
     const command = ['run', '--data', parts.dataDir, '--service', 'newcomer', '--'];
-    const run = start([process.execPath, BIN, ...command, process.execPath, '-e', SERVER]);
+    const run = start(palisade(...command, ...answering("s.end('new')")));
     try {
       await run.printed(/waiting for .*no policy of `palisade-system` has arrived/, 30_000);
       await applyIn(parts.dataDir, 'default', NEWCOMER_POLICY);
@@ -296,7 +297,7 @@ describe('a hostile control plane on the wire', () => {
       assert.notEqual((await call()).status, 200);
       hostile.tamper(undefined);
       hostile.dropStreams();
-      await waitFor(async () => (await call()).status === 200);
+      await untilStatus(200, call);
     } finally {
       await run.stop();
     }
@@ -320,7 +321,7 @@ describe('a hostile control plane on the wire', () => {
     });
     const forgedAnswer = await curlFrom(client, 'http://elsewhere.other/');
     assert.equal(forgedAnswer.status, 404, forgedAnswer.headers);
-    const points = await waitFor(async () => {
+    const points = await until('a refusal', async () => {
       const found = (await pointsOf(guarded.mesh)).filter(({ refused }) => refused.length > 0);
       return found.length > 0 && found;
     });
@@ -350,7 +351,6 @@ metadata: { name: mesh }
 spec: { trustDomain: cluster.local }
 `;
 const NEWCOMER_POLICY = allowPolicy('[{}]', 'newcomer').replace('app: server', 'app: newcomer');
-const SERVER = `require('http').createServer((q, s) => s.end('new')).listen(process.env.PORT, '127.0.0.1')`;
 const SERVICE_ELSEWHERE = `apiVersion: palisade.dev/v1
 kind: Service
 metadata: { name: elsewhere }
@@ -365,7 +365,7 @@ function canary(round: number): string {
 }
 
 async function applyIn(dataDir: string, namespace: string, yaml: string): Promise<void> {
-  const command = [process.execPath, BIN, 'apply', '-f', '-', '-n', namespace, '--data', dataDir];
+  const command = palisade('apply', '-f', '-', '-n', namespace, '--data', dataDir);
   const applied = await finish(command, yaml);
   assert.equal(applied.status, 0, applied.stderr + applied.stdout);
 }

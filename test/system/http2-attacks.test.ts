@@ -8,9 +8,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { FLAG, FRAME, SETTING } from '../../src/protocol/http2/frames.ts';
 import { HELLO, headers, settings } from '../../src/protocol/http2/raw-frames.ts';
-import { waitFor } from './guarded-service.ts';
 import { FLOODED_SERVICE, FLOODS, floodOf, GET } from './http2-floods.ts';
 import { freePort, type Service, startTestMesh, type TestMesh } from './mesh.ts';
+import { until } from './until.ts';
 
 const APPLICATION = fileURLToPath(new URL('big-answers.js', import.meta.url));
 
@@ -25,7 +25,7 @@ describe('HTTP/2 attacks on a sidecar', () => {
     port = await freePort();
     web = await mesh.run('web', ['sleep', '3600'], ['--upstream', `orders=${port}`]);
     await mesh.apply(FLOODED_SERVICE);
-    await waitFor(async () => (await ask()) === 'ok');
+    await until('an answer', async () => (await ask()) === 'ok');
   });
   after(async () => {
     await mesh?.close();
@@ -80,7 +80,7 @@ describe('HTTP/2 attacks on a sidecar', () => {
       const startedAt = performance.now();
       assert.equal(await ask(), 'ok');
       const answered = performance.now() - startedAt;
-      await waitFor(async () => framesIn(Buffer.concat(read)).includes(FRAME.GOAWAY));
+      await until('its end', () => framesIn(Buffer.concat(read)).includes(FRAME.GOAWAY));
       socket.destroy();
       const spent = `${cpuMs() - cpu} ms CPU, ${rssKb() - rss} kB more`;
       t.diagnostic(`${spent}, a fresh request took ${answered.toFixed(0)} ms`);

@@ -5,7 +5,6 @@ import { once } from 'node:events';
 import { createServer as createH2Server } from 'node:http2';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { H2Connection, type H2RequestHead } from '#protocol';
 import { FLAG, FRAME } from '../../src/protocol/http2/frames.ts';
 import { block, frame, HELLO } from '../../src/protocol/http2/raw-frames.ts';
@@ -25,6 +24,7 @@ import {
   type Tellers,
   type Told,
 } from './telling-servers.ts';
+import { until } from './until.ts';
 
 const closers: (() => unknown)[] = [];
 let tellers: Tellers;
@@ -140,11 +140,14 @@ async function sendThrough({ caller }: FakePair, request: AcceptedH2Request): Pr
     seen = Buffer.concat([seen, chunk]);
   });
   socket.write(Buffer.concat(parts));
-  await until(() => hasFrame(seen, FRAME.HEADERS));
+  await until('an answer', () => hasFrame(seen, FRAME.HEADERS), SOON);
   socket.destroy();
 }
 
 const MAX_FRAME = 16_384;
+
+// There are hundreds of them.
+const SOON = { withinMs: 10_000, everyMs: 2 };
 
 function headerFrames(bytes: Buffer, isEnd: boolean): Buffer[] {
   const frames: Buffer[] = [];
@@ -173,17 +176,9 @@ async function replay(bytes: Buffer, port: number, told: () => Told | undefined)
   });
   socket.resume();
   socket.write(bytes);
-  await until(() => told() !== undefined);
+  const found = await until('what it read', told, SOON);
   socket.destroy();
-  return told() as Told;
-}
-
-async function until(look: () => boolean): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  while (!look()) {
-    assert.ok(performance.now() < deadline, `it did not happen: ${look.toString()}`);
-    await delay(2);
-  }
+  return found;
 }
 
 async function pairBefore(protocol: 'http' | 'http2', port: number): Promise<FakePair> {

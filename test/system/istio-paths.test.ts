@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { canonicalPath, type PathNormalization } from '#lib';
 import { talk } from '../../src/proxy/fake-pair.ts';
-import { waitFor } from './guarded-service.ts';
 import { freePort, type Running, start } from './mesh.ts';
+import { until } from './until.ts';
 
 const BINARY = process.env['ENVOY_BIN'];
 const skip =
@@ -82,7 +82,7 @@ describe('paths as Istio’s Envoy makes them', { skip }, () => {
     const listeners = MODES.map((mode) => listener(mode, ports.get(mode) ?? 0));
     writeFileSync(file, JSON.stringify({ static_resources: { listeners } }));
     envoy = start([BINARY ?? '', '-c', file, '--use-dynamic-base-id', '-l', 'error']);
-    await waitFor(async () => {
+    await until('Envoy', async () => {
       const path = await pathAt('NONE', '/ready').catch(() => undefined);
       return path === '/ready';
     });

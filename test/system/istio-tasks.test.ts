@@ -6,12 +6,21 @@ import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { createFakeIssuer } from '../../src/proxy/fake-issuer.ts';
-import { curlFrom, finish, freePort, type Service, startTestMesh, type TestMesh } from './mesh.ts';
+import { answering, listening } from './applications.ts';
+import {
+  curlFrom,
+  finish,
+  freePort,
+  type Service,
+  sidecarOf,
+  startTestMesh,
+  type TestMesh,
+} from './mesh.ts';
+import { until, untilStatus } from './until.ts';
 
 // Answers with the headers that arrived.
-const HTTPBIN = `require('http').createServer((q, s) => s.end(JSON.stringify(q.headers))).listen(process.env.PORT, '127.0.0.1')`;
+const HTTPBIN = answering('s.end(JSON.stringify(q.headers))');
 
 const issuer = createFakeIssuer('testing@secure.example.com');
 const stranger = createFakeIssuer('testing@secure.example.com', 'k2');
@@ -29,7 +38,7 @@ before(async () => {
   [curl, productpage] = await Promise.all([
     mesh.run('curl', ['sleep', '600'], IN_FOO),
     mesh.run('productpage', ['sleep', '600'], IN_FOO),
-    mesh.run('httpbin', [process.execPath, '-e', HTTPBIN], IN_FOO),
+    mesh.run('httpbin', HTTPBIN, IN_FOO),
   ]);
   await mesh.apply(OPEN);
 });
@@ -62,13 +71,9 @@ const bearer = (token: string) => ({ headers: [`Authorization: Bearer ${token}`]
 
 /** Waits until the outcome is the expected one: a change reaches sidecars within moments. */
 async function expectStatus(expected: number, url: string, ask: Ask = {}): Promise<void> {
-  let got = 0;
-  for (let attempt = 0; attempt < 50; attempt += 1) {
-    got = await status(url, ask);
-    if (got === expected) return;
-    await delay(100);
-  }
-  assert.equal(got, expected, `${url} ${JSON.stringify(ask.headers ?? [])}`);
+  await until(`${expected} of ${url} ${JSON.stringify(ask.headers ?? [])}`, async () => {
+    return (await status(url, ask)) === expected;
+  });
 }
 
 async function remove(...names: string[]): Promise<void> {
@@ -174,11 +179,7 @@ test('end-user authentication: no token passes, a wrong one never does', async (
   assert.match(refused.headers, /www-authenticate: bearer error="invalid_token"/);
   assert.match(refused.headers, /x-palisade-reason: token_invalid/);
   const [, id = ''] = /x-palisade-denial: (\w+)/.exec(refused.headers) ?? [];
-  let explained = await mesh.cli('explain', id);
-  for (let attempt = 0; explained.status !== 0 && attempt < 50; attempt += 1) {
-    await delay(100);
-    explained = await mesh.cli('explain', id);
-  }
+  const explained = await untilStatus(0, () => mesh.cli('explain', id));
   assert.match(
     explained.stdout,
     /denied: the end user’s token is missing where policy asks for one, or not valid/,
@@ -229,14 +230,13 @@ test('claims as headers: from a valid token, and from nobody else', async () => 
     return JSON.parse(body)['x-jwt-claim-foo'];
   };
   const token = `Authorization: Bearer ${valid({ foo: 'bar' })}`;
-  for (let attempt = 0; (await ask(token)) !== 'bar'; attempt += 1) {
-    assert.ok(attempt < 50, 'the claim does not arrive');
-    await delay(100);
-  }
+  await until('the claim arrives', async () => (await ask(token)) === 'bar');
   assert.equal(await ask('x-jwt-claim-foo: spoofed'), undefined);
 });
 
-const ECHO = `require('net').createServer((c) => c.on('error', () => {}).on('data', (d) => c.end('hello ' + d))).listen(process.env.PORT, '127.0.0.1')`;
+const ECHO = listening(
+  `require('net').createServer((c) => c.on('error', () => {}).on('data', (d) => c.end('hello ' + d)))`,
+);
 const ECHO_PORTS = [9000, 9001, 9002];
 
 test('TCP traffic: by port, and HTTP fields neither allow nor narrow', async () => {
@@ -246,18 +246,17 @@ kind: Service
 metadata: {name: tcp-echo, namespace: foo}
 spec: {ports: [${ECHO_PORTS.map((port) => `{name: p${port}, port: ${port}, protocol: tcp}`).join(', ')}]}
 `);
-  await mesh.run('tcp-echo', [process.execPath, '-e', ECHO], IN_FOO);
+  await mesh.run('tcp-echo', ECHO, IN_FOO);
   const local = await Promise.all(ECHO_PORTS.map(() => freePort()));
   const upstreams = ECHO_PORTS.flatMap((port, i) => ['--upstream', `tcp-echo:${port}=${local[i]}`]);
   await mesh.run('tcp-client', ['sleep', '600'], [...IN_FOO, ...upstreams]);
   const expectEcho = async (wanted: readonly string[]): Promise<void> => {
     let got: readonly string[] = [];
-    for (let attempt = 0; attempt < 50; attempt += 1) {
+    const isSo = async () => {
       got = await Promise.all(local.map((port) => echoOf(port)));
-      if (`${got}` === `${wanted}`) return;
-      await delay(100);
-    }
-    assert.deepEqual(got, wanted);
+      return `${got}` === `${wanted}`;
+    };
+    await until(`echoes ${wanted}`, isSo, { told: () => `${got}` });
   };
   const applied = async (action: string, operation: string): Promise<void> => {
     const file = join(mesh.dataDir, 'tcp.yaml');
@@ -312,16 +311,13 @@ test('trust domain migration: policies for the old name hold once it is an alias
 });
 
 // Passes on what comes from outside to httpbin, through its own sidecar.
-const GATEWAY = `
-const http = require('http');
-const via = new URL(process.env.HTTP_PROXY);
-http.createServer((q, s) => {
+const GATEWAY = answering(`
+  const via = new URL(process.env.HTTP_PROXY);
   const to = { host: via.hostname, port: via.port, path: 'http://httpbin' + q.url, headers: { host: 'httpbin' } };
-  http.get(to, (a) => { s.statusCode = a.statusCode; a.pipe(s); }).on('error', () => s.destroy());
-}).listen(process.env.PORT, '127.0.0.1');`;
+  require('http').get(to, (a) => { s.statusCode = a.statusCode; a.pipe(s); }).on('error', () => s.destroy());`);
 
 test('ingress: by the address of who connects, and by the one that trusted proxies tell', async () => {
-  const gateway = await mesh.run('ingress', [process.execPath, '-e', GATEWAY], IN_FOO);
+  const gateway = await mesh.run('ingress', GATEWAY, IN_FOO);
   await mesh.apply(`
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
@@ -346,12 +342,7 @@ ${policy(
     return Number(done.stdout);
   };
   const expectOutside = async (wanted: number, ...args: string[]): Promise<void> => {
-    let got = 0;
-    for (let attempt = 0; attempt < 50 && got !== wanted; attempt += 1) {
-      if (attempt > 0) await delay(100);
-      got = await outside(...args);
-    }
-    assert.equal(got, wanted, args.join(' '));
+    await until(`${wanted} ${args.join(' ')}`, async () => (await outside(...args)) === wanted);
   };
   const ingressPolicy = (action: string, source: string): Promise<void> =>
     mesh.apply(
@@ -385,13 +376,7 @@ ${policy(
 test('keys stay good while their issuer is gone, also after the sidecar starts again', async () => {
   keys.close();
   keys.closeAllConnections();
-  const { pid } = await proxyOf('httpbin');
-  process.kill(pid, 'SIGKILL');
+  process.kill(sidecarOf(mesh, 'httpbin', 'foo').pid, 'SIGKILL');
   await expectStatus(200, 'http://httpbin/headers', bearer(valid()));
   await expectStatus(401, 'http://httpbin/headers', bearer(stranger.token()));
 });
-
-async function proxyOf(service: string): Promise<{ pid: number }> {
-  const { readFile } = await import('node:fs/promises');
-  return JSON.parse(await readFile(`${mesh.dataDir}/proxies/foo.${service}/proxy.json`, 'utf8'));
-}

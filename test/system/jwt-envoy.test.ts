@@ -5,10 +5,10 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { createFakeIssuer, fakeTokenRule } from '../../src/proxy/fake-issuer.ts';
 import { ask, createFakePair, type FakePair } from '../../src/proxy/fake-pair.ts';
 import { freePort, type Running, start } from './mesh.ts';
+import { until } from './until.ts';
 
 const BINARY = process.env['ENVOY_BIN'];
 const skip =
@@ -42,10 +42,8 @@ before(async () => {
     application: (_request, response) => response.end('ok'),
     tokens: [fakeTokenRule(first, { audiences: AUDIENCES }), fakeTokenRule(second)],
   });
-  for (let attempt = 0; (await viaEnvoy('GET / HTTP/1.1\r\nHost: a\r\n\r\n')) === 0; attempt += 1) {
-    assert.ok(attempt < 100, envoy.output());
-    await delay(100);
-  }
+  const answers = async () => (await viaEnvoy('GET / HTTP/1.1\r\nHost: a\r\n\r\n')) !== 0;
+  await until('Envoy answers', answers, { told: envoy.output });
 });
 after(async () => {
   await pair?.close();

@@ -1,16 +1,18 @@
 // A sidecar killed under load: `palisade run` starts it again, it enforces from disk while control plane and agent are
 // gone, and serves in under a second; calls to the other instance go on meanwhile.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { availableParallelism, loadavg } from 'node:os';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Service, startTestMesh, type TestMesh } from './mesh.ts';
+import { answering } from './applications.ts';
+import { type Service, sidecarOf, startTestMesh, type TestMesh } from './mesh.ts';
+import { until, untilStatus } from './until.ts';
 
-const SERVER = `require('http').createServer((q, s) => s.end(process.env.PORT + ' ' + q.headers['x-id'])).listen(process.env.PORT, '127.0.0.1')`;
+const SERVER = answering(`s.end(process.env.PORT + ' ' + q.headers['x-id'])`);
 const ROUNDS = 3;
+// What is waited for is measured.
+const OFTEN = { everyMs: 10 };
 const ALLOW = `
 apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
@@ -29,9 +31,9 @@ let client: Service;
 before(async () => {
   mesh = await startTestMesh();
   client = await mesh.run('client', ['sleep', '600']);
-  await mesh.run('server', [process.execPath, '-e', SERVER]);
+  await mesh.run('server', SERVER);
   await mesh.apply(ALLOW);
-  await until(async () => (await call('/open')).status === 200, 20_000);
+  await untilStatus(200, () => call('/open'));
 });
 after(() => mesh.close());
 
@@ -85,11 +87,11 @@ test('killed under load, it serves again from disk in under a second, and denies
     );
     await delay(500);
     // From here on there is nobody to ask: what it enforces comes from its own folder.
-    const pid = sidecarPid();
+    const { pid } = sidecarOf(mesh, 'server');
     process.kill(pid, 'SIGKILL');
     const killedAt = performance.now();
-    await until(() => sidecarPid() !== pid && isReady(), 10_000);
-    await until(async () => (await call('/open')).status === 200, 10_000);
+    await until('its successor', () => sidecarOf(mesh, 'server').pid !== pid && isReady(), OFTEN);
+    await untilStatus(200, () => call('/open'), OFTEN);
     took.push(performance.now() - killedAt);
     isOver = true;
     await load;
@@ -114,36 +116,18 @@ test('killed under load, it serves again from disk in under a second, and denies
 
 test('the same with control plane and CA gone', async (t) => {
   await mesh.up.stop('SIGKILL');
-  const pid = sidecarPid();
-  process.kill(pid, 'SIGKILL');
+  process.kill(sidecarOf(mesh, 'server').pid, 'SIGKILL');
   const killedAt = performance.now();
-  await until(async () => (await call('/open')).status === 200, 20_000);
+  await untilStatus(200, () => call('/open'), OFTEN);
   t.diagnostic(`served again after ${Math.round(performance.now() - killedAt)} ms`);
   assert.equal((await call('/secret')).status, 403);
 });
 
-function facts(): { readonly pid: number; readonly metricsPort: number } {
-  const file = join(mesh.dataDir, 'proxies', 'default.server', 'proxy.json');
-  return JSON.parse(readFileSync(file, 'utf8'));
-}
-
-function sidecarPid(): number {
-  return facts().pid;
-}
-
 async function isReady(): Promise<boolean> {
   try {
-    return (await fetch(`http://127.0.0.1:${facts().metricsPort}/healthz/ready`)).ok;
+    return (await fetch(`${sidecarOf(mesh, 'server').metricsUrl}/healthz/ready`)).ok;
   } catch {
     // Its port is not open yet.
     return false;
-  }
-}
-
-async function until(holds: () => boolean | Promise<boolean>, withinMs: number): Promise<void> {
-  const end = performance.now() + withinMs;
-  while (!(await holds())) {
-    if (performance.now() > end) throw new Error('time is up');
-    await delay(10);
   }
 }

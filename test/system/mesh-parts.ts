@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BIN, freePort, meshIn, type Running, start, type TestMesh } from './mesh.ts';
+import { freePort, meshIn, palisade, type Running, start, type TestMesh } from './mesh.ts';
 
 /** What may run apart. */
 export type MeshPart = 'ca' | 'control' | 'agent';
@@ -51,7 +51,7 @@ export async function prepareParts(): Promise<MeshParts> {
     grpc,
     ca,
     async start(part) {
-      const started = start([process.execPath, BIN, part, '--data', dataDir]);
+      const started = start(palisade(part, '--data', dataDir));
       running.set(part, started);
       await started.printed(/^ready/m, 30_000);
       return started;

@@ -38,37 +38,73 @@ export type TestMesh = {
     flags?: readonly string[],
   ) => Promise<Service>;
   readonly apply: (yaml: string) => Promise<void>;
+  /** Ends all of it; the folder stays. */
+  readonly stop: () => Promise<void>;
+  /** Ends all of it and removes the folder. */
   readonly close: () => Promise<void>;
 };
 
-/** A service behind its sidecar. */
+/** A service behind its sidecar, as that was when it started. */
 export type Service = {
   readonly name: string;
   readonly run: Running;
-  /** Ports as the sidecar's state folder tells them. */
-  readonly ports: {
-    readonly inboundPort: number;
-    readonly hbonePort: number;
-    readonly outboundPort: number;
-    readonly pid: number;
-  };
+  readonly ports: Sidecar;
+};
+
+/** A sidecar, as its state folder tells of it. */
+export type Sidecar = {
+  readonly pid: number;
+  readonly inboundPort: number;
+  readonly hbonePort: number;
+  readonly outboundPort: number;
+  readonly metricsPort: number;
+  readonly metricsUrl: string;
 };
 
 export const BIN: string = fileURLToPath(new URL('../../bin/palisade.js', import.meta.url));
 const READY_MS = 30_000;
 
+/** The command line of `palisade` with these arguments. */
+export function palisade(...args: readonly string[]): readonly string[] {
+  return [process.execPath, BIN, ...args];
+}
+
 /** Starts `palisade up` on free ports in a folder of its own. */
 export async function startTestMesh(...flags: string[]): Promise<TestMesh> {
   const dataDir = mkdtempSync(join(tmpdir(), 'palisade-system-'));
-  const up = start([process.execPath, BIN, 'up', '--data', dataDir, '--port', '0', ...flags]);
-  await up.printed(/^ready (http\S+)/m, READY_MS);
-  return meshIn(dataDir, up);
+  return meshIn(dataDir, await startUp(dataDir, ...flags));
+}
+
+/** Starts `palisade up` on free ports in this folder, for the first time or again; resolves when it is ready. */
+export async function startUp(dataDir: string, ...flags: string[]): Promise<Running> {
+  const up = start(palisade('up', '--data', dataDir, '--port', '0', ...flags));
+  await up.printed(/^ready/m, READY_MS);
+  return up;
+}
+
+/** Starts the mesh of a folder again. */
+export async function reopenMesh(dataDir: string): Promise<TestMesh> {
+  return meshIn(dataDir, await startUp(dataDir));
+}
+
+/** What the state folder of a service's sidecar tells now: another process once the sidecar was started again. */
+export function sidecarOf(
+  { dataDir }: Pick<TestMesh, 'dataDir'>,
+  name: string,
+  namespace = 'default',
+): Sidecar {
+  const file = join(dataDir, 'proxies', `${namespace}.${name}`, 'proxy.json');
+  return JSON.parse(readFileSync(file, 'utf8')) as Sidecar;
 }
 
 /** The mesh of a folder whose processes somebody else started. */
 export function meshIn(dataDir: string, up: Running): TestMesh {
   const services: Service[] = [];
-  const cli = (...args: string[]) => finish([process.execPath, BIN, ...args, '--data', dataDir]);
+  const cli = (...args: string[]) => finish(palisade(...args, '--data', dataDir));
+  const stop = async () => {
+    await Promise.all(services.map((service) => service.run.stop()));
+    await up.stop();
+  };
   return {
     dataDir,
     up,
@@ -79,17 +115,14 @@ export function meshIn(dataDir: string, up: Running): TestMesh {
       return service;
     },
     async apply(yaml) {
-      const applied = await finish(
-        [process.execPath, BIN, 'apply', '-f', '-', '--data', dataDir],
-        yaml,
-      );
+      const applied = await finish(palisade('apply', '-f', '-', '--data', dataDir), yaml);
       if (applied.status !== 0) throw new Error(`apply failed: ${applied.stderr}${applied.stdout}`);
       const status = await cli('status', '--wait', '--timeout', '20s');
       if (status.status !== 0) throw new Error(`not enforced: ${status.stdout}${status.stderr}`);
     },
+    stop,
     async close() {
-      await Promise.all(services.map((service) => service.run.stop()));
-      await up.stop();
+      await stop();
       rmSync(dataDir, { recursive: true, force: true });
     },
   };
@@ -108,13 +141,12 @@ async function startService(
   // The marker is printed by a shell that `run` starts in the application's place: so the sidecar is ready by then.
   const script = `echo ${marker}; exec "$@"`;
   const application = ['sh', '-c', script, 'sh', ...command];
-  const palisade = [process.execPath, BIN, 'run', '--data', dataDir, '--service', name];
-  const run = start([...palisade, ...flags, '--', ...application]);
+  const wanted = ['--data', dataDir, '--service', name, ...flags];
+  const run = start(palisade('run', ...wanted, '--', ...application));
   await run.printed(new RegExp(marker), READY_MS);
   const at = flags.indexOf('--namespace');
   const namespace = at < 0 ? 'default' : flags[at + 1];
-  const file = join(dataDir, 'proxies', `${namespace}.${name}`, 'proxy.json');
-  return { name, run, ports: JSON.parse(readFileSync(file, 'utf8')) };
+  return { name, run, ports: sidecarOf({ dataDir }, name, namespace) };
 }
 
 /** Starts a process whose output is kept. */

@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
+import { answering } from './applications.ts';
 import { curlFrom, type Service, startTestMesh, type TestMesh } from './mesh.ts';
+import { untilStatus } from './until.ts';
 
-const ECHO = `require('http').createServer((q, s) => s.end(q.headers['x-forwarded-client-cert'])).listen(process.env.PORT, '127.0.0.1')`;
+const VAULT = answering(`s.end(q.headers['x-forwarded-client-cert'])`);
 
 let mesh: TestMesh;
 let teller: Service;
@@ -14,7 +15,7 @@ let teller: Service;
 before(async () => {
   mesh = await startTestMesh();
   teller = await mesh.run('teller', ['sleep', '600']);
-  await mesh.run('vault', [process.execPath, '-e', ECHO], ['--namespace', 'bank']);
+  await mesh.run('vault', VAULT, ['--namespace', 'bank']);
   await mesh.apply(`
 apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
@@ -31,7 +32,7 @@ after(() => mesh.close());
 
 test('a service of another namespace is called by NAME.NS, and knows who called', async () => {
   for (const host of ['vault.bank', 'vault.bank.svc', 'vault.bank.svc.cluster.local']) {
-    const answer = await soon(() => curlFrom(teller, `http://${host}/deposit`), 200);
+    const answer = await untilStatus(200, () => curlFrom(teller, `http://${host}/deposit`));
     assert.match(answer.body, /URI=spiffe:\/\/cluster\.local\/ns\/default\/sa\/teller/, host);
   }
 });
@@ -64,21 +65,7 @@ test('the caller does not hold the policy of the other namespace', () => {
 test('a Service that is taken back is gone for its callers', async () => {
   const deleted = await mesh.cli('delete', 'service', 'vault', '--namespace', 'bank');
   assert.equal(deleted.status, 0, deleted.stderr);
-  const answer = await soon(() => curlFrom(teller, 'http://vault.bank/deposit'), 404);
+  const answer = await untilStatus(404, () => curlFrom(teller, 'http://vault.bank/deposit'));
   assert.match(answer.headers, /no_such_service/);
   assert.ok(existsSync(join(mesh.dataDir, 'proxies', 'bank.vault')));
 });
-
-async function soon(
-  ask: () => ReturnType<typeof curlFrom>,
-  status: number,
-): ReturnType<typeof curlFrom> {
-  for (let attempt = 0; ; attempt += 1) {
-    const answer = await ask();
-    if (answer.status === status || attempt > 100) {
-      assert.equal(answer.status, status, answer.headers);
-      return answer;
-    }
-    await delay(100);
-  }
-}

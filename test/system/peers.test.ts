@@ -13,9 +13,11 @@ import {
   finish,
   freePort,
   type Service,
+  sidecarOf,
   startTestMesh,
   type TestMesh,
 } from './mesh.ts';
+import { until, untilStatus } from './until.ts';
 
 const POLICIES = `
 apiVersion: security.istio.io/v1
@@ -59,7 +61,7 @@ describe('python, nginx, curl and redis behind sidecars', () => {
     stranger = await mesh.run('stranger', ['sleep', '600']);
     await mesh.run('files', files);
     await mesh.apply(POLICIES);
-    await waitFor(async () => (await curlFrom(client, 'http://files/open/a.txt')).status === 200);
+    await untilStatus(200, () => curlFrom(client, 'http://files/open/a.txt'));
   });
   after(async () => {
     await mesh.close();
@@ -77,10 +79,7 @@ describe('python, nginx, curl and redis behind sidecars', () => {
     assert.equal(answer.status, 403);
     assert.match(answer.headers, /x-palisade-reason: policy_denied/);
     const id = /x-palisade-denial: (\S+)/.exec(answer.headers)?.[1] ?? '';
-    const explained = await waitFor(async () => {
-      const done = await mesh.cli('explain', id, '-o', 'json');
-      return done.status === 0 ? done : undefined;
-    });
+    const explained = await untilStatus(0, () => mesh.cli('explain', id, '-o', 'json'));
     const detail = JSON.parse(explained.stdout);
     assert.equal(detail.record.path, '/closed/a.txt');
     assert.equal(detail.explanation.decision.verdict, 'deny');
@@ -117,11 +116,8 @@ describe('python, nginx, curl and redis behind sidecars', () => {
   });
 
   test('plaintext to the inbound port gets nothing', async () => {
-    const { ports } = await serviceNamed('files', mesh);
-    const text = await exchange(
-      ports.inboundPort,
-      'GET /open/a.txt HTTP/1.1\r\nhost: files\r\n\r\n',
-    );
+    const { inboundPort } = sidecarOf(mesh, 'files');
+    const text = await exchange(inboundPort, 'GET /open/a.txt HTTP/1.1\r\nhost: files\r\n\r\n');
     assert.equal(text, '');
   });
 
@@ -136,9 +132,9 @@ spec:
   ports: [{ name: http, port: 80, protocol: http }]
   identities: ["spiffe://cluster.local/ns/default/sa/somebody-else"]
 `);
-    const answer = await waitFor(async () => {
+    const answer = await until('the wrong server is found out', async () => {
       const got = await curlFrom(client, 'http://decoy/');
-      return got.headers.includes('upstream_identity_mismatch') ? got : undefined;
+      return got.headers.includes('upstream_identity_mismatch') && got;
     });
     assert.equal(answer.status, 503);
   });
@@ -157,10 +153,7 @@ spec:
     writeFileSync(config, nginxConfig(folder, port));
     writeFileSync(join(folder, 'big.bin'), Buffer.alloc(8 * 1024 * 1024, 7));
     await mesh.run('pages', [nginx, '-c', config], ['--app-port', String(port)]);
-    const answer = await waitFor(async () => {
-      const got = await curlFrom(client, 'http://pages/open/a.txt');
-      return got.status === 200 ? got : undefined;
-    });
+    const answer = await untilStatus(200, () => curlFrom(client, 'http://pages/open/a.txt'));
     assert.equal(answer.body, 'an open page\n');
     const proxy = `http://127.0.0.1:${client.ports.outboundPort}`;
     const big = await finish([
@@ -184,16 +177,16 @@ spec:
     );
     await mesh.run('reader', ['sleep', '600'], ['--upstream', `store:6379=${local}`]);
     await mesh.run('snoop', ['sleep', '600'], ['--upstream', `store:6379=${denied}`]);
-    await waitFor(
-      async () =>
-        (await finish([cli, '-p', String(local), 'set', 'k', 'v'])).stdout.trim() === 'OK',
-    );
+    await until('redis answers', async () => {
+      const done = await finish([cli, '-p', String(local), 'set', 'k', 'v']);
+      return done.stdout.trim() === 'OK';
+    });
     assert.equal((await finish([cli, '-p', String(local), 'get', 'k'])).stdout.trim(), 'v');
     const refused = await finish([cli, '-p', String(denied), 'get', 'k']);
     assert.doesNotMatch(refused.stdout, /^v$/m);
-    const log = await waitFor(async () => {
+    const log = await until('the denial', async () => {
       const done = await mesh.cli('log', '--denied', '--to', 'store', '-o', 'json');
-      return done.stdout.includes('sa/snoop') ? done : undefined;
+      return done.stdout.includes('sa/snoop') && done;
     });
     assert.match(log.stdout, /"kind":"tcp"/);
   });
@@ -227,14 +220,6 @@ spec:
   });
 });
 
-function serviceNamed(name: string, mesh: TestMesh): Promise<Pick<Service, 'ports'>> {
-  return finish(['cat', join(mesh.dataDir, 'proxies', `default.${name}`, 'proxy.json')]).then(
-    (done) => ({
-      ports: JSON.parse(done.stdout) as Service['ports'],
-    }),
-  );
-}
-
 /** What a peer answers to raw bytes until it closes. */
 function exchange(port: number, bytes: string): Promise<string> {
   return new Promise((resolve) => {
@@ -245,19 +230,6 @@ function exchange(port: number, bytes: string): Promise<string> {
     socket.on('close', () => resolve(text));
     socket.setTimeout(5000, () => socket.destroy());
   });
-}
-
-async function waitFor<T>(
-  look: () => Promise<T | undefined | false>,
-  timeoutMs = 20_000,
-): Promise<T> {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    const found = await look();
-    if (found !== undefined && found !== false) return found;
-    if (Date.now() > deadline) throw new Error('what was waited for did not happen');
-    await delay(100);
-  }
 }
 
 function nginxConfig(folder: string, port: number): string {

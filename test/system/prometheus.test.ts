@@ -5,13 +5,13 @@ import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { DEFAULT_SLOS, type PrometheusRule, prometheusRules } from '#alert';
 import { createSelfSignedClient } from '#identity';
 import { createProxyMetrics, createRecordedCall, expose } from '#telemetry';
 import { agentFamilies } from '../../src/agent/agent-metrics.ts';
 import { createCaMetrics } from '../../src/ca/metrics.ts';
+import { answering } from './applications.ts';
 import {
   curlFrom,
   finish,
@@ -28,6 +28,7 @@ import {
   parseOpenMetrics,
 } from './prometheus-peers.ts';
 import { REHEARSALS, type Rehearsal } from './prometheus-rehearsals.ts';
+import { until } from './until.ts';
 
 const found = await findPrometheus();
 const skip = found === undefined ? "needs Debian's prometheus" : false;
@@ -35,7 +36,6 @@ const skipParser = (await hasOpenMetricsParser()) ? false : 'needs python3-prome
 // Istio's name, which its dashboards ask for; everything else is as Prometheus would have it.
 const KNOWN =
   'istio_request_duration_milliseconds use base unit "seconds" instead of "milliseconds"';
-const ECHO = `require('http').createServer((q, s) => s.end('ok')).listen(process.env.PORT, '127.0.0.1')`;
 
 const scratch = mkdtempSync(join(tmpdir(), 'palisade-prometheus-'));
 let mesh: TestMesh | undefined;
@@ -97,7 +97,7 @@ test("Debian's Prometheus scrapes a running mesh and evaluates its rules", { ski
   assert.ok(mesh && found);
   const [web] = await Promise.all([
     mesh.run('web', ['sleep', '600']),
-    mesh.run('orders', [process.execPath, '-e', ECHO]),
+    mesh.run('orders', answering("s.end('ok')")),
   ]);
   await curlFrom(web, 'http://orders/');
   const points = JSON.parse((await mesh.cli('status', '-o', 'json')).stdout).enforcementPoints;
@@ -118,8 +118,10 @@ test("Debian's Prometheus scrapes a running mesh and evaluates its rules", { ski
     const answer = await fetch(url).catch(() => undefined);
     return answer?.ok === true ? ((await answer.json()) as QueryAnswer).data.result : [];
   };
-  await until(async () => (await ask('up == 1')).length === 3);
-  await until(async () => (await ask('sum(istio_requests_total) > 0')).length === 1);
+  const told = prometheus.output;
+  await until('all are scraped', async () => (await ask('up == 1')).length === 3, { told });
+  const counted = async () => (await ask('sum(istio_requests_total) > 0')).length === 1;
+  await until('calls are counted', counted, { told });
   assert.ok((await ask('palisade_slo_events_total')).length >= 9);
   assert.ok((await ask('palisade_handshakes_total{outcome="ok"}')).length > 0);
   const answer = await fetch(`http://127.0.0.1:${port}/api/v1/rules`);
@@ -272,12 +274,4 @@ function casesOf(
     alert_rule_test: [{ eval_time: at, alertname: alert, exp_alerts: alerts }],
   });
   return [one('its cause', cause, expected), one('nothing of it', calm, [])];
-}
-
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 30_000;
-  while (!(await isSo())) {
-    assert.ok(Date.now() < deadline, `not within 30 s:\n${prometheus?.output()}`);
-    await delay(200);
-  }
 }

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { waitFor } from './guarded-service.ts';
+import { answering } from './applications.ts';
 import {
   findProgram,
   finish,
@@ -15,8 +15,8 @@ import {
   startTestMesh,
   type TestMesh,
 } from './mesh.ts';
+import { until } from './until.ts';
 
-const SERVER = `require('http').createServer((q, s) => s.end('in')).listen(process.env.PORT, '127.0.0.1')`;
 const RESOURCES = `apiVersion: palisade.dev/v1
 kind: Service
 metadata: { name: shop }
@@ -50,7 +50,7 @@ describe('HAProxy before a sidecar', () => {
     if (haproxy === undefined) return;
     hasHaproxy = true;
     mesh = await startTestMesh();
-    shop = await mesh.run('shop', [process.execPath, '-e', SERVER]);
+    shop = await mesh.run('shop', answering("s.end('in')"));
     await mesh.apply(RESOURCES);
     const parts = [
       'defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s',
@@ -67,7 +67,7 @@ describe('HAProxy before a sidecar', () => {
     const file = join(folder, 'haproxy.cfg');
     writeFileSync(file, `${parts.join('\n')}\n`);
     balancer = start([haproxy, '-f', file]);
-    await waitFor(async () => (await from('127.0.0.2', ports.v1)) === '200');
+    await until('HAProxy', async () => (await from('127.0.0.2', ports.v1)) === '200');
   });
   after(async () => {
     await balancer?.stop();

@@ -5,9 +5,10 @@ import { get } from 'node:http';
 import { after, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseAllDocuments } from 'yaml';
-import { BIN, meshIn, start, startTestMesh, type TestMesh } from './mesh.ts';
+import { answering } from './applications.ts';
+import { meshIn, startTestMesh, startUp, type TestMesh } from './mesh.ts';
+import { until } from './until.ts';
 
-const ECHO = `require('http').createServer((q, s) => s.end('done')).listen(process.env.PORT, '127.0.0.1')`;
 const POLICY = `apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
 metadata: { name: orders }
@@ -32,18 +33,16 @@ async function log(of: TestMesh, ...flags: string[]): Promise<readonly LoggedRec
   return stdout.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line)]));
 }
 
-/** Asks until there are so many, or for 15 s. */
+/** Asks until there are so many. */
 async function logged(
   of: TestMesh,
   count: number,
   ...flags: string[]
 ): Promise<readonly LoggedRecord[]> {
-  let found: readonly LoggedRecord[] = [];
-  for (let tries = 0; tries < 30 && found.length < count; tries++) {
-    found = await log(of, ...flags);
-    if (found.length < count) await delay(500);
-  }
-  return found;
+  return until(`${count} records`, async () => {
+    const found = await log(of, ...flags);
+    return found.length >= count && found;
+  });
 }
 
 function call(port: number, path: string): Promise<number> {
@@ -65,7 +64,7 @@ test('every call is found by what is in its record, and shown across services', 
   mesh = await startTestMesh();
   const web = await mesh.run('web', ['sleep', '3600']);
   port = web.ports.outboundPort;
-  await mesh.run('orders', [process.execPath, '-e', ECHO]);
+  await mesh.run('orders', answering("s.end('done')"));
   await mesh.apply(POLICY);
   for (let at = 0; at < CALLS; at++) {
     const path = at % 4 === 0 ? `/closed/${at}` : `/open/${at}`;
@@ -105,8 +104,7 @@ test('a control plane that is killed loses no record that was made, and has none
   await before.up.stop('SIGKILL');
   await Promise.all(first);
   for (let at = CALLS; at < 2 * CALLS; at++) await call(port, `/open/kill-${at}`);
-  const up = start([process.execPath, BIN, 'up', '--data', before.dataDir, '--port', '0']);
-  await up.printed(/^ready (http\S+)/m, 30_000);
+  const up = await startUp(before.dataDir);
   const again = meshIn(before.dataDir, up);
   try {
     const found = await logged(again, 2 * CALLS, '--path', '/open/kill-');

@@ -15,16 +15,16 @@ import {
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
-import { BIN, curlFrom, finish, type Service, start, type TestMesh } from './mesh.ts';
+import { answering } from './applications.ts';
+import { curlFrom, finish, palisade, type Service, start, type TestMesh } from './mesh.ts';
 import { type MeshParts, prepareParts } from './mesh-parts.ts';
+import { until, untilStatus } from './until.ts';
 
 // Answers at once, or with a line every 20 ms for as long as somebody listens.
-const SERVER = `require('http').createServer((q, s) => {
+const SERVER = answering(`
   if (q.url !== '/stream') return s.end('hello');
   const timer = setInterval(() => s.write('tick\\n'), 20);
-  s.on('close', () => clearInterval(timer));
-}).listen(process.env.PORT, '127.0.0.1')`;
+  s.on('close', () => clearInterval(timer));`);
 const CLIENT_ID = 'spiffe://cluster.local/ns/default/sa/client';
 
 let parts: MeshParts;
@@ -41,7 +41,7 @@ kind: Mesh
 metadata: { name: mesh }
 spec: { trustDomain: cluster.local }
 `);
-  await mesh.run('server', [process.execPath, '-e', SERVER]);
+  await mesh.run('server', SERVER);
   client = await mesh.run('client', ['sleep', '600']);
   await mesh.apply(`
 apiVersion: security.istio.io/v1
@@ -61,7 +61,7 @@ after(async () => {
 
 describe('revoking an identity', () => {
   test('it works to begin with', async () => {
-    assert.equal((await soon(200)).body, 'hello');
+    assert.equal((await served()).body, 'hello');
   });
 
   test('is told in advance by --dry-run: whose certificate, which traffic; and revokes nothing', async () => {
@@ -83,7 +83,7 @@ describe('revoking an identity', () => {
       ['default/client', 'default/server', 'caller', false],
     );
     assert.equal((await mesh.cli('identity', 'list', '--revoked')).stdout, 'nothing is revoked\n');
-    assert.equal((await soon(200)).body, 'hello');
+    assert.equal((await served()).body, 'hello');
   });
 
   test('of the caller cuts its live call, refuses new ones and its renewal, until it is lifted', async () => {
@@ -103,7 +103,7 @@ describe('revoking an identity', () => {
 
     const lifted = await mesh.cli('identity', 'unrevoke', 'client');
     assert.equal(lifted.status, 0, lifted.stderr);
-    assert.equal((await soon(200)).body, 'hello');
+    assert.equal((await served()).body, 'hello');
   });
 
   test('of a name that nobody has is said to stop nobody', async () => {
@@ -119,7 +119,7 @@ describe('revoking an identity', () => {
     await stream.cut;
     assert.notEqual((await curlFrom(client, 'http://server/')).status, 200);
     assert.equal((await mesh.cli('identity', 'unrevoke', 'server')).status, 0);
-    assert.equal((await soon(200)).body, 'hello');
+    assert.equal((await served()).body, 'hello');
   });
 
   test('as issued before now cuts what uses a stolen key, and its owner goes on with a new one', async () => {
@@ -130,24 +130,20 @@ describe('revoking an identity', () => {
       0,
     );
     await stream.cut;
-    assert.equal((await soon(200)).body, 'hello');
+    assert.equal((await served()).body, 'hello');
     assert.notEqual(await serialOf('client'), before);
   });
 
   test('of one serial replaces that certificate', async () => {
     const serial = await serialOf('client');
     assert.equal((await mesh.cli('identity', 'revoke', serial)).status, 0);
-    assert.equal((await soon(200)).body, 'hello');
+    assert.equal((await served()).body, 'hello');
     assert.notEqual(await serialOf('client'), serial);
     // Outsiders find it in a list that the CA publishes.
     const list = join(parts.dataDir, 'ca', 'crl.pem');
     const openssl = ['openssl', 'crl', '-in', list, '-noout', '-text'];
-    for (let attempt = 0; ; attempt++) {
-      const { stdout } = await finish(openssl);
-      if (stdout.includes(serial.toUpperCase())) break;
-      assert.ok(attempt < 50, stdout);
-      await delay(100);
-    }
+    const isListed = async () => (await finish(openssl)).stdout.includes(serial.toUpperCase());
+    await until('the serial is listed', isListed);
   });
 
   test('of a host ends all it asked for, and is lifted', async () => {
@@ -155,7 +151,7 @@ describe('revoking an identity', () => {
     assert.equal((await mesh.cli('identity', 'revoke', host)).status, 0);
     assert.notEqual((await curlFrom(client, 'http://server/')).status, 200);
     assert.equal((await mesh.cli('identity', 'unrevoke', host)).status, 0);
-    assert.equal((await soon(200)).body, 'hello');
+    assert.equal((await served()).body, 'hello');
   });
 
   test('holds when the control plane is gone, over a restart of agent and sidecar', async () => {
@@ -166,7 +162,7 @@ describe('revoking an identity', () => {
     assert.notEqual((await curlFrom(client, 'http://server/')).status, 200);
     await parts.start('control');
     assert.equal((await mesh.cli('identity', 'unrevoke', 'client')).status, 0);
-    assert.equal((await soon(200)).body, 'hello');
+    assert.equal((await served()).body, 'hello');
   });
 });
 
@@ -184,14 +180,14 @@ test('with control plane and CA gone, it is handed to an agent and reaches the o
   const agents = await Promise.all(
     [parts.dataDir, second].map(async (data, index) => {
       const flags = ['--data', data, '--host-name', `host-${index}`, '--peers', '127.0.0.1:0'];
-      const agent = start([process.execPath, BIN, 'agent', ...flags]);
+      const agent = start(palisade('agent', ...flags));
       await agent.printed(/^ready/m, 30_000);
       return agent;
     }),
   );
   try {
     const known = () => textOf(join(second, 'agent', 'endpoints.json'));
-    await until(() => known().includes('agent/host-0'), 'the agents know of each other');
+    await until('the agents know of each other', () => known().includes('agent/host-0'));
     for (const part of ['control', 'ca'] as const) await parts.running.get(part)?.stop('SIGKILL');
     const revoked = await mesh.cli('identity', 'revoke', 'client', '--reason', 'nobody is home');
     assert.equal(revoked.status, 0, revoked.stderr);
@@ -207,7 +203,7 @@ test('with control plane and CA gone, it is handed to an agent and reaches the o
     const before = readFileSync(join(parts.dataDir, 'author', 'revocations.jsonl'), 'utf8');
     const [last = ''] = before.trim().split('\n').slice(-1);
     const { payload } = JSON.parse(last) as { payload: string };
-    await until(() => taken().includes(payload), 'it reached the second agent');
+    await until('it reached the second agent', () => taken().includes(payload));
   } finally {
     await Promise.all(agents.map((agent) => agent.stop()));
     rmSync(second, { recursive: true, force: true });
@@ -218,16 +214,9 @@ function textOf(path: string): string {
   return existsSync(path) ? readFileSync(path, 'utf8') : '';
 }
 
-async function until(isSo: () => boolean, what: string): Promise<void> {
-  for (let attempt = 0; !isSo(); attempt++) {
-    assert.ok(attempt < 200, `never: ${what}`);
-    await delay(50);
-  }
-}
-
 /** A call that streams; `cut` resolves when it was ended from outside. */
 async function openStream(): Promise<{ readonly cut: Promise<unknown> }> {
-  await soon(200);
+  await served();
   const proxy = `http://127.0.0.1:${client.ports.outboundPort}`;
   const args = ['-sS', '-N', '--max-time', '15', '--proxy', proxy, 'http://server/stream'];
   const child = spawn('curl', args, { stdio: ['ignore', 'pipe', 'ignore'] });
@@ -250,13 +239,7 @@ async function serialOf(account: string): Promise<string> {
   return all.find(({ current }) => current)?.serial ?? '';
 }
 
-async function soon(status: number): ReturnType<typeof curlFrom> {
-  for (let attempt = 0; ; attempt += 1) {
-    const answer = await curlFrom(client, 'http://server/');
-    if (answer.status === status || attempt > 80) {
-      assert.equal(answer.status, status, `${answer.headers}\n${answer.body}`);
-      return answer;
-    }
-    await delay(100);
-  }
+/** Calls until it is served. */
+function served(): ReturnType<typeof curlFrom> {
+  return untilStatus(200, () => curlFrom(client, 'http://server/'));
 }

@@ -6,11 +6,12 @@ import { get } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import { redactionPeriod } from '#lib';
 import { deriveRedactionKey } from '../../src/ca/redaction-keys.ts';
-import { type Service, startTestMesh, type TestMesh } from './mesh.ts';
+import { answering } from './applications.ts';
+import { type Service, sidecarOf, startTestMesh, type TestMesh } from './mesh.ts';
+import { until } from './until.ts';
 
 /** Each is found only if it was not taken out; the shapes are those by which secrets are recognized. */
 const CANARY = {
@@ -36,13 +37,12 @@ const CANARY = {
   userAgent: 'canary19useragent',
 } as const;
 
-const SERVER = `require('http').createServer((q, s) => {
+const SERVER = answering(`
   q.resume();
   s.setHeader('set-cookie', 'id=${CANARY.setCookie}');
   s.setHeader('x-answer', '${CANARY.answerHeader}');
   s.statusCode = q.url.startsWith('/fail') ? 500 : 200;
-  s.end('${CANARY.answerBody}');
-}).listen(process.env.PORT, '127.0.0.1')`;
+  s.end('${CANARY.answerBody}');`);
 
 const POLICIES = `
 apiVersion: security.istio.io/v1
@@ -77,7 +77,7 @@ before(async () => {
   client = await mesh.run('client', ['sleep', '600']);
   // The environment of an application is its own: its sidecar must not tell it to anybody.
   process.env['CANARY_PASSWORD'] = CANARY.environment;
-  server = await mesh.run('server', [process.execPath, '-e', SERVER, CANARY.argument]);
+  server = await mesh.run('server', [...SERVER, CANARY.argument]);
   delete process.env['CANARY_PASSWORD'];
   await mesh.apply(POLICIES);
 });
@@ -219,16 +219,14 @@ function checkJoin(records: readonly Shown[], hash: string): void {
 
 /** The records of all calls at both of their ends, once they are there. */
 async function recorded(): Promise<Shown[]> {
-  for (let attempt = 0; attempt < 60; attempt++) {
+  return until('the records', async () => {
     const log = await mesh.cli('log', '-o', 'json', '--since', '5m', '--reporter', 'both');
     const found = asRecords(log.stdout);
     const isThere = ['destination', 'source'].every(
       (end) => found.filter(({ reporter }) => reporter === end).length >= PATHS.length,
     );
-    if (isThere) return found;
-    await delay(250);
-  }
-  throw new Error('the records did not arrive');
+    return isThere && found;
+  });
 }
 
 function asRecords(text: string): Shown[] {
@@ -253,8 +251,7 @@ function send(lines: readonly string[], body = ''): Promise<void> {
 }
 
 function metricsOf({ name }: Service): Promise<string> {
-  const file = join(mesh.dataDir, 'proxies', `default.${name}`, 'proxy.json');
-  const { metricsUrl } = JSON.parse(readFileSync(file, 'utf8')) as { metricsUrl: string };
+  const { metricsUrl } = sidecarOf(mesh, name);
   return new Promise((resolve, reject) => {
     get(`${metricsUrl}/metrics`, (answer) => {
       let text = '';

@@ -5,9 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import {
-  BIN,
   curlFrom,
   findProgram,
   finish,
@@ -16,8 +14,10 @@ import {
   type Service,
   start,
   startTestMesh,
+  startUp,
   type TestMesh,
 } from './mesh.ts';
+import { until } from './until.ts';
 
 const collectorProgram = process.env['OTEL_COLLECTOR'];
 const rsyslogd = await findProgram('rsyslogd');
@@ -99,7 +99,7 @@ action(type="omfile" file="${folder}/syslog.txt" template="fields")
   );
   const started = start([rsyslogd, '-n', '-f', config, '-i', join(folder, 'rsyslog.pid')]);
   running.push(started);
-  for (let i = 0; i < 100 && (await connects(syslogPort)) !== true; i++) await delay(50);
+  await until('rsyslogd listens', () => connects(syslogPort));
   return started;
 }
 
@@ -133,13 +133,8 @@ const linesOf = (path: string) =>
   existsSync(path) ? readFileSync(path, 'utf8').trim().split('\n') : [];
 const syslogLines = () => linesOf(join(folder, 'syslog.txt'));
 
-async function until(what: string, holds: () => boolean): Promise<void> {
-  for (let i = 0; i < 200; i++) {
-    if (holds()) return;
-    await delay(100);
-  }
-  const state = await mesh.cli('sink', 'list');
-  assert.fail(`not within 20 s: ${what}\n${state.stdout}`);
+function untilArrived(what: string, holds: () => boolean): Promise<boolean> {
+  return until(what, holds, { told: async () => (await mesh.cli('sink', 'list')).stdout });
 }
 
 test('a real OpenTelemetry Collector takes logs, traces and metrics, over HTTP and gRPC', {
@@ -150,13 +145,16 @@ test('a real OpenTelemetry Collector takes logs, traces and metrics, over HTTP a
   const taken = () => linesOf(join(folder, 'otlp.jsonl')).join('\n');
   // Each record comes by both sinks, each span too.
   const times = (pattern: RegExp) => [...taken().matchAll(pattern)].length;
-  await until('records by both', () => times(/denied GET \/secret/g) >= 2);
-  await until(
+  await untilArrived('records by both', () => times(/denied GET \/secret/g) >= 2);
+  await untilArrived(
     'spans by both',
     () => times(/"name":"GET orders"/g) >= 2 && times(/"name":"decision"/g) >= 2,
   );
-  await until('metrics by both', () => times(/"name":"palisade_control_records_total"/g) >= 2);
-  await until('audit by both', () => times(/palisade\.audit\.action/g) >= 2);
+  await untilArrived(
+    'metrics by both',
+    () => times(/"name":"palisade_control_records_total"/g) >= 2,
+  );
+  await untilArrived('audit by both', () => times(/palisade\.audit\.action/g) >= 2);
   for (const name of ['otlp-http', 'otlp-grpc']) {
     const tested = await mesh.cli('sink', 'test', name, '-o', 'json');
     assert.equal(tested.status, 0, tested.stdout + tested.stderr);
@@ -174,7 +172,9 @@ test('a real rsyslog takes CEF over TLS, and no caller forges a line of it', {
   // What a request line lets through; the rest of what callers try is in the unit tests of the formats.
   const hostile = '/x=1&act=allow';
   assert.equal((await call(hostile)).status, 403);
-  await until('the denial', () => syslogLines().some((line) => line.includes('act\\=allow')));
+  await untilArrived('the denial', () =>
+    syslogLines().some((line) => line.includes('act\\=allow')),
+  );
   const lines = syslogLines();
   for (const line of lines) {
     assert.match(
@@ -195,7 +195,7 @@ test('events of real calls hold against the published schema of OCSF', {
 }, async () => {
   assert.equal((await call('/other')).status, 403);
   const path = join(mesh.dataDir, 'control', 'sinks', 'files', 'ocsf.jsonl');
-  await until('both kinds', () => {
+  await untilArrived('both kinds', () => {
     const classes = new Set(linesOf(path).map((line) => JSON.parse(line).class_uid));
     return classes.has(4002) && classes.has(6003);
   });
@@ -218,24 +218,20 @@ test('a server that is away: the mesh goes on, is killed, and what waited arrive
   const paths = Array.from({ length: 20 }, (_, i) => `/away-${i}`);
   for (const path of paths) assert.equal((await call(path)).status, 403);
   const list = async () => JSON.parse((await mesh.cli('sink', 'list', '-o', 'json')).stdout);
-  for (let i = 0; ; i++) {
+  await until('all of it waits', async () => {
     const siem = (await list()).find(({ name }: { name: string }) => name === 'siem');
-    if (siem.state !== 'ok' && siem.lag_records >= 20) break;
-    assert.ok(i < 60, JSON.stringify(siem));
-    await delay(250);
-  }
+    return siem.state !== 'ok' && siem.lag_records >= 20;
+  });
   const listed = await mesh.cli('sink', 'list');
   assert.equal(listed.status, 1);
   assert.match(listed.stdout, /siem +syslog cef +(retrying|failing)/);
   await mesh.up.stop('SIGKILL');
-  const again = start([process.execPath, BIN, 'up', '--data', mesh.dataDir, '--port', '0']);
-  running.push(again);
-  await again.printed(/^ready/m, 30_000);
+  running.push(await startUp(mesh.dataDir));
   rsyslog = await startRsyslog();
   const arrived = () =>
     syslogLines()
       .slice(before)
       .flatMap((line) => /request=(\/away-\d+) /.exec(line)?.[1] ?? []);
-  await until('all that waited', () => new Set(arrived()).size === paths.length);
+  await untilArrived('all that waited', () => new Set(arrived()).size === paths.length);
   assert.deepEqual([...new Set(arrived())], paths);
 });

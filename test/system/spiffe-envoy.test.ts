@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { finish, freePort, start, startTestMesh } from './mesh.ts';
 import { executableOf } from './spiffe-peers.ts';
+import { until } from './until.ts';
 
 const ID = 'spiffe://cluster.local/ns/default/sa';
 const envoyBin = process.env['ENVOY_BIN'];
@@ -61,12 +61,9 @@ test('Envoy takes its SVID over SDS, is judged by policy, and refuses a server o
     return Number(done.stdout);
   };
   const becomes = async (port: number, status: number) => {
-    let got = 0;
-    for (let i = 0; i < 150 && got !== status; i++) {
-      got = await get(port);
-      if (got !== status) await delay(100);
-    }
-    assert.equal(got, status, envoy.output());
+    await until(`it is ${status}`, async () => (await get(port)) === status, {
+      told: envoy.output,
+    });
   };
 
   await becomes(right, 403);

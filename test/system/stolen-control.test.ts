@@ -24,6 +24,7 @@ import {
   type SubscribeResponse,
   type TlsMaterial,
 } from '#wire';
+import { answering } from './applications.ts';
 import { BIN, finish, type Service, startTestMesh, type TestMesh } from './mesh.ts';
 import {
   caClient,
@@ -36,7 +37,6 @@ import {
 } from './stolen-identity.ts';
 
 const ID = (path: string) => `spiffe://cluster.local/${path}`;
-const SERVER = `require('http').createServer((q, s) => s.end(q.url)).listen(process.env.PORT, '127.0.0.1')`;
 const WORKLOAD = ['unix:uid:0', 'unix:user:root', 'palisade:service:default/server'];
 
 describe('an attacker with everything the control plane has', () => {
@@ -48,7 +48,7 @@ describe('an attacker with everything the control plane has', () => {
 
   before(async () => {
     mesh = await startTestMesh();
-    server = await mesh.run('server', [process.execPath, '-e', SERVER]);
+    server = await mesh.run('server', answering('s.end(q.url)'));
     addresses = JSON.parse(readFileSync(join(mesh.dataDir, 'mesh.json'), 'utf8'));
     trust = publicTrust(mesh.dataDir);
     control = await enrol({ ...addresses, trust }, ID('palisade/control'), token('control'));

@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { talk } from '../../src/proxy/fake-pair.ts';
-import { waitFor } from './guarded-service.ts';
 import { findProgram, freePort, type Running, start } from './mesh.ts';
+import { until } from './until.ts';
 
 /** A request as a server tells it; the body in hexadecimal. */
 export type Told = {
@@ -127,7 +127,7 @@ async function startNode(closers: Closers): Promise<number> {
 async function startPython(closers: Closers): Promise<number> {
   const port = await freePort();
   stopLater(start(['python3', PYTHON_SERVER, String(port)]), closers);
-  await waitFor(() => accepts(port));
+  await until('an open port', () => accepts(port));
   return port;
 }
 
@@ -153,7 +153,7 @@ http { access_log off; ${temp} large_client_header_buffers 4 64k; client_body_bu
   );
   const nginx = (await findProgram('nginx')) ?? 'nginx';
   stopLater(start([nginx, '-p', folder, '-c', file]), closers);
-  await waitFor(() => accepts(port));
+  await until('an open port', () => accepts(port));
   return { port, http2Port };
 }
 

@@ -5,23 +5,15 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { VERSION } from '#cli';
 import { openSession } from '#client';
-import { BIN, finish, start, startTestMesh } from './mesh.ts';
+import { finish, palisade, start, startTestMesh, startUp } from './mesh.ts';
+import { until } from './until.ts';
 
 test('a second `up` on the same folder names the process that has it', async () => {
   const mesh = await startTestMesh();
   try {
-    const second = await finish([
-      process.execPath,
-      BIN,
-      'up',
-      '--data',
-      mesh.dataDir,
-      '--port',
-      '0',
-    ]);
+    const second = await finish(palisade('up', '--data', mesh.dataDir, '--port', '0'));
     assert.equal(second.status, 2);
     assert.match(second.stderr, new RegExp(`process ${mesh.up.child.pid}`));
     assert.match(second.stderr, /help: /);
@@ -36,15 +28,7 @@ test('a taken port names the process that has it', async () => {
   const server = createServer().listen(port, '127.0.0.1');
   const dataDir = mkdtempSync(join(tmpdir(), 'palisade-port-'));
   try {
-    const up = await finish([
-      process.execPath,
-      BIN,
-      'up',
-      '--data',
-      dataDir,
-      '--port',
-      String(port),
-    ]);
+    const up = await finish(palisade('up', '--data', dataDir, '--port', String(port)));
     assert.equal(up.status, 2, up.stderr);
     assert.match(up.stderr, new RegExp(`port ${port} is taken by process ${process.pid}`));
   } finally {
@@ -54,7 +38,7 @@ test('a taken port names the process that has it', async () => {
 });
 
 test('a data folder that cannot be made says so', async () => {
-  const up = await finish([process.execPath, BIN, 'up', '--data', '/proc/palisade', '--port', '0']);
+  const up = await finish(palisade('up', '--data', '/proc/palisade', '--port', '0'));
   assert.equal(up.status, 2, up.stderr);
   assert.match(up.stderr, /cannot .*\/proc\/palisade.*\n {2}help: /);
 });
@@ -68,11 +52,10 @@ test('every process says which version it is', async () => {
     assert.equal((await api.call<{ version: string }>('GET', '/mesh')).version, VERSION);
     type Points = { items: readonly { kind: string; softwareVersion: string | null }[] };
     // Ready is who can serve; that the agent and the authority told of themselves comes a moment later.
-    let items: Points['items'] = [];
-    for (let i = 0; i < 100 && items.length < 2; i++) {
-      if (i > 0) await delay(100);
-      ({ items } = await api.call<Points>('GET', '/enforcement-points'));
-    }
+    const items = await until('both are known', async () => {
+      const points = await api.call<Points>('GET', '/enforcement-points');
+      return points.items.length >= 2 && points.items;
+    });
     assert.deepEqual(items.map(({ kind }) => kind).toSorted(), ['agent', 'ca']);
     for (const { softwareVersion } of items) assert.equal(softwareVersion, VERSION);
   } finally {
@@ -96,32 +79,11 @@ test('keys are for their owner alone', async () => {
 test('`run` exits with the status of its application, and hands it signals', async () => {
   const mesh = await startTestMesh();
   try {
-    const run = (script: string) => [
-      process.execPath,
-      BIN,
-      'run',
-      '--data',
-      mesh.dataDir,
-      '--service',
-      'job',
-      '--',
-      'sh',
-      '-c',
-      script,
-    ];
+    const job = ['--data', mesh.dataDir, '--service', 'job', '--'];
+    const run = (script: string) => palisade('run', ...job, 'sh', '-c', script);
     assert.equal((await finish(run('exit 7'))).status, 7);
     assert.equal((await finish(run('kill -9 $$'))).status, 128 + 9);
-    const missing = await finish([
-      process.execPath,
-      BIN,
-      'run',
-      '--data',
-      mesh.dataDir,
-      '--service',
-      'job',
-      '--',
-      'no-such-program',
-    ]);
+    const missing = await finish(palisade('run', ...job, 'no-such-program'));
     assert.equal(missing.status, 127);
     assert.match(missing.stderr, /there is no program `no-such-program`/);
     const trapped = start(
@@ -147,17 +109,9 @@ test('`run` exits with the status of its application, and hands it signals', asy
 test('a strict mesh refuses a service that nobody registered', async () => {
   const mesh = await startTestMesh('--strict');
   try {
-    const run = await finish([
-      process.execPath,
-      BIN,
-      'run',
-      '--data',
-      mesh.dataDir,
-      '--service',
-      'job',
-      '--',
-      'true',
-    ]);
+    const run = await finish(
+      palisade('run', '--data', mesh.dataDir, '--service', 'job', '--', 'true'),
+    );
     assert.equal(run.status, 4, run.stderr);
     assert.match(run.stderr, /no registration and this mesh is strict\n {2}help: /);
   } finally {
@@ -175,9 +129,8 @@ test('what was applied is there after a kill -9 and a new start, and application
   await app.run.printed(
     /^palisade: the sidecar of app has lost the mesh .*\n {2}help: .*sidecar\.log$/m,
   );
-  const again = start([process.execPath, BIN, 'up', '--data', mesh.dataDir, '--port', '0']);
+  const again = await startUp(mesh.dataDir);
   try {
-    await again.printed(/^ready/m, 30_000);
     const got = await mesh.cli('get', 'service', 'kept', '-o', 'json');
     assert.equal(got.status, 0, got.stderr);
     assert.equal(JSON.parse(got.stdout).metadata.name, 'kept');
@@ -199,29 +152,14 @@ test('the demo runs, is denied what it should be, and leaves nothing behind', {
 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'palisade-demo-test-'));
   const dataDir = join(folder, 'mesh');
-  const up = start([
-    process.execPath,
-    BIN,
-    'up',
-    '--demo',
-    '--data',
-    dataDir,
-    '--port',
-    '0',
-    '-o',
-    'json',
-  ]);
+  const up = start(palisade('up', '--demo', '--data', dataDir, '--port', '0', '-o', 'json'));
   const [line] = await up.printed(/^\{"event":"ready".*$/m, 30_000);
   const ready = JSON.parse(line) as { api: string; console: string; data: string };
   assert.equal(ready.data, dataDir);
-  const cli = (...args: string[]) => finish([process.execPath, BIN, ...args, '--data', dataDir]);
+  const cli = (...args: string[]) => finish(palisade(...args, '--data', dataDir));
   const seen = async (flags: string[], pattern: RegExp) => {
-    for (let attempt = 0; attempt < 200; attempt += 1) {
-      const done = await cli('log', '-o', 'json', ...flags);
-      if (pattern.test(done.stdout)) return done.stdout;
-      await delay(200);
-    }
-    throw new Error(`no record matches ${pattern}`);
+    const isLogged = async () => pattern.test((await cli('log', '-o', 'json', ...flags)).stdout);
+    await until(`a record like ${pattern}`, isLogged, { withinMs: 60_000 });
   };
   await seen(['--to', 'payments'], /sa\/orders".*"verdict":"allow"/);
   await seen(['--denied'], /sa\/intruder/);
@@ -265,13 +203,10 @@ test('an application that listens everywhere is shown as a way around its sideca
       `require('http').createServer((q, s) => s.end()).listen(process.env.PORT, '${host}')`;
     await mesh.run('open', [process.execPath, '-e', serve('0.0.0.0')]);
     await mesh.run('shut', [process.execPath, '-e', serve('127.0.0.1')]);
-    const deadline = Date.now() + 30_000;
-    let text = '';
-    while (!/around its sidecar/.test(text)) {
-      assert.ok(Date.now() < deadline, text);
-      await delay(500);
-      text = (await mesh.cli('status')).stdout;
-    }
+    const text = await until('it is told', async () => {
+      const { stdout } = await mesh.cli('status');
+      return /around its sidecar/.test(stdout) && stdout;
+    });
     assert.match(
       text,
       /default\/open can be reached around its sidecar at 0\.0\.0\.0:\d+\n +help: /,

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { BIN, meshIn, start } from './mesh.ts';
+import { meshIn, palisade, start } from './mesh.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const env = { ...process.env, NODE_DEBUG_NATIVE: 'COMPILE_CACHE' };
@@ -33,11 +33,11 @@ test('after the warm-up every process runs the bundle, compiled ahead', async ()
   rmSync(join(root, 'node_modules', '.cache', 'palisade'), { recursive: true, force: true });
   runScript('warm');
   const dataDir = mkdtempSync(join(tmpdir(), 'palisade-warm-'));
-  const up = start([process.execPath, BIN, 'up', '--data', dataDir, '--port', '0'], env);
+  const up = start(palisade('up', '--data', dataDir, '--port', '0'), env);
   try {
     await up.printed(/^ready (http\S+)/m, 30_000);
-    const palisade = [process.execPath, BIN, 'run', '--data', dataDir, '--service', 'web', '--'];
-    const run = start([...palisade, 'sh', '-c', 'echo the application runs'], env);
+    const wanted = ['--data', dataDir, '--service', 'web', '--'];
+    const run = start(palisade('run', ...wanted, 'sh', '-c', 'echo the application runs'), env);
     await run.printed(/^the application runs$/m, 30_000);
     await run.stop();
     const status = await meshIn(dataDir, up).cli('status');

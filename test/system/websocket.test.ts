@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { waitFor } from './guarded-service.ts';
 import { finish, freePort, type Running, start, startTestMesh, type TestMesh } from './mesh.ts';
+import { until } from './until.ts';
 
 const PEER = fileURLToPath(new URL('ws-peer.js', import.meta.url));
 const PYTHON = process.env['WEBSOCKETS_PYTHON'] ?? '/usr/bin/python3';
@@ -54,7 +54,7 @@ describe('WebSocket peers behind sidecars', () => {
     const upstreams = ['--upstream', `chat=${ports.ws}`, '--upstream', `snake=${ports.python}`];
     await mesh.run('client', ['sleep', '3600'], upstreams);
     await mesh.apply(policy('chat', '/room') + policy('snake', '/room'));
-    await waitFor(async () => /echoed/.test(await talk('ws', 'ws').catch(() => '')));
+    await until('an echo', async () => /echoed/.test(await talk('ws', 'ws').catch(() => '')));
   });
   after(async () => {
     await mesh?.close();
@@ -93,7 +93,7 @@ describe('WebSocket peers behind sidecars', () => {
     await mesh.apply(policy('chat', '/elsewhere'));
     await peer.printed(/closed 1006/);
     assert.ok(performance.now() - before < 10_000);
-    const record = await waitFor(async () => {
+    const record = await until('the record', async () => {
       const { stdout } = await mesh.cli('log', '--since', '1m', '-o', 'json');
       return stdout.split('\n').find((line) => /101/.test(line) && /policy_denied/.test(line));
     });
