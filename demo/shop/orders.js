@@ -10,8 +10,11 @@ createServer(async (request, response) => {
     return;
   }
   try {
+    // A trace goes on through a program only where the program hands it on (W3C Trace Context).
+    const { traceparent } = request.headers;
     const payment = await fetch('http://payments/charge', {
       method: 'POST',
+      headers: traceparent === undefined ? {} : { traceparent },
       body: JSON.stringify({ amount: 12 }),
     });
     if (!payment.ok) throw new Error(`payments answered ${payment.status}`);

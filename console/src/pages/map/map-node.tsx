@@ -45,15 +45,23 @@ export function MapNodeShape({ node, placed, dim, focused, onPick }: MapNodeProp
       )}
       <rect width={NODE_WIDTH} height={NODE_HEIGHT} rx="6" />
       {/* The space keeps the two lines apart for those who hear them. */}
-      <text className="map-node-name" x="12" y="19">
+      <text
+        className="map-node-name"
+        x="12"
+        y="19"
+        data-long={node.service.length > ROOMY_NAME ? '' : undefined}
+      >
         {shorten(node.service)}{' '}
       </text>
       <text className="map-node-state" x="12" y="34">
-        {shorten(words, 21)}
+        {shorten(words, 19)}
       </text>
     </g>
   );
 }
+
+/** Longer names are set smaller, so that they stay inside whatever font the system has. */
+const ROOMY_NAME = 13;
 
 type Tone = 'stale' | 'failing' | 'denied' | 'plaintext';
 type Described = { readonly words: string; readonly tone: Tone | undefined };
