@@ -205,6 +205,18 @@ test('what a revocation cuts is shown before its name is asked for, and the name
   assert.deepEqual(watched.faults, []);
 });
 
+test('a link and a fold in a row do what they say and do not open the row', { skip }, async () => {
+  const page = await open('/identities?q=web');
+  const row = page.locator('tbody tr', { hasText: 'shop/sa/web' }).first();
+  await row.locator('summary').click();
+  await row.getByText('unix:uid:1000').waitFor();
+  assert.equal(new URL(page.url()).searchParams.has('revoke'), false);
+  await row.getByRole('link', { name: 'shop, version 7' }).click();
+  await page.getByRole('heading', { level: 1, name: 'Policies' }).waitFor();
+  const { pathname, search } = new URL(page.url());
+  assert.equal(pathname + search, '/policies?ns=shop');
+});
+
 test('what is shown comes as CSV and JSON', { skip }, async () => {
   const page = await open('/enforcement');
   await page.getByRole('grid').waitFor();

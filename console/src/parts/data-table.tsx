@@ -111,7 +111,9 @@ function Row<T>(props: { row: T; table: DataTableProps<T>; isTabStop: boolean })
       data-tone={table.toneOf?.(row)}
       data-opens={table.onOpen === undefined ? undefined : ''}
       {...(table.onOpen === undefined ? {} : { 'aria-selected': selected })}
-      onClick={() => table.onOpen?.(row)}
+      onClick={(event) => {
+        if (!isOfItself(event.target)) table.onOpen?.(row);
+      }}
       onKeyDown={onKeyDown}
     >
       {table.columns.map((column) => (
@@ -128,6 +130,11 @@ function Row<T>(props: { row: T; table: DataTableProps<T>; isTabStop: boolean })
       ))}
     </tr>
   );
+}
+
+/** A link or a fold in a row does what it says, and does not open the row as well. */
+function isOfItself(target: EventTarget): boolean {
+  return target instanceof Element && target.closest('a, button, summary, input') !== null;
 }
 
 function moveFocus(event: KeyboardEvent, body: HTMLElement | null): void {
