@@ -4,6 +4,7 @@ import { type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { after, before, test } from 'node:test';
 import { type AccessRecord, packLines } from '#telemetry';
+import { RECORDED_CALL } from '#testing';
 import {
   createMessage,
   EdgeCountSchema,
@@ -30,40 +31,7 @@ let nextSeq = 0;
 /** A call of `web` to `orders` as its sidecar would record it. */
 function recordOf(over: Partial<AccessRecord>): AccessRecord {
   nextSeq++;
-  return {
-    time: new Date().toISOString(),
-    kind: 'http',
-    reporter: 'destination',
-    'source.id': 'spiffe://cluster.local/ns/default/sa/web',
-    'source.service': 'web',
-    'source.ip': '127.0.0.1',
-    'destination.id': 'spiffe://cluster.local/ns/default/sa/orders',
-    'destination.service': 'orders',
-    'destination.namespace': 'default',
-    'destination.port': 80,
-    'connection.sni': null,
-    'tls.version': 'TLSv1.3',
-    'tls.cipher': 'TLS_AES_128_GCM_SHA256',
-    'tls.group': 'X25519MLKEM768',
-    peer_serial: 'ab12',
-    method: 'GET',
-    host: 'orders',
-    path: '/list',
-    policy: 'default/orders-callers',
-    rule: '0',
-    policy_version: 'default@1',
-    denial_id: null,
-    trace_id: null,
-    span_id: null,
-    duration_us: 900,
-    bytes_in: 0,
-    bytes_out: 12,
-    status: 200,
-    reason: null,
-    verdict: 'allow',
-    seq: nextSeq,
-    ...over,
-  };
+  return { time: new Date().toISOString(), ...RECORDED_CALL, seq: nextSeq, ...over };
 }
 
 const DENIED = {

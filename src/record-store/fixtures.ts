@@ -1,4 +1,5 @@
 import { type AccessRecord, packLines } from '#telemetry';
+import { RECORDED_CALL } from '#testing';
 import type { Account } from './coverage.ts';
 import type { Report } from './record-store.ts';
 
@@ -13,35 +14,11 @@ export function recordOf(seq: number, over: Readonly<Record<string, unknown>> = 
   const record = {
     id: `b0000001-${seq}`,
     time: new Date(NOW + seq).toISOString(),
-    kind: 'http',
-    reporter: 'destination',
-    'source.id': 'spiffe://cluster.local/ns/default/sa/web',
-    'source.service': 'web',
-    'source.ip': '127.0.0.1',
-    'destination.id': 'spiffe://cluster.local/ns/default/sa/orders',
-    'destination.service': 'orders',
-    'destination.namespace': 'default',
-    'destination.port': 80,
-    'connection.sni': null,
-    'tls.version': 'TLSv1.3',
-    'tls.cipher': 'TLS_AES_128_GCM_SHA256',
-    'tls.group': 'X25519MLKEM768',
-    peer_serial: 'ab12',
-    method: 'GET',
-    host: 'orders',
+    ...RECORDED_CALL,
     path: `/orders/${seq}`,
-    policy: 'default/orders-callers',
-    rule: '0',
-    policy_version: 'default@1',
-    denial_id: null,
     trace_id: seq.toString(16).padStart(32, '0'),
     span_id: seq.toString(16).padStart(16, '0'),
     duration_us: 900 + seq,
-    bytes_in: 0,
-    bytes_out: 12,
-    status: 200,
-    reason: null,
-    verdict: 'allow',
     seq,
     ...over,
   };
