@@ -109,6 +109,33 @@ test('every line edited, dropped, doubled or moved is found by its index', async
   }
 });
 
+test('a record that is as it was logged, in an event that says something else, is found', async () => {
+  log = createFakeLog();
+  await log.fill(4);
+  const [first = '', ...rest] = await exported(log.sign());
+  const event = JSON.parse(first);
+  const forged = [
+    { ...event, actor: { user: { name: 'eve' } } },
+    { ...event, status_id: 2 },
+    { ...event, time: event.time + 1 },
+    { ...event, message: `${event.message} of eve` },
+    { ...event, comment: 'counsel approved it' },
+    { ...event, metadata: { ...event.metadata, sequence: 9 } },
+    { ...event, unmapped: { palisade: { ...event.unmapped.palisade, diff: '+ eve' } } },
+    { ...event, unmapped: { ...event.unmapped, by: 'eve' } },
+  ];
+  for (const one of forged) {
+    assertProblem(verified([JSON.stringify(one), ...rest]), 0, /says something else/);
+  }
+  // What another version calls the class of an action, and the order of fields, are no lies.
+  const product = { ...event.metadata.product, version: '9.9.9' };
+  const later = { ...event, activity_id: 99, metadata: { ...event.metadata, product } };
+  const { raw_data, ...others } = later;
+  for (const same of [event, later, { raw_data, ...others }]) {
+    assert.ok(!('message' in verified([JSON.stringify(same), ...rest])));
+  }
+});
+
 test('forged checkpoints, other logs and forks are found', async () => {
   log = createFakeLog();
   await log.fill(6);

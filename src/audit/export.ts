@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { fail, ok, type Result } from '#lib';
 import type { DsseEnvelope } from '#trust';
 import { isHash, isSize, openCheckpoint } from './checkpoint.ts';
@@ -83,6 +84,8 @@ type RecordLine = {
   readonly text: string;
   readonly previous: string;
   readonly inclusion: readonly string[] | undefined;
+  /** The whole line, as whoever reads OCSF takes it. */
+  readonly shown: Readonly<Record<string, unknown>>;
 };
 
 type Signed = NonNullable<VerifiedExport['checkpoint']>;
@@ -165,6 +168,10 @@ export class ExportVerifier {
         ? this.#takeProven(line, signed.value)
         : this.#takeNext(line, frontier.value);
       if (!taken.ok) return taken;
+      if (!showsRecord(line, proof.log)) {
+        const index = indexOf(line.text) ?? this.#records;
+        return fail({ index, message: 'the event says something else than its record' });
+      }
       this.#records += 1;
     }
     return ok(proof);
@@ -276,6 +283,31 @@ function leafOf(text: string, previous: string): string | undefined {
   return leaf === text.slice(1 - TAIL_BYTES, -2) && text.endsWith('"}') ? leaf : undefined;
 }
 
+/**
+ * SECURITY: what is hashed is in `raw_data`, what people and SIEMs read is around it, so both have to say the same. Left
+ * out is how a version classifies actions: that may change, and exports are kept for years.
+ */
+function showsRecord({ text, previous, shown }: RecordLine, log: string): boolean {
+  try {
+    const event = { ...JSON.parse(text), previous_hash: previous } as AuditEvent;
+    return isDeepStrictEqual(facts(shown), facts(ocsfOfAudit(event, { log, version: '' })));
+  } catch {
+    // Hashed by whoever signed, and yet no record.
+    return false;
+  }
+}
+
+const OF_THE_VERSION = new Set(['activity_id', 'type_uid', 'version', 'product']);
+const OF_THE_EXPORT = new Set(['raw_data', 'inclusion']);
+
+/** What an event says of the record alone. */
+function facts(event: Readonly<Record<string, unknown>>): unknown {
+  const text = JSON.stringify(event, (key, value) =>
+    OF_THE_VERSION.has(key) || OF_THE_EXPORT.has(key) ? undefined : value,
+  );
+  return JSON.parse(text);
+}
+
 function indexOf(text: string): number | undefined {
   const digits = /^\{"index":(\d{1,15}),/.exec(text)?.[1];
   return digits === undefined ? undefined : Number(digits);
@@ -285,12 +317,13 @@ type ParsedLine = RecordLine | { readonly kind: 'proof'; readonly proof: ExportP
 
 function parseLine(line: string): ParsedLine | undefined {
   try {
-    const { raw_data: text, unmapped } = JSON.parse(line);
+    const shown = JSON.parse(line);
+    const { raw_data: text, unmapped } = shown;
     const { proof, inclusion, previous_hash: previous } = unmapped.palisade;
     if (proof !== undefined) return isProof(proof) ? { kind: 'proof', proof } : undefined;
     const isRecord = typeof text === 'string' && isHash(previous);
     const isPath = inclusion === undefined || (Array.isArray(inclusion) && inclusion.every(isHash));
-    return isRecord && isPath ? { kind: 'record', text, previous, inclusion } : undefined;
+    return isRecord && isPath ? { kind: 'record', text, previous, inclusion, shown } : undefined;
   } catch {
     // Not a line that an export has.
     return undefined;

@@ -71,7 +71,7 @@ export async function startMesh(request: UpRequest): Promise<RunningMesh> {
     };
   } catch (error) {
     await close();
-    throw explainListenError(error);
+    throw explainListenError(error, '--port, the first of four');
   }
 }
 

@@ -31,7 +31,10 @@ export function readSecret(source: SecretSource, reference: SinkSecret): Result<
     const text = readFileSync(path, 'utf8').replace(/\r?\n$/, '');
     return text === '' ? fail(`the secret \`${file}\` is empty`) : ok(text);
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'unreadable';
+    const { code = 'unreadable' } = error as NodeJS.ErrnoException;
+    // The folder is named as the guide does: whoever asks may be on another host, and need not know its paths.
+    if (code === 'ENOENT')
+      return fail(`there is no secret: put it into \`control/sinks/secrets/${file}\``);
     return fail(`the secret \`${file}\` cannot be read (${code})`);
   }
 }

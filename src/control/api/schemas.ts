@@ -115,7 +115,7 @@ export function instantOf(
   if (Number.isFinite(at)) return at;
   throw new ApiProblem(
     'bad_request',
-    `\`${name}\` is neither a duration such as 5m nor an ISO 8601 instant`,
+    `\`${name}\` is \`${text.slice(0, 40)}\`, neither a duration such as 5m nor an instant such as 2026-01-31T12:00:00Z`,
   );
 }
 

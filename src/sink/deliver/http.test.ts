@@ -272,7 +272,7 @@ test('a client certificate is shown, its key read from where secrets are', async
   const without = await receiver.deliver(BATCH, AbortSignal.timeout(2_000));
   assert.deepEqual(without, {
     kind: 'retry',
-    reason: 'the secret `client-key` cannot be read (ENOENT)',
+    reason: 'there is no secret: put it into `control/sinks/secrets/client-key`',
     afterMs: undefined,
   });
   surroundings.putSecret('client-key', client.key);

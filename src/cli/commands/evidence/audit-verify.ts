@@ -14,6 +14,7 @@ import {
 import { ApiError, type DataFolder, type Session } from '#client';
 import type { Result } from '#lib';
 import { decodeEnvelope, type TrustRoot } from '#trust';
+import { reasonOf } from '../../authored-files.ts';
 import { EXIT, ExitError } from '../../exit.ts';
 
 /** What verifying the control plane's log found. */
@@ -124,11 +125,10 @@ function readText(path: string): string {
   try {
     return readFileSync(path === '-' ? 0 : path, 'utf8');
   } catch (error) {
-    const { message } = error as Error;
     throw new ExitError(
       EXIT.usage,
-      `cannot read \`${path}\`: ${message}`,
-      'name an export or a log',
+      `cannot read \`${path}\`: ${reasonOf(error)}`,
+      'name what `palisade audit export --out` wrote, or the folder of a log',
     );
   }
 }
