@@ -6,6 +6,7 @@ import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { allow } from './allow.ts';
 import { answering } from './applications.ts';
 import {
   BIN,
@@ -43,7 +44,7 @@ before(async () => {
     mesh.run('intruder', ['sleep', '600']),
     mesh.run('orders', answering("s.end('ok')")),
   ]);
-  await mesh.apply(policyFor('web'));
+  await mesh.apply(allow('orders', 'web'));
   await untilStatus(200, () => curlFrom(web, 'http://orders/'));
 });
 after(async () => {
@@ -122,7 +123,7 @@ test('who takes it on is named, and nobody is called until that ends', async () 
 });
 
 test('the denials of a change of policy are explained by its commit', async () => {
-  await mesh.apply(policyFor('nobody'));
+  await mesh.apply(allow('orders', 'nobody'));
   await tryDoors(web);
   const alert = await alertOf('denial-burst', ({ labels }) => labels['source'] === 'default/web');
   assert.match(alert.inhibited_by ?? '', /^commit default@\d+$/);
@@ -130,7 +131,7 @@ test('the denials of a change of policy are explained by its commit', async () =
 
 test('a sidecar that is stopped is stale, and its certificate of twenty seconds runs out', async () => {
   process.kill(brief.ports.pid, 'SIGSTOP');
-  const applied = await apply(policyFor('web'));
+  const applied = await apply(allow('orders', 'web'));
   assert.equal(applied.status, 0, applied.stderr);
   const stale = await alertOf('enforcement-point-stale', ofService('brief'));
   assert.equal(stale.severity, 'page');
@@ -167,19 +168,6 @@ spec:
   spiffeId: spiffe://cluster.local/ns/default/sa/${service}
   selectors: ["unix:uid:${process.getuid?.() ?? 0}", "palisade:service:default/${service}"]
   ttl: ${ttl}
-`;
-}
-
-function policyFor(caller: string): string {
-  return `
-apiVersion: security.istio.io/v1
-kind: AuthorizationPolicy
-metadata: { name: orders }
-spec:
-  selector: { matchLabels: { app: orders } }
-  action: ALLOW
-  rules:
-    - from: [{ source: { principals: [cluster.local/ns/default/sa/${caller}] } }]
 `;
 }
 

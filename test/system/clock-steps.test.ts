@@ -15,6 +15,7 @@ import {
   loadIssuer,
   parseSpiffeId,
 } from '#identity';
+import { allow } from './allow.ts';
 import { answering } from './applications.ts';
 import { curlFrom, type Service, sidecarOf, type TestMesh } from './mesh.ts';
 import { type MeshPart, type MeshParts, prepareParts } from './mesh-parts.ts';
@@ -168,15 +169,7 @@ apiVersion: palisade.dev/v1
 kind: Mesh
 metadata: { name: mesh, namespace: palisade-system }
 spec: {}
----
-apiVersion: security.istio.io/v1
-kind: AuthorizationPolicy
-metadata: { name: server }
-spec:
-  selector: { matchLabels: { app: server } }
-  action: ALLOW
-  rules: [{ from: [{ source: { principals: [cluster.local/ns/default/sa/caller] } }] }]
-`;
+${allow('server', 'caller')}`;
 
 /** Readiness of a sidecar: the status, and its words. */
 async function healthOf(of: TestMesh, service: string): Promise<{ ready: number; reason: string }> {

@@ -5,6 +5,7 @@ import { readFileSync, statSync } from 'node:fs';
 import type { NetConnectOpts } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { allow } from './allow.ts';
 import { answering } from './applications.ts';
 import {
   curlFrom,
@@ -60,7 +61,7 @@ describe('garbage on every port', () => {
       ['sleep', '3600'],
       ['--upstream', `server:80=${upstreamPort}`],
     );
-    await mesh.apply(POLICY);
+    await mesh.apply(allow('server', 'client'));
     hello = await clientHello();
     pids = currentPids();
     countedBefore = await countRefused(server);
@@ -245,15 +246,6 @@ describe('garbage on every port', () => {
     }
   });
 });
-
-const POLICY = `apiVersion: security.istio.io/v1
-kind: AuthorizationPolicy
-metadata: { name: server }
-spec:
-  selector: { matchLabels: { app: server } }
-  action: ALLOW
-  rules: [{ from: [{ source: { principals: [cluster.local/ns/default/sa/client] } }] }]
-`;
 
 function isRefusal(line: string): boolean {
   return (

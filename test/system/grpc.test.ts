@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { allow } from './allow.ts';
 import { type GoPeer, goPeer } from './go-peers.ts';
 import { finish, freePort, startTestMesh, type TestMesh } from './mesh.ts';
 import { untilStatus } from './until.ts';
@@ -31,15 +32,7 @@ apiVersion: palisade.dev/v1
 kind: Service
 metadata: { name: interop }
 spec: { ports: [{ name: grpc, port: 80, protocol: grpc }] }
----
-apiVersion: security.istio.io/v1
-kind: AuthorizationPolicy
-metadata: { name: interop }
-spec:
-  selector: { matchLabels: { app: interop } }
-  action: ALLOW
-  rules: [{ from: [{ source: { principals: [cluster.local/ns/default/sa/client] } }] }]
-`;
+${allow('interop', 'client')}`;
 
 describe('gRPC peers behind sidecars', () => {
   const folder = mkdtempSync(join(tmpdir(), 'palisade-grpc-'));

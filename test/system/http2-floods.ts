@@ -9,6 +9,7 @@ import {
   settings,
   word,
 } from '../../src/protocol/http2/raw-frames.ts';
+import { allow } from './allow.ts';
 
 /** Resources of a service `orders` that speaks HTTP/2 and that `web` may call. */
 export const FLOODED_SERVICE = `
@@ -16,15 +17,7 @@ apiVersion: palisade.dev/v1
 kind: Service
 metadata: { name: orders }
 spec: { ports: [{ name: main, port: 80, protocol: http2 }] }
----
-apiVersion: security.istio.io/v1
-kind: AuthorizationPolicy
-metadata: { name: orders }
-spec:
-  selector: { matchLabels: { app: orders } }
-  action: ALLOW
-  rules: [{ from: [{ source: { principals: [cluster.local/ns/default/sa/web] } }] }]
-`;
+${allow('orders', 'web')}`;
 
 /** Frames of one flood. */
 const FLOOD_FRAMES = 20_000;

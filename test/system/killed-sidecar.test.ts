@@ -5,6 +5,7 @@ import { request } from 'node:http';
 import { availableParallelism, loadavg } from 'node:os';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { allow } from './allow.ts';
 import { answering } from './applications.ts';
 import { type Service, sidecarOf, startTestMesh, type TestMesh } from './mesh.ts';
 import { until, untilStatus } from './until.ts';
@@ -13,18 +14,6 @@ const SERVER = answering(`s.end(process.env.PORT + ' ' + q.headers['x-id'])`);
 const ROUNDS = 3;
 // What is waited for is measured.
 const OFTEN = { everyMs: 10 };
-const ALLOW = `
-apiVersion: security.istio.io/v1
-kind: AuthorizationPolicy
-metadata: { name: server }
-spec:
-  selector: { matchLabels: { app: server } }
-  action: ALLOW
-  rules:
-    - from: [{ source: { principals: [cluster.local/ns/default/sa/client] } }]
-      to: [{ operation: { paths: [/open] } }]
-`;
-
 let mesh: TestMesh;
 let client: Service;
 
@@ -32,7 +21,7 @@ before(async () => {
   mesh = await startTestMesh();
   client = await mesh.run('client', ['sleep', '600']);
   await mesh.run('server', SERVER);
-  await mesh.apply(ALLOW);
+  await mesh.apply(allow('server', 'client', '{ paths: [/open] }'));
   await untilStatus(200, () => call('/open'));
 });
 after(() => mesh.close());

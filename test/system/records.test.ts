@@ -5,20 +5,11 @@ import { get } from 'node:http';
 import { after, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseAllDocuments } from 'yaml';
+import { allow } from './allow.ts';
 import { answering } from './applications.ts';
 import { meshIn, startTestMesh, startUp, type TestMesh } from './mesh.ts';
 import { until } from './until.ts';
 
-const POLICY = `apiVersion: security.istio.io/v1
-kind: AuthorizationPolicy
-metadata: { name: orders }
-spec:
-  selector: { matchLabels: { app: orders } }
-  action: ALLOW
-  rules:
-    - from: [{ source: { principals: [cluster.local/ns/default/sa/web] } }]
-      to: [{ operation: { paths: ["/open/*"] } }]
-`;
 const CALLS = 40;
 
 let mesh: TestMesh | undefined;
@@ -65,7 +56,7 @@ test('every call is found by what is in its record, and shown across services', 
   const web = await mesh.run('web', ['sleep', '3600']);
   port = web.ports.outboundPort;
   await mesh.run('orders', answering("s.end('done')"));
-  await mesh.apply(POLICY);
+  await mesh.apply(allow('orders', 'web', '{ paths: [/open/*] }'));
   for (let at = 0; at < CALLS; at++) {
     const path = at % 4 === 0 ? `/closed/${at}` : `/open/${at}`;
     assert.equal(await call(port, path), at % 4 === 0 ? 403 : 200, path);

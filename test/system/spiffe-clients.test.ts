@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { allow } from './allow.ts';
 import { finish, type Service, start, startTestMesh, type TestMesh } from './mesh.ts';
 import { executableOf, goSpiffe, type Peer, pySpiffe, spiffeHelper } from './spiffe-peers.ts';
 
@@ -59,7 +60,7 @@ describe('SPIFFE clients of others', () => {
     const url = `https://127.0.0.1:${pages.ports.inboundPort}/`;
     const get = async () => JSON.parse((await succeed(run(go, 'get', url, `${ID}/pages`))).stdout);
     assert.equal((await get()).status, 403);
-    await mesh.apply(allow('pages', 'cluster.local/ns/default/sa/go'));
+    await mesh.apply(allow('pages', 'go'));
     assert.equal((await get()).status, 200);
     const wrong = await run(go, 'get', url, `${ID}/go`);
     assert.notEqual(wrong.status, 0, 'the server is not who it should be');
@@ -161,17 +162,4 @@ spec:
   hint: ${hint}
 `;
   return `${one(name, 'internal')}---${one(`${name}-public`, 'external')}`;
-}
-
-function allow(service: string, principal: string): string {
-  return `
-apiVersion: security.istio.io/v1
-kind: AuthorizationPolicy
-metadata: { name: ${service} }
-spec:
-  selector: { matchLabels: { app: ${service} } }
-  action: ALLOW
-  rules:
-    - from: [{ source: { principals: ["${principal}"] } }]
-`;
 }

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { allow } from './allow.ts';
 import { finish, freePort, start, startTestMesh } from './mesh.ts';
 import { executableOf } from './spiffe-peers.ts';
 import { until } from './until.ts';
@@ -67,7 +68,7 @@ test('Envoy takes its SVID over SDS, is judged by policy, and refuses a server o
   };
 
   await becomes(right, 403);
-  await mesh.apply(allow('pages', 'cluster.local/ns/default/sa/envoy'));
+  await mesh.apply(allow('pages', 'envoy'));
   await becomes(right, 200);
   assert.equal(await get(wrong), 503);
   const log = await mesh.cli('log', '--to', 'pages', '-o', 'json');
@@ -184,18 +185,5 @@ metadata: { name: envoy }
 spec:
   spiffeId: ${ID}/envoy
   selectors: ["unix:path:${path}"]
-`;
-}
-
-function allow(service: string, principal: string): string {
-  return `
-apiVersion: security.istio.io/v1
-kind: AuthorizationPolicy
-metadata: { name: ${service} }
-spec:
-  selector: { matchLabels: { app: ${service} } }
-  action: ALLOW
-  rules:
-    - from: [{ source: { principals: ["${principal}"] } }]
 `;
 }

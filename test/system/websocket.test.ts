@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { allow } from './allow.ts';
 import { finish, freePort, type Running, start, startTestMesh, type TestMesh } from './mesh.ts';
 import { until } from './until.ts';
 
@@ -31,6 +32,7 @@ async def main():
         print('closed', socket.close_code, flush=True)
 asyncio.run(main())
 `;
+const ROOM = '{ paths: [/room] }';
 const ECHOED = /echoed binary true, pong p, text hello/;
 
 describe('WebSocket peers behind sidecars', () => {
@@ -53,7 +55,7 @@ describe('WebSocket peers behind sidecars', () => {
     ports.python = await freePort();
     const upstreams = ['--upstream', `chat=${ports.ws}`, '--upstream', `snake=${ports.python}`];
     await mesh.run('client', ['sleep', '3600'], upstreams);
-    await mesh.apply(policy('chat', '/room') + policy('snake', '/room'));
+    await mesh.apply(allow('chat', 'client', ROOM) + allow('snake', 'client', ROOM));
     await until('an echo', async () => /echoed/.test(await talk('ws', 'ws').catch(() => '')));
   });
   after(async () => {
@@ -90,7 +92,7 @@ describe('WebSocket peers behind sidecars', () => {
     const peer: Running = start([process.execPath, PEER, 'talk', url, '--stay']);
     await peer.printed(ECHOED);
     const before = performance.now();
-    await mesh.apply(policy('chat', '/elsewhere'));
+    await mesh.apply(allow('chat', 'client', '{ paths: [/elsewhere] }'));
     await peer.printed(/closed 1006/);
     assert.ok(performance.now() - before < 10_000);
     const record = await until('the record', async () => {
@@ -100,17 +102,3 @@ describe('WebSocket peers behind sidecars', () => {
     assert.match(record, /"path":\s*"\/room"/);
   });
 });
-
-function policy(service: string, path: string): string {
-  return `apiVersion: security.istio.io/v1
-kind: AuthorizationPolicy
-metadata: { name: ${service} }
-spec:
-  selector: { matchLabels: { app: ${service} } }
-  action: ALLOW
-  rules:
-    - from: [{ source: { principals: [cluster.local/ns/default/sa/client] } }]
-      to: [{ operation: { paths: [${path}] } }]
----
-`;
-}
