@@ -16,8 +16,13 @@ const CONNECTIONS = 3;
 const STATEMENT_TIMEOUT_MS = 10_000;
 // One window of a search: another, smaller one follows.
 const WINDOW_TIMEOUT_MS = 150;
-// Questions are many and short, over what is in memory for the most part.
-const PLANNER = { jit: 'off', random_page_cost: '1.1', max_parallel_workers_per_gather: '0' };
+// Questions are many and short, over what is in memory for the most part. Doubles are written whole.
+const SESSION = {
+  jit: 'off',
+  random_page_cost: '1.1',
+  max_parallel_workers_per_gather: '0',
+  extra_float_digits: '1',
+};
 
 /** Opens the store in a database, whose schema it makes. Rejects where that cannot be done. */
 export async function openPostgresStore(options: PostgresOptions): Promise<RecordStore> {
@@ -26,7 +31,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Recor
     postgresOf(options.url, {
       max: CONNECTIONS,
       onnotice: () => {},
-      connection: { application_name: 'palisade', statement_timeout: timeoutMs, ...PLANNER },
+      connection: { application_name: 'palisade', statement_timeout: timeoutMs, ...SESSION },
       types: { bigint: BIGINT },
     }) as unknown as postgres.Sql;
   const sql = connect(options.timeoutMs ?? STATEMENT_TIMEOUT_MS);

@@ -8,6 +8,7 @@ import {
   type RollupSlice,
   rollUpLevels,
   sliceRollups,
+  stepOfLevel,
   tooOld,
 } from './rollup-levels.ts';
 import { columnsFor, rollupReader, SUM_COLUMNS, sumsOf } from './rollup-schema.ts';
@@ -107,24 +108,28 @@ async function readSlice(
   const step = Math.floor(query.stepMs);
   const columns = columnsFor(query.metrics);
   const [source, destination] = GROUPS[query.group];
-  const sums = columns.map((name) => `sum(${name})::bigint AS ${name}`);
+  const at = `(time_ms / ${step}) * ${step} AS at`;
+  const rows = `FROM rollups WHERE level = ${level} AND time_ms >= $1 AND time_ms < $2`;
+  // A level has one row for each edge and time. Sums are doubles, as here, and cost half of what whole numbers would.
+  const summed =
+    query.group === 'edge' && step === stepOfLevel(level)
+      ? `SELECT ${[at, 'source', 'destination', ...columns].join(', ')} ${rows}`
+      : `SELECT ${[at, `${source} AS source`, `${destination} AS destination`].join(', ')},
+           ${columns.map((name) => `sum(${name}::float8) AS ${name}`).join(', ')} ${rows} GROUP BY 1, 2, 3`;
   // One row for each line with its points as JSON: tens of thousands of rows cost several times what their sums do.
-  const rows = await tx.unsafe<Row[]>(
+  const lines = await tx.unsafe<Line[]>(
     `SELECT source, destination, '[[' || string_agg(concat_ws(',', at, ${columns.join(', ')}), '],[') || ']]' AS points
-     FROM (
-       SELECT ${[`(time_ms / ${step}) * ${step} AS at`, `${source} AS source`, `${destination} AS destination`, ...sums].join(', ')}
-       FROM rollups WHERE level = ${level} AND time_ms >= $1 AND time_ms < $2 GROUP BY 1, 2, 3
-     ) AS summed GROUP BY source, destination`,
+     FROM (${summed}) AS summed GROUP BY source, destination`,
     [fromMs, untilMs],
   );
   const read = rollupReader(columns);
-  return rows.flatMap(({ points, ...edge }) => {
-    const lines = JSON.parse(points) as readonly (readonly [at: number, ...sums: number[]])[];
-    return lines.map(([timeMs, ...values]) => read(timeMs, edge, values));
+  return lines.flatMap(({ points, ...edge }) => {
+    const sums = JSON.parse(points) as readonly (readonly [at: number, ...sums: number[]])[];
+    return sums.map(([timeMs, ...values]) => read(timeMs, edge, values));
   });
 }
 
-type Row = { readonly source: string; readonly destination: string; readonly points: string };
+type Line = { readonly source: string; readonly destination: string; readonly points: string };
 
 /** What is read as the source and the destination: an answer by service knows no source, one in all knows neither. */
 const GROUPS: Readonly<Record<RollupQuery['group'], readonly [string, string]>> = {

@@ -1,3 +1,4 @@
+import { ROLLUP_LEVELS } from './rollup-levels.ts';
 import { BUCKET_COLUMNS, upgradeSums } from './rollup-schema.ts';
 
 const ROLLUPS = `
@@ -23,7 +24,7 @@ export const SPAN_RECORDS = 8_192;
 
 /**
  * Records in parts that go whole, and what lies where. What was there becomes the first part as it is: no row is written
- * again, but its indexes are.
+ * again, but its indexes are. Sums have a table for each level.
  */
 const PARTS = `
    CREATE TABLE record_parts (
@@ -89,8 +90,17 @@ const PARTS = `
        SELECT min(id), max(id) + 1, number, count(*), min(time_ms), max(time_ms), max(arrived_ms)
        FROM records GROUP BY id / ${SPAN_RECORDS};
    END $$;
-   -- room for sums that grow where they lie
-   ALTER TABLE rollups SET (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);`;
+   ALTER TABLE rollups RENAME TO old_rollups;
+   CREATE TABLE rollups (LIKE old_rollups, PRIMARY KEY (level, time_ms, source, destination)) PARTITION BY LIST (level);
+   ${ROLLUP_LEVELS.map(partOfLevel).join('')}
+   INSERT INTO rollups SELECT * FROM old_rollups ORDER BY level, time_ms;
+   DROP TABLE old_rollups;`;
+
+/** A level's own table: what is read together lies together. With room, since sums grow where they lie. */
+function partOfLevel(_: unknown, level: number): string {
+  return `CREATE TABLE rollups_${level} PARTITION OF rollups FOR VALUES IN (${level})
+     WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);`;
+}
 
 /**
  * The schema in PostgreSQL, one script a version. A record is a row with its fields as `jsonb`: other programs ask it in

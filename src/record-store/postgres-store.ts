@@ -241,8 +241,10 @@ class PostgresStore implements RecordStore {
       { records: number; bytes: number; oldest: number | null; newest: number }[]
     >`
       SELECT coalesce(sum(records), 0)::bigint AS records, min(min_ms) AS oldest, coalesce(max(next_id) - 1, 0) AS newest,
-        pg_total_relation_size('rollups') + pg_total_relation_size('tallies') + (
-          SELECT coalesce(sum(pg_total_relation_size(relid)), 0)::bigint FROM pg_partition_tree('records')) AS bytes
+        pg_total_relation_size('tallies') + (
+          SELECT coalesce(sum(pg_total_relation_size(relid)), 0)::bigint
+          FROM (SELECT relid FROM pg_partition_tree('records') UNION ALL SELECT relid FROM pg_partition_tree('rollups')) AS parts
+        ) AS bytes
       FROM record_spans`;
     return {
       kind: 'postgres',
