@@ -1,10 +1,14 @@
 // The same contract as in files, against a real PostgreSQL; and what a database has of its own: its schema, its size, its
 // other users.
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, test } from 'node:test';
 import postgres from 'postgres';
 import {
   openPostgresStore,
+  openThreadedStore,
   type RecordBounds,
   type RecordStore,
   RecordsTooSlow,
@@ -15,6 +19,7 @@ import { batch, denied, NODE, NOW, recordOf } from '../../src/record-store/fixtu
 import { POSTGRES_MIGRATIONS } from '../../src/record-store/postgres-schema.ts';
 import { SUM_COLUMNS, sumsOf } from '../../src/record-store/rollup-schema.ts';
 import { emptyRollup } from '../../src/record-store/rollups.ts';
+import { answersOf, variedReports } from './postgres-answers.ts';
 import { type PostgresServer, postgresFolder, startPostgres } from './postgres-server.ts';
 
 const programs = postgresFolder();
@@ -148,6 +153,29 @@ if (programs === undefined) {
       reader.release();
       assert.deepEqual(await store.prune(later), { ok: true, value: 3 });
       assert.deepEqual(await seqs(store, []), [4, 5, 6]);
+    }));
+
+  test('everything is answered as files answer it', () =>
+    withStore(async (store) => {
+      const folder = mkdtempSync(join(tmpdir(), 'palisade-answers-'));
+      const files = await openThreadedStore({ folder, bounds: BOUNDS, onLost: assert.fail });
+      try {
+        for (const one of [store, files]) {
+          for (const report of variedReports()) await added(one, report, NOW + DAY_MS);
+        }
+        const [given, wanted] = [await answersOf(store), await answersOf(files)];
+        for (const [question, answer] of Object.entries(wanted)) {
+          assert.deepEqual(given[question], answer, question);
+        }
+        // Questions that find nothing prove nothing.
+        const empty = Object.values(wanted).filter(
+          (answer) => Array.isArray(answer) && !answer.length,
+        );
+        assert.ok(empty.length < 20, String(empty.length));
+      } finally {
+        await files.close();
+        rmSync(folder, { recursive: true });
+      }
     }));
 
   test('control planes that share a database write in turn, and each record once', () =>
