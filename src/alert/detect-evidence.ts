@@ -55,6 +55,6 @@ function auditCondition({ name, problem }: AuditLogFact): Condition {
     labels: { log: name },
     summary: `the audit log ${name} does not verify: ${problem ?? 'no reason is known'}`,
     evidence: [{ text: problem ?? 'verification failed', link: '/evidence' }],
-    command: 'palisade audit verify',
+    command: 'palisade audit verify --full',
   };
 }
