@@ -90,22 +90,31 @@ type Part = {
   readonly bytes: number;
 };
 
-/** Drops parts that are beyond the bounds, the oldest first; how many records went. Callers hold the writers' lock. */
+/** Begins the next part where the newest one's day is over or it has its share. Callers hold the writers' lock. */
+export async function beginPart(
+  tx: Transaction,
+  { maxBytes }: RecordBounds,
+  nowMs: number,
+): Promise<void> {
+  const newest = (await partsOf(tx)).at(-1);
+  if (newest === undefined || newest.records === 0) return;
+  const isDone = isPast(newest.madeMs, nowMs) || newest.bytes > maxBytes / PART_SHARE;
+  if (isDone) await makePart(tx, newest.part + 1, nowMs);
+}
+
+/**
+ * Drops parts that are beyond the bounds, the oldest first and never the newest; how many records went. Callers hold the
+ * writers' lock.
+ */
 export async function pruneParts(
   tx: Transaction,
   { maxBytes, maxAgeMs }: RecordBounds,
   nowMs: number,
 ): Promise<number> {
   const parts = await partsOf(tx);
-  const newest = parts.at(-1);
-  if (newest === undefined) return 0;
-  const isDone = isPast(newest.madeMs, nowMs) || newest.bytes > maxBytes / PART_SHARE;
-  if (newest.records > 0 && isDone) await makePart(tx, newest.part + 1, nowMs);
-  else parts.pop();
   let bytes = parts.reduce((sum, part) => sum + liveBytes(part), 0);
-  if (!isDone) bytes += newest.bytes;
   let gone = 0;
-  for (const part of parts) {
+  for (const part of parts.slice(0, -1)) {
     const isOld = part.arrivedMs === null || part.arrivedMs < nowMs - maxAgeMs;
     if (isOld || (bytes > maxBytes && part.takenOver === null)) {
       bytes -= liveBytes(part);

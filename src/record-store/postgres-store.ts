@@ -9,7 +9,7 @@ import {
 } from './coverage.ts';
 import { type Condition, denialConditions } from './filter.ts';
 import { inOrder } from './postgres-fields.ts';
-import { pruneParts } from './postgres-parts.ts';
+import { beginPart, pruneParts } from './postgres-parts.ts';
 import { createPostgresRollups, type PostgresRollups } from './postgres-rollups.ts';
 import { type Stretch, searchWindows } from './postgres-search.ts';
 import { whereOf } from './postgres-where.ts';
@@ -222,6 +222,7 @@ class PostgresStore implements RecordStore {
         await this.#rollups.forget(tx, nowMs, oldest);
         await tx`DELETE FROM tallies WHERE kind = ANY(${TALLY_KINDS}::text[]) AND slot < ${slotOf(oldest)}`;
         await tx`DELETE FROM source_hours WHERE hour_ms < ${hourOf(oldest)}`;
+        await beginPart(tx, this.#bounds, nowMs);
       });
       // By itself: somebody who reads records for hours, as a dump does, keeps parts and nothing else.
       return ok(

@@ -147,6 +147,9 @@ if (programs === undefined) {
       const later = NOW + 8 * DAY_MS;
       const pruned = await store.prune(later);
       assert.match(pruned.ok ? '' : pruned.error, /lock timeout/);
+      const [{ parts } = { parts: 0 }] = await sql<{ parts: number }[]>`
+        SELECT count(*)::int AS parts FROM record_parts`;
+      assert.equal(parts, 2);
       await added(store, batch(4, 6), later);
       assert.deepEqual(await seqs(store, []), [1, 2, 3, 4, 5, 6]);
       await reader`ROLLBACK`;
