@@ -30,6 +30,12 @@ export {
   parseCaller,
   runPolicyTest,
 } from './policy-test.ts';
+export {
+  CallGroups,
+  judgeRecorded,
+  type RecordedCalls,
+  type RecordedChange,
+} from './recorded-calls.ts';
 export { type SelectedWorkload, workloadLabels } from './selection.ts';
 export { servingIdentities } from './service.ts';
 export { compileSnapshot, type SnapshotInput } from './snapshot.ts';

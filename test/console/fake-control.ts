@@ -101,6 +101,7 @@ function recordingOf(path: string, url: string | undefined): string {
   if (name === 'rollups') {
     return `rollups-${new URL(url ?? '/', 'http://fake').searchParams.get('group')}`;
   }
+  if (/^policy-sets\/[^/]+\/changed-calls$/.test(name)) return 'changed-calls';
   if (/^policy-sets\/[^/]+\/findings$/.test(name)) return 'findings';
   if (/^policy-sets\/[^/]+\/commits$/.test(name)) return 'commits';
   if (/^policy-sets\/[^/]+$/.test(name)) {

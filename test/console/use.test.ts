@@ -128,6 +128,9 @@ test('a signed change opens and shows each resource as it was and became', { ski
   const panel = page.getByRole('complementary', { name: 'Signed change shop, version 7' });
   await panel.locator('[data-diff=removed]', { hasText: '/ns/shop/sa/web' }).waitFor();
   await panel.locator('[data-diff=added]', { hasText: '/ns/shop/sa/orders' }).waitFor();
+  await panel.getByText('Of the newest 5,000 calls').waitFor();
+  const row = panel.getByRole('row').filter({ hasText: 'POST /charge' }).first();
+  assert.match(await row.innerText(), /web[\s\S]*payments[\s\S]*now denied[\s\S]*41/);
   assert.equal(new URL(page.url()).searchParams.get('version'), '7');
   await page.keyboard.press('Escape');
   await panel.waitFor({ state: 'detached' });

@@ -82,3 +82,24 @@ export type PolicyFinding = {
   readonly message: string;
   readonly help: string;
 };
+
+/** `GET /policy-sets/:ns/changed-calls`: recorded calls that a version decides otherwise than the one before. */
+export type ChangedCalls = {
+  readonly before: number;
+  readonly after: number;
+  readonly since: string;
+  /** How many records were judged; `truncated` where there were more. */
+  readonly records: number;
+  readonly truncated: boolean;
+  readonly total: number;
+  readonly items: readonly {
+    readonly caller: string;
+    readonly service: string;
+    readonly method: string | null;
+    readonly path: string | null;
+    readonly port: number;
+    readonly count: number;
+    readonly before: { readonly verdict: 'allow' | 'deny' };
+    readonly after: { readonly verdict: 'allow' | 'deny' };
+  }[];
+};

@@ -8,6 +8,7 @@ import { addAlertRoutes } from './alerts.ts';
 import { addAuditRoutes } from './audit.ts';
 import { createAudited } from './audited.ts';
 import { addAuthorityRoutes } from './authority.ts';
+import { addChangedCallsRoute } from './changed-calls.ts';
 import { addCheckRoute } from './check.ts';
 import { addCommitRoute } from './commits.ts';
 import { addCompletenessRoute } from './completeness.ts';
@@ -120,6 +121,7 @@ function createRoutes(context: ApiContext, streams: SseStreams): Api {
   addMeshRoutes(api, context);
   addHorizonRoutes(api, context);
   addPolicySetRoutes(api, context);
+  addChangedCallsRoute(api, context);
   addCommitRoute(api, context);
   addResourceRoutes(api, context);
   addEnforcementRoute(api, context);

@@ -7,6 +7,7 @@ import { SidePanel } from '../../parts/side-panel.tsx';
 import { SourceView } from '../../parts/source-view.tsx';
 import { formatInstant } from '../../words/format.ts';
 import { lineDiff } from '../../words/line-diff.ts';
+import { ChangedCallsList } from './changed-calls.tsx';
 
 type CommitDiffProps = { commit: CommitEntry; onClose: () => void };
 
@@ -47,6 +48,10 @@ export function CommitDiff({ commit, onClose }: CommitDiffProps): ReactNode {
             />
           </section>
         ))}
+      {/* Last, and once all above it stands: what comes later moves nothing. */}
+      {isKnown && commit.number > 1 && commit.changes.length > 0 && (
+        <ChangedCallsList commit={commit} />
+      )}
     </SidePanel>
   );
 }

@@ -1,25 +1,5 @@
-import {
-  type CallDiffInput,
-  type ChangedCalls,
-  judgeOf,
-  type ServiceCallDiff,
-  type Verdict,
-} from '#compile';
-import { parseSpiffeId } from '#identity';
-import type { Observed } from '../../observed.ts';
+import type { ChangedCalls, RecordedChange, ServiceCallDiff, Verdict } from '#compile';
 import { type painter, printable } from '../../output.ts';
-
-/** A recorded call that a change would judge otherwise. */
-export type RecordedChange = {
-  readonly caller: string;
-  readonly service: string;
-  readonly method: string | null;
-  readonly path: string | null;
-  readonly port: number;
-  readonly count: number;
-  readonly before: Verdict;
-  readonly after: Verdict;
-};
 
 /** Which calls a change of policy decides otherwise: by the rules themselves, and of those recorded. */
 export type CallReport = {
@@ -27,51 +7,6 @@ export type CallReport = {
   readonly recorded: readonly RecordedChange[];
 };
 
-/** Judges recorded calls by both policies; those that fare alike are left out. */
-export function judgeRecorded(
-  calls: Observed['calls'],
-  { before, after, trustDomain }: CallDiffInput,
-): readonly RecordedChange[] {
-  const changes: RecordedChange[] = [];
-  for (const [service, all] of Map.groupBy(
-    calls,
-    ({ namespace, service }) => `${namespace}/${service}`,
-  )) {
-    const [first] = all;
-    if (first === undefined) continue;
-    const was = judgeOf(before, first, trustDomain);
-    const is = judgeOf(after, first, trustDomain);
-    if (!was.ok || !is.ok) continue;
-    for (const call of all) {
-      const id = call.sourceId === null ? undefined : parseSpiffeId(call.sourceId);
-      const question = {
-        source: { id: id?.ok === true ? id.value : undefined, ...LOOPBACK, remoteIp: LOOPBACK.ip },
-        connection: { tls: call.sourceId !== null, sni: undefined },
-        request:
-          call.path === null
-            ? undefined
-            : {
-                method: call.method ?? '',
-                host: call.host ?? first.service,
-                path: call.path,
-                // Records hold neither headers nor tokens, so these are judged as if there were none.
-                headers: NO_HEADERS,
-              },
-        destination: { port: call.port, ...LOOPBACK },
-        nowMs: Date.parse(call.last),
-      };
-      const verdicts = { before: was.value(question), after: is.value(question) };
-      if (verdicts.before.verdict === verdicts.after.verdict) continue;
-      const { method, path, port, count } = call;
-      const caller = call.sourceId ?? 'a caller without identity';
-      changes.push({ caller, service, method, path, port, count, ...verdicts });
-    }
-  }
-  return changes.sort((a, b) => b.count - a.count);
-}
-
-const LOOPBACK = { ip: '127.0.0.1' };
-const NO_HEADERS = { collect: () => undefined };
 const MOST_LINES = 50;
 
 /** The report for people. */

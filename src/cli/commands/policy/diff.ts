@@ -1,6 +1,6 @@
 import { stringify } from 'yaml';
 import type { Session } from '#client';
-import { diffCalls, type ResourceSets } from '#compile';
+import { diffCalls, judgeRecorded, type ResourceSets } from '#compile';
 import { parseTrustDomain, type TrustDomain } from '#identity';
 import { lineDiff } from '#lib';
 import { type Resource, ROOT_NAMESPACE } from '#resource';
@@ -18,7 +18,7 @@ import { collectWord } from '../../flags.ts';
 import { globalsOf, sessionOf } from '../../globals.ts';
 import { fetchObserved } from '../../observed.ts';
 import { painter, printResult } from '../../output.ts';
-import { type CallReport, callLines, judgeRecorded } from './call-report.ts';
+import { type CallReport, callLines } from './call-report.ts';
 
 /** `palisade diff` */
 export const register: CommandModule['register'] = (program, context, finish) => {
@@ -114,7 +114,7 @@ async function reportCalls(
   const recorded = [];
   for (const to of touched) {
     const { calls } = await fetchObserved(session.api, new URLSearchParams({ to, since }));
-    recorded.push(...judgeRecorded(calls, { before, after, trustDomain, nowMs }));
+    recorded.push(...judgeRecorded(calls, { before, after, trustDomain }));
   }
   return { services: services.value, recorded };
 }

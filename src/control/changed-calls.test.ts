@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { after, before, test } from 'node:test';
+import { packLines } from '#telemetry';
+import { createMessage, ReportRequestSchema, Telemetry } from '#wire';
+import { allowResource, type Fixture, serviceResource, startFixture } from './control-fixture.ts';
+
+let mesh: Fixture;
+const PATH = '/api/v1/policy-sets/default/changed-calls';
+const WEB = 'spiffe://cluster.local/ns/default/sa/web';
+
+/** Calls of `web` to `orders`, as the sidecar of `orders` recorded them under version 1. */
+async function report(paths: readonly string[]): Promise<void> {
+  const lines = paths.map((path, index) =>
+    JSON.stringify({
+      time: new Date().toISOString(),
+      kind: 'http',
+      reporter: 'destination',
+      'source.id': WEB,
+      'source.service': 'web',
+      'source.ip': '127.0.0.1',
+      'destination.id': 'spiffe://cluster.local/ns/default/sa/orders',
+      'destination.service': 'orders',
+      'destination.namespace': 'default',
+      'destination.port': 80,
+      'connection.sni': null,
+      'tls.version': 'TLSv1.3',
+      'tls.cipher': 'TLS_AES_128_GCM_SHA256',
+      'tls.group': 'X25519MLKEM768',
+      peer_serial: 'ab12',
+      method: 'GET',
+      host: 'orders',
+      path,
+      denial_id: null,
+      trace_id: null,
+      span_id: null,
+      policy: 'default/orders-callers',
+      rule: '0',
+      policy_version: 'default@1',
+      duration_us: 900,
+      bytes_in: 0,
+      bytes_out: 12,
+      status: 200,
+      reason: null,
+      verdict: 'allow',
+      seq: index + 1,
+    }),
+  );
+  const blocks = [packLines(Buffer.from(lines.map((line) => `${line}\n`).join('')))];
+  const stream = mesh.grpc(Telemetry).bidi(Telemetry.method.report);
+  const lastSeq = BigInt(paths.length);
+  stream.write(createMessage(ReportRequestSchema, { node: 'default/orders/1', blocks, lastSeq }));
+  await once(stream, 'data');
+  stream.end();
+}
+
+before(async () => {
+  mesh = await startFixture();
+  const service = { 'Service/orders': serviceResource('default', 'orders') };
+  const key = 'AuthorizationPolicy/orders-callers';
+  const first = await mesh.apply('default', {
+    ...service,
+    [key]: allowResource('default', 'orders', 'web'),
+  });
+  assert.equal(first.status, 201, first.text);
+  await report(['/list', '/list', '/one']);
+  const resource = allowResource('default', 'orders', 'mobile');
+  const parent = { number: 1, hash: first.json.hash, commit: {} as never, envelope: {} as never };
+  const resources = { ...service, [key]: resource };
+  const { envelope } = mesh.commit({ namespace: 'default', resources, parent });
+  const second = await mesh.call('POST', '/api/v1/policy-sets/default/commits', {
+    body: { envelope, changes: [{ key, resource }] },
+    headers: { 'if-match': `"${first.json.hash}"` },
+  });
+  assert.equal(second.status, 201, second.text);
+});
+after(() => mesh.close());
+
+test('recorded calls are judged by two versions; those that fare otherwise are told, alike as one', async () => {
+  const { status, json } = await mesh.call('GET', `${PATH}?number=2`);
+  assert.equal(status, 200);
+  assert.deepEqual(
+    [json.before, json.after, json.records, json.truncated, json.total],
+    [1, 2, 3, false, 2],
+  );
+  const [{ before, after, ...most }] = json.items;
+  assert.deepEqual(most, {
+    caller: WEB,
+    service: 'default/orders',
+    method: 'GET',
+    path: '/list',
+    port: 80,
+    count: 2,
+  });
+  assert.deepEqual([before.verdict, before.policy], ['allow', 'default/orders-callers']);
+  assert.deepEqual([after.verdict, after.policy], ['deny', null]);
+  const back = await mesh.call('GET', `${PATH}?number=1&against=2`);
+  assert.equal(back.json.items[0].after.verdict, 'allow');
+  const same = await mesh.call('GET', `${PATH}?number=2&against=2`);
+  assert.deepEqual([same.json.records, same.json.items], [3, []]);
+});
+
+test('a version that is not there is said so, and nothing is guessed', async () => {
+  const cases = [
+    ['?number=3', 404, 'not_found'],
+    ['?number=1', 404, 'not_found'],
+    ['?number=2&against=9', 404, 'not_found'],
+    ['', 400, 'bad_request'],
+    ['?number=0', 400, 'bad_request'],
+    ['?number=2&since=soon', 400, 'bad_request'],
+  ] as const;
+  for (const [query, status, code] of cases) {
+    const answer = await mesh.call('GET', PATH + query);
+    assert.deepEqual([answer.status, answer.json.code], [status, code], query);
+  }
+});
