@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -143,8 +143,8 @@ test('a denial reaches the webhook, signed over id, time and body; what it did n
 test('files get every record and the metrics, one JSON object a line, readable by nobody else', async () => {
   const path = join(mesh.folder, 'control', 'sinks', 'files', 'evidence.jsonl');
   const lines = () =>
-    // Behind the last line feed is what is just being written.
-    readFileSync(path, 'utf8')
+    // The file comes with its first line; behind the last line feed is what is just being written.
+    (existsSync(path) ? readFileSync(path, 'utf8') : '')
       .split('\n')
       .slice(0, -1)
       .map((line) => JSON.parse(line));
