@@ -92,17 +92,17 @@ export function addChangedCallsRoute(api: Api, context: ApiContext): void {
 /** The newest calls whose services a namespace's policy decides about: its own, of the root namespace all. */
 async function recentCalls({ records }: ApiContext, namespace: string, sinceMs: number) {
   const groups = new CallGroups();
-  let count = 0;
   let cursor: number | undefined;
   for (let page = 0; page < MAX_PAGES; page++) {
     const answer = await records.list({ sinceMs }, { limit: PAGE, cursor });
     for (const record of answer.records) {
       if (namespace !== ROOT_NAMESPACE && record['destination.namespace'] !== namespace) continue;
       groups.add({ ...record });
-      count++;
     }
     cursor = answer.next;
     if (cursor === undefined) break;
   }
-  return { groups, records: count, truncated: cursor !== undefined };
+  // Callers' own records of the same calls are no calls more.
+  const judged = groups.all().reduce((sum, { count }) => sum + count, 0);
+  return { groups, records: judged, truncated: cursor !== undefined };
 }
