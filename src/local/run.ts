@@ -155,7 +155,7 @@ async function runApplication(
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
     say(
       missing
-        ? `there is no program \`${file}\` in PATH`
+        ? `there is no program \`${file}\`${file.includes('/') ? '' : ' in PATH'}\n  help: what follows \`--\` is run as it is, without a shell: \`-- sh -c '…'\` for one`
         : `cannot start \`${file}\`: ${(error as Error).message}`,
     );
     return missing ? 127 : 126;

@@ -86,6 +86,7 @@ test('`run` exits with the status of its application, and hands it signals', asy
     const missing = await finish(palisade('run', ...job, 'no-such-program'));
     assert.equal(missing.status, 127);
     assert.match(missing.stderr, /there is no program `no-such-program`/);
+    assert.match(missing.stderr, /help: what follows `--`/);
     const trapped = start(
       run('trap "echo got it; exit 3" TERM; echo up; while :; do sleep 0.1; done'),
     );

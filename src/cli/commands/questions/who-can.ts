@@ -1,3 +1,4 @@
+import type { Explanation } from '#policy';
 import { type Resource } from '#resource';
 import type { CommandModule } from '../../command-module.ts';
 import { EXIT, ExitError } from '../../exit.ts';
@@ -41,19 +42,29 @@ export const register: CommandModule['register'] = (program, context, finish) =>
       if (!anonymous.ok) throw new ExitError(EXIT.usage, anonymous.error);
       const allowed = callers.filter((caller) => caller.verdict === 'allow');
       const withoutIdentity = anonymous.value.decision.verdict === 'allow';
+      const refused = refusedBecause(anonymous.value);
       const value = {
         allowed: allowed.map(({ verdict: _verdict, ...caller }) => caller),
         withoutIdentity,
         asked: callers.length,
+        refused,
       };
       if (options.file === undefined)
         noteUnknownService(context, source, { ...globals, to: rest.to });
       printResult(context, globals.output, value, () =>
-        textOf(allowed, withoutIdentity, callers.length),
+        refused === null
+          ? textOf(allowed, withoutIdentity, callers.length)
+          : `nobody may, whatever policy says: ${refused}`,
       );
       finish(allowed.length > 0 || withoutIdentity ? EXIT.done : EXIT.no);
     });
 };
+
+/** Why the request is refused whoever sends it; null where policy is asked. */
+function refusedBecause({ decision, considered, smallestChange }: Explanation): string | null {
+  const isBeforePolicy = decision.reason === 'cannot_decide' && considered.length === 0;
+  return isBeforePolicy ? (smallestChange?.sentence ?? null) : null;
+}
 
 // Registered identities, and those that Services name: whoever else calls has no certificate of this mesh.
 function callersOf(source: PolicySource): readonly string[] {
