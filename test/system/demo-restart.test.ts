@@ -17,7 +17,7 @@ test('a demo that is killed leaves its shop running, the next one goes on with i
   const started: Running[] = [];
   try {
     const first = await startDemo(dataDir, started);
-    await allServe(dataDir);
+    await allServe(dataDir, first);
     const shop = shopOf(dataDir);
     const policy = ['AuthorizationPolicy', 'payments', '--yes', '--data', dataDir];
     const deleted = await finish(palisade('delete', ...policy));
@@ -26,7 +26,7 @@ test('a demo that is killed leaves its shop running, the next one goes on with i
     for (const { pid, service } of shop) assert.ok(isRunning(pid), `${service} goes on`);
     const second = await startDemo(dataDir, started);
     assert.deepEqual(shopOf(dataDir), shop);
-    await allServe(dataDir);
+    await allServe(dataDir, second);
     const got = await finish(palisade('get', ...policy));
     assert.equal(
       got.status,
@@ -53,16 +53,20 @@ async function startDemo(dataDir: string, started: Running[]): Promise<Running> 
 }
 
 // A service that is not registered yet when the mesh dies has nothing to go on with.
-async function allServe(dataDir: string): Promise<void> {
+async function allServe(dataDir: string, up: Running): Promise<void> {
   const names = shopOf(dataDir).map(({ service }) => service);
-  await until('all services of the shop serve', async () => {
+  let last = '';
+  const look = async (): Promise<boolean> => {
     const status = await finish(palisade('status', '--wait', '-o', 'json', '--data', dataDir));
+    last = `${status.stdout}${status.stderr}`;
     const { enforcementPoints } = JSON.parse(status.stdout) as {
       enforcementPoints: readonly { service: string | null; connected: boolean; ready: boolean }[];
     };
     const serving = enforcementPoints.filter(({ connected, ready }) => connected && ready);
     return names.every((name) => serving.some(({ service }) => service === name));
-  });
+  };
+  const told = (): string => `${last}\n${up.output()}`;
+  await until('all services of the shop serve', look, { told });
 }
 
 function shopOf(dataDir: string): readonly ShopProcess[] {
