@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { packLines } from '#telemetry';
+import { RECORDED_CALL } from '#testing';
 import { createMessage, ReportRequestSchema, Telemetry } from '#wire';
 import { allowResource, type Fixture, serviceResource, startFixture } from './control-fixture.ts';
 
@@ -13,36 +14,9 @@ const WEB = 'spiffe://cluster.local/ns/default/sa/web';
 async function report(paths: readonly string[]): Promise<void> {
   const lines = paths.map((path, index) =>
     JSON.stringify({
+      ...RECORDED_CALL,
       time: new Date().toISOString(),
-      kind: 'http',
-      reporter: 'destination',
-      'source.id': WEB,
-      'source.service': 'web',
-      'source.ip': '127.0.0.1',
-      'destination.id': 'spiffe://cluster.local/ns/default/sa/orders',
-      'destination.service': 'orders',
-      'destination.namespace': 'default',
-      'destination.port': 80,
-      'connection.sni': null,
-      'tls.version': 'TLSv1.3',
-      'tls.cipher': 'TLS_AES_128_GCM_SHA256',
-      'tls.group': 'X25519MLKEM768',
-      peer_serial: 'ab12',
-      method: 'GET',
-      host: 'orders',
       path,
-      denial_id: null,
-      trace_id: null,
-      span_id: null,
-      policy: 'default/orders-callers',
-      rule: '0',
-      policy_version: 'default@1',
-      duration_us: 900,
-      bytes_in: 0,
-      bytes_out: 12,
-      status: 200,
-      reason: null,
-      verdict: 'allow',
       seq: index + 1,
     }),
   );
