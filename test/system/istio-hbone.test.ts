@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { connectsOf, istioHbone, startTunnelEnd, type TunnelEnd } from './istio-hbone-peer.ts';
 import { curlFrom, freePort, type Service, startTestMesh, type TestMesh } from './mesh.ts';
+import { until } from './until.ts';
 
 const ID = 'spiffe://cluster.local/ns/default/sa';
 const LARGE = 8 * 1024 * 1024;
@@ -117,10 +118,11 @@ describe('Istio’s HBONE library', () => {
     const { status, headers } = await ask(port, 'GET');
     assert.equal(status, 403);
     assert.equal(headers['x-palisade-reason'], 'policy_denied');
-    await mesh.cli('status', '--wait');
-    const log = await mesh.cli('log', '--denied', '--to', 'orders', '-o', 'json');
-    const record = JSON.parse(log.stdout.trim().split('\n').at(-1) ?? '{}');
-    assert.equal(record['source.id'], `${ID}/intruder`);
+    const denied = await until('the record of the denial', async () => {
+      const { stdout } = await mesh.cli('log', '--denied', '--to', 'orders', '-o', 'json');
+      return stdout.trim().split('\n').at(-1) || undefined;
+    });
+    assert.equal(JSON.parse(denied)['source.id'], `${ID}/intruder`);
   });
 
   test('its client: many streams at once, half-close, and a port that is none', async (t) => {

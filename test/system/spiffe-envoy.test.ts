@@ -71,8 +71,10 @@ test('Envoy takes its SVID over SDS, is judged by policy, and refuses a server o
   await mesh.apply(allow('pages', 'envoy'));
   await becomes(right, 200);
   assert.equal(await get(wrong), 503);
-  const log = await mesh.cli('log', '--to', 'pages', '-o', 'json');
-  assert.match(log.stdout, /sa\/envoy/);
+  await until('the record of it', async () => {
+    const log = await mesh.cli('log', '--to', 'pages', '-o', 'json');
+    return /sa\/envoy/.test(log.stdout);
+  });
 });
 
 type Route = { readonly port: number; readonly cluster: string; readonly server: string };
