@@ -98,6 +98,7 @@ test('a forged permit neither compiles nor works', () => {
     forwardConnection(forged, socket, socket, {
       onCallerBytes() {},
       onServerBytes() {},
+      onServerBroke() {},
       onCallerGone() {},
     }),
   );

@@ -43,26 +43,40 @@ export function serializeForwarded(
 export type SpliceCounters = {
   readonly onCallerBytes: (count: number) => void;
   readonly onServerBytes: (count: number) => void;
+  /** The server broke off before it had said all, and its caller had not left. */
+  readonly onServerBroke: () => void;
   /** Called once, after everything else. */
   readonly onCallerGone: () => void;
   /** What the caller said before it was joined. */
   readonly early?: Buffer | undefined;
 };
 
+/** One end of a splice: it has said all it will say; it is closed, and takes nothing any more. */
+type Side = { readonly pipe: BytePipe; ended: boolean; gone: boolean };
+
+/**
+ * How long one side may still read, and speak in vain, when the other one said all and then went: what it
+ * was sent last may be on its way, and ending it at once could take that back.
+ */
+const LINGER_MS = 1_000;
+
 /** Joins a permitted connection with its server, with half-close and back-pressure both ways. */
 export function forwardConnection(
   permit: Permit,
-  caller: BytePipe,
-  server: BytePipe,
+  callerPipe: BytePipe,
+  serverPipe: BytePipe,
   counters: SpliceCounters,
 ): void {
   if (!permit.granted) return;
-  const nothing = (): void => undefined;
+  const caller: Side = { pipe: callerPipe, ended: false, gone: false };
+  const server: Side = { pipe: serverPipe, ended: false, gone: false };
   pump(caller, server, counters.onCallerBytes, counters.onCallerGone);
-  pump(server, caller, counters.onServerBytes, nothing);
-  if (counters.early !== undefined) server.write(counters.early);
-  caller.resume();
-  server.resume();
+  pump(server, caller, counters.onServerBytes, () => {
+    if (!server.ended && !caller.gone) counters.onServerBroke();
+  });
+  if (counters.early !== undefined) serverPipe.write(counters.early);
+  callerPipe.resume();
+  serverPipe.resume();
 }
 
 /**
@@ -91,27 +105,34 @@ function noteHeaders(record: RecordedCall, head: RequestFacts, names: readonly s
   });
 }
 
-function pump(
-  from: BytePipe,
-  to: BytePipe,
-  count: (bytes: number) => void,
-  onGone: () => void,
-): void {
-  let ended = false;
-  from.attach({
+function pump(from: Side, to: Side, count: (bytes: number) => void, onGone: () => void): void {
+  from.pipe.attach({
     onData(chunk) {
+      // Nobody is there to take it, and a pipe that is closed would never ask for more.
+      if (to.gone) return;
       count(chunk.length);
-      if (!to.writeLent(chunk, 0, chunk.length)) from.pause();
+      if (!to.pipe.writeLent(chunk, 0, chunk.length)) from.pipe.pause();
     },
     onEnd() {
-      ended = true;
-      to.end();
+      from.ended = true;
+      to.pipe.end();
     },
-    onDrain: () => to.resume(),
+    onDrain: () => to.pipe.resume(),
     onClose() {
+      from.gone = true;
       // A side that is gone before it said all takes the other one along.
-      if (!ended) to.reset();
+      if (!from.ended) to.pipe.reset();
+      else if (!to.ended && !to.gone) linger(to.pipe);
       onGone();
     },
   });
+}
+
+// INVARIANT: nobody goes on for ever speaking to a side that is gone, nor waits for it to read: such are
+// clients that only write (logs, measurements) and servers that only stream.
+function linger(pipe: BytePipe): void {
+  pipe.resume();
+  setTimeout(() => {
+    if (!pipe.closed) pipe.destroy();
+  }, LINGER_MS).unref();
 }

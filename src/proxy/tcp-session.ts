@@ -106,6 +106,9 @@ export class TcpSession implements Live {
         this.record.bytesOut += count;
         this.#touch();
       },
+      onServerBroke: () => {
+        if (!this.#done) this.record.reason ??= 'upstream_failed';
+      },
       onCallerGone: () => this.#onClose(),
       early,
     });
@@ -113,6 +116,8 @@ export class TcpSession implements Live {
 
   /** Ends it with a reset, as a TCP caller is told of failures. */
   refuse(failure: Failure): void {
+    // Its caller left while a server was looked for, and that is what its record says.
+    if (this.#done) return;
     countRefusal(this.#context.options.metrics, failure);
     this.record.reason = failure.kind;
     this.record.denialId = failure.denialId ?? null;
@@ -120,6 +125,7 @@ export class TcpSession implements Live {
   }
 
   expire(): void {
+    this.record.reason ??= 'idle_timeout';
     this.destroy();
   }
 
@@ -158,11 +164,14 @@ export class TcpSession implements Live {
     this.#done = true;
     this.#release?.();
     this.#context.live.remove(this);
-    // A session that reached no server was opened and closed in one.
-    if (this.#server === undefined) this.facts.edge.opened++;
+    const { record } = this;
+    if (this.#server === undefined) {
+      // A session that reached no server was opened and closed in one.
+      this.facts.edge.opened++;
+      record.reason ??= 'caller_gone';
+    }
     this.facts.edge.closed++;
     this.#open.value--;
-    const { record } = this;
     record.reason ??= this.#server?.refused ?? null;
     record.durationUs = Math.round((performance.now() - this.#startedAt) * 1000);
     recordCall(this.#context.options, this.facts, record);

@@ -99,12 +99,25 @@ test('half-close by the server: the caller hears the end and is still heard', as
 });
 
 test('silence ends a session after its own time-out and not after that of requests', async () => {
-  const { caller } = await open((socket) => socket.write('hello'), {
+  const { pair, caller } = await open((socket) => socket.write('hello'), {
     timeouts: { idleMs: 100, sessionMs: 600 },
   });
   const before = performance.now();
   assert.equal((await readAll(caller)).text, 'hello');
   assert.ok(performance.now() - before > 450, 'ended by the time-out of requests');
+  assert.equal(pair.orders.records[0]?.reason, 'idle_timeout');
+});
+
+test('records say when the server broke off, and nothing where a session just ended', async () => {
+  const broken = await open((socket) => socket.once('data', () => socket.resetAndDestroy()));
+  broken.caller.write('hello');
+  assert.equal((await readAll(broken.caller)).ended, false);
+  assert.equal(broken.pair.orders.records[0]?.reason, 'upstream_failed');
+  const whole = await open((socket) => socket.once('data', () => socket.end('bye')));
+  const said = readAll(whole.caller);
+  whole.caller.end('hello');
+  assert.deepEqual(await said, { text: 'bye', ended: true });
+  assert.equal(whole.pair.orders.records[0]?.reason, null);
 });
 
 test('a connection of a denied caller is reset and the application never hears of it', async () => {
