@@ -158,6 +158,8 @@ export class Attempts {
     if (endpoint === undefined) return;
     const { connector } = dispatch;
     const { slots, traffic } = connector.group;
+    // Otherwise whoever waits for this endpoint waits until idle connections to others have grown old.
+    if (slots.isFull(traffic.limits)) connector.makeRoom?.(endpoint);
     const slot = slots.openOrWait(traffic.limits, this.#wake);
     if (slot === 'refused')
       return this.#call.respond({ kind: 'rate_limited', detail: 'max_pending_requests' });

@@ -19,9 +19,14 @@ export class ConnectionSlots {
     return this.#waiting.size;
   }
 
+  /** Whether every slot is taken. */
+  isFull({ maxConnections }: Limits): boolean {
+    return this.#open >= maxConnections;
+  }
+
   /** Takes a slot if there is one; for what cannot wait, such as a TCP session. */
-  tryOpen({ maxConnections }: Limits): boolean {
-    if (this.#open >= maxConnections) return false;
+  tryOpen(limits: Limits): boolean {
+    if (this.isFull(limits)) return false;
     this.#open++;
     return true;
   }

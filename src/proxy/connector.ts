@@ -11,6 +11,11 @@ export type Connector = {
   readonly choose: (tried: readonly EndpointState[]) => EndpointState | undefined;
   /** A connection to it that is at hand, or undefined. */
   readonly take: (endpoint: EndpointState) => UpstreamConnection | undefined;
+  /**
+   * Gives up an idle connection to another endpoint, so that its slot is free; nothing where there is none.
+   * Absent where there are no other endpoints.
+   */
+  readonly makeRoom?: (endpoint: EndpointState) => void;
   /** Opens one in a slot of the group that the caller was granted and this gives back; calls back once. */
   readonly dial: (endpoint: EndpointState, done: (outcome: DialOutcome) => void) => void;
   /**

@@ -40,6 +40,18 @@ export class ConnectionPool {
     }
   }
 
+  /** Ends the connection of a group that has idled longest, be it not to `key`; its slot is free at once. */
+  giveUpIdle(group: EndpointGroup, key: string): void {
+    let oldest: UpstreamConnection | undefined;
+    for (const [first] of this.#idle.values()) {
+      if (first?.use?.group !== group || first.use.key === key) continue;
+      if (oldest === undefined || first.idleSince < oldest.idleSince) oldest = first;
+    }
+    if (oldest?.use === undefined) return;
+    oldest.destroy();
+    this.#forget(oldest.use, oldest);
+  }
+
   /** Registers what `make` builds; it comes back by itself whenever an exchange on it ended well. */
   adopt(use: PoolUse, make: (events: UpstreamEvents) => UpstreamConnection): UpstreamConnection {
     const connection = make({

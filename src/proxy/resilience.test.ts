@@ -250,6 +250,22 @@ for (const side of ['caller', 'server'] as const) {
   });
 }
 
+test('with few connections for several endpoints, one that idles makes room for one that is needed', async () => {
+  const other = await startFakeServer(mesh.issue('orders'), (socket) => answerWith(socket, 200));
+  const limits = { maxConnections: 1, maxPendingRequests: 0 };
+  const pair = await createFakePair({
+    application: ok,
+    mesh,
+    service: fakeService(mesh, 'orders', { traffic: { loadBalancing: 'ROUND_ROBIN', limits } }),
+    endpoints: (own) => [own, other.endpoint],
+  });
+  for (let i = 0; i < 6; i++) assert.match(await ask(pair.caller.outboundPort, GET), / 200 /);
+  assert.equal(other.requests.length, 3);
+  assert.equal(pair.orders.records.length, 3);
+  await pair.close();
+  other.close();
+});
+
 test('requests wait for a connection, in order, but no more than may wait', async () => {
   const { application, handle } = waiting();
   const limits = { maxConnections: 1, maxPendingRequests: 1 };

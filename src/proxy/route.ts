@@ -219,6 +219,10 @@ export class ServiceConnector implements Connector {
     }
   }
 
+  makeRoom({ key }: EndpointState): void {
+    this.#pool.giveUpIdle(this.group, key);
+  }
+
   dial({ endpoint, key }: EndpointState, done: (outcome: DialOutcome) => void): void {
     const { group } = this;
     this.reach(endpoint, (dialed) => {
