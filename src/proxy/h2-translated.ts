@@ -15,6 +15,8 @@ import type { BytePipe, PipeEvents } from './pipe.ts';
 
 /** What HTTP/2 says otherwise: the authority, and where the body ends. */
 const DROPPED = HOP_BY_HOP | fieldSet(FIELD.HOST, FIELD.TRANSFER_ENCODING);
+/** How long the end of a stream may take whose answer has all its bytes. */
+const LATE_END_MS = 250;
 
 /** What looks like an HTTP/1.1 connection, good for one exchange, to a server that speaks HTTP/2. */
 export function translated(server: H2Upstream): BytePipe {
@@ -40,6 +42,8 @@ class TranslatedPipe implements BytePipe, LegSink {
   #isPaused = false;
   #owed = 0;
   #isChunkedAnswer = false;
+  /** Bytes of the answer that have not come; unknown where it does not say how long it is. */
+  #left = Number.POSITIVE_INFINITY;
 
   constructor(server: H2Upstream) {
     this.#server = server;
@@ -91,7 +95,10 @@ class TranslatedPipe implements BytePipe, LegSink {
 
   destroy(): void {
     if (this.closed) return;
-    this.#leg?.cancel();
+    // Its user is content with the length; a server may end the stream in a frame of its own, and one that
+    // sees it cancelled takes it for an attack when there are many.
+    if (this.#left === 0 && this.#body.complete) setTimeout(this.#cancel, LATE_END_MS).unref();
+    else this.#cancel();
     this.#close();
   }
 
@@ -102,16 +109,17 @@ class TranslatedPipe implements BytePipe, LegSink {
   onAnswer(status: number, fields: readonly string[], isEnd: boolean): void {
     // A final answer is the last one: the next exchange gets a stream of its own.
     const lines = [`HTTP/1.1 ${status} `, ...(status < 200 ? [] : ['connection: close'])];
-    let hasLength = false;
     for (let at = 0; at < fields.length; at += 2) {
-      hasLength ||= fields[at] === 'content-length';
+      if (fields[at] === 'content-length') this.#left = Number(fields[at + 1]);
       lines.push(`${fields[at]}: ${fields[at + 1]}`);
     }
     const isBodyless = status < 200 || status === 204 || status === 304 || this.#method === 'HEAD';
-    if (!isBodyless && !hasLength) {
+    if (isBodyless && status >= 200) this.#left = 0;
+    if (!isBodyless && this.#left === Number.POSITIVE_INFINITY) {
       this.#isChunkedAnswer = !isEnd;
       lines.push(isEnd ? 'content-length: 0' : 'transfer-encoding: chunked');
     }
+    if (isEnd) this.#answered();
     this.#tell(Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'));
   }
 
@@ -119,11 +127,14 @@ class TranslatedPipe implements BytePipe, LegSink {
     const length = end - start;
     if (this.#isPaused) this.#owed += length;
     else this.#leg?.credit(length);
+    this.#left -= length;
+    if (isEnd) this.#answered();
     const data = chunk.subarray(start, end);
     this.#tell(this.#isChunkedAnswer ? encodeChunk(data, isEnd) : data);
   }
 
   onAnswerTrailers(fields: readonly string[]): void {
+    this.#answered();
     if (this.#isChunkedAnswer) this.#tell(encodeLastChunk(fields));
   }
 
@@ -165,6 +176,17 @@ class TranslatedPipe implements BytePipe, LegSink {
     this.isBehind = !isFlowing && !isEnd;
     return !this.isBehind;
   }
+
+  // Once the request has been sent whole too, the stream is over by itself.
+  #answered(): void {
+    if (this.#body.complete) this.#leg = undefined;
+  }
+
+  readonly #cancel = (): void => {
+    const leg = this.#leg;
+    this.#leg = undefined;
+    leg?.cancel();
+  };
 
   #tell(bytes: Buffer): void {
     if (!this.closed && bytes.length > 0) this.#events?.onData(bytes);

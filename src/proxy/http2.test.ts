@@ -71,6 +71,37 @@ test('HTTP/2 goes through a pair as HTTP/2: body, trailers, fields, identity, re
   });
 });
 
+test('calls of HTTP/1.1 share one connection to an HTTP/2 server, and none of them is cancelled there', async () => {
+  const sessions = new Set<unknown>();
+  const codes: number[] = [];
+  let count = 0;
+  const handler: H2Handler = (stream) => {
+    sessions.add(stream.session);
+    stream.on('close', () => codes.push(stream.rstCode));
+    stream.respond({ ':status': 200, 'content-length': '2' });
+    // Go ends a long answer of a known length with a frame that has nothing in it.
+    if (count++ % 2 === 0) stream.end('ok');
+    else stream.write('ok', () => setImmediate(() => stream.end()));
+  };
+  await withH2(
+    async ({ caller }) => {
+      const socket = connect(caller.outboundPort ?? 0, '127.0.0.1');
+      // More than a connection may have cancelled before it is given up.
+      for (let call = 0; call < 70; call++) {
+        const answer = await talk(socket, 'GET / HTTP/1.1\r\nhost: orders\r\n\r\n', (text) =>
+          text.endsWith('ok'),
+        );
+        assert.match(answer, /^HTTP\/1\.1 200 /);
+      }
+      while (codes.length < 70) await new Promise(setImmediate);
+      socket.destroy();
+    },
+    { handler },
+  );
+  assert.equal(sessions.size, 1);
+  assert.deepEqual(new Set(codes), new Set([0]));
+});
+
 test('many requests share one connection to each server', async () => {
   const sessions = new Set<unknown>();
   const handler: H2Handler = (stream) => {
