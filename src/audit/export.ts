@@ -28,10 +28,18 @@ type About = { readonly log: string; readonly version: string };
 
 /** A record as a line of an export: OCSF, with the record as it was logged in `raw_data`. */
 export function exportLine(event: AuditEvent, about: About, inclusion?: readonly string[]): string {
+  const text = lineOf(bodyOfEvent(event), event.hash).trimEnd();
+  return `${JSON.stringify(shownAs(event, { ...about, text, inclusion }))}\n`;
+}
+
+type Logged = { readonly text: string; readonly inclusion: readonly string[] | undefined };
+
+function shownAs(event: AuditEvent, about: About & Logged): Record<string, unknown> {
+  const { text, inclusion } = about;
   const ocsf = ocsfOfAudit(event, about);
   const unmapped = ocsf['unmapped'] as { palisade: Record<string, unknown> };
   if (inclusion !== undefined) unmapped.palisade['inclusion'] = inclusion;
-  return `${JSON.stringify({ ...ocsf, raw_data: lineOf(bodyOfEvent(event), event.hash).trimEnd() })}\n`;
+  return { ...ocsf, raw_data: text };
 }
 
 /** The last line of an export: an event of its own, which carries the proof. */
@@ -85,7 +93,7 @@ type RecordLine = {
   readonly previous: string;
   readonly inclusion: readonly string[] | undefined;
   /** The whole line, as whoever reads OCSF takes it. */
-  readonly shown: Readonly<Record<string, unknown>>;
+  readonly shown: unknown;
 };
 
 type Signed = NonNullable<VerifiedExport['checkpoint']>;
@@ -115,7 +123,7 @@ export class ExportVerifier {
   take(line: string): Result<ExportProof | undefined, AuditProblem> {
     const parsed = parseLine(line);
     if (parsed === undefined) return this.#bad('a line of the export is damaged');
-    if (parsed.kind === 'proof') return this.#takePage(parsed.proof);
+    if (parsed.kind === 'proof') return this.#takePage(parsed);
     this.#lines.push(parsed);
     return ok(undefined);
   }
@@ -153,7 +161,7 @@ export class ExportVerifier {
     return fail({ index: (this.#frontier?.size ?? 0) + this.#lines.length, message });
   }
 
-  #takePage(proof: ExportProof): Result<ExportProof, AuditProblem> {
+  #takePage({ proof, version }: ProofLine): Result<ExportProof, AuditProblem> {
     const lines = this.#lines;
     this.#lines = [];
     const frontier = this.#begin(proof);
@@ -168,7 +176,8 @@ export class ExportVerifier {
         ? this.#takeProven(line, signed.value)
         : this.#takeNext(line, frontier.value);
       if (!taken.ok) return taken;
-      if (!showsRecord(line, proof.log)) {
+      const inclusion = proof.partial ? line.inclusion : undefined;
+      if (!showsRecord({ ...line, inclusion }, { log: proof.log, version })) {
         const index = indexOf(line.text) ?? this.#records;
         return fail({ index, message: 'the event says something else than its record' });
       }
@@ -284,28 +293,23 @@ function leafOf(text: string, previous: string): string | undefined {
 }
 
 /**
- * SECURITY: what is hashed is in `raw_data`, what people and SIEMs read is around it, so both have to say the same. Left
- * out is how a version classifies actions: that may change, and exports are kept for years.
+ * SECURITY: what is hashed is in `raw_data`, what people and SIEMs read is around it, so the line has to be what an export
+ * writes of that record, its class too: a deletion shown as a reading is as good as a deletion left out. `version` is that
+ * of the program that exported, the same in all lines of a page.
  */
-function showsRecord({ text, previous, shown }: RecordLine, log: string): boolean {
+function showsRecord({ text, previous, inclusion, shown }: RecordLine, about: About): boolean {
   try {
     const event = { ...JSON.parse(text), previous_hash: previous } as AuditEvent;
-    return isDeepStrictEqual(facts(shown), facts(ocsfOfAudit(event, { log, version: '' })));
+    return isDeepStrictEqual(shown, asJson(shownAs(event, { ...about, text, inclusion })));
   } catch {
     // Hashed by whoever signed, and yet no record.
     return false;
   }
 }
 
-const OF_THE_VERSION = new Set(['activity_id', 'type_uid', 'version', 'product']);
-const OF_THE_EXPORT = new Set(['raw_data', 'inclusion']);
-
-/** What an event says of the record alone. */
-function facts(event: Readonly<Record<string, unknown>>): unknown {
-  const text = JSON.stringify(event, (key, value) =>
-    OF_THE_VERSION.has(key) || OF_THE_EXPORT.has(key) ? undefined : value,
-  );
-  return JSON.parse(text);
+// What is undefined in an object is absent from its text.
+function asJson(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value));
 }
 
 function indexOf(text: string): number | undefined {
@@ -313,14 +317,16 @@ function indexOf(text: string): number | undefined {
   return digits === undefined ? undefined : Number(digits);
 }
 
-type ParsedLine = RecordLine | { readonly kind: 'proof'; readonly proof: ExportProof };
+type ProofLine = { readonly kind: 'proof'; readonly proof: ExportProof; readonly version: string };
 
-function parseLine(line: string): ParsedLine | undefined {
+function parseLine(line: string): RecordLine | ProofLine | undefined {
   try {
     const shown = JSON.parse(line);
+    // SECURITY: of a member that is there twice some readers take the first, so a line holds only what was parsed.
+    if (JSON.stringify(shown) !== line.trimEnd()) return undefined;
     const { raw_data: text, unmapped } = shown;
     const { proof, inclusion, previous_hash: previous } = unmapped.palisade;
-    if (proof !== undefined) return isProof(proof) ? { kind: 'proof', proof } : undefined;
+    if (proof !== undefined) return parseProofLine(shown, proof);
     const isRecord = typeof text === 'string' && isHash(previous);
     const isPath = inclusion === undefined || (Array.isArray(inclusion) && inclusion.every(isHash));
     return isRecord && isPath ? { kind: 'record', text, previous, inclusion, shown } : undefined;
@@ -329,6 +335,20 @@ function parseLine(line: string): ParsedLine | undefined {
     return undefined;
   }
 }
+
+// SECURITY: it is an event for whoever reads OCSF, so it must not tell of anything but itself.
+function parseProofLine(shown: ShownProof, proof: Partial<ExportProof>): ProofLine | undefined {
+  if (!isProof(proof)) return undefined;
+  const { version } = shown.metadata.product;
+  const isVersion = typeof version === 'string' && /^[\w.+-]{1,64}$/.test(version);
+  if (!isVersion || !Number.isSafeInteger(shown.time)) return undefined;
+  const written = proofLine(proof, { log: proof.log, version, timeMs: shown.time as number });
+  return isDeepStrictEqual(shown, JSON.parse(written))
+    ? { kind: 'proof', proof, version }
+    : undefined;
+}
+
+type ShownProof = { readonly time: unknown; readonly metadata: { product: { version: unknown } } };
 
 function isProof(proof: Partial<ExportProof>): proof is ExportProof {
   const { gap } = proof;

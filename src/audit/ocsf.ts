@@ -3,6 +3,7 @@ import type { AuditEvent } from './event.ts';
 /** The version of OCSF whose API Activity class is written. */
 export const OCSF_VERSION = '1.5.0';
 
+// INVARIANT: exports are verified for years, and the class of an event with them: what an action is called once, stays.
 // Verbs that change nothing, make something and take something away; whatever else there is changes what is there.
 const READS = new Set(['export', 'read', 'verify', 'search']);
 const CREATES = new Set([

@@ -101,15 +101,6 @@ export function checkCall(input: CheckInput): Result<Explanation, string> {
   return ok(unauthenticated(explanation, peer.from));
 }
 
-/** Whether `to` names a Service in `sets`: one that is not there cannot be called, whatever policy says. */
-export function namesService(
-  to: string,
-  { sets, trustDomain, namespace }: Pick<CheckInput, 'sets' | 'trustDomain' | 'namespace'>,
-): boolean {
-  const name = parseServiceName(to, namespace, trustDomain);
-  return name.ok && serviceNamed(sets, name.value) !== undefined;
-}
-
 function serviceNamed(sets: ResourceSets, name: ServiceName): ServiceResource | undefined {
   return resourcesOf(sets, name.namespace, 'Service').find(
     (found) => found.metadata.name === name.name,

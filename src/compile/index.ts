@@ -9,7 +9,7 @@ export {
   type SideJudge,
   type Verdict,
 } from './call-diff.ts';
-export { type CheckedRequest, type CheckInput, checkCall, namesService } from './check.ts';
+export { type CheckedRequest, type CheckInput, checkCall } from './check.ts';
 export {
   IMPORT_DIFFERENCES,
   type ImportDifference,
@@ -38,5 +38,6 @@ export {
 } from './recorded-calls.ts';
 export { type SelectedWorkload, workloadLabels } from './selection.ts';
 export { servingIdentities } from './service.ts';
+export { parseServiceName } from './service-name.ts';
 export { compileSnapshot, type SnapshotInput } from './snapshot.ts';
 export { type ObservedCall, type SuggestedFor, type Suggestion, suggestPolicy } from './suggest.ts';

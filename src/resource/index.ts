@@ -23,6 +23,7 @@ export {
 } from './istio-import.ts';
 export { DEFAULT_TRUST_DOMAIN, type MeshResource, type MeshSpec } from './mesh.ts';
 export { type Metadata, ROOT_NAMESPACE } from './metadata.ts';
+export { nearest } from './nearest.ts';
 export type { NodeAttestorResource, NodeAttestorSpec } from './node-attestor.ts';
 export {
   type AuthoredResource,
@@ -83,3 +84,4 @@ export type {
   TrustDomainFederationResource,
   TrustDomainFederationSpec,
 } from './trust-domain-federation.ts';
+export { createWorld } from './world.ts';

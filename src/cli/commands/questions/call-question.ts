@@ -1,8 +1,7 @@
-import { type CheckInput, checkCall, namesService, parseCaller } from '#compile';
+import { type CheckInput, checkCall, parseCaller } from '#compile';
 import { ATTESTATION_STRENGTHS } from '#identity';
 import { fail, parseIp, type Result } from '#lib';
 import type { Explanation } from '#policy';
-import type { CliContext } from '../../context.ts';
 import type { PolicySource } from '../../policy-sources.ts';
 
 /** A call as flags or a batch line name it. */
@@ -56,18 +55,6 @@ export function answerCall(
     labels: question.labels,
     nowMs,
   });
-}
-
-/** Says on standard error that callers get `no_such_service`, before an answer that policy alone would give. */
-export function noteUnknownService(
-  context: CliContext,
-  { sets, trustDomain }: PolicySource,
-  { to, namespace }: { readonly to: string; readonly namespace: string },
-): void {
-  if (namesService(to, { sets, trustDomain, namespace })) return;
-  context.stderr.write(
-    `palisade: there is no Service \`${to}\` in the mesh, so callers get 404 no_such_service; by policy alone:\n`,
-  );
 }
 
 // A policy that speaks of addresses would quietly not match one that is none.

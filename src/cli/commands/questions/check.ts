@@ -9,8 +9,9 @@ import { type Globals, globalsOf } from '../../globals.ts';
 import { painter, printResult } from '../../output.ts';
 import { type PolicySource, readPolicySource } from '../../policy-sources.ts';
 import { parseBatchLine } from './batch-line.ts';
-import { answerCall, type CallQuestion, noteUnknownService } from './call-question.ts';
+import { answerCall, type CallQuestion } from './call-question.ts';
 import { explanationText } from './explanation-text.ts';
+import { noteUnknownNames } from './unknown-names.ts';
 
 /** `palisade check` */
 export const register: CommandModule['register'] = (program, context, finish) => {
@@ -68,16 +69,24 @@ export const register: CommandModule['register'] = (program, context, finish) =>
         claims: claim,
         labels: label,
       };
-      const source = await readPolicySource(context, globals, { files: file, to: [question.to] });
+      const named = [question.to, ...namespaceOfCaller(question.from)];
+      const source = await readPolicySource(context, globals, { files: file, to: named });
       const answer = answerCall(source, question, globals.namespace);
       if (!answer.ok) throw new ExitError(EXIT.usage, answer.error);
-      if (file === undefined) noteUnknownService(context, source, { ...globals, to: question.to });
+      const { namespace } = globals;
+      noteUnknownNames(context, source, { ...question, namespace, isOffline: file !== undefined });
       printResult(context, globals.output, answerJson(answer.value), () =>
         explanationText(answer.value, painter(context)),
       );
       finish(answer.value.decision.verdict === 'allow' ? EXIT.done : EXIT.no);
     });
 };
+
+// The set of the caller's namespace says whether there is such a caller.
+function namespaceOfCaller(from: string | undefined): readonly string[] {
+  const named = /^(?:(?:spiffe:\/\/)?[^/]+\/ns\/)?([^/]+)\//.exec(from ?? '')?.[1];
+  return named === undefined ? [] : [`${named}/`];
+}
 
 /** The stable JSON of an answer: the decision's fields on top, the reasons beside them. */
 export function answerJson(explanation: Explanation): Record<string, unknown> {

@@ -6,7 +6,8 @@ import { collectPair, collectWord, parsePort } from '../../flags.ts';
 import { globalsOf, sessionOf } from '../../globals.ts';
 import { printResult, table } from '../../output.ts';
 import { type PolicySource, readEveryNamespace, readPolicySource } from '../../policy-sources.ts';
-import { answerCall, noteUnknownService } from './call-question.ts';
+import { answerCall } from './call-question.ts';
+import { noteUnknownNames } from './unknown-names.ts';
 
 /** `palisade who-can` */
 export const register: CommandModule['register'] = (program, context, finish) => {
@@ -49,8 +50,9 @@ export const register: CommandModule['register'] = (program, context, finish) =>
         asked: callers.length,
         refused,
       };
-      if (options.file === undefined)
-        noteUnknownService(context, source, { ...globals, to: rest.to });
+      const { namespace } = globals;
+      const isOffline = options.file !== undefined;
+      noteUnknownNames(context, source, { to: rest.to, namespace, isOffline });
       printResult(context, globals.output, value, () =>
         refused === null
           ? textOf(allowed, withoutIdentity, callers.length)
