@@ -70,7 +70,80 @@ const PEM = ['-----BEGIN EC PRIVATE KEY-----', 'MHcCAQEEIB', '-----END EC PRIVAT
 gone('a private key', `key is ${PEM.join('\n')}.`, 'key is [redacted:key].');
 gone('half of one', `${PEM[0]}\nMHc`, '[redacted:key]');
 
+// Where people do not look for them: escaped, escaped twice, in other scripts, behind other words, in other quotes.
+const BASE64 = 'q83vEjRWeJCr+ze8SNFZ4kKs3vASNFZ4kKvN7+8BIzQ=';
+const escaped = encodeURIComponent;
+gone('behind an escaped =', '/x;password%3Dhunter2/y', '/x;password=[redacted:secret]/y', PATH);
+gone('an address escaped twice', '/u/alice%2540example.org', '/u/[redacted:email]', PATH);
+gone(
+  'a card in escapes',
+  `/p/${'4111'.replaceAll(/./g, '%3$&')}111111111111`,
+  '/p/[redacted:card]',
+  PATH,
+);
+gone('an escaped query', '/cb%3Fcode%3Dabc', '/cb?[redacted:query]', PATH);
+gone('escaped userinfo', '/go/https:%2F%2Fbob:pw@h', '/go/https:%2F%2F[redacted:userinfo]@h', PATH);
+gone('a JWT behind a word', `/verify_${JWT}`, '/verify_[redacted:token]', PATH);
+gone('a JWT behind names', `host.example.${JWT}`, 'host.example.[redacted:token]');
+gone('two JWTs', `${JWT}.${JWT}`, '[redacted:token]');
+gone('base64', `/b/${BASE64}`, '/b/[redacted:token]', PATH);
+gone('base64 in escapes', `/b/${escaped(BASE64)}`, '/b/[redacted:token]', PATH);
+gone(
+  'base64 with slashes',
+  `/b/${escaped(BASE64.replaceAll('+', '/'))}`,
+  '/b/[redacted:token]',
+  PATH,
+);
+gone('base32', '/i/JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP', '/i/[redacted:token]', PATH);
+gone('base36', '/i/k3v9x2aab7qw4m5n6p7r8s9t0u1v2w3x', '/i/[redacted:token]', PATH);
+gone('a value with slashes', 'DB_PASSWORD=ab/cd/ef x', 'DB_PASSWORD=[redacted:secret] x');
+gone('a quoted value', 'password="a b, c" y', 'password="[redacted:secret]" y');
+gone(
+  'JSON with separators',
+  '{"token":"a b,c&d\\"e","n":1}',
+  '{"token":"[redacted:secret]","n":1}',
+);
+gone(
+  'JSON in JSON',
+  '{\\"password\\":\\"hunter2 x\\"}',
+  '{\\"password\\":\\"[redacted:secret]\\"}',
+);
+gone('any scheme', 'authorization: ApiKey abcdef', 'authorization: [redacted:token]');
+gone(
+  'a scheme with parameters',
+  'Authorization: Digest a="b", c="d"',
+  'Authorization: [redacted:token]',
+);
+gone(
+  'authorization in JSON',
+  '{"authorization":"Own a b","n":1}',
+  '{"authorization":"[redacted:token]","n":1}',
+);
+gone('an address of another script', 'jürgen@exämple.org', '[redacted:email]');
+gone('the same escaped', '/u/j%C3%BCrgen@ex%C3%A4mple.org', '/u/[redacted:email]', PATH);
+gone('userinfo with an @', 'https://bob:p@ss@h/x', 'https://[redacted:userinfo]@h/x');
+gone('a query of a relative address', 'GET /cb?code=abc&x=1 HTTP', 'GET /cb?[redacted:query] HTTP');
+gone('a form', 'Bearer+abcdefgh1234', 'Bearer+[redacted:token]');
+gone('a PGP key', '-----BEGIN PGP PRIVATE KEY BLOCK-----\nabc', '[redacted:key]');
+gone('a webhook secret', 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', '[redacted:key]');
+gone('a Vault token', 'x_hvs.CAESIJabcdefghijklmnop1234', 'x_[redacted:key]');
+gone('digits of full width', `no. ４${'１'.repeat(15)}`, 'no. [redacted:card]');
+gone('Arabic digits', `٤${'١'.repeat(15)}`, '[redacted:card]');
+gone('a card of the other series', '/pay/2221000000000009', '/pay/[redacted:card]', PATH);
+
+test('what is left of a decoded text has no control characters, and is not taken for another path', () => {
+  const line = redactText('/a%0a%2Fb%25/password%3Dx', PATH);
+  assert.equal(line, '/a%0A%2Fb%25/password=[redacted:secret]');
+  assert.equal(redactText('x=%ff%fe password%3Dy'), 'x=%25ff%25fe password=[redacted:secret]');
+});
+
 stays('/orders/17/items', PATH);
+stays('/caf%C3%A9/%E6%97%A5%E6%9C%AC', PATH);
+stays('/caf%c3%a9%ff/100%25', PATH);
+stays('/search/jürgen meets 4 people at 10:30', PATH);
+stays('/pods/orders-7d9f8b6c5d-x2x4z-550e8400-e29b-41d4-a716-446655440000', PATH);
+stays(`/blobs/sha256${'0f'.repeat(32)}`, PATH);
+stays('what is it? nobody=knows');
 stays('/v1/users/550e8400-e29b-41d4-a716-446655440000', PATH);
 stays(`/blobs/sha256:${'0f'.repeat(32)}`, PATH);
 stays('/assets/main-layout-of-the-page.min.js', PATH);
@@ -112,10 +185,19 @@ test('names of headers that hold secrets, and of others', () => {
     'x-amz-security-token',
     'x-csrf-token',
     'x-hub-signature-256',
+    'Ocp-Apim-Subscription-Key',
+    'x-functions-key',
     'DPoP',
   );
   for (const name of secret) assert.equal(isSecretHeader(name), true, name);
-  for (const name of ['user-agent', 'x-request-id', 'accept', 'content-type', 'traceparent']) {
+  for (const name of [
+    'user-agent',
+    'x-request-id',
+    'idempotency-key',
+    'accept',
+    'content-type',
+    'traceparent',
+  ]) {
     assert.equal(isSecretHeader(name), false, name);
   }
 });
@@ -136,6 +218,11 @@ test('attack: text made to keep the expressions busy takes no time', () => {
     'x.'.repeat(50_000),
     `${'a.'.repeat(40)}password`.repeat(1_000),
     'Bearer '.repeat(10_000),
+    'authorization:'.repeat(5_000),
+    '\\"token\\":\\"'.repeat(5_000),
+    '%2540'.repeat(10_000),
+    'é.'.repeat(20_000),
+    'eyJ_'.repeat(20_000),
   ];
   for (const text of texts) {
     const startedAt = performance.now();

@@ -1,3 +1,6 @@
+import { escapedAsBefore, plainForm } from './plain-form.ts';
+import { OPAQUE, type Recognizer, recognizersOf } from './secret-recognizers.ts';
+
 /** What a secret or personal text was, in the order in which it is looked for. */
 export type SecretKind =
   | 'key'
@@ -29,84 +32,26 @@ export type RedactOptions = {
   readonly opaque?: boolean;
 };
 
-type Recognizer = {
-  readonly kind: SecretKind;
-  readonly pattern: RegExp;
-  /** Which part of a match goes; all of it if absent. `undefined` leaves the match alone. */
-  readonly secretOf?: (match: string, ...groups: string[]) => string | undefined;
-};
-
-// SECURITY: every repetition below is bounded or cannot begin twice in one run of characters, so time stays
-// linear in a text that a caller makes up.
-const RECOGNIZERS: readonly Recognizer[] = [
-  {
-    kind: 'key',
-    pattern:
-      /-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^-]{0,8192}(?:-----END [A-Z ]{0,32}PRIVATE KEY-----)?/g,
-  },
-  // AWS, GitHub, GitLab, Slack, Stripe, Google, npm, OpenAI and the like, by their published prefixes.
-  {
-    kind: 'key',
-    pattern:
-      /\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{16,255}|github_pat_\w{20,255}|glpat-[\w-]{16,64}|xox[abeprs]-[\w-]{10,255}|[rs]k_(?:live|test)_[A-Za-z0-9]{10,255}|sk-[\w-]{20,255}|AIza[\w-]{30,40}|npm_[A-Za-z0-9]{30,64}|palisade-join\.[\w.=+/-]{10,8192})/g,
-  },
-  {
-    kind: 'userinfo',
-    pattern: /([a-z][a-z0-9+.-]{1,20}:\/\/)([^\s/?#@"'<>]{1,1024})@/gi,
-    secretOf: (_match, _scheme, userinfo) => userinfo,
-  },
-  {
-    kind: 'query',
-    pattern: /(https?:\/\/[^\s?#"'<>]{1,2048}\?)([^\s#"'<>]{1,4096})/gi,
-    secretOf: (_match, _url, query) => query,
-  },
-  {
-    kind: 'cookie',
-    pattern: /\b((?:set-)?cookie["']?\s{0,4}[:=]\s{0,4}["']?)([^\r\n"']{1,4096})/gi,
-    secretOf: (_match, _name, value) => value,
-  },
-  {
-    kind: 'token',
-    pattern: /\beyJ[\w-]{5,4096}\.[\w-]{5,8192}(?:\.[\w-]{0,2048}){0,3}/g,
-  },
-  {
-    kind: 'token',
-    pattern: /\b((?:Bearer|Basic|DPoP|Negotiate|Token)(?:\s|%20){1,4})([\w.~+/=-]{8,8192})/gi,
-    secretOf: (_match, _scheme, token) => token,
-  },
-  {
-    kind: 'secret',
-    pattern:
-      /\b([\w.-]{0,32}(?:passw(?:or)?d|passwd|pwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?|authorization|session[_-]?id|jsessionid|phpsessid|signature|sig|sid|otp|pin)["']?\s{0,2}[=:]\s{0,2}["']?)([^\s&;,"'/[\]]{1,4096})/gi,
-    secretOf: (_match, _name, value) => value,
-  },
-  {
-    kind: 'email',
-    pattern: /[\w.!#$&'*+^`{|}~-]{1,64}(?:@|%40)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,8}/gi,
-  },
-  {
-    kind: 'card',
-    pattern: /(?<![\d.-])[3-6]\d{3}(?:[ -]?\d){8,15}(?![\d-])/g,
-    secretOf: (match) => (isCardNumber(match) ? match : undefined),
-  },
-];
-
-const OPAQUE: Recognizer = {
-  kind: 'token',
-  pattern: /[\w~-]{32,4096}/g,
-  secretOf: (match) => (isOpaque(match) ? match : undefined),
-};
-
 const MAX_CHARS = 16_384;
 
 /**
  * Takes secrets and personal data out of a text: `[redacted:KIND]` stands in their place, with a hash behind the kind
- * where one is asked for. Returns the very same text where there is nothing. What is beyond 16,384 characters is cut.
+ * where one is asked for. Escapes hide nothing: where one does, it is decoded. Returns the very same text where there is
+ * nothing. What is beyond 16,384 characters is cut.
  */
 export function redactText(text: string, options: RedactOptions = {}): string {
-  if (isPlain(text)) return text.length > MAX_CHARS ? text.slice(0, MAX_CHARS) : text;
-  let redacted = text.length > MAX_CHARS ? text.slice(0, MAX_CHARS) : text;
-  for (const recognizer of RECOGNIZERS) redacted = applyOne(redacted, recognizer, options);
+  const whole = text.length > MAX_CHARS ? text.slice(0, MAX_CHARS) : text;
+  if (isPlain(whole)) return whole;
+  const redacted = applyAll(whole, options);
+  const plain = plainForm(redacted);
+  if (plain === redacted) return redacted;
+  const found = applyAll(plain, options);
+  return found === plain ? redacted : escapedAsBefore(found, whole);
+}
+
+function applyAll(text: string, options: RedactOptions): string {
+  let redacted = text;
+  for (const recognizer of recognizersOf(text)) redacted = applyOne(redacted, recognizer, options);
   return options.opaque === true ? applyOne(redacted, OPAQUE, options) : redacted;
 }
 
@@ -122,7 +67,7 @@ export function isSecretHeader(name: string): boolean {
 }
 
 const SECRET_HEADER =
-  /auth|cookie|token|secret|passw|credential|session|signature|api[-_]?key|access[-_]?key|csrf|xsrf|dpop|client[-_]cert|otp\b|jwt|assertion/i;
+  /auth|cookie|token|secret|passw|credential|session|signature|(?:api|access|subscription|functions|account|shared|master|customer|encryption|private)[-_]?key|csrf|xsrf|dpop|client[-_]cert|otp\b|jwt|assertion|hmac/i;
 
 function applyOne(
   text: string,
@@ -139,27 +84,6 @@ function applyOne(
   });
 }
 
-/** ISO/IEC 7812-1 annex B: Luhn's check digit, over 13 to 19 digits. */
-function isCardNumber(text: string): boolean {
-  const digits = text.replaceAll(/[ -]/g, '');
-  if (digits.length < 13 || digits.length > 19) return false;
-  let sum = 0;
-  for (let i = 0; i < digits.length; i++) {
-    const digit = Number(digits[digits.length - 1 - i]);
-    const doubled = i % 2 === 1 ? digit * 2 : digit;
-    sum += doubled > 9 ? doubled - 9 : doubled;
-  }
-  return sum % 10 === 0;
-}
-
-/** Letters of both cases mixed with digits; digests in hex, UUIDs and words joined by hyphens are none. */
-function isOpaque(text: string): boolean {
-  if (!/[a-z]/.test(text) || !/[A-Z]/.test(text) || !/\d/.test(text)) return false;
-  // Words and camelCase change between digits and letters rarely; what is random does so all the time.
-  const changes = text.match(/\d[A-Za-z]|[a-z][A-Z]|[A-Za-z]\d/g)?.length ?? 0;
-  return changes >= text.length / 8;
-}
-
 const MIN_SECRET_RUN = 16;
 const MIN_CARD_DIGITS = 13;
 
@@ -168,7 +92,7 @@ const DIGIT = 1;
 const HEX_LETTER = 2;
 const LETTER = 3;
 const HYPHEN = 4;
-/** What joins a secret to its name, its host or its scheme; space, and `%` which may be any of them. */
+/** What joins a secret to its name, its host or its scheme; space, and `%` and other scripts which may be any of them. */
 const MARK = 5;
 
 const CHARACTERS = charactersOf({
@@ -176,7 +100,7 @@ const CHARACTERS = charactersOf({
   [HEX_LETTER]: 'abcdef',
   [LETTER]: 'ghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_',
   [HYPHEN]: '-',
-  [MARK]: '@=: %\n\t"',
+  [MARK]: '@=: +%\n\t"',
 });
 
 /**
@@ -189,7 +113,7 @@ function isPlain(text: string): boolean {
   let letters = 0;
   let hexLetters = 0;
   for (let i = 0; i <= text.length; i++) {
-    const what = i === text.length ? OTHER : (CHARACTERS[text.charCodeAt(i)] ?? OTHER);
+    const what = i === text.length ? OTHER : (CHARACTERS[text.charCodeAt(i)] ?? MARK);
     if (what === LETTER) letters++;
     else if (what === DIGIT) digits++;
     else if (what === HEX_LETTER) hexLetters++;
