@@ -6,6 +6,7 @@ import { RECORDED_CALL } from '#testing';
 import { createMessage, ReportRequestSchema, Telemetry } from '#wire';
 import { allowResource, type Fixture, serviceResource, startFixture } from './control-fixture.ts';
 
+const startedAt = Date.now();
 let mesh: Fixture;
 const PATH = '/api/v1/policy-sets/default/changed-calls';
 const WEB = 'spiffe://cluster.local/ns/default/sa/web';
@@ -17,6 +18,8 @@ async function report(paths: readonly string[]): Promise<void> {
       ...RECORDED_CALL,
       time: new Date().toISOString(),
       path,
+      // However a call was addressed and then decided, it is the same one to both versions.
+      host: index % 2 === 0 ? 'orders' : 'orders:80',
       seq: index + 1,
     }),
   );
@@ -57,6 +60,8 @@ test('recorded calls are judged by two versions; those that fare otherwise are t
     [json.before, json.after, json.records, json.truncated, json.total],
     [1, 2, 3, false, 2],
   );
+  assert.deepEqual([json.nowDenied, json.nowAllowed], [3, 0]);
+  assert.ok(Date.parse(json.oldest) >= startedAt, json.oldest);
   const [{ before, after, ...most }] = json.items;
   assert.deepEqual(most, {
     caller: WEB,
@@ -70,8 +75,19 @@ test('recorded calls are judged by two versions; those that fare otherwise are t
   assert.deepEqual([after.verdict, after.policy], ['deny', null]);
   const back = await mesh.call('GET', `${PATH}?number=1&against=2`);
   assert.equal(back.json.items[0].after.verdict, 'allow');
+  assert.deepEqual([back.json.nowDenied, back.json.nowAllowed], [0, 3]);
   const same = await mesh.call('GET', `${PATH}?number=2&against=2`);
   assert.deepEqual([same.json.records, same.json.items], [3, []]);
+});
+
+test('calls of another namespace are none of this one’s, and without any there is no oldest', async () => {
+  const first = await mesh.apply('shop', { 'Service/web': serviceResource('shop', 'web') });
+  assert.equal(first.status, 201, first.text);
+  const { json } = await mesh.call(
+    'GET',
+    '/api/v1/policy-sets/shop/changed-calls?number=1&against=1',
+  );
+  assert.deepEqual([json.records, json.oldest, json.truncated, json.total], [0, null, false, 0]);
 });
 
 test('a version that is not there is said so, and nothing is guessed', async () => {

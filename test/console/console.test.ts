@@ -51,6 +51,11 @@ const PAGES: readonly { readonly name: string; readonly path: string; readonly s
     path: '/policies?ns=shop&version=7',
     shows: '.panel [data-diff=added]',
   },
+  {
+    name: 'policies-compare',
+    path: '/policies?view=compare&ns=shop&before=6&after=7',
+    shows: 'text=What was written differently',
+  },
   { name: 'policies-ask', path: '/policies?view=ask&to=orders', shows: 'text=May this call pass?' },
   { name: 'policies-dry-run', path: '/policies?view=dry-run', shows: '.effect' },
   { name: 'policies-tests', path: '/policies?view=tests', shows: 'textarea' },

@@ -132,6 +132,104 @@ test('cases are run against what is in force; one that fails shows why', { skip 
   await page.getByText('The cases cannot be read').waitFor();
 });
 
+const CHANGED = '/policy-sets/shop/changed-calls';
+
+test('two versions are compared: the newest two at first, then those chosen, by an address that stays', {
+  skip,
+}, async () => {
+  const { page } = watched;
+  const asked: string[] = [];
+  page.on('request', (request) => {
+    const { pathname, searchParams } = new URL(request.url());
+    if (!pathname.endsWith(CHANGED)) return;
+    asked.push(['against', 'number', 'since'].map((key) => searchParams.get(key)).join(' '));
+  });
+  await page.goto(`${control.url}/policies?ns=shop`);
+  await page.getByRole('link', { name: 'Compare two versions' }).press('Enter');
+  const table = page.getByRole('grid', {
+    name: 'Calls that version 7 decides otherwise than version 6',
+  });
+  await table.waitFor();
+  assert.match(
+    (await page.locator('.compared-sentence').innerText()) ?? '',
+    /^Of the newest 5,000 calls of the last hour \(back to [^)]+\), version 7 denies 41 that version 6 allows and allows 7 that version 6 denies\.$/,
+  );
+  const row = table.getByRole('row').filter({ hasText: 'web' });
+  assert.match(
+    await row.innerText(),
+    /web\s*→\s*payments\s+POST \/charge\s+allowed\s+by shop\/payments\s+denied\s+policies apply[^\d]+41/,
+  );
+  // The focus went with the view that was left; what comes next by keyboard begins at the page.
+  assert.equal(await page.evaluate('document.activeElement.id'), 'main');
+  await page.getByLabel('From version').selectOption('5');
+  await page.getByRole('button', { name: 'Swap' }).press('Enter');
+  await page.getByLabel('Calls of').selectOption('24h');
+  await page.getByText('Of the newest 5,000 calls of the last 24 hours').waitFor();
+  const query = new URL(page.url()).searchParams;
+  assert.deepEqual(
+    ['view', 'ns', 'before', 'after', 'since'].map((key) => query.get(key)),
+    ['compare', 'shop', '7', '5', '24h'],
+  );
+  assert.deepEqual(asked, ['6 7 1h', '5 7 1h', '7 5 1h', '7 5 24h']);
+  await page.reload();
+  await page.getByText('Of the newest 5,000 calls of the last 24 hours').waitFor();
+  assert.equal(await page.getByLabel('From version').inputValue(), '7');
+  // It costs the control plane work, so it is asked for again by a person only.
+  await page.getByRole('button', { name: 'Judge again' }).click();
+  await page.getByText('Judged just now').waitFor();
+  assert.equal(asked.length, 6);
+  await page.getByRole('link', { name: '41' }).click();
+  await page.getByRole('heading', { name: 'Traffic' }).waitFor();
+  const traffic = new URL(page.url()).searchParams;
+  assert.deepEqual(
+    ['from', 'to', 'where', 'since'].map((key) => traffic.get(key)),
+    ['spiffe://cluster.local/ns/shop/sa/web', 'shop/payments', 'method=POST path=/charge', '24h'],
+  );
+  assert.deepEqual(watched.faults, []);
+});
+
+const COMPARED = {
+  before: 6,
+  after: 7,
+  since: '2026-03-02T09:00:00.000Z',
+  records: 0,
+  oldest: null,
+  truncated: false,
+  nowDenied: 0,
+  nowAllowed: 0,
+  total: 0,
+  items: [],
+};
+
+const NOTHING_TO_TELL = [
+  ['no calls', 200, COMPARED, '', 'No call to a service of shop is on record in that time'],
+  [
+    'no difference',
+    200,
+    { ...COMPARED, records: 12 },
+    '',
+    'Of 12 calls of the last hour, none is decided otherwise by version 7 than by version 6.',
+  ],
+  [
+    'a version that is not kept',
+    404,
+    { code: 'not_found', detail: '`shop` has no commit 99' },
+    '&before=99',
+    'One of these versions is not there.',
+  ],
+  ['a failure', 503, { code: 'unavailable', detail: 'try later' }, '', 'try later'],
+  ['a version and itself', 200, COMPARED, '&before=7', 'Version 7 decides as it does itself.'],
+] as const;
+
+for (const [name, status, body, query, words] of NOTHING_TO_TELL) {
+  test(`compared versions: ${name} is said in words`, { skip }, async () => {
+    control.answer(CHANGED, status, body);
+    const { page } = watched;
+    await page.goto(`${control.url}/policies?view=compare&ns=shop${query}`);
+    await page.getByText(words).first().waitFor();
+  });
+}
+
 test('attack: markup in a caller’s name or a sentence is text', { skip }, async () => {
   const evil = '<img src=x onerror="window.pwned=1">';
   control.answer('/check', 200, {

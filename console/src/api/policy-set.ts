@@ -83,23 +83,40 @@ export type PolicyFinding = {
   readonly help: string;
 };
 
-/** `GET /policy-sets/:ns/changed-calls`: recorded calls that a version decides otherwise than the one before. */
+/** What a version of policy says of a call, and by which policy, `namespace/name`. */
+export type VersionVerdict = {
+  readonly verdict: 'allow' | 'deny';
+  readonly reason: string;
+  readonly policy: string | null;
+};
+
+/** Recorded calls that were alike, and that two versions of policy decide differently. */
+export type ChangedCall = {
+  /** SPIFFE ID, or words for a caller without one. */
+  readonly caller: string;
+  /** `namespace/name` */
+  readonly service: string;
+  readonly method: string | null;
+  readonly path: string | null;
+  readonly port: number;
+  readonly count: number;
+  readonly before: VersionVerdict;
+  readonly after: VersionVerdict;
+};
+
+/** `GET /policy-sets/:ns/changed-calls`: recorded calls that one version decides otherwise than another. */
 export type ChangedCalls = {
   readonly before: number;
   readonly after: number;
   readonly since: string;
-  /** How many records were judged; `truncated` where there were more. */
+  /** How many calls were judged, the oldest of them when; `truncated` where there were more. */
   readonly records: number;
+  readonly oldest: string | null;
   readonly truncated: boolean;
+  /** Calls of all groups, by what became of them. */
+  readonly nowDenied: number;
+  readonly nowAllowed: number;
+  /** Groups; `items` are those with the most calls. */
   readonly total: number;
-  readonly items: readonly {
-    readonly caller: string;
-    readonly service: string;
-    readonly method: string | null;
-    readonly path: string | null;
-    readonly port: number;
-    readonly count: number;
-    readonly before: { readonly verdict: 'allow' | 'deny' };
-    readonly after: { readonly verdict: 'allow' | 'deny' };
-  }[];
+  readonly items: readonly ChangedCall[];
 };

@@ -21,6 +21,8 @@ const POLL_MS = 10_000;
 export type AnswerOptions = {
   /** Announcements after which the path is fetched again. */
   readonly topics?: readonly Topic[];
+  /** Asked once and not again by itself: for what costs the control plane real work. See {@link askAgain}. */
+  readonly once?: boolean;
 };
 
 /**
@@ -34,11 +36,21 @@ export function useAnswer<T>(path: string | undefined, options: AnswerOptions = 
       path === undefined ? () => undefined : cache.watch(path, listener),
     [path],
   );
+  const once = options.once ?? false;
   useEffect(() => {
     if (path === undefined) return undefined;
+    if (once) {
+      void cache.refresh(path);
+      return undefined;
+    }
     return keepFresh(path, topics.split(' ').filter(Boolean) as Topic[]);
-  }, [path, topics]);
+  }, [path, topics, once]);
   return useSyncExternalStore(watch, () => cache.read(path ?? '')) as Answer<T>;
+}
+
+/** Asks for a path again; done once the answer or its failure is shown. */
+export function askAgain(path: string): Promise<void> {
+  return cache.refresh(path);
 }
 
 /** How the live connection stands. */

@@ -3,6 +3,7 @@ import type { MeshInfo } from '../api/mesh-info.ts';
 import { liveChannel, useAnswer } from '../live/use-live.ts';
 import { Link } from '../parts/link.tsx';
 import { PAGES, pageOf } from '../route/pages.ts';
+import { useQuery } from '../route/use-place.ts';
 import { HelpOverlay } from './help-overlay.tsx';
 import { LiveStatus } from './live-status.tsx';
 import { ThemeToggle } from './theme-toggle.tsx';
@@ -89,5 +90,12 @@ function useFocusOnPage(path: string): React.RefObject<HTMLElement | null> {
     main.current?.focus({ preventScroll: true });
     window.scrollTo(0, 0);
   }, [path]);
+  const [query] = useQuery();
+  useEffect(() => {
+    // What was pressed may have left with the view it stood in; the next key must still be heard here.
+    if (query.size > 0 && document.activeElement === document.body) {
+      main.current?.focus({ preventScroll: true });
+    }
+  }, [query]);
   return main;
 }

@@ -1,5 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { CallGroups, judgeRecorded, type RecordedChange } from '#compile';
+import type { Condition } from '#record-store';
 import { ROOT_NAMESPACE } from '#resource';
 import { ApiProblem } from '../errors.ts';
 import type { Api, ApiContext } from './context.ts';
@@ -29,6 +30,13 @@ const Answer = z
     since: Instant,
     records: z.int(),
     truncated: z.boolean(),
+    oldest: Instant.nullable().openapi({
+      description: 'of the calls judged; null where there were none',
+    }),
+    nowDenied: z
+      .int()
+      .openapi({ description: 'calls of all groups that were allowed and are denied' }),
+    nowAllowed: z.int(),
     total: z.int(),
     items: z.array(Changed),
   })
@@ -70,14 +78,15 @@ export function addChangedCallsRoute(api: Api, context: ApiContext): void {
       return sets;
     };
     const [before, after] = [setsAt(against), setsAt(number)];
-    const { groups, records, truncated } = await recentCalls(context, ns, sinceMs);
+    const { groups, ...judged } = await recentCalls(context, ns, sinceMs);
     const changes = await judgeInTurns(groups, { before, after, trustDomain });
     const answer = {
       before: against,
       after: number,
       since: new Date(sinceMs).toISOString(),
-      records,
-      truncated,
+      ...judged,
+      nowDenied: callsNow('deny', changes),
+      nowAllowed: callsNow('allow', changes),
       total: changes.length,
       items: changes.slice(0, MAX_ITEMS).map((change) => ({
         ...change,
@@ -103,23 +112,46 @@ async function judgeInTurns(
     changes.push(...judgeRecorded(calls, policies));
     await new Promise(setImmediate);
   }
-  return changes.sort((a, b) => b.count - a.count);
+  return withoutRepeats(changes).sort((a, b) => b.count - a.count);
+}
+
+/** Calls that were decided otherwise when they were recorded, or named another host, fare alike here: they are one. */
+function withoutRepeats(changes: readonly RecordedChange[]): RecordedChange[] {
+  const alike = Map.groupBy(changes, (call) => JSON.stringify({ ...call, count: 0 }));
+  return [...alike.values()].flatMap(([first, ...more]) =>
+    first === undefined
+      ? []
+      : [{ ...first, count: more.reduce((sum, { count }) => sum + count, first.count) }],
+  );
+}
+
+function callsNow(verdict: 'allow' | 'deny', changes: readonly RecordedChange[]): number {
+  const alike = changes.filter(({ after }) => after.verdict === verdict);
+  return alike.reduce((sum, { count }) => sum + count, 0);
 }
 
 /** The newest calls whose services a namespace's policy decides about: its own, of the root namespace all. */
 async function recentCalls({ records }: ApiContext, namespace: string, sinceMs: number) {
   const groups = new CallGroups();
+  // Callers' own records of the same calls are no calls more, and must not use up the pages either.
+  const where: Condition[] = [equal('reporter', 'destination')];
+  if (namespace !== ROOT_NAMESPACE) where.push(equal('destination.namespace', namespace));
   let cursor: number | undefined;
   for (let page = 0; page < MAX_PAGES; page++) {
-    const answer = await records.list({ sinceMs }, { limit: PAGE, cursor });
-    for (const record of answer.records) {
-      if (namespace !== ROOT_NAMESPACE && record['destination.namespace'] !== namespace) continue;
-      groups.add({ ...record });
-    }
+    const answer = await records.list({ sinceMs, where }, { limit: PAGE, cursor });
+    for (const record of answer.records) groups.add({ ...record });
     cursor = answer.next;
     if (cursor === undefined) break;
   }
-  // Callers' own records of the same calls are no calls more.
-  const judged = groups.all().reduce((sum, { count }) => sum + count, 0);
-  return { groups, records: judged, truncated: cursor !== undefined };
+  const judged = groups.all();
+  return {
+    groups,
+    records: judged.reduce((sum, { count }) => sum + count, 0),
+    truncated: cursor !== undefined,
+    oldest: judged.map(({ first }) => first).sort()[0] ?? null,
+  };
+}
+
+function equal(field: string, value: string): Condition {
+  return { kind: 'field', field, operator: 'eq', value };
 }

@@ -3,10 +3,12 @@ import type { ChangedCalls, CommitEntry } from '../../api/policy-set.ts';
 import { useAnswer } from '../../live/use-live.ts';
 import { AnswerNote } from '../../parts/answer-states.tsx';
 import { CallNames } from '../../parts/call-names.tsx';
+import { Link } from '../../parts/link.tsx';
 import { StateWord } from '../../parts/state-word.tsx';
 import { apiPath } from '../../route/query.ts';
 import { formatCount, formatNoun } from '../../words/format.ts';
 import { plainName, shortName } from '../../words/names.ts';
+import { comparePlace } from './compared-versions.ts';
 
 /** More groups than this are counted, not listed. */
 const MOST_ROWS = 10;
@@ -19,12 +21,16 @@ export function ChangedCallsList({ commit }: { commit: CommitEntry }): ReactNode
       number: String(number),
       since: '1h',
     }),
+    { once: true },
   );
   return (
     <section aria-labelledby="changed-calls">
       <h3 id="changed-calls">In calls</h3>
       <AnswerNote answer={answer} rows={3} />
       {answer.data !== undefined && <Changed calls={answer.data} />}
+      <p className="panel-links">
+        <Link to={comparePlace(namespace, number - 1, number)}>Compare these two versions</Link>
+      </p>
     </section>
   );
 }
@@ -42,6 +48,7 @@ function Changed({ calls }: { calls: ChangedCalls }): ReactNode {
     <>
       <p className="quiet">{`${judged}, these are decided otherwise than by version ${calls.before}. Headers and tokens are not recorded and count as absent.`}</p>
       <table className="cuts">
+        <caption className="visually-hidden">Calls decided otherwise</caption>
         <thead>
           <tr>
             <th scope="col">Call</th>

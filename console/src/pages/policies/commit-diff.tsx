@@ -8,14 +8,19 @@ import { SourceView } from '../../parts/source-view.tsx';
 import { formatInstant } from '../../words/format.ts';
 import { lineDiff } from '../../words/line-diff.ts';
 import { ChangedCallsList } from './changed-calls.tsx';
+import { resourceText, versionPath } from './compared-versions.ts';
 
 type CommitDiffProps = { commit: CommitEntry; onClose: () => void };
 
 /** One signed change: who made it, and each resource as it was and became. */
 export function CommitDiff({ commit, onClose }: CommitDiffProps): ReactNode {
-  const after = useAnswer<PolicySetDetail>(setPath(commit.namespace, commit.number));
+  // A version never changes: it is asked for once.
+  const after = useAnswer<PolicySetDetail>(versionPath(commit.namespace, commit.number), {
+    once: true,
+  });
   const before = useAnswer<PolicySetDetail>(
-    commit.number > 1 ? setPath(commit.namespace, commit.number - 1) : undefined,
+    commit.number > 1 ? versionPath(commit.namespace, commit.number - 1) : undefined,
+    { once: true },
   );
   const isKnown = after.data !== undefined && (commit.number === 1 || before.data !== undefined);
   const title = `${commit.namespace}, version ${commit.number}`;
@@ -44,7 +49,7 @@ export function CommitDiff({ commit, onClose }: CommitDiffProps): ReactNode {
             <SourceView
               diff
               label={`What changed in ${key}`}
-              text={lineDiff(textOf(before.data, key), textOf(after.data, key))}
+              text={lineDiff(resourceText(before.data, key), resourceText(after.data, key))}
             />
           </section>
         ))}
@@ -54,15 +59,4 @@ export function CommitDiff({ commit, onClose }: CommitDiffProps): ReactNode {
       )}
     </SidePanel>
   );
-}
-
-function setPath(namespace: string, number: number): string {
-  return `/policy-sets/${encodeURIComponent(namespace)}?number=${number}`;
-}
-
-/** The author's text where it is kept, else the signed JSON; empty where there is no such resource. */
-function textOf(set: PolicySetDetail | undefined, key: string): string {
-  const resource = set?.resources[key];
-  if (resource === undefined) return '';
-  return set?.sources[key] ?? JSON.stringify(resource, null, 2);
 }

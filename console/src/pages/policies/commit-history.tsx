@@ -4,9 +4,11 @@ import type { CommitEntry } from '../../api/policy-set.ts';
 import { useAnswer } from '../../live/use-live.ts';
 import { AnswerNote } from '../../parts/answer-states.tsx';
 import { type Column, DataTable } from '../../parts/data-table.tsx';
+import { Link } from '../../parts/link.tsx';
 import { Moment } from '../../parts/moment.tsx';
 import { useQuery } from '../../route/use-place.ts';
 import { CommitDiff } from './commit-diff.tsx';
+import { comparePlace } from './compared-versions.ts';
 
 const COLUMNS: readonly Column<CommitEntry>[] = [
   {
@@ -58,7 +60,12 @@ export function CommitHistory(props: { namespace: string }): ReactNode {
   );
   return (
     <section aria-labelledby="history" className="section">
-      <h2 id="history">Signed changes of {props.namespace}</h2>
+      <div className="section-head">
+        <h2 id="history">Signed changes of {props.namespace}</h2>
+        {(answer.data?.items.length ?? 0) > 1 && (
+          <Link to={comparePlace(props.namespace)}>Compare two versions</Link>
+        )}
+      </div>
       <AnswerNote answer={answer} rows={3} />
       {answer.data !== undefined && (
         <DataTable

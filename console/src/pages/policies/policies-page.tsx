@@ -18,6 +18,7 @@ import type { ExportColumn } from '../../words/export.ts';
 import { formatNoun } from '../../words/format.ts';
 import { AskView } from './ask-view.tsx';
 import { CommitHistory } from './commit-history.tsx';
+import { CompareView } from './compare-view.tsx';
 import { DryRunView } from './dry-run-view.tsx';
 import { ResourceList } from './resource-list.tsx';
 import { ResourceSource } from './resource-source.tsx';
@@ -35,6 +36,7 @@ const COLUMNS: readonly ExportColumn<ResourceEntry>[] = [
 
 const VIEWS = [
   { view: '', title: 'In force' },
+  { view: 'compare', title: 'Compare' },
   { view: 'ask', title: 'Ask' },
   { view: 'dry-run', title: 'Dry-run' },
   { view: 'tests', title: 'Tests' },
@@ -63,9 +65,12 @@ export function PoliciesPage(): ReactNode {
         }
         answer={sets}
         command={commandOf(view, query, chosen)}
-        exported={{ name: 'palisade-policies', columns: COLUMNS, rows: entries }}
+        {...(view === ''
+          ? { exported: { name: 'palisade-policies', columns: COLUMNS, rows: entries } }
+          : {})}
       />
       <ViewTabs label="Views of policy" views={VIEWS} />
+      {view === 'compare' && <CompareView sets={sets} />}
       {view === 'ask' && <AskView />}
       {view === 'dry-run' && <DryRunView />}
       {view === 'tests' && <TestsView />}
