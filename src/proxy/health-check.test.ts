@@ -126,6 +126,25 @@ test('attack: a server that never answers its checks holds none of them longer t
   });
 });
 
+test('what checks found outlives a change of policy, and of the checks themselves', async () => {
+  const sick: Answer = (socket, head) => answerWith(socket, head.includes('/call') ? 200 : 500);
+  await checked([sick], HTTP, async (pair, [server]) => {
+    await until(() => health(pair)[0] === 'unhealthy');
+    const path = '/ready';
+    const paths = { ...HTTP, probe: { ...HTTP.probe, path } } as HealthCheck;
+    for (const healthCheck of [structuredClone(HTTP), paths]) {
+      const upstreams = [fakeService(mesh, 'orders', { traffic: { healthCheck } })];
+      pair.web.snapshots.set(fakeSnapshot(mesh, { service: 'web', upstreams }));
+      const count = server?.requests.length ?? 0;
+      await until(
+        () => (server?.requests.length ?? 0) > count + 1 || health(pair)[0] !== 'unhealthy',
+      );
+      assert.deepEqual(health(pair), ['unhealthy']);
+    }
+    assert.ok(server?.requests.some((line) => line.includes(path)));
+  });
+});
+
 test('a Service that asks for no checks any more is checked no more', async () => {
   const sick: Answer = (socket, head) => answerWith(socket, head.includes('/healthz') ? 500 : 200);
   await checked([sick], HTTP, async (pair, [server]) => {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { HealthCheck } from '#snapshot';
 import { EVENT, type Log, type ProxyMetrics } from '#telemetry';
 import type { EndpointGroup, EndpointState } from './endpoint-group.ts';
@@ -62,12 +63,7 @@ export class HealthChecks {
       return;
     }
     const { healthCheck } = group.traffic;
-    if (healthCheck === undefined) return;
-    const timer = setInterval(() => this.#turn(watch), healthCheck.intervalMs);
-    timer.unref();
-    const watch: Watch = { checked, usedAt: this.#now(), timer, settings: healthCheck, next: 0 };
-    this.#running.set(group, watch);
-    this.#turn(watch);
+    if (healthCheck !== undefined) this.#start(checked, healthCheck, this.#now());
   }
 
   close(): void {
@@ -75,10 +71,27 @@ export class HealthChecks {
     this.#running.clear();
   }
 
+  #start(checked: Checked, settings: HealthCheck, usedAt: number): void {
+    const timer = setInterval(() => this.#turn(watch), settings.intervalMs);
+    timer.unref();
+    const watch: Watch = { checked, usedAt, timer, settings, next: 0 };
+    this.#running.set(checked.group, watch);
+    this.#turn(watch);
+  }
+
   #turn(watch: Watch): void {
-    const { group } = watch.checked;
-    const isChanged = group.traffic.healthCheck !== watch.settings;
-    if (isChanged || watch.usedAt < this.#now() - UNUSED_MS) return this.#stop(watch);
+    const { checked, usedAt } = watch;
+    const { group } = checked;
+    const { healthCheck } = group.traffic;
+    if (healthCheck === undefined || usedAt < this.#now() - UNUSED_MS) return this.#stop(watch);
+    if (healthCheck !== watch.settings) {
+      // Any change of any Service compiles all of them anew, and must not send calls to endpoints known to be ill.
+      if (!isDeepStrictEqual(healthCheck, watch.settings)) {
+        clearInterval(watch.timer);
+        return this.#start(checked, healthCheck, usedAt);
+      }
+      watch.settings = healthCheck;
+    }
     const { states } = group;
     const count = Math.min(states.length, MAX_AT_ONCE);
     for (let i = 0; i < count; i++) {
@@ -111,7 +124,7 @@ type Watch = {
   checked: Checked;
   usedAt: number;
   readonly timer: NodeJS.Timeout;
-  readonly settings: HealthCheck;
+  settings: HealthCheck;
   next: number;
 };
 
