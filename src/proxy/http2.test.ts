@@ -164,6 +164,30 @@ const REFUSED: readonly (readonly [string, Record<string, string>, number])[] = 
   ['a framing field with underscores', { transfer_encoding: 'chunked' }, 400],
 ];
 
+test('attack: a cookie in crumbs is judged as the one field that its server reads', async () => {
+  const handler: H2Handler = (stream, headers) => {
+    stream.respond({ ':status': 200 });
+    stream.end(headers.cookie);
+  };
+  const policies = [
+    fakePolicy('ALLOW', 'all', { principal: ['*'] }),
+    fakePolicy('DENY', 'debug', { 'header:cookie': ['debug=1; a=b'] }),
+  ];
+  await withH2(
+    async ({ caller }) => {
+      const session = connectH2(caller.outboundPort);
+      const statuses: unknown[] = [];
+      for (const cookie of [['debug=1; a=b'], ['debug=1', 'a=b'], ['a=b', 'debug=1']]) {
+        const { headers, body } = await requestH2(session, { ...GET, cookie });
+        statuses.push(headers[':status'] === 200 ? body : headers[':status']);
+      }
+      assert.deepEqual(statuses, [403, 403, 'a=b; debug=1']);
+      session.destroy();
+    },
+    { handler, policies },
+  );
+});
+
 test('an ambiguous request is 400 before anything of it is forwarded', async () => {
   let reached = 0;
   const handler: H2Handler = (stream, headers) => {

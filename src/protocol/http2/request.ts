@@ -76,6 +76,7 @@ export class H2FieldLookup implements FieldLookup {
   }
 
   value(name: string): string | undefined {
+    if (name === 'cookie') return this.values(name)[0];
     for (let at = 0; at < this.pairs.length; at += 2) {
       if (this.pairs[at] === name) return this.pairs[at + 1];
     }
@@ -87,7 +88,9 @@ export class H2FieldLookup implements FieldLookup {
     for (let at = 0; at < this.pairs.length; at += 2) {
       if (this.pairs[at] === name) found.push(this.pairs[at + 1] as string);
     }
-    return found;
+    // SECURITY: RFC 9113 section 8.2.3: crumbs of a cookie are one field, which is what its server reads; by
+    // itself a crumb could be what a rule allows, and hide what another one denies.
+    return name === 'cookie' && found.length > 1 ? [found.join('; ')] : found;
   }
 
   valueOf(code: FieldCode): string | undefined {
