@@ -107,7 +107,7 @@ export class TcpSession implements Live {
         this.#touch();
       },
       onServerBroke: () => {
-        if (!this.#done) this.record.reason ??= 'upstream_failed';
+        if (!this.#done) this.record.reason ??= server.refused ?? 'upstream_failed';
       },
       onCallerGone: () => this.#onClose(),
       early,
