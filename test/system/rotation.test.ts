@@ -122,6 +122,8 @@ metadata: { name: server, namespace: default }
 spec: { rules: [{ from: [{ source: { principals: [cluster.local/ns/default/sa/client] } }] }] }
 `;
 
+const REASON = 'x-palisade-reason';
+
 /** Two callers, one after the other's answer, through the sidecar's outbound port. */
 function startLoad(proxyPort: number) {
   const failed: string[] = [];
@@ -135,7 +137,8 @@ function startLoad(proxyPort: number) {
         const options = { port: proxyPort, path: 'http://server/', headers, agent };
         request(options, (response) => {
           response.resume();
-          response.on('end', () => resolve(String(response.statusCode)));
+          const { [REASON]: reason = '' } = response.headers;
+          response.on('end', () => resolve(`${response.statusCode} ${reason}`.trim()));
           response.on('error', (error) => resolve(error.message));
         })
           .on('error', (error) => resolve(error.message))
