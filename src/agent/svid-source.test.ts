@@ -76,6 +76,22 @@ test('a lost CA: what there is is served until it expires, and asking goes on wi
   assert.equal(answerNow(world).kind, 'svids');
 });
 
+test('a CA that refuses for a while: a workload that never had an identity gets one soon after', async () => {
+  const world = await start({ withoutAgent: true });
+  world.breakCa(true);
+  world.agent.set(world.self);
+  await world.scheduler.pass(600_000);
+  for (let window = 0; window < 12; window++) {
+    const before = world.asked();
+    await world.scheduler.pass(5_000);
+    const asked = world.asked() - before;
+    assert.ok(asked >= 1 && asked <= 3, `asked ${asked} times in five seconds`);
+  }
+  world.breakCa(false);
+  await world.scheduler.pass(5_000);
+  assert.equal(answerNow(world).kind, 'svids');
+});
+
 test('a clock that was set ahead past the expiry is noticed within half a minute', async () => {
   const world = await start();
   await world.scheduler.pass(0);

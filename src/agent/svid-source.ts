@@ -81,7 +81,7 @@ type Entry = {
   /** The last request for it came to nothing. */
   hasFailed: boolean;
   cancel: () => void;
-  readonly backoff: ReturnType<typeof createBackoff>;
+  backoff: ReturnType<typeof createBackoff>;
 };
 
 type Registered = {
@@ -92,6 +92,8 @@ type Registered = {
 };
 
 const MAX_KNOWN = 256;
+/** Until there was an identity: a workload waits to begin, and what its authority lacks mostly comes within moments. */
+const FIRST_RETRY = { minMs: 100, maxMs: 5_000 };
 const RETRY = { minMs: 100, maxMs: 30_000 };
 
 /** Creates the source; an identity is asked for when the first watcher needs it and renewed while one is left. */
@@ -208,7 +210,7 @@ class CachedSvids implements SvidSource {
   #entryOf(id: SpiffeId): Entry {
     const known = this.#entries.get(id.text);
     if (known !== undefined) return known;
-    const backoff = createBackoff(RETRY, this.#options.random);
+    const backoff = createBackoff(FIRST_RETRY, this.#options.random);
     const entry = {
       id,
       identity: undefined,
@@ -321,7 +323,7 @@ class CachedSvids implements SvidSource {
       this.#tellWatchersOf(entry);
       return;
     }
-    entry.backoff.reset();
+    entry.backoff = createBackoff(RETRY, random);
     entry.hasFailed = false;
     const { serial, expiresAt } = asked.value;
     log.info(EVENT.svidIssued, { spiffeId: id.text, serial, expiresAt });
