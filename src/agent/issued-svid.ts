@@ -20,7 +20,7 @@ export function acceptSvid(options: {
   if (!publicKeyDer.equals(svid.value.publicKeyDer)) {
     return fail('the certificate is not for the key that came with it');
   }
-  const { id, serial, notBefore, expiresAt, requester } = svid.value;
+  const { id, serial, notBefore, expiresAt, requester, signers } = svid.value;
   // Copies: what came is cut from a block of 8 KiB or more, which it would keep for as long as the identity lives.
   const own = chainDer.map((der) => new Uint8Array(der));
   return ok({
@@ -29,6 +29,7 @@ export function acceptSvid(options: {
     notBefore,
     expiresAt,
     requester,
+    signers,
     chainDer: own,
     chainPem: own.map((der) => derToPem(der)).join(''),
     privateKeyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { parseTrustDomain } from '#identity';
 import { openRevocationStore } from '#revocation';
+import { EVENT } from '#telemetry';
 import type { TrustRoot } from '#trust';
 import { caFolder } from './ca-folder.ts';
 import type { CaOptions } from './ca-options.ts';
@@ -15,6 +16,7 @@ import { openIssuers } from './issuers.ts';
 import { openJoinTokenBook } from './join-token-book.ts';
 import { openJwtKeys } from './jwt-keys.ts';
 import { createKeyStore } from './keys/key-store.ts';
+import { meshId } from './mesh-identity.ts';
 import { createCaMetrics } from './metrics.ts';
 import { createOwnIdentity } from './own-identity.ts';
 import { openPolicy } from './policy.ts';
@@ -44,10 +46,14 @@ export function createCaCore(options: CaOptions, { secrets, database, trustRoot 
     log,
   });
   const roots = createRoots(policy);
+  const id = meshId(trustDomain, 'ca');
   const issuers = openIssuers({
     folder: options.folder,
     keys: createKeyStore({ passphrase: options.passphrase, device: options.keyDevice }),
     upstream: openUpstream(options),
+    isRevoked: (serial) =>
+      // Of no name that is revoked, and made after all that is: its serial number alone counts.
+      revocations.check.current()({ id, serial, notBefore: Infinity }, clock()) !== undefined,
     trustRoot: policy.trustRoot,
     clock,
     log,
@@ -65,7 +71,7 @@ export function createCaCore(options: CaOptions, { secrets, database, trustRoot 
   const identity = createOwnIdentity({ issue, trustDomain, rootsPem: roots.pem, clock, log });
   const crl = publishCrl({
     path: caFolder(options.folder).crl,
-    issuer: issuers.active,
+    issuers: issuers.trusted,
     issuanceLog,
     store: revocations,
     clock,
@@ -100,9 +106,16 @@ export function createCaCore(options: CaOptions, { secrets, database, trustRoot 
   return { issuanceLog, hosts, policy, revocations, roots, metrics, ...made };
 }
 
-function openUpstream({ upstream, trustDomain, clock }: CaOptions): Upstream | undefined {
+function openUpstream({ upstream, trustDomain, clock, log }: CaOptions): Upstream | undefined {
   if (upstream === undefined) return undefined;
   const parsed = parseTrustDomain(trustDomain);
   if (!parsed.ok) throw new Error(parsed.error);
-  return openUpstreamFiles(upstream, { trustDomain: parsed.value, clock });
+  const opened = openUpstreamFiles(upstream, { trustDomain: parsed.value, clock });
+  try {
+    opened.check();
+  } catch (error) {
+    // The intermediate that is there is good for days; the upstream may be back before it needs another.
+    log.error(EVENT.signingFailed, { error });
+  }
+  return opened;
 }

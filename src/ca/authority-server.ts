@@ -11,6 +11,7 @@ import type { CaOptions } from './ca-options.ts';
 import { type Caller, identifyAgain, identifyCaller, requireIdentity } from './caller.ts';
 import { createSignedHead } from './issuance-log.ts';
 import { serveIssueStream } from './issue-stream.ts';
+import { serialOf } from './issuers.ts';
 import { meshRole } from './mesh-identity.ts';
 import { createRateLimit } from './rate-limit.ts';
 import { createIssuanceService } from './service.ts';
@@ -92,9 +93,17 @@ function answeringBy(of: {
     issuanceLog,
     signedHead: createSignedHead(issuanceLog, { trustDomain, clock, signer: secrets.logSigner }),
     nextRoot() {
-      const certificate = Buffer.from(issuers.next().rootDer).toString('base64');
+      const next = issuers.next();
+      const certificate = Buffer.from(next.rootDer).toString('base64');
       const time = new Date(clock()).toISOString();
-      return encodeEnvelope(signNextRoot({ trustDomain, certificate, time }, secrets.logSigner));
+      // Below an upstream whose root stays, what a rotation replaces is the intermediate.
+      const isKnown = policy.trustRoot().x509Roots.includes(certificate);
+      const replaces = issuers
+        .trusted()
+        .filter((each) => each !== next && Buffer.from(each.rootDer).equals(next.rootDer))
+        .map(serialOf);
+      const about = { trustDomain, certificate, time, ...(isKnown ? { replaces } : {}) };
+      return encodeEnvelope(signNextRoot(about, secrets.logSigner));
     },
     crl: core.crl.current,
     expiries() {

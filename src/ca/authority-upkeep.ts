@@ -38,17 +38,20 @@ export function keepUp(
       log.error(EVENT.failed, { what: 'own clock', error });
     }
     refreshIssuers(core, log);
+    refreshCrl(core, log);
     const isRenewed = identity.renewIfDue() || identity.renewIfRevoked(revocations.check.current());
     if (isRenewed) subscription?.reconnect();
   }, RENEWAL_CHECK_MS);
   const stopWatching = revocations.check.onChange((revoked) => {
+    // Where it was our intermediate that was revoked, its successor is there before anybody asks for a certificate.
+    refreshIssuers(core, log);
     server.disconnect(
       (caller) => caller.kind === 'identified' && revoked(caller.svid, clock()) !== undefined,
     );
     if (identity.renewIfRevoked(revoked)) subscription?.reconnect();
   });
   const stopTainting = followTaint(core);
-  const stopRotating = followRotation(core, () => subscription?.reconnect());
+  const stopRotating = followRotation(core, log, () => subscription?.reconnect());
   return () => {
     clearInterval(renewal);
     stopWatching();
@@ -57,14 +60,30 @@ export function keepUp(
   };
 }
 
+/** There may be other issuers, of which outsiders want lists; there may be none for a while. */
+function refreshCrl({ crl }: CaCore, log: Log): void {
+  try {
+    crl.refresh();
+  } catch (error) {
+    log.error(EVENT.crlFailed, { error });
+  }
+}
+
 /** With another root first in the trust root, our own certificate stands under that one. */
-function followRotation({ policy, issuers, identity }: CaCore, onRenewed: () => void): () => void {
+function followRotation(core: CaCore, log: Log, onRenewed: () => void): () => void {
+  const { policy, issuers, identity } = core;
   let trustRoot = policy.trustRoot();
   return policy.onChange(() => {
     if (policy.trustRoot() === trustRoot) return;
     const before = trustRoot;
     trustRoot = policy.trustRoot();
-    issuers.settle();
+    try {
+      issuers.settle();
+    } catch (error) {
+      // A disk that is full or a device that is away: tried again with each refresh, and no reason to stay under the old root.
+      log.error(EVENT.signingFailed, { error });
+    }
+    refreshCrl(core, log);
     if (before.x509Roots[0] !== trustRoot.x509Roots[0] && identity.renew()) onRenewed();
   });
 }

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { createRoot, parseTrustDomain, type RevocationCheck } from '#identity';
-import type { LogEntry, VerifiedRevocation } from '#trust';
-import { createCrl } from './crl.ts';
+import { createRoot, parseTrustDomain, pemToDer, type RevocationCheck } from '#identity';
+import { createCell } from '#lib';
+import { createSilentLog, type Log } from '#telemetry';
+import type { ActiveRevocation, LogEntry, VerifiedRevocation } from '#trust';
+import { createCrl, publishCrl } from './crl.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'palisade-crl-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -75,4 +77,122 @@ test('the list has what is revoked and has not expired, and OpenSSL reads and ve
 
 test('where nothing is revoked the list is empty and valid', { skip }, async () => {
   assert.match(await read([entry('4aaa')], () => undefined, []), /No Revoked Certificates/);
+});
+
+/** A publisher over fakes: timers that the test runs, an issuance log of `entries`, a clock that it sets. */
+function publishing(file: string, entries: readonly LogEntry[]) {
+  const timers: { readonly ms: number; readonly work: () => void; isOver: boolean }[] = [];
+  const check = createCell<RevocationCheck>(() => undefined);
+  const errors: unknown[] = [];
+  const state = { nowMs: NOW_MS, issuers: [issuer], active: [] as { readonly until: number }[] };
+  const log = { ...createSilentLog(), error: (event: string) => errors.push(event) };
+  const publisher = publishCrl({
+    path: file,
+    issuers: () => state.issuers,
+    issuanceLog: { read: (after) => (after === 0 ? [...entries] : []) },
+    store: {
+      check,
+      all: () => SOME,
+      active: () => state.active as unknown as readonly ActiveRevocation[],
+    },
+    clock: () => state.nowMs,
+    scheduler: {
+      after(ms, work) {
+        const timer = { ms, work, isOver: false };
+        timers.push(timer);
+        return () => {
+          timer.isOver = true;
+        };
+      },
+    },
+    log: log as unknown as Log,
+  });
+  /** Runs the one timer that waits, and waits for the next one; how long that one takes, in ms. */
+  async function run(): Promise<number> {
+    const due = timers.splice(0).find(({ isOver }) => !isOver);
+    assert.ok(due);
+    due.isOver = true;
+    due.work();
+    for (let i = 0; i < 1000; i++) {
+      const next = timers.find(({ isOver }) => !isOver);
+      if (next !== undefined) return next.ms;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    throw new Error('no list follows');
+  }
+  const texts = () =>
+    pemToDer(readFileSync(file, 'utf8'), 'X509 CRL').map((der) => {
+      const args = ['crl', '-inform', 'DER', '-noout', '-text'];
+      return execFileSync('openssl', args, { input: Buffer.from(der), encoding: 'utf8' });
+    });
+  return { publisher, state, check, errors, run, texts, timers };
+}
+
+const numberOf = (text: string | undefined) => BigInt(/Number:\s+(\S+)/.exec(text ?? '')?.[1] ?? 0);
+
+test('numbers grow with each list, in one second and under a clock that was set back', {
+  skip,
+}, async () => {
+  const { publisher, state, check, run, texts } = publishing(join(folder, 'number.pem'), []);
+  const numbers: bigint[] = [];
+  for (const stepMs of [0, 0, 200, -5_000]) {
+    state.nowMs += stepMs;
+    check.set(() => undefined);
+    await run();
+    numbers.push(numberOf(texts()[0]));
+  }
+  publisher.close();
+  assert.deepEqual([...new Set(numbers)].sort(), numbers);
+});
+
+test('an entry says when it was revoked, the same in each list', { skip }, async () => {
+  const { publisher, state, check, run, texts } = publishing(join(folder, 'since.pem'), [
+    entry('4aaa', { expiresAtMs: NOW_MS + 86_400_000 }),
+  ]);
+  const since = Date.UTC(2026, 0, 2, 3, 4, 5);
+  check.set(() => ({ code: 'revoked', message: 'revoked', since }));
+  await run();
+  state.nowMs += 3_600_000;
+  check.set(() => ({ code: 'revoked', message: 'revoked', since }));
+  await run();
+  publisher.close();
+  assert.match(texts()[0] ?? '', /Revocation Date: Jan {2}2 03:04:05 2026/);
+});
+
+test('while a rotation has two issuers each has its list, and a new one gets its own at once', {
+  skip,
+}, async () => {
+  const file = join(folder, 'two.pem');
+  const { publisher, state, run, texts, timers } = publishing(file, [entry('4aaa')]);
+  await run();
+  publisher.refresh();
+  assert.equal(timers.filter(({ isOver, ms }) => !isOver && ms < 1000).length, 0, 'nothing is new');
+  assert.ok(domain.ok);
+  const next = createRoot({ trustDomain: domain.value, nowMs: NOW_MS, ttlMs: 3_600_000 });
+  state.issuers = [next, issuer];
+  publisher.refresh();
+  await run();
+  publisher.close();
+  assert.equal(texts().length, 2);
+  for (const { certificatePem } of [next, issuer]) {
+    const root = join(folder, 'one-of-two.pem');
+    writeFileSync(root, certificatePem);
+    const verified = pemToDer(readFileSync(file, 'utf8'), 'X509 CRL').filter((der) => {
+      const args = ['crl', '-inform', 'DER', '-CAfile', root, '-noout'];
+      const { stderr } = spawnSync('openssl', args, { input: Buffer.from(der), encoding: 'utf8' });
+      return /verify OK/.test(stderr);
+    });
+    assert.equal(verified.length, 1);
+  }
+});
+
+test('a list that could not be written is tried again soon, and one whose revocation ends is made anew then', async () => {
+  const file = join(folder, 'missing', 'crl.pem');
+  const { publisher, state, errors, run } = publishing(file, []);
+  assert.ok((await run()) <= 30_000, 'not in six hours');
+  assert.equal(errors.length, 1);
+  mkdirSync(join(folder, 'missing'));
+  state.active = [{ until: NOW_MS - 1 }, { until: NOW_MS + 60_000 }, { until: Infinity }];
+  assert.equal(await run(), 60_000);
+  publisher.close();
 });

@@ -6,8 +6,10 @@ import {
   parseSpiffeId,
   type Revocable,
   type RevocationCheck,
+  type RevokedSerial,
   requesterTag,
 } from '#identity';
+import type { Scheduler } from '#lib';
 import type { RevocationStore } from '#revocation';
 import { EVENT, type Log } from '#telemetry';
 import { activeRevocations, type LogEntry, type VerifiedRevocation } from '#trust';
@@ -41,12 +43,16 @@ export function createCrl(options: CrlOptions): Promise<Uint8Array> {
   return issueCrl({ issuer, number, thisUpdate: nowMs, nextUpdate: nowMs + CRL_TTL_MS, serials });
 }
 
-function revokedSerials({ entries, revoked, nowMs }: CrlOptions): readonly string[] {
-  const serials: string[] = [];
+function revokedSerials({ entries, revoked, nowMs }: CrlOptions): readonly RevokedSerial[] {
+  const serials: RevokedSerial[] = [];
   for (const entry of entries) {
     if (entry.expiresAtMs <= nowMs || entry.kind === 'jwt') continue;
     const svid = revocableOf(entry);
-    if (svid !== undefined && revoked(svid, nowMs) !== undefined) serials.push(entry.serial);
+    const found = svid && revoked(svid, nowMs);
+    // RFC 5280 5.3: when it was revoked, the same in each list; an author's clock may be ahead of ours.
+    if (found !== undefined) {
+      serials.push({ serial: entry.serial, revokedAt: Math.min(found.since ?? nowMs, nowMs) });
+    }
   }
   return serials;
 }
@@ -60,75 +66,126 @@ function revocableOf({ spiffeId, serial, timeMs, requestedBy }: LogEntry): Revoc
   return { id: id.value, serial, notBefore, requester };
 }
 
-/** The list of now, made anew whenever something is revoked, and well before it ends. */
+/** The lists of now, made anew whenever something is revoked or its revocation ends, and well before they end. */
 export type CrlPublisher = {
-  /** DER; undefined until the first is made. */
+  /** The active issuer's, DER; undefined until the first is made. */
   readonly current: () => Uint8Array | undefined;
+  /** Makes them anew soon if there are other issuers than those they are of. */
+  readonly refresh: () => void;
   readonly close: () => void;
 };
 
-/** What publishing takes; the list is written to `path` for whoever serves it to outsiders. */
+/** What publishing takes; the lists are written to `path`, PEM, for whoever serves them to outsiders. */
 export type CrlPublisherOptions = {
   readonly path: string;
-  readonly issuer: () => Issuer;
+  /** Those under which somebody may hold a certificate, the active one first. */
+  readonly issuers: () => readonly Issuer[];
   readonly issuanceLog: Pick<IssuanceLog, 'read'>;
-  readonly store: Pick<RevocationStore, 'check' | 'all'>;
+  readonly store: Pick<RevocationStore, 'check' | 'all' | 'active'>;
   readonly clock: () => number;
+  /** Timers that alone keep no process running unless given. */
+  readonly scheduler?: Scheduler;
   readonly log: Log;
 };
 
+const TIMERS: Scheduler = {
+  after(ms, work) {
+    const timer = setTimeout(work, ms).unref();
+    return () => clearTimeout(timer);
+  },
+};
 const PAGE = 1_000;
 const SOON_MS = 200;
+// A disk that is full or a key device that is away comes back; outsiders believe the list of before until then.
+const RETRY_MS = 10_000;
 
 /** Publishes lists until closed. */
 export function publishCrl(options: CrlPublisherOptions): CrlPublisher {
-  const { path, issuer, store, clock, log } = options;
-  let current: Uint8Array | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  let isClosed = false;
+  return new Publisher(options);
+}
 
-  async function make(): Promise<void> {
+class Publisher implements CrlPublisher {
+  readonly #options: CrlPublisherOptions;
+  readonly #stop: () => void;
+  #current: Uint8Array | undefined;
+  /** Certificates of the issuers whose lists are made. */
+  #issuers: readonly Uint8Array[] = [];
+  #number = 0;
+  #cancel = () => {};
+  #isWaiting = false;
+  #isClosed = false;
+
+  constructor(options: CrlPublisherOptions) {
+    this.#options = options;
+    this.#stop = options.store.check.onChange(() => this.#later(SOON_MS));
+    this.#later(SOON_MS);
+  }
+
+  readonly current = (): Uint8Array | undefined => this.#current;
+
+  refresh(): void {
+    const issuers = this.#options.issuers();
+    const isSame =
+      issuers.length === this.#issuers.length &&
+      issuers.every(({ certificateDer }, i) => certificateDer === this.#issuers[i]);
+    if (!isSame && !this.#isWaiting) this.#later(SOON_MS);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#stop();
+    this.#cancel();
+  }
+
+  #later(inMs: number): void {
+    this.#cancel();
+    if (this.#isClosed) return;
+    this.#isWaiting = true;
+    this.#cancel = (this.#options.scheduler ?? TIMERS).after(inMs, () => {
+      this.#isWaiting = false;
+      void this.#make();
+    });
+  }
+
+  async #make(): Promise<void> {
+    const { path, log, clock } = this.#options;
+    let againInMs = RETRY_MS;
     try {
-      const entries = await unexpired(options);
-      if (isClosed) return;
-      const nowMs = clock();
-      const number = Math.floor(nowMs / 1000);
-      const revoked = store.check.current();
-      const revocations = store.all();
-      const made = await createCrl({
-        issuer: issuer(),
-        entries,
-        revoked,
-        revocations,
-        nowMs,
-        number,
-      });
-      if (isClosed) return;
-      current = made;
-      writeSecretFile(path, derToPem(current).replaceAll('CERTIFICATE', 'X509 CRL'));
+      const lists = await this.#lists();
+      if (this.#isClosed) return;
+      writeSecretFile(path, lists.map((der) => derToPem(der, 'X509 CRL')).join(''));
+      this.#current = lists[0];
+      againInMs = this.#nextInMs(clock());
     } catch (error) {
-      log.error(EVENT.stateWriteFailed, { file: path, error });
+      log.error(EVENT.crlFailed, { file: path, error });
     }
-    later(CRL_TTL_MS / 4);
+    // What was revoked meanwhile asks for the next one sooner.
+    if (!this.#isWaiting) this.#later(againInMs);
   }
 
-  function later(inMs: number): void {
-    clearTimeout(timer);
-    if (isClosed) return;
-    timer = setTimeout(() => void make(), inMs);
-    timer.unref();
+  /**
+   * One list for each issuer: a verifier takes that of whoever signed the certificate (RFC 5280 section 6.3.3), also while
+   * a rotation has two of them. All name the same serial numbers, of which no two issuers of ours give the same.
+   */
+  async #lists(): Promise<readonly Uint8Array[]> {
+    const { store, clock } = this.#options;
+    const entries = await unexpired(this.#options);
+    const issuers = this.#options.issuers();
+    const nowMs = clock();
+    // INVARIANT: two lists in one second, or after the clock was set back, have numbers that grow (RFC 5280 5.2.3).
+    this.#number = Math.max(this.#number + 1, nowMs);
+    const of = { entries, revoked: store.check.current(), revocations: store.all(), nowMs };
+    const number = this.#number;
+    const lists = await Promise.all(issuers.map((issuer) => createCrl({ ...of, issuer, number })));
+    this.#issuers = issuers.map(({ certificateDer }) => certificateDer);
+    return lists;
   }
 
-  const stop = store.check.onChange(() => later(SOON_MS));
-  later(SOON_MS);
-  return {
-    current: () => current,
-    close() {
-      isClosed = true;
-      stop();
-      clearTimeout(timer);
-    },
-  };
+  // A revocation that ends by itself must not stay in the list for hours.
+  #nextInMs(nowMs: number): number {
+    const ends = this.#options.store.active().flatMap(({ until }) => (until > nowMs ? until : []));
+    return Math.min(CRL_TTL_MS / 4, ...ends.map((until) => until - nowMs));
+  }
 }
 
 /** What may still be used, read a page a turn: a long log must not keep anybody waiting for a certificate. */

@@ -23,7 +23,8 @@ export type IssuerLife = {
   readonly certificateDer: Uint8Array;
   readonly startsAt: number;
   readonly expiresAt: number;
-  readonly origin: 'own' | 'upstream' | 'imported';
+  /** `left`: an intermediate whose upstream has another root now. */
+  readonly origin: 'own' | 'upstream' | 'imported' | 'left';
   /** Whether certificates are signed with it now. */
   readonly isActive: boolean;
 };
@@ -82,6 +83,7 @@ function ofIssuer(issuer: IssuerLife): Expiring {
     imported: Math.min(IMPORT_NOTICE_MS, lifeMs / 3),
     // It is signed anew from half of its life on.
     upstream: lifeMs / 4,
+    left: lifeMs / 2,
   }[origin];
   return {
     kind: 'issuer',
@@ -97,6 +99,7 @@ const FIXES: Readonly<Record<IssuerLife['origin'], string>> = {
   own: 'palisade ca rotate',
   imported: 'palisade ca csr, then palisade ca import-chain FILE with what was signed',
   upstream: "renews itself at its upstream: see the authority's log",
+  left: 'palisade ca rotate, which moves below the root that its upstream has now',
 };
 
 function ofAuthority(expiresAt: number): Expiring {

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { createRoot, derToPem, parseTrustDomain, type TrustDomain } from '#identity';
 import { createPolicyKey, loadSigner, type PolicySigner } from '#trust';
 import { type CaFolder, caFolder } from './ca-folder.ts';
-import { readIssuer } from './issuer-folder.ts';
+import { issuerOf, readIssuer } from './issuer-folder.ts';
 import { ROOT_TTL_MS } from './issuers.ts';
 import type { KeyDevice } from './keys/key-device.ts';
 import { createKeyStore, type KeyStore } from './keys/key-store.ts';
@@ -89,6 +89,9 @@ function createSecrets(
     upstream === undefined
       ? createRoot({ trustDomain, nowMs, ttlMs: ROOT_TTL_MS, key }).certificatePem
       : openUpstreamFiles(upstream, { trustDomain, clock: () => nowMs }).sign(request);
+  const fit = issuerOf(chainPem, key, { trustDomain, nowMs });
+  // Before anything says that the authority is made: once the upstream is mended, the next start goes on here.
+  if (!fit.ok) throw new Error(`what was signed for the authority's key: ${fit.error}`);
   writeSecretFile(paths.certificate, chainPem);
   // Last, for its presence says that all the others are there.
   save(paths.key);

@@ -1,5 +1,5 @@
 import { hash, randomUUID } from 'node:crypto';
-import { type AttestationStrength, type SpiffeId, signJwtSvid } from '#identity';
+import { type AttestationStrength, requesterTag, type SpiffeId, signJwtSvid } from '#identity';
 import { ok, type Result } from '#lib';
 import { EVENT, type Log } from '#telemetry';
 import type { LogEntry } from '#trust';
@@ -72,6 +72,7 @@ function sign(keys: JwtKeys, grant: JwtGrant, nowMs: number) {
     expiresAt: expiresAtMs,
     jti: serial,
     issuer,
+    requester: requesterTag(requestedBy),
   });
   const fields = {
     timeMs: nowMs,

@@ -1,7 +1,14 @@
 import { hash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Issuer, loadIntermediate, loadIssuer, pemToDer, type TrustDomain } from '#identity';
+import {
+  type Issuer,
+  loadIntermediate,
+  loadIssuer,
+  pemToDer,
+  type SigningKey,
+  type TrustDomain,
+} from '#identity';
 import { fail, ok, type Result } from '#lib';
 import { EVENT, type Log } from '#telemetry';
 import { caFolder } from './ca-folder.ts';
@@ -63,6 +70,9 @@ export function openIssuerFolder(options: {
         .filter(({ key }) => !known.some((held) => held.key === key))
         .flatMap(({ key, certificate }) => readHeld(key, certificate) ?? []),
     keep(made, chainPem) {
+      // What is of no use is not kept: it would be read, and refused, at each start.
+      const fit = issuerOf(chainPem, made.key, { trustDomain, nowMs: clock() });
+      if (!fit.ok) throw new Error(`what was signed for the authority's key: ${fit.error}`);
       const { key, certificate } = issuerPaths(folder, made.key.publicKeyDer);
       makeSecretFolder(more);
       // The key first: a certificate says that its key is there.
@@ -99,9 +109,18 @@ export function readIssuer(
 ): Result<Issuer, { readonly message: string; readonly isIntermediate: boolean }> {
   const key = keys.open(paths.key);
   const pem = read(paths.certificate);
+  const issuer = issuerOf(pem, key, about);
   const isIntermediate = pemToDer(pem).length > 1;
-  const issuer = isIntermediate ? loadIntermediate(pem, key, about) : loadIssuer(pem, key);
   return issuer.ok ? ok(issuer.value) : fail({ message: issuer.error, isIntermediate });
+}
+
+/** What certificates (PEM) make of a key: a root, or an intermediate with those above it. */
+export function issuerOf(
+  pem: string,
+  key: SigningKey,
+  about: { readonly trustDomain: TrustDomain; readonly nowMs: number },
+): Result<Issuer, string> {
+  return pemToDer(pem).length > 1 ? loadIntermediate(pem, key, about) : loadIssuer(pem, key);
 }
 
 function read(path: string): string {

@@ -1,10 +1,17 @@
 import { hash } from 'node:crypto';
-import { createRoot, type Issuer, parseTrustDomain, type TrustDomain } from '#identity';
+import {
+  BACKDATE_MS,
+  createRoot,
+  decodeSerial,
+  type Issuer,
+  parseTrustDomain,
+  type TrustDomain,
+} from '#identity';
 import { EVENT, type Log } from '#telemetry';
 import type { TrustRoot } from '#trust';
 import type { IssuerLife } from './expiries.ts';
 import { type Held, type IssuerFolder, openIssuerFolder } from './issuer-folder.ts';
-import type { KeyStore } from './keys/key-store.ts';
+import type { KeyStore, NewKey } from './keys/key-store.ts';
 import type { Upstream } from './upstream.ts';
 
 /**
@@ -15,7 +22,12 @@ import type { Upstream } from './upstream.ts';
 export type Issuers = {
   /** Throws, in words, where there is none that is valid now. */
   readonly active: () => Issuer;
-  /** The issuer that no trust root has named yet; made, and on disk, when this is called the first time. */
+  /** All under whom a certificate may still be valid, the active one first. */
+  readonly trusted: () => readonly Issuer[];
+  /**
+   * The issuer that no trust root has named yet; made, and on disk, when this is called the first time. Below an upstream
+   * whose root is trusted already it is another intermediate, which is issued with from now on.
+   */
   readonly next: () => Issuer;
   /** After the trust root changed: destroys the keys of roots that were trusted before and are no more. */
   readonly settle: () => void;
@@ -31,6 +43,8 @@ export type IssuersOptions = {
   readonly keys: KeyStore;
   /** Who signs our intermediates, where somebody does without being asked each time. */
   readonly upstream?: Upstream | undefined;
+  /** Whether the certificate of this serial number (lower-case hex) was revoked; none is unless told. */
+  readonly isRevoked?: (serial: string) => boolean;
   readonly trustRoot: () => TrustRoot;
   readonly clock: () => number;
   readonly log: Log;
@@ -46,12 +60,27 @@ export function openIssuers(options: IssuersOptions): Issuers {
   issuers.settle();
   return {
     active: () => issuers.active(),
+    trusted: () => issuers.trusted(),
     next: () => issuers.next(),
     settle: () => issuers.settle(),
     refresh: () => issuers.refresh(),
     lives: () => issuers.lives(),
   };
 }
+
+// An intermediate is not replaced by the next one more often than that.
+const NEXT_EVERY_MS = 60_000;
+
+/** Serial number of an issuer's own certificate, lower-case hex, as revocations name it. */
+export function serialOf({ certificateDer }: Pick<Issuer, 'certificateDer'>): string {
+  let serial = serials.get(certificateDer);
+  if (serial === undefined)
+    serials.set(certificateDer, (serial = decodeSerial(certificateDer).serial));
+  return serial;
+}
+
+// Asked for each certificate that is issued.
+const serials = new WeakMap<Uint8Array, string>();
 
 /** How an issuer is called in files and logs: half of the SHA-256 of its certificate. */
 export function nameOf({ certificateDer }: Pick<Issuer, 'certificateDer'>): string {
@@ -72,18 +101,26 @@ export function newestIssuer(
 }
 
 function newestUnder(held: readonly Held[], root: string): Issuer | undefined {
-  let newest: Issuer | undefined;
-  for (const each of held) {
-    if (each.root !== root) continue;
-    if (newest === undefined || each.issuer.expiresAt > newest.expiresAt) newest = each.issuer;
+  return held.reduce<Issuer | undefined>(
+    (newest, each) => (each.root === root && isNewer(each.issuer, newest) ? each.issuer : newest),
+    undefined,
+  );
+}
+
+/** Of two that their upstream's end cuts alike, the one that was made later. */
+function isNewer(issuer: Issuer, than: Issuer | undefined): boolean {
+  if (than === undefined || issuer.expiresAt !== than.expiresAt) {
+    return issuer.expiresAt > (than?.expiresAt ?? 0);
   }
-  return newest;
+  return issuer.startsAt > than.startsAt;
 }
 
 class HeldIssuers {
   readonly #options: IssuersOptions;
   readonly #folder: IssuerFolder;
   #held: readonly Held[];
+  /** A key that waits for somebody to sign for it: each attempt with a key of its own would fill a device with them. */
+  #unsigned: NewKey | undefined;
 
   constructor(options: IssuersOptions) {
     this.#options = options;
@@ -96,15 +133,26 @@ class HeldIssuers {
 
   active(): Issuer {
     const { trustRoot, clock } = this.#options;
-    const found = newestIssuer(this.#held, trustRoot(), clock());
+    const found = newestIssuer(this.#usable(), trustRoot(), clock());
     if (found !== undefined) return found;
     const expired = newestIssuer(this.#held, trustRoot(), 0);
     if (expired === undefined) {
       throw new Error("the trust root does not name this authority's certificate");
     }
+    if (expired.expiresAt > clock()) throw new Error("the authority's certificate was revoked");
     throw new Error(
       `the authority's certificate expired at ${new Date(expired.expiresAt).toISOString()}`,
     );
+  }
+
+  trusted(): readonly Issuer[] {
+    const { trustRoot, clock } = this.#options;
+    const { x509Roots } = trustRoot();
+    const active = this.active();
+    const others = this.#usable().filter(({ issuer, root }) => {
+      return issuer !== active && x509Roots.includes(root) && issuer.expiresAt > clock();
+    });
+    return [active, ...others.map(({ issuer }) => issuer)];
   }
 
   next(): Issuer {
@@ -112,6 +160,11 @@ class HeldIssuers {
     const trusted = this.#options.trustRoot().x509Roots;
     const waiting = this.#held.findLast(({ root }) => !trusted.includes(root));
     if (waiting !== undefined) return waiting.issuer;
+    const { upstream, clock } = this.#options;
+    const young = newestIssuer(this.#usable(), this.#options.trustRoot(), clock());
+    // SECURITY: whoever may ask for the next one could have the upstream sign, and the device make keys, without end.
+    const isYoung = young !== undefined && clock() < young.startsAt + BACKDATE_MS + NEXT_EVERY_MS;
+    if (isYoung && rootOf(young) === upstream?.root()) return young;
     const made = this.#make();
     this.#held = [...this.#held, made];
     this.#options.log.info(EVENT.issuerPrepared, { issuer: nameOf(made.issuer) });
@@ -137,8 +190,9 @@ class HeldIssuers {
   refresh(): void {
     this.#held = [...this.#held, ...this.#folder.readAll(this.#held)];
     const { upstream, trustRoot, clock, log } = this.#options;
-    if (upstream !== undefined && trustRoot().x509Roots.includes(upstream.root())) {
-      const current = newestUnder(this.#held, upstream.root());
+    const root = upstream?.root();
+    if (root !== undefined && trustRoot().x509Roots.includes(root)) {
+      const current = newestUnder(this.#usable(), root);
       if (current === undefined || clock() >= (current.startsAt + current.expiresAt) / 2) {
         this.#held = [...this.#held, this.#make()];
         log.info(EVENT.issuerRenewed, {});
@@ -149,10 +203,12 @@ class HeldIssuers {
 
   lives(): readonly IssuerLife[] {
     const { trustRoot, clock, upstream } = this.#options;
-    const active = newestIssuer(this.#held, trustRoot(), clock());
+    const active = newestIssuer(this.#usable(), trustRoot(), clock());
+    const above = upstream?.root();
     const origin = ({ issuer, root }: Held): IssuerLife['origin'] => {
       if (issuer.intermediates.length === 0) return 'own';
-      return upstream?.root() === root ? 'upstream' : 'imported';
+      if (upstream === undefined) return 'imported';
+      return above === undefined || above === root ? 'upstream' : 'left';
     };
     return this.#held.map((held) => {
       const { certificateDer, startsAt, expiresAt } = held.issuer;
@@ -161,24 +217,47 @@ class HeldIssuers {
     });
   }
 
-  // Nothing is signed with an intermediate that expired; what it signed needs its certificate, not its key.
-  #isReplaced({ issuer, root }: Held): boolean {
-    return newestUnder(this.#held, root) !== issuer && issuer.expiresAt <= this.#options.clock();
+  /** SECURITY: what was revoked is refused by all, so it signs nothing; roots are not revoked but leave the trust root. */
+  #usable(): readonly Held[] {
+    const { isRevoked = () => false } = this.#options;
+    return this.#held.filter(
+      ({ issuer }) => issuer.intermediates.length === 0 || !isRevoked(serialOf(issuer)),
+    );
+  }
+
+  // Nothing is signed with an intermediate that expired or was revoked; what it signed needs its certificate, not its key.
+  #isReplaced(held: Held): boolean {
+    const usable = this.#usable();
+    const isOver = held.issuer.expiresAt <= this.#options.clock() || !usable.includes(held);
+    const newest = newestUnder(usable, held.root);
+    return isOver && newest !== undefined && newest !== held.issuer;
   }
 
   #make(): Held {
-    const { keys, upstream, trustRoot, clock } = this.#options;
+    const { keys, trustRoot, clock } = this.#options;
     const trustDomain = domainOf(trustRoot());
-    const made = keys.create();
-    const nowMs = clock();
+    this.#unsigned ??= keys.create();
+    const made = this.#unsigned;
+    const held = this.#folder.keep(made, this.#certify(made, { trustDomain, nowMs: clock() }));
+    this.#unsigned = undefined;
+    return held;
+  }
+
+  #certify(
+    { key }: NewKey,
+    { trustDomain, nowMs }: { readonly trustDomain: TrustDomain; readonly nowMs: number },
+  ): string {
+    const { upstream } = this.#options;
     if (upstream !== undefined) {
-      const chainPem = upstream.sign({ publicKeyDer: made.key.publicKeyDer, trustDomain, nowMs });
-      return this.#folder.keep(made, chainPem);
+      return upstream.sign({ publicKeyDer: key.publicKeyDer, trustDomain, nowMs });
     }
     const commonName = `Palisade root of ${trustDomain} of ${new Date(nowMs).toISOString().slice(0, 10)}`;
-    const about = { trustDomain, nowMs, ttlMs: ROOT_TTL_MS, commonName, key: made.key };
-    return this.#folder.keep(made, createRoot(about).certificatePem);
+    return createRoot({ trustDomain, nowMs, ttlMs: ROOT_TTL_MS, commonName, key }).certificatePem;
   }
+}
+
+function rootOf({ rootDer }: Issuer): string {
+  return Buffer.from(rootDer).toString('base64');
 }
 
 function domainOf({ trustDomain }: TrustRoot): TrustDomain {

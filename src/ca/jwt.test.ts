@@ -3,7 +3,14 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, test } from 'node:test';
 import { status } from '@grpc/grpc-js';
-import { derToPem, type JwtBundle, parseTrustDomain, verifyJwtSvid } from '#identity';
+import {
+  derToPem,
+  type JwtBundle,
+  parseTrustDomain,
+  requesterTag,
+  revocableOf,
+  verifyJwtSvid,
+} from '#identity';
 import { decodeEnvelope, openJwtKeys } from '#trust';
 import { Issuance } from '#wire';
 import {
@@ -87,6 +94,8 @@ test('an agent gets a token of the process it attested, verifiable and in the lo
   assert.equal(entry?.kind, 'jwt');
   assert.deepEqual(entry?.audience, ['reports', 'billing']);
   assert.equal(entry?.serial, svid.value.claims['jti']);
+  const { requester } = revocableOf(svid.value);
+  assert.equal(requester, requesterTag(entry?.requestedBy ?? ''), 'revoked with its agent');
   assert.equal(entry?.allowedBy, 'shop@1');
   assert.equal(entry?.certificateSha256, createHash('sha256').update(issued.token).digest('hex'));
 });

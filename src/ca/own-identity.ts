@@ -1,4 +1,10 @@
-import { BACKDATE_MS, createKeyPair, derToPem, type RevocationCheck } from '#identity';
+import {
+  BACKDATE_MS,
+  createKeyPair,
+  decodeSerial,
+  derToPem,
+  type RevocationCheck,
+} from '#identity';
 import { EVENT, type Log } from '#telemetry';
 import type { TlsMaterial } from '#wire';
 import { MESH_TTL_MS } from './enrol.ts';
@@ -34,6 +40,8 @@ type Held = {
   readonly serial: string;
   readonly expiresAt: number;
   readonly root: string;
+  /** Serial numbers of the intermediates that it is shown with. */
+  readonly signers: readonly string[];
 };
 
 /** Issues the first certificate; throws if that cannot be logged. */
@@ -71,10 +79,11 @@ export function createOwnIdentity(options: OwnIdentityOptions): OwnIdentity {
     },
     renew: renewNow,
     renewIfRevoked(revoked) {
-      const { serial, expiresAt } = held;
+      const { serial, expiresAt, signers } = held;
       const id = meshId(options.trustDomain, 'ca');
       const notBefore = expiresAt - MESH_TTL_MS - BACKDATE_MS;
-      return revoked({ id, serial, notBefore }, options.clock()) === undefined ? false : renewNow();
+      const found = revoked({ id, serial, notBefore, signers }, options.clock());
+      return found === undefined ? false : renewNow();
     },
   };
 }
@@ -101,5 +110,6 @@ function renew({ issue, trustDomain, rootsPem }: OwnIdentityOptions): Held {
     serial: entry.serial,
     expiresAt: entry.expiresAtMs,
     root: rootSha256,
+    signers: chain.slice(1).map((der) => decodeSerial(der).serial),
   };
 }

@@ -12,8 +12,10 @@ import {
 
 /** Another authority that signs our intermediates without being asked each time. */
 export type Upstream = {
-  /** Its root, base64 DER: what a trust root names. */
-  readonly root: () => string;
+  /** Its root, base64 DER: what a trust root names. The last one that was read; undefined where none could be yet. */
+  readonly root: () => string | undefined;
+  /** Throws, naming what is wrong, where it could not sign now. */
+  readonly check: () => void;
   /** An intermediate of this key and all above it up to the root, PEM. Throws where it cannot sign. */
   readonly sign: (request: {
     readonly publicKeyDer: Uint8Array;
@@ -30,15 +32,26 @@ export const INTERMEDIATE_TTL_MS: number = 7 * 24 * 3_600_000;
 
 /**
  * An upstream authority whose key is at hand, as SPIRE's `disk` plugin has it. The files are read for each signature, so
- * the key is not kept in memory and may be away in between. Throws, naming the file, where they are not fit.
+ * the key is not kept in memory, may be away in between, and both may be replaced.
  */
 export function openUpstreamFiles(
   files: UpstreamFiles,
   about: { readonly trustDomain: TrustDomain; readonly clock: () => number },
 ): Upstream {
-  const root = Buffer.from(read(files, { ...about, nowMs: about.clock() }).rootDer);
+  let root: string | undefined;
   return {
-    root: () => root.toString('base64'),
+    root() {
+      try {
+        const last = pemToDer(text(files.certificate)).at(-1);
+        if (last !== undefined) root = Buffer.from(last).toString('base64');
+      } catch {
+        // Away, as its key may be: whoever has it sign hears of it.
+      }
+      return root;
+    },
+    check() {
+      read(files, { trustDomain: about.trustDomain, nowMs: about.clock() });
+    },
     sign({ publicKeyDer, trustDomain, nowMs }) {
       const issuer = read(files, { trustDomain, nowMs });
       const own = issueIntermediate({

@@ -3,6 +3,7 @@ import { chmodSync, renameSync, writeFileSync } from 'node:fs';
 import { fail, ok, type Result } from '#lib';
 import {
   type DsseEnvelope,
+  type NextRoot,
   openNextRoot,
   openTrustRoot,
   signTrustRoot,
@@ -87,11 +88,11 @@ export async function refreshTrustRoot(
 export async function fetchNextRoot(
   api: ApiClient,
   trustRoot: TrustRoot,
-): Promise<Result<string, string>> {
+): Promise<Result<NextRoot, string>> {
   const { envelope } = await api.call<{ envelope: DsseEnvelope }>('POST', '/authority/next-root');
   const next = openNextRoot(envelope, trustRoot);
   if (!next.ok) return fail(`what came as the authority's next root is not: ${next.error}`);
-  return ok(next.value.certificate);
+  return next;
 }
 
 /** Signs and hands in the trust root with other roots, and keeps it. Rejects with `ApiError`. */

@@ -54,6 +54,7 @@ type Held = {
   readonly serial: string;
   readonly notBefore: number;
   readonly expiresAt: number;
+  readonly signers?: readonly string[] | undefined;
 };
 
 const RETRY_MS = 1_000;
@@ -161,13 +162,13 @@ async function request(
     if (!svid.ok) throw new Error(`the certificate issued is not valid: ${svid.error.message}`);
     if (svid.value.id.text !== options.id.text)
       throw new Error('the certificate issued is not ours');
-    const { serial, notBefore, expiresAt } = svid.value;
+    const { serial, notBefore, expiresAt, signers } = svid.value;
     const material = {
       chainPem: chain.map((der) => derToPem(der)).join(''),
       privateKeyPem: keys.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
       rootsPem: rootsPem(options.trust.bundle),
     };
-    return { material, serial, notBefore, expiresAt, chainDer: chain };
+    return { material, serial, notBefore, expiresAt, signers, chainDer: chain };
   } finally {
     client.close();
   }

@@ -29,6 +29,8 @@ export type WorkloadIdentity = {
   readonly bundles: readonly Bundle[];
   /** `requesterTag` of the agent that asked for it, where the certificate says so. */
   readonly requester?: string | undefined;
+  /** Serial numbers of the intermediates on its path, where there are any. */
+  readonly signers?: readonly string[] | undefined;
 };
 
 /** The bundle of the roots in `pem`; fails if there are none or one cannot serve as a root. */

@@ -16,9 +16,11 @@ export type CrlFields = {
   readonly number: number;
   readonly thisUpdate: number;
   readonly nextUpdate: number;
-  /** Lower-case hex. */
-  readonly serials: readonly string[];
+  readonly serials: readonly RevokedSerial[];
 };
+
+/** A certificate that counts no more: its serial number in lower-case hex, and since when, in ms since 1970. */
+export type RevokedSerial = { readonly serial: string; readonly revokedAt: number };
 
 /** Signs a version 2 certificate revocation list (RFC 5280 section 5.1), DER. Rejects where the issuer cannot sign. */
 export async function issueCrl(fields: CrlFields): Promise<Uint8Array> {
@@ -27,8 +29,8 @@ export async function issueCrl(fields: CrlFields): Promise<Uint8Array> {
   const { key } = issuer;
   if (!certificate.ok) throw new RangeError(`the issuer's certificate: ${certificate.error}`);
   const at = encodeTime(thisUpdate);
-  const revoked = serials.map((serial) =>
-    encodeSequence(encodeUnsigned(Buffer.from(serial, 'hex')), at),
+  const revoked = serials.map(({ serial, revokedAt }) =>
+    encodeSequence(encodeUnsigned(Buffer.from(serial, 'hex')), encodeTime(revokedAt)),
   );
   const extensions = [
     encodeAuthorityKeyId(keyIdOf(certificate.value.spki)),

@@ -13,7 +13,7 @@ export {
   parseBundle,
   type WorkloadIdentity,
 } from './bundle.ts';
-export { type CrlFields, issueCrl } from './crl.ts';
+export { type CrlFields, issueCrl, type RevokedSerial } from './crl.ts';
 export { type Csr, createCsr, parseCsr } from './csr.ts';
 export {
   type ForeignCertificate,

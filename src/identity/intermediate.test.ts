@@ -8,6 +8,7 @@ import { parseBundle } from './bundle.ts';
 import { caExtensions, fakeCertificate, fakeTrustDomain, KEYS, NOW_MS } from './fake-authority.ts';
 import {
   createAuthorityCsr,
+  decodeSerial,
   issueIntermediate,
   loadIntermediate,
   parseAuthorityCsr,
@@ -72,7 +73,10 @@ test('SVIDs under an intermediate verify with it, and not without', () => {
   const bundle = parseBundle(TD, derToPem(issuer.rootDer));
   assert.ok(bundle.ok);
   const leaf = leafOf(issuer);
-  assert.ok(verifyX509Svid([leaf, ...issuer.intermediates], bundle.value, NOW_MS).ok);
+  const verified = verifyX509Svid([leaf, ...issuer.intermediates], bundle.value, NOW_MS);
+  assert.ok(verified.ok);
+  const serials = issuer.intermediates.map((der) => decodeSerial(der).serial);
+  assert.deepEqual(verified.value.signers, serials, 'by which the intermediate can be revoked');
   assert.ok(!verifyX509Svid([leaf], bundle.value, NOW_MS).ok);
 });
 

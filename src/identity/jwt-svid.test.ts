@@ -5,7 +5,14 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { decodeCompact } from './jwt-compact.ts';
 import { jwkOf, jwtKeyOf, parseJwk, signEs256, verifyJwtSignature } from './jwt-key.ts';
-import { type JwtBundle, type JwtErrorCode, signJwtSvid, verifyJwtSvid } from './jwt-svid.ts';
+import {
+  type JwtBundle,
+  type JwtErrorCode,
+  revocableOf,
+  signJwtSvid,
+  verifyJwtSvid,
+} from './jwt-svid.ts';
+import { requesterTag } from './revocation.ts';
 import { createKeyPair } from './signing-key.ts';
 import { parseSpiffeId, type SpiffeId } from './spiffe-id.ts';
 import { parseTrustDomain } from './trust-domain.ts';
@@ -59,6 +66,25 @@ test('a signature is 64 bytes and verifies, also where one of its numbers begins
     assert.equal(signature.length, 64);
     assert.ok(verifyJwtSignature('ES256', bytes, signature, ownKey), signature.toString('hex'));
   }
+});
+
+test('a token names the agent that asked for it, by which it is revoked with it', () => {
+  const requester = requesterTag('spiffe://example.org/palisade/agent/one');
+  const about = { key: signingKey, id: web, audience: [AUDIENCE], jti: '0123' };
+  const times = { issuedAt: NOW_MS, expiresAt: NOW_MS + 300_000 };
+  for (const expected of [requester, undefined]) {
+    const token = signJwtSvid({ ...about, ...times, requester: expected });
+    const svid = verifyJwtSvid(token, { bundles, audience: AUDIENCE, nowMs: NOW_MS });
+    assert.ok(svid.ok);
+    assert.equal(revocableOf(svid.value).requester, expected);
+  }
+  const odd = verifyJwtSvid(tokenOf(HEADER, { ...CLAIMS, 'palisade.dev/requester': [requester] }), {
+    bundles,
+    audience: AUDIENCE,
+    nowMs: NOW_MS,
+  });
+  assert.ok(odd.ok);
+  assert.equal(revocableOf(odd.value).requester, undefined);
 });
 
 test('what is signed verifies, and holds nothing that was not asked for', () => {

@@ -10,10 +10,17 @@ export type Revocable = {
   readonly notBefore: number;
   /** `requesterTag` of the agent that asked for it; undefined where the certificate does not say. */
   readonly requester?: string | undefined;
+  /** Serial numbers of the certificates between it and its root, which can be revoked as well. */
+  readonly signers?: readonly string[] | undefined;
 };
 
 /** Why a credential counts no more: `revoked`, and a sentence for the log. */
-export type Revoked = { readonly code: string; readonly message: string };
+export type Revoked = {
+  readonly code: string;
+  readonly message: string;
+  /** When somebody revoked it, milliseconds since 1970. */
+  readonly since?: number;
+};
 
 /** Asks the revocations of now; undefined: none is against it. `nowMs` since 1970, for those that end by themselves. */
 export type RevocationCheck = (svid: Revocable, nowMs: number) => Revoked | undefined;

@@ -25,6 +25,8 @@ export type PeerSvid = {
   readonly attestation: AttestationStrength;
   /** `requesterTag` of the agent that asked for it, where the certificate says so. */
   readonly requester?: string | undefined;
+  /** Serial numbers of the intermediates on its path, lower-case hex; undefined where there are none. */
+  readonly signers?: readonly string[] | undefined;
 };
 
 /** `clockSkewMs`: how far our clock and the issuer's may differ, 60,000 unless told. */
@@ -76,7 +78,10 @@ export function verifyX509Svid(
   const attestation = extensions.attestation ?? 'none';
   const dates = { notBefore, expiresAt };
   const bytes = { leafDer: leaf.der, publicKeyDer: leaf.spki };
-  return ok({ id: id.value, serial, ...dates, ...bytes, attestation, requester });
+  // The root, which is last, is not revoked by its serial: it leaves the bundle.
+  const above = path.value.slice(0, -1).map((signer) => signer.serial);
+  const signers = above.length === 0 ? undefined : above;
+  return ok({ id: id.value, serial, ...dates, ...bytes, attestation, requester, signers });
 }
 
 /** The one SPIFFE ID of a leaf: exactly one URI SAN, which has a path (X509-SVID 2 and 3.1). */

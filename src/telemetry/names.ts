@@ -101,6 +101,7 @@ export const EVENT = {
   certificateIssued: 'certificate issued',
   certificateRefused: 'certificate refused',
   signingFailed: 'key of the authority could not sign',
+  crlFailed: 'list of revoked certificates could not be made or written',
   issuerUnusable: 'intermediate certificate is not used',
   issuerRenewed: 'intermediate certificate was signed anew by the upstream authority',
   issuanceLogFailed: 'issuance log could not be written, so nothing was issued',

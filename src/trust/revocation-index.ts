@@ -62,10 +62,11 @@ export function compileRevocations(
     const own = svid.id.trustDomain === trustDomain;
     const found =
       first(serials.get(svid.serial), svid, nowMs) ??
+      firstOfSigners(serials, svid, nowMs) ??
       first(identities.get(svid.id.text), svid, nowMs) ??
       first(requesters.get(svid.requester ?? ''), svid, nowMs) ??
       (own ? first(everybody, svid, nowMs) : undefined);
-    return found && { code: 'revoked', message: sentence(found) };
+    return found && { code: 'revoked', message: sentence(found), since: sinceOf(found) };
   };
 }
 
@@ -77,6 +78,23 @@ function first(
   if (candidates === undefined) return undefined;
   const issuedAt = svid.notBefore + BACKDATE_MS;
   return candidates.find(({ until, issuedBefore }) => nowMs < until && issuedAt < issuedBefore);
+}
+
+/** SECURITY: an intermediate in wrong hands vouches for any name, so whatever stands under it goes with it. */
+function firstOfSigners(
+  serials: ReadonlyMap<string, readonly ActiveRevocation[]>,
+  svid: Revocable,
+  nowMs: number,
+): ActiveRevocation | undefined {
+  for (const serial of svid.signers ?? []) {
+    const found = first(serials.get(serial), svid, nowMs);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function sinceOf({ entry }: ActiveRevocation): number {
+  return Date.parse(entry.revocation.time);
 }
 
 /** What is revoked, for people: `serial 4f…`, `agent spiffe://…`. */

@@ -126,6 +126,9 @@ test('what each target hits', () => {
     [identity(WEB, iso(NOW_MS + 60_000)), svid(WEB), false],
     [{ kind: 'serial', serial: 'ab12' }, svid(WEB), true],
     [{ kind: 'serial', serial: 'ab13' }, svid(WEB), false],
+    // An intermediate on its path: a stolen one vouches for any name.
+    [{ kind: 'serial', serial: 'ab13' }, svid(WEB, { signers: ['ab14', 'ab13'] }), true],
+    [{ kind: 'serial', serial: 'ab15' }, svid(WEB, { signers: ['ab14', 'ab13'] }), false],
     [{ kind: 'agent', id: AGENT, issuedBefore: null }, svid(AGENT), true],
     [
       { kind: 'agent', id: AGENT, issuedBefore: null },

@@ -46,6 +46,12 @@ check(
 );
 check("CRI-O's monitor is no container", [`/system.slice/crio-conmon-${ID}.scope`], []);
 check('Podman', [`/machine.slice/libpod-${ID}.scope`], container('podman'));
+check(
+  "Podman's split groups, as a Quadlet unit has them",
+  [`/system.slice/web.service/libpod-payload-${ID}`],
+  [...container('podman'), 'systemd:id:web.service'],
+);
+check('nerdctl', [`/system.slice/nerdctl-${ID}.scope`], container('containerd'));
 check('several hierarchies that agree', [`/docker/${ID}`, `/docker/${ID}`], container('docker'));
 check('several that do not', [`/docker/${ID}`, `/docker/${OTHER}`], []);
 check('no container', ['/', '/user.slice/user-1000.slice/session-3.scope'], []);
@@ -54,6 +60,18 @@ check(
   'attack: a container names a group of its own as another container',
   [`/docker/${ID}/docker-${OTHER}.scope`],
   container('docker'),
+);
+check(
+  "attack: a user calls a group of its own as somebody's container",
+  [`/user.slice/user-1000.slice/user@1000.service/app.slice/docker-${ID}.scope`],
+  ['systemd:id:user@1000.service'],
+);
+check(
+  "attack: a user calls a group of its own as somebody's pod",
+  [
+    `/user.slice/user-1000.slice/user@1000.service/kubepods-pod${POD}.slice/cri-containerd-${ID}.scope`,
+  ],
+  ['systemd:id:user@1000.service'],
 );
 check('attack: a path out of the namespace', [`/../../docker/${ID}`], []);
 

@@ -24,9 +24,11 @@ export function createContainerAttestor(): WorkloadAttestor {
   };
 }
 
-// cri-containerd-ID.scope, crio-ID.scope, docker-ID.scope, libpod-ID.scope; containerd without systemd `…:cri-containerd:ID`;
-// with the cgroupfs driver the bare ID, below /docker/, /libpod_parent/ or /kubepods/.
-const GROUP = /(?:^|:)(?:(docker|cri-containerd|crio|libpod)[-:])?([0-9a-f]{64})(?:\.scope)?$/;
+// cri-containerd-ID.scope, crio-ID.scope, docker-ID.scope, libpod-ID.scope, nerdctl-ID.scope; containerd without systemd
+// `…:cri-containerd:ID`; Podman's split groups, as its Quadlet units have them, NAME.service/libpod-payload-ID; with the
+// cgroupfs driver the bare ID, below /docker/, /libpod_parent/ or /kubepods/.
+const GROUP =
+  /(?:^|:)(?:(docker|cri-containerd|crio|libpod(?:-payload)?|nerdctl)[-:])?([0-9a-f]{64})(?:\.scope)?$/;
 const POD = /^(?:kubepods.*-)?pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12})(?:\.slice)?$/;
 
 const RUNTIMES: Readonly<Record<string, ContainerName['runtime']>> = {
@@ -34,7 +36,11 @@ const RUNTIMES: Readonly<Record<string, ContainerName['runtime']>> = {
   'cri-containerd': 'containerd',
   crio: 'cri-o',
   libpod: 'podman',
+  'libpod-payload': 'podman',
+  nerdctl: 'containerd',
 };
+// What systemd hands over to a user, who makes and names groups below it at will (systemd's Delegate=, rootless Podman).
+const OF_A_USER = /^(?:user\.slice|user@\d+\.service)$/;
 
 /**
  * The container of a process by its control groups; undefined if it is in none, or they contradict each other.
@@ -53,6 +59,8 @@ function outermost(path: string): ContainerName | undefined {
   const at = parts.findIndex((part) => GROUP.test(part));
   const [, prefix, id] = GROUP.exec(parts[at] ?? '') ?? [];
   if (id === undefined) return undefined;
+  // SECURITY: any user could call a group of its own as the container, or the pod, of somebody else.
+  if (parts.slice(0, at).some((part) => OF_A_USER.test(part))) return undefined;
   const [slice = ''] = (parts[at] ?? '').split(':');
   const above = [...parts.slice(0, at), slice];
   const pod = above.map((part) => POD.exec(part)?.[1]).find((uid) => uid !== undefined);

@@ -103,6 +103,11 @@ function registerRotate(ca: Command, context: CliContext): void {
     )
     .action(async (options: RotateFlags, command: Command) => {
       const globals = globalsOf(command, context);
+      const { abort: back = false, rehearse: only = false, taint = false } = options;
+      if (back && (only || taint)) {
+        const other = only ? '--rehearse' : '--taint';
+        throw new ExitError(EXIT.usage, `--abort goes back, ${other} does not: give one of them`);
+      }
       const session = sessionOf(globals);
       if (options.rehearse === true) return rehearsal(context, globals, session);
       const steps: Step[] = [];
@@ -117,12 +122,13 @@ function registerRotate(ca: Command, context: CliContext): void {
         },
       };
       const tainted = {
-        async onRetired(instant: string) {
+        async onRetired(instant: string, serials: readonly string[]) {
           const reason = 'the key of the authority was tainted';
           const timeoutMs = how.timeoutMs;
-          const told = await revokeAllBefore(session, { instant, reason, timeoutMs });
+          const told = await revokeAllBefore(session, { instant, serials, reason, timeoutMs });
           if (globals.output === 'text') {
-            context.stdout.write(`revoked what was issued before ${instant}: ${told}\n`);
+            const and = serials.length === 0 ? '' : ' and the intermediates before the new one';
+            context.stdout.write(`revoked what was issued before ${instant}${and}: ${told}\n`);
           }
         },
       };
@@ -191,5 +197,8 @@ async function rehearsal(context: CliContext, globals: Globals, session: Session
 
 function stepText({ step, trustRootVersion, followed, of }: Step): string {
   if (step === 'prepare') return 'prepare: the authority has made its next root';
+  if (step === 'replace') {
+    return "replace: the root is the upstream's and stays; the authority issues with another intermediate below it from now on";
+  }
   return `${step}: trust root ${trustRootVersion}, followed by ${followed} of ${of} enforcement points`;
 }

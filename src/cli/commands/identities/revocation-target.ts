@@ -1,6 +1,8 @@
+import { InvalidArgumentError } from 'commander';
 import { parseSpiffeId } from '#identity';
 import type { RevocationTarget } from '#trust';
 import { EXIT, ExitError } from '../../exit.ts';
+import { parseDurationFlag } from '../../flags.ts';
 
 /** What a name on the command line means; `issuedBefore` is an instant, or null for all there is. */
 export function targetOf(
@@ -30,13 +32,39 @@ export function targetOf(
   return { kind: isAgent ? 'agent' : 'identity', id, issuedBefore };
 }
 
-/** The instant of `--issued-before`: RFC 3339 or `now`; null where it was not given. */
+// RFC 3339 with its time zone: what `Date.parse` takes besides, such as `12/11/2026`, means another day to others.
+const INSTANT = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:[Zz]|[+-]\d{2}:\d{2})$/;
+const CLOCK_SKEW_MS = 60_000;
+
+/**
+ * The instant of `--issued-before`: RFC 3339 or `now`; null where it was not given. SECURITY: not of the future, which would
+ * revoke whatever is issued from now until then, the mesh's own certificates among it.
+ */
 export function parseInstantFlag(text: string | undefined, nowMs: number): string | null {
   if (text === undefined) return null;
-  const ms = text === 'now' ? nowMs : Date.parse(text);
-  if (Number.isNaN(ms)) throw usage(`\`${text}\` is not an instant, e.g. 2026-01-31T12:00:00Z`);
+  const ms = text === 'now' ? nowMs : INSTANT.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(ms)) {
+    throw usage(`\`${text}\` is not an instant with its time zone, e.g. 2026-01-31T12:00:00Z`);
+  }
+  if (ms > nowMs + CLOCK_SKEW_MS) {
+    throw usage(`\`${text}\` has not come yet: what is issued until then would be revoked too`);
+  }
   return new Date(ms).toISOString();
 }
+
+/** Milliseconds of `--for`, or a usage error: what ends at once revokes nothing. */
+export function parseForFlag(text: string): number {
+  const ms = parseDurationFlag(text);
+  if (ms <= 0 || ms > MAX_FOR_MS) {
+    throw new InvalidArgumentError(
+      'write how long it holds, e.g. 24h; without --for it does not end.',
+    );
+  }
+  return ms;
+}
+
+// Instants end with the year 275760; nobody means a thousand years.
+const MAX_FOR_MS = 1_000 * 365 * 86_400_000;
 
 // Serial numbers are shown as hex; OpenSSL and browsers put colons in between.
 function serialOf(text: string): string | undefined {

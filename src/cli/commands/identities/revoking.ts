@@ -25,7 +25,7 @@ import { parseDurationFlag } from '../../flags.ts';
 import { authorOf, type Globals, globalsOf, sessionOf } from '../../globals.ts';
 import { age, printResult, table } from '../../output.ts';
 import { fetchPreview, previewLines } from './revocation-preview.ts';
-import { parseInstantFlag, targetOf } from './revocation-target.ts';
+import { parseForFlag, parseInstantFlag, targetOf } from './revocation-target.ts';
 
 type RevokeOptions = {
   readonly reason?: string;
@@ -50,7 +50,7 @@ function registerRevoke(identity: Command, context: CliContext): void {
     .argument('[what]', 'SPIFFE ID, account name, serial number, or agent/HOST')
     .option('--issued-before <time>', 'only what was issued before: RFC 3339, or `now`')
     .option('--reason <text>', 'why, for those who read the log')
-    .option('--for <duration>', 'ends by itself after this time', parseDurationFlag)
+    .option('--for <duration>', 'ends by itself after this time', parseForFlag)
     .option('--dry-run', 'say what would be cut, and revoke nothing')
     .option(
       '--timeout <duration>',
@@ -74,8 +74,10 @@ function registerRevoke(identity: Command, context: CliContext): void {
       if (options.dryRun === true) return printPreview(context, globals, { session, target });
       const act: RevocationAct = { kind: 'revoke', reason: options.reason ?? '', until };
       const held = await fetchHeld(session);
+      const isAll = target.kind === 'all';
+      const back = isAll ? await connectedNodes(session) : [];
       const taker = await signAndHandIn(session, held, [{ target, act }]);
-      const progress = await waitForAll(session, taker, options.timeout);
+      const progress = await waitForAll(session, taker, { timeoutMs: options.timeout, back });
       await warnOfUnheard(context, session, target);
       printResult(context, globals.output, { revoked: target, until, ...progress }, () =>
         [`revoked ${describeTarget(target)}`, sentenceOf(progress)].join('\n'),
@@ -129,7 +131,7 @@ function registerUnrevoke(identity: Command, context: CliContext): void {
         act: { kind: 'lift', reason: options.reason ?? '', revocation: entry.hash } as const,
       }));
       const taker = await signAndHandIn(session, held, lifts);
-      const progress = await waitForAll(session, taker, options.timeout);
+      const progress = await waitForAll(session, taker, { timeoutMs: options.timeout });
       const lifted = matching.map(({ target }) => target);
       printResult(context, globals.output, { lifted, ...progress }, () =>
         [...lifted.map((each) => `lifted ${describeTarget(each)}`), sentenceOf(progress)].join(
@@ -139,15 +141,25 @@ function registerUnrevoke(identity: Command, context: CliContext): void {
     });
 }
 
-/** Revokes all that was issued before an instant, and waits for those that are connected. */
+/** Revokes all that was issued before an instant, and certificates by serial number; waits for those that are connected. */
 export async function revokeAllBefore(
   session: Session,
-  options: { readonly instant: string; readonly reason: string; readonly timeoutMs: number },
+  options: {
+    readonly instant: string;
+    readonly serials: readonly string[];
+    readonly reason: string;
+    readonly timeoutMs: number;
+  },
 ): Promise<string> {
-  const target = { kind: 'all', issuedBefore: options.instant } as const;
   const act: RevocationAct = { kind: 'revoke', reason: options.reason, until: null };
-  const taker = await signAndHandIn(session, await fetchHeld(session), [{ target, act }]);
-  return sentenceOf(await waitForAll(session, taker, options.timeoutMs));
+  const targets: readonly RevocationTarget[] = [
+    ...options.serials.map((serial) => ({ kind: 'serial', serial }) as const),
+    { kind: 'all', issuedBefore: options.instant },
+  ];
+  const acts = targets.map((target) => ({ target, act }));
+  const back = await connectedNodes(session);
+  const taker = await signAndHandIn(session, await fetchHeld(session), acts);
+  return sentenceOf(await waitForAll(session, taker, { timeoutMs: options.timeoutMs, back }));
 }
 
 /** `palisade identity list --revoked` */
@@ -239,19 +251,35 @@ type Progress = {
 
 const POLL_MS = 20;
 
+/** The enforcement points that are connected now; none where the control plane is away. */
+async function connectedNodes({ api }: Session): Promise<readonly string[]> {
+  try {
+    const points = await fetchAll<EnforcementPoint>(api, '/enforcement-points');
+    return points.filter(({ connected }) => connected).map(({ node }) => node);
+  } catch (error) {
+    if (!isUnreachable(error)) throw error;
+    return [];
+  }
+}
+
+/**
+ * Waits until all that are connected enforce it. `back`: those that have to be connected again, where it cut everybody, so
+ * that nobody connected is not taken for everybody.
+ */
 async function waitForAll(
   { api }: Session,
   taker: 'control' | 'agent',
-  timeoutMs: number,
+  { timeoutMs, back = [] }: { readonly timeoutMs: number; readonly back?: readonly string[] },
 ): Promise<Progress> {
   // Nobody has an overview then.
   if (taker === 'agent') return { taker, enforced: 0, points: 0, missing: [] };
   const deadline = Date.now() + timeoutMs;
   for (;;) {
-    const points = (await fetchAll<EnforcementPoint>(api, '/enforcement-points')).filter(
-      ({ connected }) => connected,
-    );
-    const missing = points.filter((point) => !point.revocationsCurrent).map(({ node }) => node);
+    const all = await fetchAll<EnforcementPoint>(api, '/enforcement-points');
+    const points = all.filter(({ connected, node }) => connected || back.includes(node));
+    const missing = points
+      .filter(({ connected, revocationsCurrent }) => !connected || !revocationsCurrent)
+      .map(({ node }) => node);
     if (missing.length === 0 || Date.now() >= deadline) {
       return { taker, enforced: points.length - missing.length, points: points.length, missing };
     }

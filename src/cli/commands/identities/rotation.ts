@@ -1,4 +1,5 @@
 import {
+  ApiError,
   fetchNextRoot,
   phaseOf,
   refreshTrustRoot,
@@ -8,7 +9,7 @@ import {
   type Session,
   succeedRoots,
 } from '#client';
-import type { TrustRoot } from '#trust';
+import type { NextRoot, TrustRoot } from '#trust';
 import { type EnforcementPoint, fetchAll } from '../../api-types.ts';
 import { EXIT, ExitError } from '../../exit.ts';
 import { authorOf } from '../../globals.ts';
@@ -23,13 +24,19 @@ export type RotateOptions = {
   readonly leaveBehind: boolean;
   /** Hears of each step as it is taken. */
   readonly onStep: (step: Step) => void;
-  /** Hears, once the old root is retired, since when the new one is issued under: ISO 8601. */
-  readonly onRetired?: (since: string) => Promise<void>;
+  /**
+   * Hears, once what was before is not issued under any more, since when (ISO 8601), and the serial numbers of the
+   * intermediates that were replaced below a root that stays.
+   */
+  readonly onRetired?: (since: string, replaced: readonly string[]) => Promise<void>;
 };
 
-/** A step of a rotation that was taken, and how many live enforcement points have followed. */
+/**
+ * A step of a rotation that was taken, and how many live enforcement points have followed. `replace` is all of them where the
+ * root is an upstream's and stays: the intermediate below it is another one.
+ */
 export type Step = {
-  readonly step: 'prepare' | 'distribute' | 'activate' | 'retire' | 'abort';
+  readonly step: 'prepare' | 'distribute' | 'activate' | 'retire' | 'abort' | 'replace';
   readonly trustRootVersion: number;
   readonly followed: number;
   readonly of: number;
@@ -42,35 +49,72 @@ const POLL_MS = 100;
 
 /**
  * Goes on with the rotation from wherever the trust root says it is, to its end. Each step is one signed successor of
- * the trust root, so a rotation may be interrupted anywhere and continued by the same command.
+ * the trust root, so a rotation may be interrupted anywhere and continued by the same command; where somebody else takes a
+ * step at the same time, both go on from there, and nobody begins a second rotation.
  */
 export async function rotate(session: Session, options: RotateOptions): Promise<TrustRoot> {
   let trustRoot = await newest(session);
-  if (phaseOf(trustRoot) === 'idle') {
-    const [old = ''] = trustRoot.x509Roots;
+  const [before = ''] = trustRoot.x509Roots;
+  const isBegun = phaseOf(trustRoot) !== 'idle';
+  if (!isBegun) {
     const next = await fetchNextRoot(session.api, trustRoot);
     if (!next.ok) throw new ExitError(EXIT.no, next.error, 'nothing was changed');
+    if (next.value.certificate === before) return replaced(trustRoot, next.value, options);
     options.onStep({ step: 'prepare', trustRootVersion: trustRoot.version, followed: 0, of: 0 });
-    const roots = rootsIn('distributing', { old, next: next.value });
+    const roots = rootsIn('distributing', { old: before, next: next.value.certificate });
     trustRoot = await change(session, trustRoot, roots);
   }
+  const old = isBegun ? oldOf(trustRoot) : before;
+  let activatedAt: string | undefined;
+  for (let phase = phaseOf(trustRoot); phase !== 'idle'; phase = phaseOf(trustRoot)) {
+    if (phase === 'activating') activatedAt = trustRoot.issuedAt;
+    trustRoot = await advance(session, trustRoot, options);
+  }
+  if (trustRoot.x509Roots[0] === old) {
+    throw new ExitError(EXIT.no, 'somebody else took the rotation back meanwhile');
+  }
+  await follow(session, trustRoot, { ...options, step: 'retire', lag: lagOfRoot(trustRoot) });
+  await options.onRetired?.(secondOf(activatedAt ?? trustRoot.issuedAt), []);
+  return trustRoot;
+}
+
+/** Takes the next step of a rotation that is under way, once all have followed the one before. */
+async function advance(
+  session: Session,
+  trustRoot: TrustRoot,
+  options: RotateOptions,
+): Promise<TrustRoot> {
+  const [first = '', second = ''] = rootsOf(trustRoot);
   if (phaseOf(trustRoot) === 'distributing') {
     await follow(session, trustRoot, { ...options, step: 'distribute', lag: lagOfRoot(trustRoot) });
-    const [old = '', next = ''] = rootsOf(trustRoot);
-    trustRoot = await change(session, trustRoot, rootsIn('activating', { old, next }));
+    return change(session, trustRoot, rootsIn('activating', { old: first, next: second }));
   }
   await follow(session, trustRoot, { ...options, step: 'activate', lag: lagOfIssuer(trustRoot) });
-  // Certificates know seconds only: what was issued under the new root in this very one is not of before.
-  const activatedAt = new Date(
-    Math.floor(Date.parse(trustRoot.issuedAt) / 1000) * 1000,
-  ).toISOString();
   // Connections that were made with certificates of the old root end with the calls that are on them.
   await new Promise((resolve) => setTimeout(resolve, options.settleMs));
-  const [active = ''] = trustRoot.x509Roots;
-  trustRoot = await change(session, trustRoot, [active]);
-  await follow(session, trustRoot, { ...options, step: 'retire', lag: lagOfRoot(trustRoot) });
-  await options.onRetired?.(activatedAt);
+  return change(session, trustRoot, [first]);
+}
+
+/** The root that a rotation under way moves away from. */
+function oldOf(trustRoot: TrustRoot): string {
+  const [first = '', second = ''] = rootsOf(trustRoot);
+  return phaseOf(trustRoot) === 'activating' ? second : first;
+}
+
+/** The authority's upstream has the root that is trusted already, and has signed another intermediate: nobody has to follow. */
+async function replaced(
+  trustRoot: TrustRoot,
+  { time, replaces = [] }: NextRoot,
+  options: RotateOptions,
+): Promise<TrustRoot> {
+  options.onStep({ step: 'replace', trustRootVersion: trustRoot.version, followed: 0, of: 0 });
+  await options.onRetired?.(secondOf(time), replaces);
   return trustRoot;
+}
+
+/** Certificates know seconds only: what was issued under the new issuer in this very one is not of before. */
+function secondOf(instant: string): string {
+  return new Date(Math.floor(Date.parse(instant) / 1000) * 1000).toISOString();
 }
 
 /** Takes a rotation back to the old root, which is possible until it is retired. */
@@ -81,12 +125,20 @@ export async function abort(session: Session, options: RotateOptions): Promise<T
   if (phase === 'activating') {
     const [next = '', old = ''] = rootsOf(trustRoot);
     trustRoot = await change(session, trustRoot, rootsIn('distributing', { old, next }));
+    refuseUnlessUnder(old, trustRoot);
     await follow(session, trustRoot, { ...options, step: 'abort', lag: lagOfIssuer(trustRoot) });
   }
   const [old = ''] = trustRoot.x509Roots;
   trustRoot = await change(session, trustRoot, [old]);
+  refuseUnlessUnder(old, trustRoot);
   await follow(session, trustRoot, { ...options, step: 'abort', lag: lagOfRoot(trustRoot) });
   return trustRoot;
+}
+
+function refuseUnlessUnder(old: string, { x509Roots }: TrustRoot): void {
+  if (x509Roots[0] === old) return;
+  const hint = 'see `palisade ca status`; the other one has to stop first';
+  throw new ExitError(EXIT.no, 'somebody else goes on with the rotation meanwhile', hint);
 }
 
 /** Who would break if the authority were rotated now. */
@@ -114,14 +166,23 @@ async function newest({ api, folder, trustRoot }: Session): Promise<TrustRoot> {
   );
 }
 
-function change(
+/** Signs and hands in the next trust root; where somebody else's came first, that one. */
+async function change(
   session: Session,
   trustRoot: TrustRoot,
   x509Roots: readonly string[],
 ): Promise<TrustRoot> {
   const { api, folder } = session;
   const author = authorOf(session);
-  return succeedRoots({ api, folder, trustRoot, author, x509Roots, nowMs: Date.now() });
+  try {
+    const nowMs = Date.now();
+    return await succeedRoots({ api, folder, trustRoot, author, x509Roots, nowMs });
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status < 400 || error.status >= 500) throw error;
+    const now = await newest({ ...session, trustRoot });
+    if (now.version <= trustRoot.version) throw error;
+    return now;
+  }
 }
 
 type Lag = (point: EnforcementPoint) => string | undefined;
