@@ -9,6 +9,8 @@ import type { TlsPeer } from './tls-peer.ts';
 /** What an HTTP/2 connection to a server tells its pool. */
 export type H2UpstreamEvents = {
   readonly onGone: (connection: H2Upstream) => void;
+  /** The server has said how many streams it takes. Called once, before `onGone`, if at all. */
+  readonly onReady: (connection: H2Upstream) => void;
   /** Something that the server sent was refused. */
   readonly onRefused: (error: string) => void;
 };
@@ -30,11 +32,15 @@ export class H2Upstream {
   readonly peer: { readonly secure: TlsPeer; readonly facts: CallFacts } | undefined;
   /** When the last stream ended, on the pool's clock. */
   idleSince = performance.now();
+  /** When it was made, on the same clock, and how many streams it has had. */
+  readonly madeAt = performance.now();
+  begun = 0;
+  isReady = false;
   readonly #transport: H2Transport;
   readonly #pipe: BytePipe;
   #isRetired = false;
   #cancelled = 0;
-  #isGone = false;
+  isGone = false;
 
   constructor(
     pipe: BytePipe,
@@ -57,8 +63,13 @@ export class H2Upstream {
         },
       },
       onRetire: () => this.retire(),
+      onRead: () => {
+        if (this.isReady || !this.#transport.connection.hasPeerSettings) return;
+        this.isReady = true;
+        events.onReady(this);
+      },
       onClose: () => {
-        this.#isGone = true;
+        this.isGone = true;
         events.onGone(this);
       },
     });
@@ -67,9 +78,13 @@ export class H2Upstream {
     if (pipe.isRetired) this.retire();
   }
 
-  /** Whether another stream can be opened now. */
+  /**
+   * Whether another stream can be opened now. Until the server has said how many it takes, one is all: what it refuses
+   * might have a body that nobody can send again.
+   */
   get canOpen(): boolean {
-    return !this.#isRetired && !this.#isGone && this.#transport.connection.canOpen;
+    if (this.#isRetired || this.isGone || !(this.isReady || this.streamCount === 0)) return false;
+    return this.#transport.connection.canOpen;
   }
 
   /** Why the other end of a tunnel would not have the connection. */
@@ -98,6 +113,7 @@ export class H2Upstream {
     const leg = new StreamLeg(this, sink);
     const stream = this.canOpen ? connection.open(fields, request.isEnd, leg) : undefined;
     if (stream === undefined) return undefined;
+    this.begun++;
     leg.begin(connection, stream);
     return leg;
   }

@@ -92,12 +92,12 @@ function http2Application(
   pool: ConnectionPool,
   to: { readonly key: string; readonly group: EndpointGroup; readonly port: number },
 ): Connector {
-  const { key, group, port } = to;
+  const { group, port } = to;
   const http2: H2Reach = (_endpoint, done) => {
     const { connectMs } = context.timeouts();
     const server = { host: '127.0.0.1', port };
     context.h2.reach(
-      key,
+      to,
       (adopt, made) =>
         dialTcp(server, { timeoutMs: connectMs }, (dialed) => {
           if (dialed.kind === 'failed') return made(dialed);
@@ -253,7 +253,7 @@ export class ServiceConnector implements Connector {
     const { service, port } = this.route;
     const target = { service, port: port.port, endpoint, protocol: ALPN_H2 };
     this.#context.h2.reach(
-      key,
+      { key, group: this.group },
       (adopt, made) =>
         dialService(this.#context, target, (dialed) => {
           if (dialed.kind === 'failed') return made(dialed);

@@ -109,6 +109,11 @@ export class H2Connection {
     return this.#control.isSettled;
   }
 
+  /** The peer's SETTINGS have come: what it takes is known. */
+  get hasPeerSettings(): boolean {
+    return this.#control.hasSettings;
+  }
+
   /** No new streams: the peer said so, or we did. */
   get isGoingAway(): boolean {
     return this.#control.isGoingAway;
