@@ -7,7 +7,7 @@ import { EVENT } from '#telemetry';
 import { acceptTls, type PeerError, type TlsIdentity } from './authenticate.ts';
 import { type Caller, whyUnable } from './authorize.ts';
 import type { ProxyContext } from './context.ts';
-import { detect, isProxied, plaintextAllowed, readProxyHeader } from './detect.ts';
+import { detect, isPlaintextOnly, isProxied, plaintextAllowed, readProxyHeader } from './detect.ts';
 import { watchNewcomer } from './listen.ts';
 import type { BytePipe } from './pipe.ts';
 import { SocketPipe } from './socket-pipe.ts';
@@ -67,23 +67,27 @@ export function arrive(raw: Socket, context: ProxyContext, done: (arrival: Arriv
 
 /** Mutual TLS, or plaintext where some port accepts that. */
 function secure(raw: Socket, context: ProxyContext, proceed: (arrival: Arrival) => void): void {
-  if (!plaintextAllowed(context.options.snapshots.current())) {
-    return authenticate(raw, context, undefined, proceed);
-  }
+  const snapshot = context.options.snapshots.current();
+  if (!plaintextAllowed(snapshot)) return authenticate(raw, context, undefined, proceed);
+  if (isPlaintextOnly(snapshot)) return proceed(plaintextOf(raw));
   detect(raw, (transport) => {
     if (transport === 'tls') return authenticate(raw, context, undefined, proceed);
-    proceed({
-      pipe: new SocketPipe(raw),
-      secure: undefined,
-      shown: undefined,
-      caller: { kind: 'plaintext' },
-      ip: addressOf(raw),
-      localIp: localAddressOf(raw),
-      sni: undefined,
-      alpn: undefined,
-      proxied: undefined,
-    });
+    proceed(plaintextOf(raw));
   });
+}
+
+function plaintextOf(raw: Socket): Arrival {
+  return {
+    pipe: new SocketPipe(raw),
+    secure: undefined,
+    shown: undefined,
+    caller: { kind: 'plaintext' },
+    ip: addressOf(raw),
+    localIp: localAddressOf(raw),
+    sni: undefined,
+    alpn: undefined,
+    proxied: undefined,
+  };
 }
 
 /** Shakes hands with a new connection and verifies its peer; calls back once, or counts the failure. */

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { cidrContains, parseIp } from '#lib';
+import { cidrContains, parseIp, trafficOf } from '#lib';
 import { looksLikeTls, type ProxyHeader, type ProxyHeaderError, parseProxyHeader } from '#protocol';
 import type { InboundPort, Snapshot } from '#snapshot';
 
@@ -12,6 +12,17 @@ export type Transport = 'tls' | 'plaintext';
  */
 export function plaintextAllowed(snapshot: Snapshot | undefined): boolean {
   return snapshot?.inbound.some((port) => port.peerMode !== 'STRICT') ?? false;
+}
+
+/**
+ * Whether no connection is TLS of the mesh's: each port speaks a protocol of TCP and has mutual TLS disabled. Nothing is looked
+ * at then either: the server may speak first, and TLS that comes is the application's own.
+ */
+export function isPlaintextOnly(snapshot: Snapshot | undefined): boolean {
+  const ports = snapshot?.inbound ?? [];
+  const isPlain = ({ peerMode, protocol }: InboundPort): boolean =>
+    peerMode === 'DISABLE' && trafficOf(protocol) === 'tcp';
+  return ports.length > 0 && ports.every(isPlain);
 }
 
 /** Tells TLS from plaintext by the first bytes, which stay in the socket. */

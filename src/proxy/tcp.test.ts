@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterEach, test } from 'node:test';
-import { createFakeMesh, fakeService } from './fake-mesh.ts';
+import { createFakeMesh, fakePolicy, fakeService } from './fake-mesh.ts';
 import { createFakePair, type FakePair, type FakePairOptions } from './fake-pair.ts';
 
 const PORTS = [{ port: 3306, name: 'sql', protocol: 'tcp' as const }];
@@ -67,6 +67,21 @@ test('a server that speaks first is heard at once, before the caller says a word
   await new Promise<void>((resolve) => caller.once('data', () => resolve()));
   caller.write('login');
   assert.deepEqual(await all, { text: `${greeting}OK login`, ended: true });
+});
+
+test('where mutual TLS is disabled a caller without a sidecar hears a server that speaks first', async () => {
+  const heard: string[] = [];
+  for (const peerMode of ['DISABLE', 'STRICT'] as const) {
+    const { pair } = await open((socket) => socket.end('greeting'), {
+      inbound: PORTS.map((port) => ({ ...port, peerMode })),
+      policies: [fakePolicy('ALLOW', 'anybody', {})],
+      timeouts: { headerMs: 100 },
+    });
+    const outsider = connect(pair.server.inboundPort ?? 0, '127.0.0.1');
+    closers.push(() => outsider.destroy());
+    heard.push((await readAll(outsider)).text);
+  }
+  assert.deepEqual(heard, ['greeting', '']);
 });
 
 test('half-close by the caller: the server hears the end and still answers', async () => {
