@@ -209,6 +209,9 @@ test('a denial is explained by the policy of then and of now, with the change th
     found.considered[0]?.rules[0]?.conditions.length;
   assert.deepEqual([conditionsOf(why.explanation), conditionsOf(why.now)], [2, 1], said);
   assert.deepEqual([(await explain('999999')).status, (await explain('x')).status], [404, 400]);
+  const byId = (id: string) => mesh.call('GET', `/api/v1/records/${id}`);
+  assert.deepEqual((await byId(kept.items[0]['record.id'])).json, kept.items[0]);
+  assert.deepEqual([(await byId('999999')).status, (await byId('x')).status], [404, 400]);
 });
 
 test('the map shows each edge as the server counted it', async () => {

@@ -72,7 +72,7 @@ test('a drag over the strip chooses the time, and the calls behind it have the s
   await page.mouse.down();
   await page.mouse.move(box.x + box.width * 0.5, box.y + 10, { steps: 4 });
   await page
-    .getByText(/^\d\d-\d\d \d\d:\d\d:\d\d: [\d,]+ calls, \d+ denied, \d+ errors$/)
+    .getByText(/^\d\d-\d\d \d\d:\d\d:\d\d \S+: [\d,]+ calls, \d+ denied, \d+ errors$/)
     .waitFor();
   await page.mouse.up();
   await page.locator('input.instant').first().waitFor();

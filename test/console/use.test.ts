@@ -217,7 +217,7 @@ test('a link and a fold in a row do what they say and do not open the row', { sk
   await row.getByRole('link', { name: 'shop, version 7' }).click();
   await page.getByRole('heading', { level: 1, name: 'Policies' }).waitFor();
   const { pathname, search } = new URL(page.url());
-  assert.equal(pathname + search, '/policies?ns=shop');
+  assert.equal(pathname + search, '/policies?ns=shop&version=7');
 });
 
 test('what is shown comes as CSV and JSON', { skip }, async () => {

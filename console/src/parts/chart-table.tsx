@@ -1,5 +1,5 @@
 import type { ReactNode } from 'react';
-import { formatCount, formatInstant } from '../words/format.ts';
+import { formatCount, formatInstant, formatZone } from '../words/format.ts';
 
 /** A line of a chart: its values by the instants that all lines share. */
 export type ChartLine = {
@@ -26,7 +26,7 @@ export function ChartTable({ label, instants, lines, format }: ChartTableProps):
           <caption className="visually-hidden">{label}</caption>
           <thead>
             <tr>
-              <th scope="col">From</th>
+              <th scope="col">From, {formatZone(instants[0] ?? 0)}</th>
               {lines.map((line) => (
                 <th key={line.name} scope="col" data-align="end">
                   {line.name}

@@ -7,6 +7,8 @@ export type Column<T> = ExportColumn<T> & {
   readonly cell: (row: T) => ReactNode;
   /** CSS width of the column; one column without a width takes the rest. */
   readonly width?: string;
+  /** Stands beside the head on the screen, not in files: the zone of times, for one. */
+  readonly aside?: string;
   readonly align?: 'end';
   /** Left out while a panel beside the table takes its room. */
   readonly lesser?: true;
@@ -69,6 +71,7 @@ export function DataTable<T>(props: DataTableProps<T>): ReactNode {
                 data-lesser={column.lesser}
               >
                 {column.head}
+                {column.aside !== undefined && <span className="quiet"> {column.aside}</span>}
               </th>
             ))}
           </tr>
@@ -120,7 +123,7 @@ function Row<T>(props: { row: T; table: DataTableProps<T>; isTabStop: boolean })
         <td
           key={column.head}
           role="gridcell"
-          data-head={column.head}
+          data-head={column.aside === undefined ? column.head : `${column.head} ${column.aside}`}
           data-align={column.align}
           data-stacked={column.stacked}
           data-lesser={column.lesser}

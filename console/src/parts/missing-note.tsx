@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
 import type { Missing } from '../api/completeness.ts';
-import { formatCount, formatInstant } from '../words/format.ts';
+import { formatCount, formatInstant, formatZone } from '../words/format.ts';
 import { Icon } from './icon.tsx';
 import { Link } from './link.tsx';
 
@@ -30,7 +30,7 @@ export function MissingNote({
 function missingWords({ source, count, from, until, why }: Missing): string {
   const records =
     count === null || count === undefined ? 'records' : `${formatCount(count)} records`;
-  const time = from && until ? ` of ${clock(from)} to ${clock(until)}` : '';
+  const time = from && until ? ` of ${clock(from)} to ${clock(until)} ${formatZone(until)}` : '';
   return `${records} of ${source}${time}${why ? ` (${why})` : ''}`;
 }
 

@@ -1,5 +1,5 @@
 import { type PointerEvent, type ReactNode, useRef, useState } from 'react';
-import { formatCount, formatInstant, formatNoun } from '../words/format.ts';
+import { formatCount, formatInstant, formatNoun, formatZone } from '../words/format.ts';
 import { type ChartLine, ChartTable } from './chart-table.tsx';
 import { Link } from './link.tsx';
 
@@ -160,12 +160,13 @@ function readout({ instants, lines, stepMs, onSelect }: TimeStripProps, at: numb
   const instant = at === undefined ? undefined : instants[at];
   if (at === undefined || instant === undefined) {
     const size = stepMs < 60_000 ? formatNoun(stepMs / 1000, 'second') : minutes(stepMs);
-    return `Each bar is ${size}.${onSelect === undefined ? '' : ' Drag over a stretch to look closer.'}`;
+    const zone = formatZone(instants[0] ?? 0);
+    return `Each bar is ${size}, times are ${zone}.${onSelect === undefined ? '' : ' Drag over a stretch to look closer.'}`;
   }
   const counts = lines.map(
     (line) => `${formatCount(line.values[at] ?? 0)} ${line.name.toLowerCase()}`,
   );
-  return `${formatInstant(instant).slice(5, 19)}: ${counts.join(', ')}`;
+  return `${formatInstant(instant).slice(5, 19)} ${formatZone(instant)}: ${counts.join(', ')}`;
 }
 
 function minutes(ms: number): string {

@@ -72,7 +72,8 @@ export function formatSpan(ms: number): string {
   if (span < 90_000) return `${Math.floor(span / 1000)} s`;
   if (span < 90 * MINUTE) return `${Math.floor(span / MINUTE)} min`;
   if (span < 48 * HOUR) return `${Math.floor(span / HOUR)} h`;
-  return `${Math.floor(span / DAY)} d`;
+  if (span < 730 * DAY) return `${Math.floor(span / DAY)} d`;
+  return `${Math.floor(span / (365 * DAY))} y`;
 }
 
 /** A span as the CLI writes it (`5m`, `24h`) as it reads after `the last`. */
@@ -107,6 +108,11 @@ export function formatInstant(instant: string | number | undefined): string {
   const size = Math.abs(offset);
   const zone = `${sign}${pad(Math.floor(size / 60))}:${pad(size % 60)}`;
   return `${local} ${offset === 0 ? 'UTC' : zone}`;
+}
+
+/** The reader's zone as {@link formatInstant} names it, for the head of times that stand without one. */
+export function formatZone(instant: string | number): string {
+  return formatInstant(instant).slice(24);
 }
 
 /** The time of day to the millisecond in the reader's zone, for dense tables. */

@@ -13,6 +13,7 @@ import {
   formatShare,
   formatSpan,
   formatSpanWord,
+  formatZone,
 } from './format.ts';
 import { nameBeside, plainName, qualifiedName, shortName } from './names.ts';
 import { sentencePieces } from './sentence.ts';
@@ -74,6 +75,8 @@ test('durations, sizes and spans take their largest sensible unit', () => {
     [120_000, '2 min'],
     [-7_200_000, '2 h'],
     [12 * 86_400_000, '12 d'],
+    [729 * 86_400_000, '729 d'],
+    [3649 * 86_400_000, '9 y'],
   ]);
 });
 
@@ -89,6 +92,7 @@ test('instants read relative to now, and skew is not the future', () => {
     [now + 42 * 60_000, 'in 42 min'],
   ]);
   assert.match(formatInstant(now), /^2026-01-0\d \d\d:\d\d:05\.000 (UTC|[+−]\d\d:\d\d)$/);
+  assert.ok(formatInstant(now).endsWith(` ${formatZone(now)}`));
 });
 
 test('nouns agree with their number', () => {

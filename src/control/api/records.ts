@@ -69,6 +69,14 @@ const watch = createRoute({
   },
 });
 
+const one = createRoute({
+  method: 'get',
+  path: '/records/{id}',
+  summary: 'One access record by its number, `record.id`',
+  request: { params: z.object({ id: z.string().max(20) }) },
+  responses: answers(AnyObject.openapi('AccessRecord'), ['not_found']),
+});
+
 const explained = createRoute({
   method: 'get',
   path: '/records/{id}/explanation',
@@ -83,7 +91,7 @@ const MAX_REPLAY = 1_000;
 const MAX_CONDITIONS = 20;
 const DEFAULT_MISSING_MS = 24 * 3_600_000;
 
-/** GET /records, /records/watch and /records/:id/explanation. */
+/** GET /records, /records/watch, /records/:id and /records/:id/explanation. */
 export function addRecordRoutes(api: Api, context: ApiContext, streams: SseStreams): void {
   const { records, arriving, clock } = context;
   api.openapi(list, async (c) => {
@@ -104,12 +112,15 @@ export function addRecordRoutes(api: Api, context: ApiContext, streams: SseStrea
       200,
     );
   });
-  api.openapi(explained, async (c) => {
-    const id = wholeNumber(c.req.valid('param').id, 'id');
+  const kept = async (text: string): Promise<StoredRecord> => {
+    const id = wholeNumber(text, 'id');
     const record = (await records.byIds([id])).get(id);
     if (record === undefined) throw new ApiProblem('not_found', `no record \`${id}\` is kept`);
-    return c.json(reconsideredCall(record, context), 200);
-  });
+    return record;
+  };
+  api.openapi(explained, async (c) =>
+    c.json(reconsideredCall(await kept(c.req.valid('param').id), context), 200),
+  );
   api.openapi(watch, (c) => {
     const query = queryOf(c.req.valid('query'), clock());
     const last = c.req.header('last-event-id');
@@ -137,6 +148,8 @@ export function addRecordRoutes(api: Api, context: ApiContext, streams: SseStrea
       return stop;
     }) as never;
   });
+  // After `watch`, which is a word where this one takes any.
+  api.openapi(one, async (c) => c.json(asObject(await kept(c.req.valid('param').id)), 200));
 }
 
 async function missedSince(

@@ -37,7 +37,9 @@ export function alertsSentence({ open, quiet }: AlertGroups): string {
     open.length > pages ? formatNoun(open.length - pages, 'ticket') : '',
   ].filter(Boolean);
   const verb = open.length === 1 ? 'is' : 'are';
-  return `${counts.join(' and ')} ${verb} firing. Begin with ${first.name}.${aside}`;
+  const worst = first.summary.replace(/[.]$/, '');
+  const begin = open.length === 1 ? worst : `${worst}, to begin with`;
+  return `${counts.join(' and ')} ${verb} firing: ${begin}.${aside}`;
 }
 
 /** The alerts that hold the text in anything a person would look for. */

@@ -6,6 +6,7 @@ import { useAnswer } from '../../live/use-live.ts';
 import { AnswerNote, Empty } from '../../parts/answer-states.tsx';
 import { PageHead } from '../../parts/page-head.tsx';
 import { SearchBox } from '../../parts/search-box.tsx';
+import { Words } from '../../parts/words.tsx';
 import { apiPath } from '../../route/query.ts';
 import { useQuery } from '../../route/use-place.ts';
 import { commandLine } from '../../words/command.ts';
@@ -51,7 +52,7 @@ export function AlertsPage(): ReactNode {
     <div className="page">
       <PageHead
         title="Alerts"
-        sentence={answer.data && alertsSentence(groupAlerts(answer.data.items))}
+        sentence={answer.data && <Words text={alertsSentence(groupAlerts(answer.data.items))} />}
         answer={answer}
         command={commandLine(['alerts', 'list'])}
         exported={{ name: 'palisade-alerts', columns: COLUMNS, rows: alerts }}
@@ -77,6 +78,7 @@ export function AlertsPage(): ReactNode {
           <AnswerNote answer={answer} rows={12} />
           {answer.data !== undefined && (
             <>
+              <AskedAlert asked={query.get('alert')} alerts={answer.data.items} />
               <AlertList title="Wants a person" alerts={groups.open} isFirst>
                 {search === '' ? 'Nothing is firing.' : 'Nothing that is firing fits.'}
               </AlertList>
@@ -91,6 +93,17 @@ export function AlertsPage(): ReactNode {
         )}
       </div>
     </div>
+  );
+}
+
+/** An address may name an alert that is over by now: then that is said instead of another one opened. */
+function AskedAlert(props: { asked: string | null; alerts: readonly Alert[] }): ReactNode {
+  const { asked, alerts } = props;
+  if (asked === null || asked === 'none' || alerts.some(({ id }) => id === asked)) return null;
+  return (
+    <p className="quiet" role="status">
+      The alert that this address names is not firing any more.
+    </p>
   );
 }
 

@@ -33,11 +33,13 @@ const COLUMNS: readonly Column<Slo>[] = [
     align: 'end',
     value: (slo) => slo.objective,
     cell: (slo) =>
-      slo.threshold === null ? slo.objective : `${slo.objective} in ${slo.threshold}`,
+      slo.threshold === null
+        ? spaced(slo.objective)
+        : `${spaced(slo.objective)} in ${spaced(slo.threshold)}`,
   },
   {
-    head: 'Now',
-    width: '6rem',
+    head: 'Good so far',
+    width: '7rem',
     align: 'end',
     value: (slo) => shareOf(slo),
     cell: (slo) => known(slo, formatShare(shareOf(slo))),
@@ -87,6 +89,12 @@ export function BurnRates({ answer }: { answer: Answer<Page<Slo>> }): ReactNode 
         <Empty title="No objective is set.">An SLO resource sets one.</Empty>
       )}
       {slos.length > 0 && (
+        <p className="quiet">
+          A budget is for the whole window, and minutes before the mesh began count as good: a young
+          mesh may be below what is wanted and within its budget.
+        </p>
+      )}
+      {slos.length > 0 && (
         <DataTable
           label="Burn rates"
           columns={COLUMNS}
@@ -118,6 +126,11 @@ function scopeOf({ namespace, service }: Slo): string {
 
 function shareOf(slo: Slo): number {
   return slo.total === 0 ? 1 : slo.good / slo.total;
+}
+
+/** `95%` and `50ms` as all other numbers of the console stand, with a space before the unit. */
+function spaced(text: string): string {
+  return text.replace(/(\d)(?=[a-z%]+$)/, '$1 ');
 }
 
 function formatBurn(rate: number): string {

@@ -13,18 +13,22 @@ test('what only looks at the mesh is no change of it; the newest comes first', (
   const changes = changesOfAudit([
     event(1, 'policy.commit', {
       'target.kind': 'PolicySet',
-      'target.name': 'shop',
+      'target.name': '7',
       'target.namespace': 'shop',
     }),
     event(2, 'admin.sign_in'),
     event(3, 'export.records'),
-    event(4, 'identity.revoke', { result: 'refused' }),
+    event(4, 'identity.revoke', { result: 'refused', 'target.name': 'web' }),
+    event(5, 'api.put', { 'target.kind': 'Path', 'target.name': '/x' }),
+    event(6, 'ca.rotate'),
   ]);
   assert.deepEqual(
     changes.map(({ what, refused, link }) => [what, refused, link]),
     [
-      ['identity.revoke', true, '/evidence?event=4'],
-      ['policy.commit PolicySet shop/shop', false, '/evidence?event=1'],
+      ['ca.rotate', false, '/evidence?event=6'],
+      ['api.put Path /x', false, '/evidence?event=5'],
+      ['revocation of web', true, '/evidence?event=4'],
+      ['policy shop, version 7', false, '/evidence?event=1'],
     ],
   );
 });

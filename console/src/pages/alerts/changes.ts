@@ -22,7 +22,7 @@ export function changesOfAudit(events: readonly AuditEvent[]): readonly Change[]
       key: `${event.log ?? ''}${event.index}`,
       time: event.time,
       who: event['actor.id'] ?? null,
-      what: [event.action, event['target.kind'], targetName(event)].filter(Boolean).join(' '),
+      what: deedWords(event),
       refused: event.result === 'refused',
       link: `/evidence?event=${event.index}`,
     }))
@@ -45,6 +45,29 @@ export function changesOfSets(
       link: `/policies?ns=${encodeURIComponent(set.namespace)}`,
     }))
     .toSorted(newestFirst);
+}
+
+/** What was done, by the action that the log names it with; one that is not known here keeps its name. */
+const DEEDS: Readonly<Record<string, (target: string) => string>> = {
+  'policy.commit': (target) => `policy ${target.replace(/\/(\d+)$/, ', version $1')}`,
+  'identity.revoke': (target) => `revocation of ${target}`,
+  'identity.unrevoke': (target) => `end of the revocation of ${target}`,
+  'ca.prepare_root': () => 'preparation of the next root',
+  'ca.rotate': () => 'rotation of the root',
+  'join_token.create': (target) => `join token for ${target}`,
+  'alert.silence': (target) => `silence of ${target}`,
+  'alert.unsilence': (target) => `end of the silence of ${target}`,
+  'sink.test': (target) => `test of the sink ${target}`,
+  'process.start': (target) => `start of ${target}`,
+  'process.stop': (target) => `stop of ${target}`,
+};
+
+function deedWords(event: AuditEvent): string {
+  const target = targetName(event);
+  const words = target === '' ? undefined : DEEDS[event.action];
+  return words === undefined
+    ? [event.action, event['target.kind'], target].filter(Boolean).join(' ')
+    : words(target);
 }
 
 function targetName(event: AuditEvent): string {

@@ -18,13 +18,15 @@ import { revokePlace } from '../identities/revoke-scope.ts';
 
 type DenialGroupProps = {
   group: DenialGroup;
+  /** The stretch that is counted, as the CLI writes it. */
+  since: string;
   isOpen: boolean;
   /** Told the id that should be open, or `none`. */
   onToggle: (id: string) => void;
 };
 
 /** Calls stopped for one reason: who, where, how often and why; opened, what would allow them. */
-export function DenialGroupItem({ group, isOpen, onToggle }: DenialGroupProps): ReactNode {
+export function DenialGroupItem({ group, since, isOpen, onToggle }: DenialGroupProps): ReactNode {
   const bodyId = useId();
   return (
     <li className="denial" data-open={isOpen ? '' : undefined}>
@@ -53,13 +55,13 @@ export function DenialGroupItem({ group, isOpen, onToggle }: DenialGroupProps): 
         <Words text={group.sentence} />
       </p>
       <div id={bodyId} className="denial-body" hidden={!isOpen}>
-        {isOpen && <GroupBody group={group} />}
+        {isOpen && <GroupBody group={group} since={since} />}
       </div>
     </li>
   );
 }
 
-function GroupBody({ group }: { group: DenialGroup }): ReactNode {
+function GroupBody({ group, since }: { group: DenialGroup; since: string }): ReactNode {
   const { sample } = group;
   return (
     <>
@@ -86,7 +88,7 @@ function GroupBody({ group }: { group: DenialGroup }): ReactNode {
               denied: 'true',
               from: group.sourceId ?? group.source,
               to: serviceOf(group),
-              since: '1h',
+              since,
             })}`}
           >
             These calls

@@ -27,6 +27,7 @@ export function DenialPage(props: { id: string }): ReactNode {
       <PageHead
         title="Denials"
         sentence={detail && sentenceOf(detail)}
+        answer={answer}
         command={commandLine(['explain', props.id])}
       />
       {answer.failure?.status === 404 ? (

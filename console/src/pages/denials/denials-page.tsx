@@ -9,7 +9,7 @@ import { apiPath } from '../../route/query.ts';
 import { useQuery } from '../../route/use-place.ts';
 import { commandLine } from '../../words/command.ts';
 import type { ExportColumn } from '../../words/export.ts';
-import { formatNoun, formatSpanWord } from '../../words/format.ts';
+import { formatCount, formatNoun, formatSpanWord } from '../../words/format.ts';
 import { plainName } from '../../words/names.ts';
 import { DenialGroupItem } from './denial-group.tsx';
 import { groupsTo, matchGroups, sortGroups } from './group-order.ts';
@@ -49,7 +49,7 @@ export function DenialsPage(): ReactNode {
     <div className="page">
       <PageHead
         title="Denials"
-        sentence={answer.data && denialsSentence(answer.data.items, since)}
+        sentence={answer.data && denialsSentence(answer.data, since)}
         answer={answer}
         command={commandLine(
           ['log'],
@@ -96,11 +96,13 @@ export function DenialsPage(): ReactNode {
             : `Other denials are there: search for less, or show all.`}
         </Empty>
       )}
+      <CutNote page={answer.data} />
       <ul className="denials" aria-label="Denials by caller, service and rule">
         {groups.map((group) => (
           <DenialGroupItem
             key={group.id}
             group={group}
+            since={since}
             isOpen={group.id === opened}
             onToggle={(id) => setQuery({ group: id })}
           />
@@ -110,7 +112,17 @@ export function DenialsPage(): ReactNode {
   );
 }
 
-function denialsSentence(groups: readonly DenialGroup[], since: string): string {
+function CutNote({ page }: { page: Page<DenialGroup> | undefined }): ReactNode {
+  if (page === undefined || page.next === null) return null;
+  return (
+    <p className="quiet">
+      These are {formatCount(page.items.length)} kinds of denial, and there are more. A shorter time
+      may hold them all.
+    </p>
+  );
+}
+
+function denialsSentence({ items: groups, next }: Page<DenialGroup>, since: string): string {
   const calls = groups.reduce((sum, group) => sum + group.count, 0);
   if (calls === 0) return `No call was denied in the last ${formatSpanWord(since)}.`;
   const callers = new Set(groups.map((group) => group.sourceId ?? group.source));
@@ -121,5 +133,7 @@ function denialsSentence(groups: readonly DenialGroup[], since: string): string 
       ? plainName(first.source, first.sourceId)
       : formatNoun(callers.size, 'caller');
   const verb = callers.size === 1 ? 'was' : 'were';
-  return `${caller} ${verb} stopped ${formatNoun(calls, 'time')} at ${formatNoun(services.size, 'service')} in the last ${formatSpanWord(since)}.`;
+  // Of what is not shown nothing is counted.
+  const atLeast = next === null ? '' : 'At least ';
+  return `${atLeast}${caller} ${verb} stopped ${formatNoun(calls, 'time')} at ${formatNoun(services.size, 'service')} in the last ${formatSpanWord(since)}.`;
 }

@@ -4,6 +4,7 @@ import type { Page } from '../../api/page.ts';
 import { useAnswer } from '../../live/use-live.ts';
 import { AnswerNote, Empty } from '../../parts/answer-states.tsx';
 import { DataTable } from '../../parts/data-table.tsx';
+import { MoreNote } from '../../parts/more-note.tsx';
 import { PageHead } from '../../parts/page-head.tsx';
 import { SearchBox } from '../../parts/search-box.tsx';
 import { useQuery } from '../../route/use-place.ts';
@@ -63,6 +64,7 @@ export function EnforcementPage(): ReactNode {
         />
       </div>
       <AnswerNote answer={answer} rows={8} />
+      <MoreNote page={answer.data} of="enforcement points" command="palisade status" />
       {answer.data !== undefined && points.length === 0 && (
         <Empty title={search === '' ? 'No enforcement point yet.' : 'No enforcement point fits.'}>
           A sidecar appears here when it starts: <code>palisade run --service NAME -- COMMAND</code>

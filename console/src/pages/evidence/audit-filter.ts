@@ -42,6 +42,13 @@ export function auditPath(filter: AuditFilter, range: TimeRange, cursor?: string
   });
 }
 
+/** The API path whose first item is the entry of this number, where it is kept; undefined where that is no number. */
+export function auditEntryPath(log: AuditFilter['log'], index: string): string | undefined {
+  if (!/^\d{1,15}$/.test(index)) return undefined;
+  // A cursor is the number that the next page lies before.
+  return apiPath('/audit', { log, limit: '1', cursor: String(Number(index) + 1) });
+}
+
 /** The command that lists the same. */
 export function auditCommand(filter: AuditFilter, range: TimeRange): string {
   const { since, until } = rangeQuery(range);

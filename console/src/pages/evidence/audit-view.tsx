@@ -1,5 +1,7 @@
 import { type ReactNode, useCallback, useEffect, useState } from 'react';
-import type { AuditEvent } from '../../api/audit-event.ts';
+import type { AuditEvent, AuditPage } from '../../api/audit-event.ts';
+import type { Answer } from '../../live/answer-cache.ts';
+import { useAnswer } from '../../live/use-live.ts';
 import { type PagedAnswer, usePages } from '../../live/use-pages.ts';
 import { AnswerNote, Empty } from '../../parts/answer-states.tsx';
 import { type Column, DataTable } from '../../parts/data-table.tsx';
@@ -11,9 +13,15 @@ import { TextField } from '../../parts/text-field.tsx';
 import { TimeRangePicker } from '../../parts/time-range-picker.tsx';
 import type { TimeRange } from '../../route/time-range.ts';
 import { useQuery } from '../../route/use-place.ts';
-import { formatInstant } from '../../words/format.ts';
+import { formatInstant, formatZone } from '../../words/format.ts';
 import { shortName } from '../../words/names.ts';
-import { type AuditFilter, auditCommand, auditPath, parseAuditFilter } from './audit-filter.ts';
+import {
+  type AuditFilter,
+  auditCommand,
+  auditEntryPath,
+  auditPath,
+  parseAuditFilter,
+} from './audit-filter.ts';
 import { AuditPanel, targetOf } from './audit-panel.tsx';
 
 const SPANS = ['1h', '24h', '7d', '30d'] as const;
@@ -24,6 +32,7 @@ const TYPING_MS = 250;
 const COLUMNS: readonly Column<AuditEvent>[] = [
   {
     head: 'Time',
+    aside: formatZone(Date.now()),
     width: '9.25rem',
     value: (event) => event.time,
     cell: (event) => (
@@ -122,16 +131,23 @@ export function AuditView({ range, sentence, tabs, children }: AuditViewProps): 
   );
 }
 
-function AuditList(props: { events: PagedAnswer<AuditEvent>; log: string }): ReactNode {
+function AuditList(props: { events: PagedAnswer<AuditEvent>; log: AuditFilter['log'] }): ReactNode {
   const { answer, hasOlder, loadOlder } = props.events;
   const [query, setQuery] = useQuery();
   const rows = answer.data ?? [];
-  const selected = rows.find((event) => keyOf(event) === query.get('event'));
+  const asked = query.get('event');
+  const named = useNamedEvent(props.log, asked, rows);
+  const selected = named.data;
   const open = useCallback((event: AuditEvent) => setQuery({ event: keyOf(event) }), [setQuery]);
   const close = useCallback(() => setQuery({ event: undefined }), [setQuery]);
   return (
     <div className="split" data-open={selected === undefined ? undefined : ''}>
       <div className="split-main">
+        {asked !== null && selected === undefined && named.heardAt !== undefined && (
+          <p className="quiet" role="status">
+            There is no entry {asked} in this log, or it has expired.
+          </p>
+        )}
         {rows.length === 0 ? (
           <Empty title="No event fits.">
             A longer time or fewer conditions may show more. Expired segments are deleted; the chain
@@ -161,6 +177,20 @@ function AuditList(props: { events: PagedAnswer<AuditEvent>; log: string }): Rea
   );
 }
 
+/** The entry that an address names. It outlives the newest ones: where it is none of `rows`, it is asked for by itself. */
+function useNamedEvent(
+  log: AuditFilter['log'],
+  asked: string | null,
+  rows: readonly AuditEvent[],
+): Answer<AuditEvent> {
+  const shown = rows.find((event) => keyOf(event) === asked);
+  const named = useAnswer<AuditPage>(
+    asked === null || shown !== undefined ? undefined : auditEntryPath(log, asked),
+    { once: true },
+  );
+  return { ...named, data: shown ?? named.data?.items.find((event) => keyOf(event) === asked) };
+}
+
 function AuditFilterBar(props: {
   filter: AuditFilter;
   range: TimeRange;
@@ -188,7 +218,7 @@ function AuditFilterBar(props: {
           onChange={(event) => onChange({ log: event.target.value })}
         >
           <option value="control">control</option>
-          <option value="ca">ca</option>
+          <option value="ca">authority</option>
         </select>
       </label>
       <label className="field">

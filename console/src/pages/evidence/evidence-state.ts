@@ -102,10 +102,15 @@ export function evidenceSentence(known: {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }
 
+/** What a log is called: `ca` is how the CLI is asked for the authority's. */
+export function logName({ name }: LogVerification): string {
+  return name === 'ca' ? 'authority' : name;
+}
+
 function logsPart(logs: readonly LogVerification[]): string {
   const failed = logs.filter((log) => log.state === 'failed');
   if (failed.length > 0) {
-    return `the ${failed.map((log) => log.name).join(' and the ')} log does not verify`;
+    return `the ${failed.map(logName).join(' and the ')} log does not verify`;
   }
   const open = logs.filter((log) => log.state !== 'verified');
   if (open.length > 0) return `${formatNoun(open.length, 'log is', 'logs are')} not verified yet`;

@@ -8,7 +8,7 @@ import { StateWord } from '../../parts/state-word.tsx';
 import { Words } from '../../parts/words.tsx';
 import { commandLine } from '../../words/command.ts';
 import { formatCount, formatNoun } from '../../words/format.ts';
-import { logState } from './evidence-state.ts';
+import { logName, logState } from './evidence-state.ts';
 
 /** Each log: whether its chain holds, up to which signed checkpoint, and the command that checks it anew. */
 export function VerificationLines({ answer }: { answer: Answer<AuditVerification> }): ReactNode {
@@ -36,7 +36,7 @@ function LogLine({ log }: { log: LogVerification }): ReactNode {
   const { checkpoint } = log;
   return (
     <li>
-      <strong>{log.name} log</strong>
+      <strong>{logName(log)} log</strong>
       <StateWord tone={state.tone}>{state.word}</StateWord>
       <span className="log-words">
         {log.problem ? (

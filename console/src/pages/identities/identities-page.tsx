@@ -5,6 +5,7 @@ import { useAnswer } from '../../live/use-live.ts';
 import { useNow } from '../../live/use-now.ts';
 import { AnswerNote, Empty } from '../../parts/answer-states.tsx';
 import { DataTable } from '../../parts/data-table.tsx';
+import { MoreNote } from '../../parts/more-note.tsx';
 import { PageHead } from '../../parts/page-head.tsx';
 import { SearchBox } from '../../parts/search-box.tsx';
 import { StateWord } from '../../parts/state-word.tsx';
@@ -70,6 +71,7 @@ export function IdentitiesPage(): ReactNode {
         {answer.data !== undefined && <LogState page={answer.data} />}
       </div>
       <AnswerNote answer={answer} rows={8} />
+      <MoreNote page={answer.data} of="certificates" command="palisade identity list" />
       {answer.data !== undefined && rows.length === 0 && (
         <Empty title={search === '' ? 'No identity was issued yet.' : 'No identity fits.'}>
           A workload gets one when its sidecar or its own SPIFFE library asks the agent for it.

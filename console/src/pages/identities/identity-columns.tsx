@@ -97,12 +97,23 @@ function bySaying(a: string, b: string): number {
   return rank(a) - rank(b);
 }
 
+/** What the log says where no policy set was asked, in words. */
+const WITHOUT_POLICY: Readonly<Record<string, string>> = {
+  self: 'the authority, for itself',
+  enrol: 'enrolment of this installation',
+  operator: 'an operator of the authority',
+  renewal: 'renewal of the one before',
+};
+
 /** The log names the signed policy set that allowed it as `namespace@version`. */
 function AllowedBy(props: { allowedBy: string }): ReactNode {
   const [, namespace, version] = /^(.+)@(\d+)$/.exec(props.allowedBy) ?? [];
-  if (namespace === undefined) return <Breakable text={props.allowedBy} />;
+  if (namespace === undefined) {
+    const words = WITHOUT_POLICY[props.allowedBy];
+    return words === undefined ? <Breakable text={props.allowedBy} /> : words;
+  }
   return (
-    <Link to={`/policies${patchQuery('', { ns: namespace })}`}>
+    <Link to={`/policies${patchQuery('', { ns: namespace, version })}`}>
       {namespace}, version {version}
     </Link>
   );

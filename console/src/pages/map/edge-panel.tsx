@@ -26,6 +26,9 @@ type EdgePanelProps = {
   onClose: () => void;
 };
 
+/** The stretch that the map of now is of. */
+const LIVE_SPAN = '15m';
+
 /** One edge: who it is, how it is protected, the rule that allows it, and its last denials. */
 export function EdgePanel({ edge, names, time, onClose }: EdgePanelProps): ReactNode {
   const from = names.get(edge.source) ?? edge.source;
@@ -54,7 +57,9 @@ export function EdgePanel({ edge, names, time, onClose }: EdgePanelProps): React
         <>
           <LastDenials denials={denials.data?.items ?? []} />
           <p className="panel-links">
-            <Link to={`/traffic${patchQuery('', pair)}`}>Calls on this edge</Link>
+            <Link to={`/traffic${patchQuery('', { since: LIVE_SPAN, ...pair })}`}>
+              Calls on this edge
+            </Link>
           </p>
           <CopyCommand command={checkCommand(edge, to, latest)} />
         </>

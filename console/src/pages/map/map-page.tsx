@@ -69,6 +69,12 @@ export function MapPage(): ReactNode {
           <code>palisade run --service NAME -- COMMAND</code>.
         </Empty>
       )}
+      {map !== undefined && query.has('edge') && edge === undefined && (
+        <p className="quiet" role="status">
+          The edge that this address names had no call in this time
+          {focus === undefined ? '' : ', or is none of this service'}. A longer time may show it.
+        </p>
+      )}
       {map !== undefined && map.edges.length > 0 && (
         <MapView
           map={map}

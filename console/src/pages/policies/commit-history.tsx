@@ -1,7 +1,9 @@
 import type { ReactNode } from 'react';
 import type { Page } from '../../api/page.ts';
 import type { CommitEntry } from '../../api/policy-set.ts';
+import type { Answer } from '../../live/answer-cache.ts';
 import { useAnswer } from '../../live/use-live.ts';
+import { usePages } from '../../live/use-pages.ts';
 import { AnswerNote } from '../../parts/answer-states.tsx';
 import { type Column, DataTable } from '../../parts/data-table.tsx';
 import { Link } from '../../parts/link.tsx';
@@ -53,16 +55,20 @@ const COLUMNS: readonly Column<CommitEntry>[] = [
 export function CommitHistory(props: { namespace: string }): ReactNode {
   const [query, setQuery] = useQuery();
   const close = (): void => setQuery({ version: undefined });
-  const path = `/policy-sets/${encodeURIComponent(props.namespace)}/commits?limit=20`;
-  const answer = useAnswer<Page<CommitEntry>>(path, { topics: ['policy'] });
-  const opened = answer.data?.items.find(
-    (commit) => String(commit.number) === query.get('version'),
+  const path = `/policy-sets/${encodeURIComponent(props.namespace)}/commits`;
+  const { answer, hasOlder, loadOlder } = usePages<CommitEntry>(
+    `${path}?limit=20`,
+    (commit) => commit.hash,
+    { topics: ['policy'] },
   );
+  const asked = query.get('version');
+  const named = useNamedCommit(path, asked, answer.data);
+  const opened = named.data;
   return (
     <section aria-labelledby="history" className="section">
       <div className="section-head">
         <h2 id="history">Signed changes of {props.namespace}</h2>
-        {(answer.data?.items.length ?? 0) > 1 && (
+        {(answer.data?.length ?? 0) > 1 && (
           <Link to={comparePlace(props.namespace)}>Compare two versions</Link>
         )}
       </div>
@@ -71,7 +77,7 @@ export function CommitHistory(props: { namespace: string }): ReactNode {
         <DataTable
           label={`Signed changes of ${props.namespace}`}
           columns={COLUMNS}
-          rows={answer.data.items}
+          rows={answer.data}
           keyOf={(commit) => commit.hash}
           minWidth="42rem"
           selectedKey={opened?.hash}
@@ -79,9 +85,36 @@ export function CommitHistory(props: { namespace: string }): ReactNode {
           onClose={close}
         />
       )}
+      {hasOlder && (
+        <button type="button" className="button" onClick={loadOlder}>
+          Older changes
+        </button>
+      )}
+      {asked !== null && opened === undefined && named.heardAt !== undefined && (
+        <p className="quiet" role="status">
+          There is no version {asked} of {props.namespace}.
+        </p>
+      )}
       {opened !== undefined && <CommitDiff key={opened.hash} commit={opened} onClose={close} />}
     </section>
   );
+}
+
+/** The version that an address names, also where it is not among the newest. */
+function useNamedCommit(
+  path: string,
+  asked: string | null,
+  rows: readonly CommitEntry[] | undefined,
+): Answer<CommitEntry> {
+  const ofAsked = (commit: CommitEntry): boolean => String(commit.number) === asked;
+  const listed = rows?.find(ofAsked);
+  // A cursor is the number that a page lies before.
+  const isAsked = rows !== undefined && listed === undefined && /^\d{1,10}$/.test(asked ?? '');
+  const named = useAnswer<Page<CommitEntry>>(
+    isAsked ? `${path}?limit=1&cursor=${Number(asked) + 1}` : undefined,
+    { once: true },
+  );
+  return { ...named, data: listed ?? named.data?.items.find(ofAsked) };
 }
 
 function signersOf(commit: CommitEntry): string {

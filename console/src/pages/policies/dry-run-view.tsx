@@ -3,6 +3,7 @@ import type { DryRunTally } from '../../api/dry-run.ts';
 import type { Page } from '../../api/page.ts';
 import { useAnswer } from '../../live/use-live.ts';
 import { AnswerNote, Empty } from '../../parts/answer-states.tsx';
+import { MoreNote } from '../../parts/more-note.tsx';
 import { StateWord } from '../../parts/state-word.tsx';
 import { formatCount } from '../../words/format.ts';
 import { dryRunEffects, effectSentence } from './dry-run-effects.ts';
@@ -18,6 +19,7 @@ export function DryRunView(): ReactNode {
     <section aria-labelledby={`${id}-title`} className="view">
       <h2 id={`${id}-title`}>What policies in dry-run would do</h2>
       <AnswerNote answer={answer} rows={4} />
+      <MoreNote page={answer.data} of="sums" command="palisade status --dry-run --since 24h" />
       {answer.data !== undefined && effects.length === 0 && (
         <Empty title="No policy in dry-run saw a call in the last day.">
           Annotate a policy with <code>istio.io/dry-run: "true"</code> to try it without enforcing

@@ -9,6 +9,7 @@ import type {
 import { type Answer, isSettled } from '../../live/answer-cache.ts';
 import { useAnswer } from '../../live/use-live.ts';
 import { AnswerNote, Empty } from '../../parts/answer-states.tsx';
+import { MoreNote } from '../../parts/more-note.tsx';
 import { PageHead } from '../../parts/page-head.tsx';
 import { SearchBox } from '../../parts/search-box.tsx';
 import { ViewTabs } from '../../parts/view-tabs.tsx';
@@ -63,7 +64,7 @@ export function PoliciesPage(): ReactNode {
         sentence={
           sets.data && resources.data && policiesSentence(sets.data.items, resources.data.items)
         }
-        answer={sets}
+        answer={sets.data === undefined ? sets : resources}
         command={commandOf(view, query, chosen)}
         {...(view === ''
           ? { exported: { name: 'palisade-policies', columns: COLUMNS, rows: entries } }
@@ -110,6 +111,7 @@ function InForce(props: {
         />
       </div>
       <AnswerNote answer={resources} rows={10} />
+      <MoreNote page={resources.data} of="resources" command="palisade get all --all-namespaces" />
       {resources.data !== undefined && entries.length === 0 && (
         <Empty title={search === '' ? 'No policy is in force.' : 'No resource fits.'}>
           Without a policy every call is denied. Begin with <code>palisade init policies</code>.

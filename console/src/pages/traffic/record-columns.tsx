@@ -3,7 +3,13 @@ import type { ListedRecord } from '../../api/access-record.ts';
 import { CallNames } from '../../parts/call-names.tsx';
 import type { Column } from '../../parts/data-table.tsx';
 import { StateWord, type Tone } from '../../parts/state-word.tsx';
-import { formatBytes, formatClock, formatInstant, formatMicros } from '../../words/format.ts';
+import {
+  formatBytes,
+  formatClock,
+  formatInstant,
+  formatMicros,
+  formatZone,
+} from '../../words/format.ts';
 import { nameBeside, shortName } from '../../words/names.ts';
 import { decisionSentence } from '../../words/reason.ts';
 
@@ -11,6 +17,7 @@ import { decisionSentence } from '../../words/reason.ts';
 export const recordColumns: readonly Column<ListedRecord>[] = [
   {
     head: 'Time',
+    aside: formatZone(Date.now()),
     width: '8rem',
     value: (record) => record.time,
     cell: (record) => (

@@ -1,9 +1,13 @@
 import { type ReactNode, useCallback, useMemo, useState } from 'react';
 import type { ListedRecord } from '../../api/access-record.ts';
+import type { Answer } from '../../live/answer-cache.ts';
+import { useAnswer } from '../../live/use-live.ts';
 import { AnswerNote, Empty } from '../../parts/answer-states.tsx';
 import { DataTable } from '../../parts/data-table.tsx';
+import { Icon } from '../../parts/icon.tsx';
 import { MissingNote } from '../../parts/missing-note.tsx';
 import { PageHead } from '../../parts/page-head.tsx';
+import { Words } from '../../parts/words.tsx';
 import { useQuery } from '../../route/use-place.ts';
 import {
   formatCount,
@@ -32,7 +36,8 @@ export function TrafficPage(): ReactNode {
   const selectedId = query.get('call') ?? undefined;
   const tail = useRecords(filter, pointed || focused || selectedId !== undefined);
   const rows = shownRecords(tail.answer.data ?? [], filter);
-  const selected = rows.find((record) => record['record.id'] === selectedId);
+  const named = useNamedCall(selectedId, tail.answer.data && rows);
+  const selected = named.data;
   const open = useCallback(
     (record: ListedRecord) => setQuery({ call: record['record.id'] }),
     [setQuery],
@@ -53,6 +58,7 @@ export function TrafficPage(): ReactNode {
         waiting={shownRecords(tail.waiting, filter).length}
       />
       <AnswerNote answer={tail.answer} rows={12} />
+      <NamedCallNote answer={named} />
       {tail.answer.data !== undefined && (
         <div className="split" data-open={selected === undefined ? undefined : ''}>
           <div
@@ -93,6 +99,33 @@ export function TrafficPage(): ReactNode {
           )}
         </div>
       )}
+    </div>
+  );
+}
+
+/** The call that an address names. It outlives the newest calls: where it is none of these, it is asked for by itself. */
+function useNamedCall(
+  id: string | undefined,
+  rows: readonly ListedRecord[] | undefined,
+): Answer<ListedRecord> {
+  const shown = rows?.find((record) => record['record.id'] === id);
+  const isAsked = id !== undefined && rows !== undefined && shown === undefined;
+  const named = useAnswer<ListedRecord>(
+    isAsked ? `/records/${encodeURIComponent(id)}` : undefined,
+    { once: true },
+  );
+  return shown === undefined ? named : { ...named, data: shown, failure: undefined };
+}
+
+function NamedCallNote({ answer }: { answer: Answer<ListedRecord> }): ReactNode {
+  if (answer.failure === undefined || answer.data !== undefined) return null;
+  return (
+    <div className="notice" data-tone="stale" role="status">
+      <Icon name="info" />
+      <p>
+        The call that this address names cannot be shown: <Words text={answer.failure.sentence} />{' '}
+        Records are kept for seven days unless <code>record-store.json</code> says otherwise.
+      </p>
     </div>
   );
 }

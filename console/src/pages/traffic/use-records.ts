@@ -12,6 +12,8 @@ import { recordsPath, type TrafficFilter, watchPath } from './traffic-filter.ts'
 
 /** Arrivals are shown together this often, so that a busy mesh does not redraw for each call. */
 const SHOW_EVERY_MS = 400;
+/** How long after a refusal the tail is asked for again. */
+const REOPEN_MS = 3000;
 
 /** The records of a filter: those of the past, and those that arrive. */
 export type RecordTail = {
@@ -90,13 +92,11 @@ function follow(options: {
   let arrived: ListedRecord[] = [];
   void fetchPage(options.listPath, setState);
   if (options.tailPath === undefined) return () => undefined;
-  const tail = new EventSource(options.tailPath);
-  tail.addEventListener('record', (event: MessageEvent<string>) => {
-    arrived.push(parsePlainJson(event.data) as ListedRecord);
-    liveChannel.heard();
+  const closeTail = openTail(options.tailPath, {
+    onRecord: (record) => arrived.push(record),
+    // The list is fetched after each (re)connection: what was missed in between is in it.
+    onOpen: () => void fetchPage(options.listPath, setState),
   });
-  // The list is fetched after each (re)connection: what was missed in between is in it.
-  tail.onopen = () => void fetchPage(options.listPath, setState);
   const timer = setInterval(() => {
     if (arrived.length === 0) return;
     const batch = arrived;
@@ -108,8 +108,33 @@ function follow(options: {
     );
   }, SHOW_EVERY_MS);
   return () => {
-    tail.close();
+    closeTail();
     clearInterval(timer);
+  };
+}
+
+/** Opens a tail; one that the browser gave up, as it does after an HTTP error, is opened anew. */
+function openTail(
+  path: string,
+  on: { onRecord: (record: ListedRecord) => void; onOpen: () => void },
+): () => void {
+  let reopening: ReturnType<typeof setTimeout> | undefined;
+  let tail: EventSource;
+  const open = (): void => {
+    tail = new EventSource(path);
+    tail.addEventListener('record', (event: MessageEvent<string>) => {
+      on.onRecord(parsePlainJson(event.data) as ListedRecord);
+      liveChannel.heard();
+    });
+    tail.onopen = on.onOpen;
+    tail.onerror = () => {
+      if (tail.readyState === EventSource.CLOSED) reopening = setTimeout(open, REOPEN_MS);
+    };
+  };
+  open();
+  return () => {
+    clearTimeout(reopening);
+    tail.close();
   };
 }
 
