@@ -52,6 +52,11 @@ test('a webhook gets one message a group, as Alertmanager would send it', () => 
   assert.equal(first?.version, '4');
   assert.equal(first.status, 'firing', 'as long as one of them does');
   assert.equal(first.groupKey, 'policy-refused/default');
+  // What the key is made of, as Alertmanager's `group_by`.
+  assert.deepEqual(first.groupLabels, {
+    alertname: 'PalisadePolicyRefused',
+    namespace: 'default',
+  });
   assert.deepEqual(
     first.alerts.map(({ status, endsAt }) => [status, endsAt]),
     [

@@ -47,7 +47,7 @@ export function alertmanagerWebhooks(
       truncatedAlerts: 0,
       status: members.some(({ state }) => state !== 'resolved') ? 'firing' : 'resolved',
       receiver,
-      groupLabels: { alertname: prometheusName(first?.name ?? '') },
+      groupLabels: groupLabelsOf(first),
       commonLabels: common(labels),
       commonAnnotations: common(annotations),
       externalURL: consoleUrl,
@@ -62,6 +62,13 @@ export function alertmanagerWebhooks(
       })),
     };
   });
+}
+
+// Alerts of one name in one namespace are a group.
+function groupLabelsOf(event: AlertEvent | undefined): Readonly<Record<string, string>> {
+  const namespace = event?.labels['namespace'];
+  const alertname = prometheusName(event?.name ?? '');
+  return namespace === undefined ? { alertname } : { alertname, namespace };
 }
 
 function labelsOf({ name, severity, labels }: AlertEvent): Readonly<Record<string, string>> {

@@ -1,4 +1,5 @@
 // `palisade`: reads the command line and runs one command. Processes are loaded only when asked for.
+import { setImmediate } from 'node:timers/promises';
 import { EXIT, type Processes, runCli } from '#cli';
 
 const processes: Processes = {
@@ -13,8 +14,15 @@ const processes: Processes = {
 };
 
 const { stdin, stdout, stderr, env } = process;
-// A reader that closes the pipe early (`palisade log | head`) is no error.
-stdout.on('error', () => process.exit(EXIT.done));
+stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // A reader that closes the pipe early (`palisade log | head`) is no error.
+  if (error.code === 'EPIPE') process.exit(EXIT.done);
+  // An export that a full disk cut short must not pass for a whole one.
+  stderr.write(`palisade: cannot write the output: ${error.code ?? error.message}\n`);
+  process.exit(EXIT.usage);
+});
 process.exitCode = await runCli(process.argv.slice(2), { stdin, stdout, stderr, env, processes });
+// What could not be written is told of a turn later.
+await setImmediate();
 // Sockets that were kept alive must not keep a finished command.
 process.exit();

@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   rmSync,
   statSync,
@@ -13,6 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { createFakeContext } from './fake-context.ts';
 import { intoFile } from './out-file.ts';
 import { runCli } from './program.ts';
@@ -104,4 +107,18 @@ test('what was there stays until there is something to write, and is its ownerâ€
 test('a full disk ends the command in words', { skip: !existsSync('/dev/full') }, async () => {
   const full = intoFile('/dev/full', async (write) => write('x'));
   await assert.rejects(full, /cannot write `\/dev\/full`: the disk is full/);
+});
+
+test('an output that a full disk cuts short is no success', {
+  skip: !existsSync('/dev/full'),
+}, () => {
+  const full = openSync('/dev/full', 'w');
+  const args = [fileURLToPath(new URL('../../bin/palisade.js', import.meta.url)), 'version'];
+  const told = spawnSync(process.execPath, args, {
+    stdio: ['ignore', full, 'pipe'],
+    encoding: 'utf8',
+    timeout: 30_000,
+  });
+  closeSync(full);
+  assert.deepEqual([told.status, told.stderr], [2, 'palisade: cannot write the output: ENOSPC\n']);
 });

@@ -24,6 +24,19 @@ export function parseStatus(text: string): string {
   throw new InvalidArgumentError('write a status such as 403, !200 or >=500.');
 }
 
+/** An id as records have it, in lower case, or a usage error: what an empty variable leaves is none. */
+export function parseId(text: string): string {
+  const id = text.trim().toLowerCase();
+  if (id !== '') return id;
+  throw new InvalidArgumentError('write an id, which is not empty.');
+}
+
+/** The beginning of a path, or a usage error: a record's has no host, and what comes before `/` would be a sign of filters. */
+export function parsePathPrefix(text: string): string {
+  if (text.startsWith('/') || text === '*') return text;
+  throw new InvalidArgumentError('write how the path begins, from its first `/` on.');
+}
+
 /** As `parseStatus` for gRPC's statuses, which may be named; what is returned has their numbers. */
 export function parseGrpcStatus(text: string): string {
   const condition = grpcCondition(text);

@@ -30,7 +30,9 @@ export function timesText({ since, until }: AskedTimes, nowMs: number): string {
 
 function instantText(text: string, nowMs: number): string {
   const duration = parseDuration(text);
-  const ms = duration.ok ? nowMs - duration.value : Date.parse(text);
+  // As the control plane reads it: without a zone in UTC.
+  const instant = /T[\d:.]+$/.test(text) ? `${text}Z` : text;
+  const ms = duration.ok ? nowMs - duration.value : Date.parse(instant);
   // The control plane has taken it as a time, which is what matters.
   return Number.isFinite(ms) ? new Date(ms).toISOString() : printable(text);
 }

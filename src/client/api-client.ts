@@ -58,9 +58,12 @@ export type ApiClient = {
   /** The same for answers that are not JSON, as text. */
   readonly callText: (method: string, path: string, options?: CallOptions) => Promise<string>;
   /** Follows a server-sent event stream; resolves when it ends. */
-  readonly watch: (path: string, onEvent: (event: string, data: unknown) => void) => Promise<void>;
+  readonly watch: (path: string, onEvent: OnEvent, lastEventId?: string) => Promise<void>;
   readonly server: string;
 };
+
+/** Told of each server-sent event; `id` is what to resume after, where the event has one. */
+export type OnEvent = (event: string, data: unknown, id: string | undefined) => void;
 
 type CallOptions = {
   readonly body?: unknown;
@@ -120,8 +123,9 @@ export function createApiClient(options: {
       const text = await callText(method, path, call);
       return (text === '' ? undefined : JSON.parse(text)) as T;
     },
-    async watch(path, onEvent) {
-      const headers = { accept: 'text/event-stream' };
+    async watch(path, onEvent, lastEventId) {
+      const resumed = lastEventId === undefined ? {} : { 'last-event-id': lastEventId };
+      const headers = { accept: 'text/event-stream', ...resumed };
       const response = await open('GET', path, { headers, timeoutMs: 0 });
       if (response.statusCode !== 200)
         throw problemOf(response.statusCode ?? 500, await readAll(response));
@@ -249,10 +253,7 @@ function versionIn(mesh: string): string | undefined {
   }
 }
 
-async function readEvents(
-  response: IncomingMessage,
-  onEvent: (event: string, data: unknown) => void,
-): Promise<void> {
+async function readEvents(response: IncomingMessage, onEvent: OnEvent): Promise<void> {
   response.setEncoding('utf8');
   let pending = '';
   for await (const chunk of response as AsyncIterable<string>) {
@@ -263,7 +264,7 @@ async function readEvents(
   }
 }
 
-function emitEvent(block: string, onEvent: (event: string, data: unknown) => void): void {
+function emitEvent(block: string, onEvent: OnEvent): void {
   const lines = block.split('\n');
   const field = (name: string) =>
     lines
@@ -271,5 +272,5 @@ function emitEvent(block: string, onEvent: (event: string, data: unknown) => voi
       .map((line) => line.slice(name.length + 1).trimStart())
       .join('\n');
   const data = field('data');
-  if (data !== '') onEvent(field('event') || 'message', JSON.parse(data));
+  if (data !== '') onEvent(field('event') || 'message', JSON.parse(data), field('id') || undefined);
 }

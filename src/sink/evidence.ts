@@ -88,6 +88,14 @@ export function isServerFailure({ status, grpc_status: grpcStatus }: ReportedRec
   return isServerError({ status, grpcStatus });
 }
 
+/** The fields of a record that a format has no name for, with what they hold; `named` are the others. */
+export function otherFields(
+  record: ReportedRecord,
+  named: ReadonlySet<string>,
+): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(record).filter(([name]) => !named.has(name)));
+}
+
 /** The id of a record: its own, or one of what makes it unique. */
 export function recordId(record: ReportedRecord): string {
   return record.id ?? `${record.node}:${record.seq}:${Date.parse(record.time)}`;

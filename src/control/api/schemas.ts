@@ -111,12 +111,17 @@ export function instantOf(
   if (text === undefined) return undefined;
   const duration = parseDuration(text);
   if (duration.ok) return nowMs - duration.value;
-  const at = /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN;
+  const at = /^\d{4}-\d\d-\d\d(?:T|$)/.test(text) ? Date.parse(inUtc(text)) : Number.NaN;
   if (Number.isFinite(at)) return at;
   throw new ApiProblem(
     'bad_request',
     `\`${name}\` is \`${text.slice(0, 40)}\`, neither a duration such as 5m nor an instant such as 2026-01-31T12:00:00Z`,
   );
+}
+
+// Without a zone it is what records say: the control plane's own zone is not that of whoever asks.
+function inUtc(text: string): string {
+  return /T[\d:.]+$/.test(text) ? `${text}Z` : text;
 }
 
 /** `2h` after `nowMs`, or an instant, as ms since 1970; ends the request where it is neither. */

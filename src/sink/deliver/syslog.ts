@@ -148,7 +148,7 @@ function createDatagrams(
         });
       }
       for (const item of batch) {
-        const error = await sendDatagram(socket, write(item).subarray(0, MAX_DATAGRAM), {
+        const error = await sendDatagram(socket, cutAtCharacter(write(item), MAX_DATAGRAM), {
           host: address.value,
           port: target.port,
         });
@@ -158,6 +158,15 @@ function createDatagrams(
     },
     close: () => socket?.close(),
   };
+}
+
+/** At most `length` bytes of UTF-8, the last character whole: a receiver may refuse a message that is not UTF-8. */
+export function cutAtCharacter(bytes: Buffer, length: number): Buffer {
+  if (bytes.length <= length) return bytes;
+  let end = length;
+  // RFC 3629 section 3: what continues a character begins with the bits 10.
+  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
+  return bytes.subarray(0, end);
 }
 
 function sendDatagram(socket: UdpSocket, bytes: Buffer, to: Target): Promise<Error | undefined> {

@@ -76,7 +76,7 @@ function callEvent(record: ReportedRecord): CefEvent {
       reason: record.reason,
       app: record.kind === 'http' ? 'HTTP' : 'TCP',
       proto: 'TCP',
-      src: record['source.ip'],
+      ...sourceAddress(record['source.ip']),
       suser: record['source.id'],
       sourceServiceName: record['source.service'],
       duser: record['destination.id'],
@@ -119,7 +119,7 @@ function auditEvent({ value: event }: AuditEvidence): CefEvent {
       outcome: event.result === 'ok' ? 'success' : 'failure',
       reason: event.reason,
       suser: event['actor.id'],
-      src: event['actor.ip'],
+      ...sourceAddress(event['actor.ip']),
       cs1: event['target.kind'],
       ...label('cs1Label', event['target.kind'], 'target.kind'),
       cs2: event['target.name'],
@@ -153,6 +153,12 @@ function alertEvent({ value: alert }: AlertEvidence): CefEvent {
       ...label('cs3Label', alert.runbook, 'runbook'),
     },
   };
+}
+
+// `src` is IPv4 in the dictionary of version 0; a reader drops what is none, and the event or its key with it.
+function sourceAddress(ip: string | null | undefined): Extension {
+  if (ip?.includes(':') !== true) return { src: ip };
+  return { c6a2: ip, c6a2Label: 'Source IPv6 Address' };
 }
 
 // A label without its value would name nothing.

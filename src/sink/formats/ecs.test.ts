@@ -42,6 +42,29 @@ test('a request by its ECS names', () => {
   assert.equal(document.network.bytes, 30);
 });
 
+/** What records may hold besides; no reader loses it. */
+const OTHERS = {
+  grpc_status: 14,
+  decision_us: 40,
+  kept: 'denied',
+  exception: 'default/x',
+  dry_run: [{ policy: 'default/y', verdict: 'deny' }],
+  headers: { 'x-tenant': 'a' },
+  redacted: ['path'],
+} as const;
+
+test('what ECS has no name for is below palisade', () => {
+  const document = check(fakeRecord(1, OTHERS as never));
+  const { grpc_status, decision_us, kept, exception, dry_run, headers, redacted } =
+    document.palisade;
+  assert.deepEqual(
+    { grpc_status, decision_us, kept, exception, dry_run, headers, redacted },
+    OTHERS,
+  );
+  assert.equal(document.palisade.path, undefined, 'named above');
+  assert.equal(check(fakeAlert()).labels.trust_domain, 'cluster.local');
+});
+
 test('a denial is a failure with its reason and rule', () => {
   const denied = {
     verdict: 'deny',

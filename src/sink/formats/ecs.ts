@@ -3,6 +3,7 @@ import {
   type AuditEvidence,
   type Evidence,
   isServerFailure,
+  otherFields,
   type ReportedRecord,
 } from '../evidence.ts';
 import { compact, type FormatAuthor, safeJson } from './plain-text.ts';
@@ -24,7 +25,7 @@ export function ecsDocument(item: Evidence, author: FormatAuthor): Record<string
     labels: { trust_domain: trustDomain },
   };
   if (item.kind === 'audit') return compact({ ...common, ...ofAudit(item) });
-  if (item.kind === 'alerts') return compact({ ...common, ...ofAlert(item) });
+  if (item.kind === 'alerts') return compact({ ...common, ...ofAlert(item, trustDomain) });
   return compact({ ...common, ...ofCall(item.value, item.id) });
 }
 
@@ -78,13 +79,32 @@ function ofCall(record: ReportedRecord, id: string): Record<string, unknown> {
     trace: { id: record.trace_id },
     span: { id: record.span_id },
     palisade: {
-      reporter: record.reporter,
-      denial_id: record.denial_id,
       namespace: record['destination.namespace'],
-      weight: record.weight,
+      ...otherFields(record, NAMED),
     },
   };
 }
+
+// What has a place above, or is of our store alone. All else is ours to say: what a policy in dry-run thought, gRPC's status …
+const NAMED: ReadonlySet<string> = new Set([
+  ...[
+    'time',
+    'kind',
+    'id',
+    'record.id',
+    'node',
+    'seq',
+    'method',
+    'host',
+    'path',
+    'status',
+    'reason',
+  ],
+  ...['source.id', 'source.service', 'source.ip', 'connection.sni', 'peer_serial'],
+  ...['destination.id', 'destination.service', 'destination.namespace', 'destination.port'],
+  ...['tls.version', 'tls.cipher', 'tls.group', 'policy', 'rule', 'policy_version', 'verdict'],
+  ...['trace_id', 'span_id', 'duration_us', 'bytes_in', 'bytes_out'],
+]);
 
 function tlsOf(record: ReportedRecord): Record<string, unknown> | undefined {
   const version = record['tls.version'];
@@ -131,7 +151,10 @@ function ofAudit({ id, value: event }: AuditEvidence): Record<string, unknown> {
   };
 }
 
-function ofAlert({ id, value: alert }: AlertEvidence): Record<string, unknown> {
+function ofAlert(
+  { id, value: alert }: AlertEvidence,
+  trustDomain: string,
+): Record<string, unknown> {
   const isOver = alert.state === 'resolved';
   return {
     '@timestamp': (isOver ? alert.ends_at : alert.starts_at) ?? alert.starts_at,
@@ -150,7 +173,7 @@ function ofAlert({ id, value: alert }: AlertEvidence): Record<string, unknown> {
       reason: alert.likely_cause,
     },
     rule: { name: alert.name, uuid: alert.id, reference: alert.runbook },
-    labels: alert.labels,
+    labels: { trust_domain: trustDomain, ...alert.labels },
     palisade: {
       summary: alert.summary,
       command: alert.command,

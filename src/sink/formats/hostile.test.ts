@@ -150,3 +150,13 @@ test('texts as long as a caller likes are cut, in CEF each by itself', () => {
   assert.ok(line.length < 16_000, `${line.length}`);
   assert.ok(parseCef(line)?.extension['externalId'] === 'r-1');
 });
+
+test('an address of IPv6 has the key that CEF has for one', () => {
+  const six = parseCef(cefLine(fakeRecord(1, { 'source.ip': '2001:db8::7' }), AUTHOR))?.extension;
+  assert.deepEqual(
+    [six?.['src'], six?.['c6a2'], six?.['c6a2Label']],
+    [undefined, '2001:db8::7', 'Source IPv6 Address'],
+  );
+  const four = parseCef(cefLine(fakeAudit({ 'actor.ip': '192.0.2.7' }), AUTHOR))?.extension;
+  assert.equal(four?.['src'], '192.0.2.7');
+});

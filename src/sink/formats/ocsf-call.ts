@@ -1,5 +1,6 @@
 import {
   isServerFailure,
+  otherFields,
   type RecordEvidence,
   type ReportedRecord,
   type TraceEvidence,
@@ -144,18 +145,19 @@ function common(record: ReportedRecord): Record<string, unknown> {
             sni: record['connection.sni'],
           },
     unmapped: {
-      node: record.node,
-      reporter: record.reporter,
-      denial_id: record.denial_id,
-      'destination.namespace': record['destination.namespace'],
-      'tls.group': record['tls.group'],
-      peer_serial: record.peer_serial,
       method: METHODS.has(record.method ?? '') ? undefined : record.method,
-      span_id: record.span_id,
-      seq: record.seq,
+      ...otherFields(record, NAMED),
     },
   };
 }
+
+// What has an attribute of OCSF, or is of our store alone; all else a reader may want too.
+const NAMED: ReadonlySet<string> = new Set([
+  ...['time', 'kind', 'id', 'record.id', 'method', 'host', 'path', 'status', 'reason', 'verdict'],
+  ...['source.id', 'source.service', 'source.ip', 'connection.sni', 'tls.version', 'tls.cipher'],
+  ...['destination.id', 'destination.service', 'destination.port', 'trace_id', 'weight'],
+  ...['policy', 'rule', 'policy_version', 'duration_us', 'bytes_in', 'bytes_out'],
+]);
 
 function httpRequest(record: ReportedRecord): Record<string, unknown> {
   return {

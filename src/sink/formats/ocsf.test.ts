@@ -167,6 +167,25 @@ test('what was done is API Activity, signing in Authentication', () => {
   check(fakeAudit({ action: 'admin.sign_out' }), 3002, { activity_id: 2 });
 });
 
+/** What records may hold besides; no reader loses it. */
+const OTHERS = {
+  grpc_status: 14,
+  decision_us: 40,
+  kept: 'denied',
+  exception: 'default/x',
+  dry_run: [{ policy: 'default/y', verdict: 'deny' }],
+  headers: { 'x-tenant': 'a' },
+  redacted: ['path'],
+} as const;
+
+test('what OCSF has no attribute for is unmapped', () => {
+  const event = check(fakeRecord(1, OTHERS as never), 4002, { activity_id: 3 });
+  for (const [name, value] of Object.entries(OTHERS)) {
+    assert.deepEqual(event.unmapped[name], value, name);
+  }
+  assert.equal(event.unmapped.path, undefined, 'it has an attribute');
+});
+
 test('an alert is a Detection Finding that is closed when it is over', () => {
   const alert = { severity: 'page', runbook: 'docs/runbooks/x.md' } as const;
   const firing = check(fakeAlert(alert), 2004, {

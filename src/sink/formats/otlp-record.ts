@@ -1,4 +1,4 @@
-import { type Evidence, type ReportedRecord, recordId } from '../evidence.ts';
+import { type Evidence, isServerFailure, type ReportedRecord, recordId } from '../evidence.ts';
 import { type Attributable, type Attribute, attributes } from './otlp-attributes.ts';
 
 /** Whose telemetry it is: the resource of OTLP. */
@@ -34,23 +34,49 @@ export function resourceAttributes(origin: Origin, trustDomain: string): Attribu
  */
 export function callAttributes(record: ReportedRecord): Attribute[] {
   return attributes({
-    'http.request.method': record.method,
+    ...methodAttributes(record.method),
     'http.response.status_code': record.status,
     'rpc.system': record.grpc_status === undefined ? undefined : 'grpc',
     'rpc.grpc.status_code': record.grpc_status,
+    // Between the application and its sidecar; on the way the mesh's TLS is around it.
+    'url.scheme': record.kind === 'http' ? 'http' : undefined,
     'url.path': record.path,
-    'server.address': record.host ?? record['destination.service'],
+    'server.address': addressOf(record.host) ?? record['destination.service'],
     'server.port': record['destination.port'],
     'client.address': record['source.ip'],
     'http.request.body.size': record.kind === 'http' ? record.bytes_in : undefined,
     'http.response.body.size': record.kind === 'http' ? record.bytes_out : undefined,
     'network.protocol.name': record.kind === 'http' ? 'http' : undefined,
     'network.transport': 'tcp',
-    'tls.protocol.version': record['tls.version'],
+    'error.type': errorType(record),
+    'tls.protocol.name': record['tls.version'] === null ? undefined : 'tls',
+    'tls.protocol.version': record['tls.version']?.replace(/^TLSv/, ''),
     'tls.cipher': record['tls.cipher'],
     'tls.curve': record['tls.group'],
     ...ownAttributes(record),
   });
+}
+
+// The methods that the conventions know; of any other they want `_OTHER`, so that callers make no series of their own.
+const METHODS: ReadonlySet<string> = new Set(
+  'CONNECT DELETE GET HEAD OPTIONS PATCH POST PUT QUERY TRACE'.split(' '),
+);
+
+function methodAttributes(method: string | null): Record<string, Attributable> {
+  if (method === null || METHODS.has(method)) return { 'http.request.method': method };
+  return { 'http.request.method': '_OTHER', 'http.request.method_original': method };
+}
+
+// The conventions want a name or an address, without the port that stands beside it.
+function addressOf(host: string | null): string | undefined {
+  const [, bracketed, name] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::\d*)?$/.exec(host ?? '') ?? [];
+  return bracketed ?? name ?? host ?? undefined;
+}
+
+// One of few words: our reason, else the status.
+function errorType(record: ReportedRecord): string | undefined {
+  if (record.verdict !== 'deny' && !isServerFailure(record)) return undefined;
+  return record.reason ?? String(record.grpc_status ?? record.status ?? '_OTHER');
 }
 
 /** `log.record.uid` of an item, which is how receivers tell what was sent twice. */

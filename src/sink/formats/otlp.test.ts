@@ -66,6 +66,55 @@ test('records are logs, grouped by the sidecar that made them, in their order', 
   assert.equal(valueOf(second.attributes, 'palisade.dry_run'), '[{"policy":"x","verdict":"deny"}]');
 });
 
+test('a call has the attributes of the semantic conventions, of their types', () => {
+  const check = (changes: Parameters<typeof fakeRecord>[1], expected: Record<string, unknown>) => {
+    const bytes = encodeOtlp(otlp, [fakeRecord(1, changes)], AUTHOR);
+    const request = decodeMessage(otlp.ExportLogsServiceRequestSchema, bytes);
+    const all = request.resourceLogs[0]?.scopeLogs[0]?.logRecords[0]?.attributes ?? [];
+    for (const [key, value] of Object.entries(expected)) {
+      assert.deepEqual(valueOf(all, key), value, key);
+    }
+  };
+  check(
+    { method: 'GET', host: 'orders.shop:8080', 'tls.version': 'TLSv1.3', status: 200 },
+    {
+      'http.request.method': 'GET',
+      'http.request.method_original': undefined,
+      'server.address': 'orders.shop',
+      'tls.protocol.name': 'tls',
+      'tls.protocol.version': '1.3',
+      'url.scheme': 'http',
+      'http.response.status_code': 200n,
+      'error.type': undefined,
+    },
+  );
+  check(
+    { method: 'MKCOL', host: '[::1]:80', 'tls.version': null, status: 503, reason: null },
+    {
+      'http.request.method': '_OTHER',
+      'http.request.method_original': 'MKCOL',
+      'server.address': '::1',
+      'tls.protocol.name': undefined,
+      'error.type': '503',
+    },
+  );
+  const denied = { verdict: 'deny', reason: 'policy_denied', status: 403 } as const;
+  check(
+    { ...denied, host: null, 'destination.service': 'orders' },
+    {
+      'error.type': 'policy_denied',
+      'server.address': 'orders',
+    },
+  );
+  check(
+    { kind: 'tcp', method: null, host: null, path: null, status: null },
+    {
+      'http.request.method': undefined,
+      'url.scheme': undefined,
+    },
+  );
+});
+
 test('audit events and alerts are logs of the control plane', () => {
   for (const [item, event] of [
     [fakeAudit({ action: 'policy.commit' }), 'palisade.audit'],

@@ -1,6 +1,7 @@
 import type { Explanation } from '#policy';
 import type { AccessRecord } from '../../api-types.ts';
 import type { CommandModule } from '../../command-module.ts';
+import { parseId } from '../../flags.ts';
 import { globalsOf, sessionOf } from '../../globals.ts';
 import { painter, printable, printResult } from '../../output.ts';
 import { explanationText } from './explanation-text.ts';
@@ -24,6 +25,7 @@ export const register: CommandModule['register'] = (program, context) => {
     .argument(
       '<denial-id>',
       'from the 403, its header x-palisade-denial, or `palisade log --denied`',
+      parseId,
     )
     .addHelpText('after', '\nExample:\n  $ palisade explain 4f6c1d0a9b3e\n')
     .action(async (id: string, _options, command) => {

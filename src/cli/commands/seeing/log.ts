@@ -1,13 +1,21 @@
+import { setTimeout } from 'node:timers/promises';
 import { Option } from 'commander';
 import { stringify } from 'yaml';
 import type { ApiClient } from '#client';
 import type { AccessRecord, RecordAnswer } from '../../api-types.ts';
 import type { CommandModule } from '../../command-module.ts';
 import type { OutputFormat } from '../../context.ts';
-import { collectWord, parseCount, parseGrpcStatus, parseStatus } from '../../flags.ts';
+import {
+  collectWord,
+  parseCount,
+  parseGrpcStatus,
+  parsePathPrefix,
+  parseStatus,
+} from '../../flags.ts';
 import { globalsOf, sessionOf } from '../../globals.ts';
 import { tellOfNothing } from '../../nothing-found.ts';
 import { painter } from '../../output.ts';
+import { followRecords, newestCursor } from './follow-records.ts';
 import { type RecordFilters, recordQuery } from './record-filter.ts';
 import { complainOfMissing, recordLine } from './record-line.ts';
 
@@ -25,7 +33,7 @@ export const register: CommandModule['register'] = (program, context) => {
     .addOption(new Option('--verdict <verdict>', 'only so decided').choices(['allow', 'deny']))
     .option('--reason <code>', 'only with this reason')
     .option('--method <method>', 'only with this method')
-    .option('--path <prefix>', 'only paths that begin so')
+    .option('--path <prefix>', 'only paths that begin so', parsePathPrefix)
     .option('--status <status>', 'only with this status; also >=500', parseStatus)
     .option(
       '--grpc-status <status>',
@@ -60,6 +68,7 @@ export const register: CommandModule['register'] = (program, context) => {
       const namespace = globals.namespaceGiven ? globals.namespace : undefined;
       const query = recordQuery(options as RecordFilters, namespace);
       const paint = painter(context);
+      const cursor = options.follow === true ? await newestCursor(api) : '0';
       const print = (record: AccessRecord) => {
         context.stdout.write(lineOf(record, globals.output, paint));
       };
@@ -74,8 +83,17 @@ export const register: CommandModule['register'] = (program, context) => {
       if (options.follow !== true) return;
       query.delete('since');
       query.delete('until');
-      await api.watch(`/records/watch?${query}`, (event, data) => {
-        if (event === 'record' && isWanted(data as AccessRecord)) print(data as AccessRecord);
+      await followRecords({
+        api,
+        query,
+        cursor,
+        shown: new Set(records.map((record) => record['record.id'])),
+        onRecord: (record) => {
+          if (isWanted(record)) print(record);
+        },
+        onLost: (reason) =>
+          context.stderr.write(`palisade: lost the control plane, trying again: ${reason}\n`),
+        pause: () => setTimeout(RETRY_MS),
       });
     });
 };
@@ -103,6 +121,7 @@ function lineOf(
   return output === 'yaml' ? `---\n${stringify(record)}` : `${JSON.stringify(record)}\n`;
 }
 
+const RETRY_MS = 1_000;
 const PAGE = 1000;
 const LEAST_PAGE = 50;
 

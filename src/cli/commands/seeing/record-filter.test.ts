@@ -13,6 +13,8 @@ test('flags and --where say what the API is asked for', () => {
   check({ since: '5m', from: 'web', to: 'orders' }, 'from=web&to=orders&since=5m');
   check({ denied: true }, 'denied=true');
   check({ path: '/api/' }, 'path=/api/*');
+  check({ path: '/api/*' }, 'path=/api/*');
+  check({ path: '/' }, 'path=/*');
   check({ verdict: 'deny', reason: 'policy_denied' }, 'verdict=deny&reason=policy_denied');
   check({ method: 'GET', status: '>=500' }, 'method=GET&status=>=500');
   check({ grpcStatus: '!0' }, 'grpc_status=!0');

@@ -51,7 +51,8 @@ export function recordQuery(
   set('namespace', namespace);
   for (const [flag, field] of Object.entries(FIELDS))
     set(field, filters[flag as keyof typeof FIELDS]);
-  set('path', filters.path === undefined ? undefined : `${filters.path}*`);
+  // People write `/api/*` for what begins with `/api/`.
+  set('path', filters.path?.replace(/\*?$/, '*'));
   set('q', filters.text);
   for (const condition of filters.where ?? []) query.append(...parseWhere(condition));
   return query;

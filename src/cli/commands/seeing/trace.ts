@@ -1,5 +1,6 @@
 import type { TraceAnswer } from '../../api-types.ts';
 import type { CommandModule } from '../../command-module.ts';
+import { parseId } from '../../flags.ts';
 import { globalsOf, sessionOf } from '../../globals.ts';
 import { painter, printResult } from '../../output.ts';
 import { complainOfMissing } from './record-line.ts';
@@ -10,7 +11,7 @@ export const register: CommandModule['register'] = (program, context) => {
   program
     .command('trace')
     .description('one call across services, as a timeline')
-    .argument('<id>', 'the `trace_id` of any of its records')
+    .argument('<id>', 'the `trace_id` of any of its records', parseId)
     .addHelpText(
       'after',
       '\nExample:\n  $ palisade trace "$(palisade log --denied --limit 1 -o json | jq -r .trace_id)"\n',
