@@ -290,3 +290,22 @@ check(
   { authored: [federation('a', 'td.one')], live: [federation('b', 'td.two')] },
   [],
 );
+
+const fileSink = (name: string, file: string) =>
+  `{apiVersion: palisade.dev/v1, kind: Sink, metadata: {name: ${name}, namespace: palisade-system}, spec: {evidence: {audit: {}}, format: json, file: {name: ${file}}}}`;
+
+check(
+  'two sinks of one file',
+  { authored: [fileSink('a', 'x.jsonl')], live: [fileSink('b', 'x.jsonl')] },
+  ['error duplicate_resource'],
+);
+check(
+  'a sink of what another turns its file over to',
+  { authored: [fileSink('a', 'x.jsonl'), fileSink('b', 'x.jsonl.3')] },
+  ['error duplicate_resource', 'error duplicate_resource'],
+);
+check(
+  'sinks of files of their own, and a change of one of them',
+  { authored: [fileSink('a', 'x'), fileSink('b', 'x.jsonl')], live: [fileSink('a', 'x.jsonl')] },
+  [],
+);

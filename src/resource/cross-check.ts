@@ -7,6 +7,7 @@ import {
   type RuleWorld,
 } from './cross-check-rules.ts';
 import { checkSelection, type ReportAt } from './cross-check-selection.ts';
+import { checkSink } from './cross-check-sinks.ts';
 import type { Diagnostic, Problem } from './diagnostic.ts';
 import { ROOT_NAMESPACE } from './metadata.ts';
 import type { AuthoredResource } from './parse.ts';
@@ -60,6 +61,7 @@ function checkOne(
     checkRules(rules, resource, report);
   }
   if (resource.kind === 'TrustDomainFederation') checkFederation(resource, options.all, report);
+  if (resource.kind === 'Sink') checkSink(resource, options.all, report);
   if (resource.kind === 'PolicyException') checkException(rules, resource, report);
   // One of the root namespace is for workloads of any.
   const isRoot = resource.metadata.namespace === ROOT_NAMESPACE;

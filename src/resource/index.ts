@@ -12,6 +12,7 @@ export {
 export type { RuleSource } from './authorization-source.ts';
 export type { ServiceCallerBudget, ServiceRequestCost } from './caller-budget.ts';
 export { crossCheck } from './cross-check.ts';
+export { sharesFile } from './cross-check-sinks.ts';
 export type { Diagnostic, SourcePosition, SourceSpan } from './diagnostic.ts';
 export { DANGEROUS_CODES, DIAGNOSTIC_CODES, type DiagnosticCode } from './errors.ts';
 export type { ExtensionProvider } from './extension-provider.ts';

@@ -30,7 +30,7 @@ export function createReceiver(spec: SinkSpec, surroundings: Surroundings): Rece
   if (otlpGrpc !== undefined) return createOtlpGrpc(otlpGrpc, surroundings);
   const write = lineWriter(format, surroundings);
   if (syslog !== undefined) return createSyslog(syslog, surroundings, write);
-  if (file !== undefined) return createFileReceiver(file, surroundings.filesFolder, write);
+  if (file !== undefined) return createFileReceiver(file, surroundings, write);
   if (webhook === undefined) throw new Error('a sink without a receiver');
   const writeBody = format === 'alertmanager' ? alertmanagerBody : bodyOfLines(write);
   return createWebhook(webhook, surroundings, writeBody(surroundings));

@@ -38,6 +38,7 @@ export function createFakeSurroundings(changes: Partial<Surroundings> = {}): Fak
     guard: createAddressGuard({ ownPorts: () => [], allowed: [] }),
     clock: Date.now,
     folder,
+    fileOwner: () => undefined,
     filesFolder: join(folder, 'files'),
     ...changes,
     putSecret: (name, text) => writeFileSync(join(secrets, name), text),

@@ -251,3 +251,21 @@ test('a test goes past the queue and tells what became of each kind', async (t) 
   );
   assert.equal(await hub.test('nobody'), undefined);
 });
+
+test('two sinks of one file: one writes it, the other says whose it is, until that one is gone', async (t) => {
+  const { open, ids } = fixture(t);
+  const hub = open();
+  const a = fileSink('a', { audit: {} });
+  const b = fileSink('b', { audit: {} }, { file: { ...fileOf(a), name: 'a.jsonl' } });
+  await hub.configure([b, a]);
+  hub.offer('audit', [fakeAudit()]);
+  const stateOf = (name: string) => hub.state().find((state) => state.name === name);
+  await until('the owner', () => stateOf('a')?.lanes[0]?.delivered === 1);
+  await until('the other', () => stateOf('b')?.state === 'retrying');
+  assert.match(stateOf('b')?.lanes[0]?.lastError ?? '', /is that of the sink `a`/);
+  assert.equal(ids('a').length, 1);
+  await hub.configure([b]);
+  await until('its turn', () => stateOf('b')?.lanes[0]?.delivered === 1);
+});
+
+const fileOf = ({ spec }: SinkResource) => spec.file ?? { name: '', maxBytes: 0, maxFiles: 0 };

@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Scheduler } from '#lib';
-import type { SinkResource } from '#resource';
+import { type SinkResource, sharesFile } from '#resource';
 import { EVENT, type Log } from '#telemetry';
 import { createAddressGuard } from './address-guard.ts';
 import {
@@ -216,8 +216,17 @@ class RunningHub implements SinkHub {
       guard: createAddressGuard({ ownPorts, allowed: spec.allowAddresses ?? [] }),
       clock,
       folder: join(folder, 'queues', name),
+      fileOwner: () => this.#fileOwner(name, spec),
       filesFolder: join(folder, 'files'),
     };
+  }
+
+  // The first by name, whichever was started first. Nobody applies two, but another client may have signed them.
+  #fileOwner(name: string, { file }: SinkResource['spec']): string | undefined {
+    if (file === undefined) return undefined;
+    return Array.from(this.#entries.values(), ({ sink }) => sink).find(
+      ({ name: other, resource }) => other < name && sharesFile(resource.spec.file, file),
+    )?.name;
   }
 
   /** What waited for a sink that is gone goes; what it refused stays for a person to look at. */

@@ -20,6 +20,8 @@ export type Surroundings = {
   readonly clock: () => number;
   /** Holds the sink's own files. */
   readonly folder: string;
+  /** Name of the sink that writes the file which this one is to write; undefined where that is this one. */
+  readonly fileOwner: () => string | undefined;
   /** Holds the files that `file` sinks write. */
   readonly filesFolder: string;
 };

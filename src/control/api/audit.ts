@@ -8,8 +8,8 @@ import {
   answers,
   asObject,
   Instant,
-  instantOf,
   problemAnswers,
+  timesOf,
   wholeNumber,
 } from './schemas.ts';
 
@@ -201,12 +201,14 @@ function addHoldRoutes(api: Api, { audit, clock }: ApiContext): void {
   api.openapi(hold, (c) => {
     const { name, reason, since, until } = c.req.valid('json');
     c.set('audit', { action: 'audit.hold_add', target: { kind: 'LegalHold', name }, reason });
+    // A hold that ends before it begins would keep nothing, and somebody would rely on it.
+    const times = timesOf({ since, until }, clock());
     const made = audit.hold({
       name,
       reason,
       by: c.get('session').name,
-      since: instantOf(since, 'since', clock()) ?? 0,
-      until: instantOf(until, 'until', clock()),
+      since: times.sinceMs ?? 0,
+      until: times.untilMs,
       createdAt: clock(),
     });
     if (!made.ok) throw new ApiProblem(made.error.kind, made.error.message);
@@ -244,11 +246,8 @@ function queryOf(
   { since, until, ...rest }: Partial<Record<keyof typeof Filters, string | undefined>>,
   nowMs: number,
 ): AuditQuery {
-  return {
-    ...rest,
-    since: instantOf(since, 'since', nowMs),
-    until: instantOf(until, 'until', nowMs),
-  };
+  const { sinceMs, untilMs } = timesOf({ since, until }, nowMs);
+  return { ...rest, since: sinceMs, until: untilMs };
 }
 
 function witnessesOf({ enforcement }: ApiContext) {

@@ -13,10 +13,10 @@ import {
   AnyObject,
   answers,
   asObject,
-  instantOf,
   MissingRecord,
   PageQuery,
   problemAnswers,
+  timesOf,
   wholeNumber,
 } from './schemas.ts';
 import type { SseStreams } from './sse.ts';
@@ -182,21 +182,7 @@ export function queryOf(filters: z.infer<typeof Filters>, nowMs: number): Record
   if (where.length > MAX_CONDITIONS) {
     throw new ApiProblem('bad_request', `a question has at most ${MAX_CONDITIONS} conditions`);
   }
-  return { ...timesOf(since, until, nowMs), where };
-}
-
-// Nothing is after its end; an empty answer would look like no calls.
-function timesOf(
-  since: string | undefined,
-  until: string | undefined,
-  nowMs: number,
-): Pick<RecordQuery, 'sinceMs' | 'untilMs'> {
-  const sinceMs = instantOf(since, 'since', nowMs);
-  const untilMs = instantOf(until, 'until', nowMs);
-  if (sinceMs !== undefined && untilMs !== undefined && sinceMs > untilMs) {
-    throw new ApiProblem('bad_request', `\`since\` \`${since}\` is after \`until\` \`${until}\``);
-  }
-  return { sinceMs, untilMs };
+  return { ...timesOf({ since, until }, nowMs), where };
 }
 
 function conditionsOf(field: string, value: unknown): readonly Condition[] {

@@ -124,6 +124,22 @@ function inUtc(text: string): string {
   return /T[\d:.]+$/.test(text) ? `${text}Z` : text;
 }
 
+/**
+ * What `since` and `until` mean, as ms since 1970; ends the request where one is no time, or where nothing can lie between
+ * them: an empty answer would look as if nothing had happened.
+ */
+export function timesOf(
+  { since, until }: { readonly since?: string | undefined; readonly until?: string | undefined },
+  nowMs: number,
+): { readonly sinceMs: number | undefined; readonly untilMs: number | undefined } {
+  const sinceMs = instantOf(since, 'since', nowMs);
+  const untilMs = instantOf(until, 'until', nowMs);
+  if (sinceMs !== undefined && untilMs !== undefined && sinceMs > untilMs) {
+    throw new ApiProblem('bad_request', `\`since\` \`${since}\` is after \`until\` \`${until}\``);
+  }
+  return { sinceMs, untilMs };
+}
+
 /** `2h` after `nowMs`, or an instant, as ms since 1970; ends the request where it is neither. */
 export function instantAfter(text: string, name: string, nowMs: number): number {
   const duration = parseDuration(text);

@@ -22,7 +22,7 @@ function fixture(t: TestContext, bounds: { maxBytes?: number; maxFiles?: number 
   const open = () => {
     const receiver = createFileReceiver(
       { name: 'out.jsonl', maxBytes: 1 << 20, maxFiles: 3, ...bounds },
-      files,
+      { filesFolder: files, fileOwner: () => undefined },
       jsonLine,
     );
     t.after(() => receiver.close());

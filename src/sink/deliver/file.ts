@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { SinkFile } from '#resource';
 import type { Evidence } from '../evidence.ts';
 import { type Receiver, retry } from '../receiver.ts';
+import type { Surroundings } from '../surroundings.ts';
 
 /** Writes one item as a line, without its newline. */
 export type WriteLine = (item: Evidence) => string;
@@ -12,11 +13,11 @@ const TAIL_BYTES = 4 * 1024 * 1024;
 
 /**
  * Appends lines to `folder/name`, mode 0600. At `maxBytes` it becomes `name.1`, and so on up to `maxFiles`. A delivery
- * is on disk before it counts.
+ * is on disk before it counts. INVARIANT: a file has one writer, since each turns it over and cuts off what failed.
  */
 export function createFileReceiver(
   { name, maxBytes, maxFiles }: SinkFile,
-  folder: string,
+  { filesFolder: folder, fileOwner }: Pick<Surroundings, 'filesFolder' | 'fileOwner'>,
   writeLine: WriteLine,
 ): Receiver {
   const path = join(folder, name);
@@ -54,6 +55,10 @@ export function createFileReceiver(
 
   return {
     async deliver(batch) {
+      const owner = fileOwner();
+      if (owner !== undefined) {
+        return retry(`the file \`${name}\` is that of the sink \`${owner}\``);
+      }
       const mine = turn.then(() => append(batch));
       turn = mine.catch(() => {
         // Whoever waits for its turn is not concerned by how this one ended.

@@ -86,25 +86,15 @@ function ofCall(record: ReportedRecord, id: string): Record<string, unknown> {
 }
 
 // What has a place above, or is of our store alone. All else is ours to say: what a policy in dry-run thought, gRPC's status …
-const NAMED: ReadonlySet<string> = new Set([
-  ...[
-    'time',
-    'kind',
-    'id',
-    'record.id',
-    'node',
-    'seq',
-    'method',
-    'host',
-    'path',
-    'status',
-    'reason',
-  ],
-  ...['source.id', 'source.service', 'source.ip', 'connection.sni', 'peer_serial'],
-  ...['destination.id', 'destination.service', 'destination.namespace', 'destination.port'],
-  ...['tls.version', 'tls.cipher', 'tls.group', 'policy', 'rule', 'policy_version', 'verdict'],
-  ...['trace_id', 'span_id', 'duration_us', 'bytes_in', 'bytes_out'],
-]);
+const NAMED: ReadonlySet<string> = new Set(
+  [
+    'time kind id record.id node seq method host path status reason verdict',
+    'source.id source.service source.ip connection.sni peer_serial',
+    'destination.id destination.service destination.namespace destination.port',
+    'tls.version tls.cipher tls.group policy rule policy_version',
+    'trace_id span_id duration_us bytes_in bytes_out',
+  ].flatMap((names) => names.split(' ')),
+);
 
 function tlsOf(record: ReportedRecord): Record<string, unknown> | undefined {
   const version = record['tls.version'];

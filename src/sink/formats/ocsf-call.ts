@@ -152,12 +152,14 @@ function common(record: ReportedRecord): Record<string, unknown> {
 }
 
 // What has an attribute of OCSF, or is of our store alone; all else a reader may want too.
-const NAMED: ReadonlySet<string> = new Set([
-  ...['time', 'kind', 'id', 'record.id', 'method', 'host', 'path', 'status', 'reason', 'verdict'],
-  ...['source.id', 'source.service', 'source.ip', 'connection.sni', 'tls.version', 'tls.cipher'],
-  ...['destination.id', 'destination.service', 'destination.port', 'trace_id', 'weight'],
-  ...['policy', 'rule', 'policy_version', 'duration_us', 'bytes_in', 'bytes_out'],
-]);
+const NAMED: ReadonlySet<string> = new Set(
+  [
+    'time kind id record.id method host path status reason verdict weight',
+    'source.id source.service source.ip connection.sni tls.version tls.cipher',
+    'destination.id destination.service destination.port trace_id',
+    'policy rule policy_version duration_us bytes_in bytes_out',
+  ].flatMap((names) => names.split(' ')),
+);
 
 function httpRequest(record: ReportedRecord): Record<string, unknown> {
   return {

@@ -5,6 +5,7 @@ import type { TrustRoot } from '#trust';
 import type { CommandModule } from '../../command-module.ts';
 import type { CliContext } from '../../context.ts';
 import { EXIT, ExitError } from '../../exit.ts';
+import { parseCount } from '../../flags.ts';
 import { type Globals, globalsOf, sessionOf } from '../../globals.ts';
 import { tellOfNothing } from '../../nothing-found.ts';
 import { intoFile } from '../../out-file.ts';
@@ -95,13 +96,18 @@ type Filters = {
 
 function addFilters(command: Command): Command {
   return command
-    .option('--action <action>', 'policy.commit, or policy for all that begin so')
+    .option('--action <action>', 'policy.commit, or policy for all that begin so', parseAction)
     .option('--actor <name>', 'part of who it was, or of the address')
     .option('--target <name>', 'part of KIND/NAME or of the namespace')
     .option('--result <result>', 'ok or refused')
     .option('--text <text>', 'anywhere in the record')
     .option('--since <time>', '24h, or an instant')
     .option('--until <time>', '1h, or an instant');
+}
+
+// People write `policy.*` for what begins with `policy`.
+function parseAction(text: string): string {
+  return text.replace(/\.?\*$/, '');
 }
 
 function queryOf(filters: Filters): URLSearchParams {
@@ -168,7 +174,7 @@ function addSearch(audit: Command, context: CliContext): void {
       .command('search')
       .description('records, newest first')
       .option('--log <log>', 'control or ca', 'control')
-      .option('--limit <n>', 'at most so many', '50'),
+      .option('--limit <n>', 'at most so many', parseCount, 50),
   )
     .addHelpText(
       'after',
@@ -176,14 +182,14 @@ function addSearch(audit: Command, context: CliContext): void {
     )
     .action(
       async (
-        flags: Filters & { readonly log: string; readonly limit: string },
+        flags: Filters & { readonly log: string; readonly limit: number },
         command: Command,
       ) => {
         const globals = globalsOf(command, context);
         const { api } = sessionOf(globals);
         const query = queryOf(flags);
         query.set('log', flags.log);
-        const items = await searchAll(query, Number(flags.limit), (path) => api.call('GET', path));
+        const items = await searchAll(query, flags.limit, (path) => api.call('GET', path));
         printResult(context, globals.output, items, () => items.map(eventText).join('\n'));
         if (items.length === 0)
           tellOfNothing(context, `record of the ${printable(flags.log)} log`, flags);
