@@ -22,6 +22,9 @@ stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(EXIT.usage);
 });
 process.exitCode = await runCli(process.argv.slice(2), { stdin, stdout, stderr, env, processes });
+// A pipe takes 64 KiB at once; what its reader has not taken yet would be lost, and the exit status would say that all is well.
+// Only stdout: what waits for it is an answer, and a process that ends must not wait for who reads its log.
+await new Promise<void>((resolve) => stdout.write('', () => resolve()));
 // What could not be written is told of a turn later.
 await setImmediate();
 // Sockets that were kept alive must not keep a finished command.
