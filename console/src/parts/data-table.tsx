@@ -28,6 +28,8 @@ type DataTableProps<T> = {
   toneOf?: (row: T) => string | undefined;
   /** Rows keep their places and change what they show: a tail that grows at the top shifts nothing. */
   inPlace?: boolean;
+  /** Lesser columns also leave where the screen is too narrow for all, before the table scrolls. */
+  lessens?: true;
   /** The smallest width at which columns still read; below it the table scrolls in itself. */
   minWidth?: string;
 };
@@ -49,6 +51,7 @@ export function DataTable<T>(props: DataTableProps<T>): ReactNode {
         className="table"
         role="grid"
         aria-label={props.label}
+        data-lessens={props.lessens === undefined ? undefined : ''}
         style={props.minWidth === undefined ? undefined : { minWidth: props.minWidth }}
       >
         <colgroup>

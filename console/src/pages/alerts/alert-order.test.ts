@@ -26,7 +26,7 @@ const cases: { name: string; alerts: Alert[]; order: string; sentence: string }[
       alert('urgent', { severity: 'page' }),
     ],
     order: 'urgent old//',
-    sentence: '1 page and 1 ticket are firing: urgent happens, to begin with.',
+    sentence: '1 page and 1 ticket are firing; the first: urgent happens.',
   },
   {
     name: 'what is silenced or expected steps back, even a page',

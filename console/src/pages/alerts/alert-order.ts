@@ -38,8 +38,8 @@ export function alertsSentence({ open, quiet }: AlertGroups): string {
   ].filter(Boolean);
   const verb = open.length === 1 ? 'is' : 'are';
   const worst = first.summary.replace(/[.]$/, '');
-  const begin = open.length === 1 ? worst : `${worst}, to begin with`;
-  return `${counts.join(' and ')} ${verb} firing: ${begin}.${aside}`;
+  const begin = open.length === 1 ? ': ' : '; the first: ';
+  return `${counts.join(' and ')} ${verb} firing${begin}${worst}.${aside}`;
 }
 
 /** The alerts that hold the text in anything a person would look for. */

@@ -84,6 +84,7 @@ export function TrafficPage(): ReactNode {
                 onClose={close}
                 toneOf={(record) => (record.verdict === 'deny' ? 'denied' : undefined)}
                 minWidth="54rem"
+                lessens
                 inPlace
               />
             )}
