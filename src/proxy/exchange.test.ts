@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import type { Writable } from 'node:stream';
 import { after, before, test } from 'node:test';
+import { connectH2, createProtocolPair, startH2Application } from './fake-http2.ts';
 import { ask, createFakePair, type FakePair, isWholeAnswer, talk } from './fake-pair.ts';
 
 /** An application that answers byte for byte as told; what it got is in `received`. */
@@ -333,4 +335,36 @@ test('a large upload arrives whole', async () => {
   socket.destroy();
   await upload.close();
   sink.close();
+});
+
+test('an answer that its caller does not take ends, and the record does not blame the server', async () => {
+  const timeouts = { idleMs: 700 };
+  const stream = (to: Writable): void => {
+    const more = (): void => {
+      while (!to.destroyed && to.write(Buffer.alloc(65_536)));
+      if (!to.destroyed) to.once('drain', more);
+    };
+    to.on('error', () => to.destroy());
+    more();
+  };
+  const h2Application = await startH2Application((answer) => {
+    answer.respond({ ':status': 200 });
+    stream(answer);
+  });
+  const http1 = await createFakePair({ application: (_, answer) => stream(answer), timeouts });
+  const http2 = await createProtocolPair('http2', h2Application, { timeouts });
+  const socket = connect(http1.caller.outboundPort ?? 0, '127.0.0.1').pause();
+  socket.write(request('GET /big'));
+  const session = connectH2(http2.caller.outboundPort);
+  // Nobody reads it, so its window is never opened again.
+  const unread = session.request({ ':path': '/big', ':authority': 'orders' });
+  unread.on('error', () => unread.destroy());
+  for (const { orders } of [http1, http2]) {
+    while (orders.records.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.deepEqual([orders.records[0]?.reason, orders.records[0]?.status], ['caller_gone', 200]);
+  }
+  socket.destroy();
+  session.destroy();
+  await Promise.all([http1.close(), http2.close()]);
+  h2Application.close();
 });

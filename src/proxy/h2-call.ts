@@ -198,9 +198,10 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
     this.#expectMore();
   }
 
-  onReset(reset: H2Reset): void {
+  onReset(_reset: H2Reset): void {
     if (this.#isOver) return;
-    this.record.reason ??= reset.error === 'h2_stalled_stream' ? 'upstream_timeout' : 'caller_gone';
+    // Taken back by its caller, or ended because that does not take its answer.
+    this.record.reason ??= 'caller_gone';
     this.#cancelServer();
     this.#finish();
   }
@@ -286,6 +287,8 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
     const isLate = [this.#grpcDeadline, this.#overAt].some((at) => at !== 0 && at <= now);
     if (!this.#isAnswering && !this.#body.isComplete && !isLate)
       return this.respond({ kind: 'request_timeout', detail: 'body_timeout' });
+    // The server waits for the caller to take what there is of its answer.
+    if (this.#stream.pendingBytes > 0 && !isLate) return this.destroy();
     const mayTry = !this.#isAnswering && !isLate;
     if (mayTry && this.#tries?.expire() === true) return;
     this.respond({ kind: 'upstream_timeout' });

@@ -229,8 +229,14 @@ export class HttpConnection implements HttpCall, Live, AttemptingCall, PipeEvent
       this.#attempts.cut();
       return this.respond({ kind: 'request_timeout', detail: 'body_timeout' });
     }
-    this.record.reason ??= this.#switched === undefined ? 'upstream_timeout' : 'idle_timeout';
+    this.record.reason ??= this.#whyIdle();
     this.destroy();
+  }
+
+  #whyIdle(): string {
+    if (this.#switched !== undefined) return 'idle_timeout';
+    // The server waits for the caller to take what there is of its answer.
+    return this.#pipe.isBehind ? 'caller_gone' : 'upstream_timeout';
   }
 
   get manner(): 'request' | 'stream' {

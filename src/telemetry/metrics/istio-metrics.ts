@@ -13,8 +13,12 @@ const RESPONSE_FLAGS: Readonly<Record<string, string>> = {
   upstream_tls_failed: 'UF',
   upstream_identity_mismatch: 'UF',
   upstream_timeout: 'UT',
+  upstream_failed: 'UC',
+  caller_gone: 'DC',
+  idle_timeout: 'SI',
   rate_limited: 'RL',
   bad_request: 'DPE',
+  too_large: 'DPE',
 };
 
 /** Istio's standard metrics with Istio's labels, from the counters of all edges. */
