@@ -12,14 +12,17 @@ export type BundleDocuments = {
 
 // SPIFFE Federation 4.1: keys are published half a day before they sign, which is many times this.
 const REFRESH_HINT_SECONDS = 300;
+const WELL_KNOWN = '/.well-known/openid-configuration';
 
 /** Makes them of what the Workload API says; the sequence grows with each change, also over restarts. */
 export function createBundleDocuments(options: {
+  /** An `https` URL without query and final slash; its path, where it has one, stands before those of its documents. */
   readonly issuer: string | undefined;
   /** Unix milliseconds. */
   readonly clock: () => number;
 }): BundleDocuments {
   const { issuer, clock } = options;
+  const below = pathOf(issuer ?? '');
   let roots: readonly Uint8Array[] | undefined;
   let bundles: Readonly<Record<string, Uint8Array>> | undefined;
   let own = '';
@@ -65,13 +68,18 @@ export function createBundleDocuments(options: {
     named(url) {
       const path = url.split('?', 1)[0];
       if (path === '/' || path === '/bundle') return spiffe ?? 'later';
-      if (path === '/keys') return keys === undefined ? 'later' : encodeJwks(keys, 'sig');
-      if (path === '/.well-known/openid-configuration' && issuer !== undefined) {
-        return discovery(issuer);
-      }
+      if (path === '/keys' || path === `${below}/keys`)
+        return keys === undefined ? 'later' : encodeJwks(keys, 'sig');
+      // OpenID Connect Discovery 1.0 section 4.1: behind the issuer's path; at the root for who has a proxy cut it off.
+      const isDiscovery = path === WELL_KNOWN || path === `${below}${WELL_KNOWN}`;
+      if (isDiscovery && issuer !== undefined) return discovery(issuer);
       return undefined;
     },
   };
+}
+
+function pathOf(issuer: string): string {
+  return URL.canParse(issuer) ? new URL(issuer).pathname.replace(/\/$/, '') : '';
 }
 
 function keysOf(jwks: Uint8Array): readonly JwtKey[] {

@@ -97,6 +97,17 @@ test('OpenID Connect finds the keys where discovery says', async () => {
     [['sig', 'EC', 'P-256']],
   );
   assert.ok(keys.every((key) => !('d' in key) && typeof key['kid'] === 'string'));
+  assert.ok(keys.every(({ alg }) => alg === 'ES256'));
+  await end();
+});
+
+test("below an issuer's path too, where validators look for them", async () => {
+  const { end, get, until } = await start(`${ISSUER}/tenants/one`);
+  const at = '/tenants/one/.well-known/openid-configuration';
+  const discovery = JSON.parse((await until(at)).body);
+  assert.equal(discovery.jwks_uri, `${ISSUER}/tenants/one/keys`);
+  assert.equal((await until('/tenants/one/keys')).body, (await get('/keys')).body);
+  assert.equal((await get('/tenants/two/keys')).status, 404);
   await end();
 });
 

@@ -68,7 +68,10 @@ async function fetchTokens(
   const { selectors, entitled } = caller.value;
   // SECURITY: a token for somebody else is refused as such, whether that subject exists or not.
   const wanted = spiffeId === '' ? entitled : entitled.filter(({ id }) => id.text === spiffeId);
-  if (wanted.length === 0) return fail(DENIED);
+  if (wanted.length === 0) {
+    const details = 'the SPIFFE ID that is asked for is not registered for this process';
+    return fail({ ...DENIED, details });
+  }
   const tokens = await Promise.all(
     wanted.map(({ id }) => options.tokens.fetch({ id, audience, selectors })),
   );

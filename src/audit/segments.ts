@@ -11,7 +11,6 @@ import {
   readFileSync,
   renameSync,
   writeFileSync,
-  writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { FIRST_PREVIOUS } from './event.ts';
@@ -122,7 +121,7 @@ export function sealSegment(folder: string, digest: SegmentDigest): void {
   const fd = openSync(join(folder, DIGESTS), 'a', 0o600);
   try {
     // What a full disk cut off stays a line of its own, which says nothing.
-    writeSync(fd, `\n${JSON.stringify(digest)}\n`);
+    writeFileSync(fd, `\n${JSON.stringify(digest)}\n`);
     fsyncSync(fd);
   } finally {
     closeSync(fd);
@@ -139,7 +138,7 @@ export function createSegment(
   const { O_APPEND, O_CREAT, O_TRUNC, O_WRONLY } = constants;
   const fd = openSync(`${path}.new`, O_APPEND | O_CREAT | O_TRUNC | O_WRONLY, 0o600);
   try {
-    writeSync(fd, header);
+    writeFileSync(fd, header);
     fsyncSync(fd);
     // INVARIANT: a segment has its name only once its first line is on disk.
     renameSync(`${path}.new`, path);

@@ -30,6 +30,7 @@ export function keepUp(
 ): () => void {
   const { identity, revocations } = core;
   const { server, subscription } = of;
+  const tainted = followTaint(core, log);
   const renewal = setInterval(() => {
     try {
       of.keepClock();
@@ -39,6 +40,7 @@ export function keepUp(
     }
     refreshIssuers(core, log);
     refreshCrl(core, log);
+    tainted.retire();
     const isRenewed = identity.renewIfDue() || identity.renewIfRevoked(revocations.check.current());
     if (isRenewed) subscription?.reconnect();
   }, RENEWAL_CHECK_MS);
@@ -50,12 +52,11 @@ export function keepUp(
     );
     if (identity.renewIfRevoked(revoked)) subscription?.reconnect();
   });
-  const stopTainting = followTaint(core);
   const stopRotating = followRotation(core, log, () => subscription?.reconnect());
   return () => {
     clearInterval(renewal);
     stopWatching();
-    stopTainting();
+    tainted.stop();
     stopRotating();
   };
 }
@@ -92,13 +93,21 @@ function followRotation(core: CaCore, log: Log, onRenewed: () => void): () => vo
  * Whoever revokes all that was issued so far does not trust the keys any more: those of JWT-SVIDs go too, also where the
  * revocation came while this authority was down.
  */
-function followTaint({ revocations, jwtKeys }: CaCore): () => void {
+function followTaint(
+  { revocations, jwtKeys }: CaCore,
+  log: Log,
+): { readonly retire: () => void; readonly stop: () => void } {
   const retire = () => {
     const instants = activeRevocations(revocations.all()).flatMap(({ target }) =>
       target.kind === 'all' ? [Date.parse(target.issuedBefore)] : [],
     );
-    if (instants.length > 0) jwtKeys.retireMadeBefore(Math.max(...instants));
+    try {
+      if (instants.length > 0) jwtKeys.retireMadeBefore(Math.max(...instants));
+    } catch (error) {
+      // A full disk: tried again with each look, and the revocation is told and kept all the same.
+      log.error(EVENT.stateWriteFailed, { file: 'jwt-keys.json', error });
+    }
   };
   retire();
-  return revocations.check.onChange(retire);
+  return { retire, stop: revocations.check.onChange(retire) };
 }

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { status } from '@grpc/grpc-js';
 import { type Issuer, loadIssuer, loadSigningKey } from '#identity';
-import { createSilentLog } from '#telemetry';
-import { encodeEnvelope, signTrustRoot, verifyIssuanceLog } from '#trust';
+import { createSilentLog, EVENT } from '#telemetry';
+import { encodeEnvelope, signRevocation, signTrustRoot, verifyIssuanceLog } from '#trust';
 import { Issuance } from '#wire';
 import { caFolder } from './ca-folder.ts';
 import { openDatabase } from './database.ts';
@@ -43,6 +43,34 @@ test('first run makes the keys, later runs keep them', () => {
     readFileSync(join(mesh.folder, name), 'utf8'),
   );
   assert.deepEqual(after, before);
+});
+
+test('tainted, and the disk does not take the new keys of tokens: it starts, says so, and keeps the revocation', async () => {
+  const tainted = createTestMesh();
+  const issuer = tainted.author.keyId;
+  const about = { trustDomain: TRUST_DOMAIN, issuer, number: 1, parent: null, author: 'author' };
+  await (await tainted.startCa()).close();
+  tainted.clock.nowMs += 1_000;
+  const time = new Date(tainted.clock.nowMs).toISOString();
+  const envelope = signRevocation(
+    {
+      ...about,
+      time,
+      target: { kind: 'all', issuedBefore: time },
+      act: { kind: 'revoke', reason: '', until: null },
+    },
+    [tainted.author],
+  );
+  const { revocations, jwtKeys } = caFolder(tainted.folder);
+  writeFileSync(revocations, `${JSON.stringify(envelope)}\n`);
+  // Where the new keys would be written first.
+  mkdirSync(`${jwtKeys}.new`);
+  const errors: unknown[] = [];
+  const log = { ...createSilentLog(), error: (event: string) => errors.push(event) };
+  const ca = await tainted.startCa({ log: log as never });
+  await ca.close();
+  assert.deepEqual(errors, [EVENT.stateWriteFailed]);
+  tainted.remove();
 });
 
 test('after a restart without the control plane it still knows the registrations and goes on with its log', async () => {

@@ -5,7 +5,7 @@ import {
   mkdirSync,
   openSync,
   renameSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 
@@ -22,7 +22,8 @@ export function writeSecretFile(path: string, content: string): void {
   try {
     // A left-over of a crash keeps the mode it was made with.
     chmodSync(temporary, 0o600);
-    writeSync(file, content);
+    // Until all of it is written: a disk that is nearly full takes a part and says so by a number alone.
+    writeFileSync(file, content);
     fsyncSync(file);
   } finally {
     closeSync(file);

@@ -74,9 +74,11 @@ export function jwtKeyOf(publicKey: KeyObject): JwtKey {
   return { kid, publicKey, algorithms: ['ES256'] };
 }
 
-/** A key as a JWK, with the given `use`. */
+/** A key as a JWK, with the given `use`; for OpenID Connect also with its algorithm, which some clouds ask for. */
 export function jwkOf(key: JwtKey, use: 'jwt-svid' | 'sig'): Record<string, unknown> {
-  return { ...key.publicKey.export({ format: 'jwk' }), kid: key.kid, use };
+  const [alg, ...others] = key.algorithms;
+  const named = use === 'sig' && others.length === 0 ? { alg } : {};
+  return { ...key.publicKey.export({ format: 'jwk' }), kid: key.kid, use, ...named };
 }
 
 /** Signs with ES256: r and s behind one another (RFC 7518 section 3.4). */

@@ -1,4 +1,12 @@
-import { chmodSync, closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { makeFolders } from '#client';
 
@@ -14,7 +22,8 @@ export function writeFileDurably(path: string, content: string, mode = 0o600): v
   try {
     const file = openSync(temporary, 'wx', mode);
     try {
-      writeSync(file, content);
+      // Until all of it is written: a disk that is nearly full takes a part and says so by a number alone.
+      writeFileSync(file, content);
       fsyncSync(file);
     } finally {
       closeSync(file);

@@ -22,7 +22,7 @@ export {
   type IstioImport,
   importIstio,
 } from './istio-import.ts';
-export { DEFAULT_TRUST_DOMAIN, type MeshResource, type MeshSpec } from './mesh.ts';
+export { DEFAULT_TRUST_DOMAIN, isTokenIssuer, type MeshResource, type MeshSpec } from './mesh.ts';
 export { type Metadata, ROOT_NAMESPACE } from './metadata.ts';
 export { nearest } from './nearest.ts';
 export type { NodeAttestorResource, NodeAttestorSpec } from './node-attestor.ts';

@@ -101,11 +101,18 @@ const tls = object('tls', {
   keyExchange: defaulted(oneOf(['prefer-hybrid', 'require-hybrid']), () => DEFAULT_TLS.keyExchange),
 });
 
-const issuer = text((value) => {
+/**
+ * Whether JWT-SVIDs may name this as their issuer: `https`, neither query nor fragment (OpenID Connect Discovery 1.0 section
+ * 3), and no final slash, since validators compare letter by letter and append the paths of documents.
+ */
+export function isTokenIssuer(value: string): boolean {
   const url = URL.canParse(value) ? new URL(value) : undefined;
-  // OpenID Connect Discovery 1.0 section 3: https, and neither query nor fragment.
-  const isIssuer = url?.protocol === 'https:' && url.search === '' && url.hash === '';
-  return isIssuer && !value.endsWith('/')
+  const isIssuer = url?.protocol === 'https:' && !/[?#\s]/.test(value) && url.username === '';
+  return isIssuer && !value.endsWith('/');
+}
+
+const issuer = text((value) => {
+  return isTokenIssuer(value)
     ? undefined
     : {
         code: 'bad_value',

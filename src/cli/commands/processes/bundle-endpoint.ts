@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { isTokenIssuer } from '#resource';
 import type { CommandModule } from '../../command-module.ts';
 import { EXIT, ExitError } from '../../exit.ts';
 import { parsePort } from '../../flags.ts';
@@ -26,7 +27,11 @@ export const register: CommandModule['register'] = (program, context, finish) =>
     })
     .option('--web-cert <file>', 'a certificate of the web (profile https_web), PEM')
     .option('--web-key <file>', 'its key, PEM')
-    .option('--issuer <url>', "OpenID Connect's issuer, as the Mesh's jwtIssuer says it")
+    .option(
+      '--issuer <url>',
+      "OpenID Connect's issuer, letter by letter as the Mesh's jwtIssuer says it",
+      issuerUrl,
+    )
     .addHelpText('after', EXAMPLES)
     .action(async (options, command) => {
       const { verbose } = globalsOf(command, context);
@@ -58,6 +63,11 @@ function socketPath(text: string | undefined): string {
     "the Workload API's socket is not known",
     'name it with --socket /PATH, or start this with `palisade run`',
   );
+}
+
+function issuerUrl(text: string): string {
+  if (isTokenIssuer(text)) return text;
+  throw new InvalidArgumentError('write an `https://` URL without query and final slash.');
 }
 
 function address(text: string): { readonly host: string; readonly port: number } {
