@@ -1,5 +1,6 @@
 import { isHash, isSize } from '#audit';
 import { ok, type Result } from '#lib';
+import { EVENT } from '#telemetry';
 import {
   createMessage,
   type FetchCrlResponse,
@@ -34,7 +35,14 @@ export function prepareRoot(
     refusal: 'may not prepare a root',
   });
   if (!caller.ok) return caller;
-  return ok(createMessage(PrepareRootResponseSchema, { envelope: options.nextRoot() }));
+  try {
+    return ok(createMessage(PrepareRootResponseSchema, { envelope: options.nextRoot() }));
+  } catch (error) {
+    options.log.error(EVENT.signingFailed, { error });
+    const words =
+      "its key device, its upstream or its disk does not let it; the authority's log says why";
+    return refuse('unavailable', `the authority cannot make its next issuer now: ${words}`);
+  }
 }
 
 /** WitnessAuditLog: the end of the audit log, signed if it continues what was signed before. */

@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict';
 import { createPublicKey, verify } from 'node:crypto';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { openCommandDevice } from './command-device.ts';
@@ -77,6 +85,28 @@ test('a token that is not there, and a PIN that is wrong, say so without the PIN
   const wrong = (error: Error) =>
     /the PIN is wrong/.test(error.message) && !error.message.includes('000000');
   assert.throws(() => openPkcs11Device({ ...hsm, pin: '000000' }), wrong);
+});
+
+test('a token that is taken away and put back signs again, though its module has lost it', {
+  skip: softHsmMissing,
+}, async () => {
+  assert.ok(hsm !== undefined);
+  const device = openPkcs11Device({ ...hsm, restartEveryMs: 0 });
+  const { key } = createKeyStore({ device }).create();
+  const later = key.signLater;
+  assert.ok(later !== undefined);
+  await later(MESSAGE);
+  const tokens = join(dirname(hsm.env.SOFTHSM2_CONF), 'tokens');
+  renameSync(tokens, `${tokens}.away`);
+  for (let i = 0; i < 3; i++) {
+    await assert.rejects(later(MESSAGE));
+    assert.throws(() => key.sign(MESSAGE));
+    assert.throws(() => device.create());
+  }
+  renameSync(`${tokens}.away`, tokens);
+  await Promise.all(Array.from({ length: 8 }, () => later(MESSAGE)));
+  key.sign(MESSAGE);
+  device.close();
 });
 
 test('attack: a key service that refuses, dies, is silent or signs with another key', async () => {

@@ -8,6 +8,8 @@ export type Pkcs11Options = {
   readonly token: string;
   /** SECURITY: never logged, and part of no error. */
   readonly pin: string;
+  /** How often the module begins anew at most while it does not give a session: 5,000 unless told. */
+  readonly restartEveryMs?: number;
 };
 
 const LABEL = 'palisade authority';
@@ -16,8 +18,14 @@ const MAX_SESSIONS = 4;
 const REFERENCE = /^[0-9a-f]{32}$/;
 // SubjectPublicKeyInfo of an uncompressed P-256 point (RFC 5480), without the point.
 const P256_FRAME = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d030107034200', 'hex');
-// What says that the session, the login or a handle is gone, e.g. since the token was taken out and put back.
-const STALE: ReadonlySet<number> = new Set([0x32, 0x60, 0x82, 0xb0, 0xb3, 0xe0, 0x101]);
+// What says that the session, the login or a handle is gone, e.g. since the token was taken out and put back. Modules that
+// lose their token without noticing say `general error` or `function failed` for good.
+const STALE: ReadonlySet<number> = new Set([
+  0x05, 0x06, 0x30, 0x32, 0x60, 0x82, 0xb0, 0xb3, 0xe0, 0x101, 0x190,
+]);
+const WRONG_PIN: ReadonlySet<number> = new Set([0xa0, 0xa1, 0xa2, 0xa3, 0xa4]);
+// Beginning anew may take a module seconds, and everybody waits meanwhile.
+const RESTART_EVERY_MS = 5_000;
 
 /** Opens a PKCS #11 token; throws where the module, the token or the PIN is not right. */
 export function openPkcs11Device(options: Pkcs11Options): KeyDevice {
@@ -32,11 +40,13 @@ class Pkcs11Device implements KeyDevice {
   readonly #waiting: (() => void)[] = [];
   #free: bigint[] = [];
   #count = 0;
+  #restartedAt = -Infinity;
+  #pinProblem: Error | undefined;
 
   constructor(options: Pkcs11Options) {
     this.#options = options;
     this.#module = openPkcs11Module(options.modulePath);
-    this.#release(this.#open());
+    this.#release(this.#openOnce());
   }
 
   create(): { readonly reference: string; readonly publicKeyDer: Uint8Array } {
@@ -125,12 +135,30 @@ class Pkcs11Device implements KeyDevice {
     }
   }
 
+  /** A session; where none is open any more the module may have lost the token, and begins anew. */
   #open(): bigint {
+    // SECURITY: a token locks itself after a few wrong PINs, and each request would try it once more.
+    if (this.#pinProblem !== undefined) throw this.#pinProblem;
+    try {
+      return this.#openOnce();
+    } catch (error) {
+      const { restartEveryMs = RESTART_EVERY_MS } = this.#options;
+      const isTooSoon = performance.now() < this.#restartedAt + restartEveryMs;
+      if (this.#pinProblem !== undefined || this.#count > 0 || isTooSoon) throw error;
+      this.#restartedAt = performance.now();
+      this.#handles.clear();
+      this.#module.restart();
+      return this.#openOnce();
+    }
+  }
+
+  #openOnce(): bigint {
     const session = this.#module.openSession(this.#module.findSlot(this.#options.token));
     try {
       this.#module.login(session, this.#options.pin);
     } catch (error) {
-      this.#module.closeSession(session);
+      if (error instanceof Pkcs11Error && WRONG_PIN.has(error.code)) this.#pinProblem = error;
+      this.#close(session);
       throw error;
     }
     this.#count++;

@@ -18,6 +18,8 @@ export type Pkcs11Module = {
   readonly sign: (session: bigint, key: bigint, digest: Uint8Array) => Buffer;
   /** On a thread of its own. One session does one thing at a time. */
   readonly signLater: (session: bigint, key: bigint, digest: Uint8Array) => Promise<Buffer>;
+  /** Forgets all that it knows of slots and tokens, and begins anew; no session lasts over it. */
+  readonly restart: () => void;
 };
 
 /** What a module answered instead of CKR_OK. */
@@ -31,6 +33,8 @@ export class Pkcs11Error extends Error {
 }
 
 const CODES = new Map([
+  [0x05, 'general error (CKR 0x5)'],
+  [0x06, 'function failed (CKR 0x6)'],
   [0x30, 'device error'],
   [0x31, 'device memory'],
   [0x32, 'the device was removed'],
@@ -89,9 +93,17 @@ export function openPkcs11Module(path: string): Pkcs11Module {
 
 function load(path: string): Pkcs11Module {
   const call = bind(path);
-  const initialized = call.C_Initialize({ ...NO_MUTEXES, flags: OS_LOCKING });
-  if (initialized !== ALREADY_INITIALIZED) check('C_Initialize', initialized);
+  const initialize = () => {
+    const initialized = call.C_Initialize({ ...NO_MUTEXES, flags: OS_LOCKING });
+    if (initialized !== ALREADY_INITIALIZED) check('C_Initialize', initialized);
+  };
+  initialize();
   return {
+    restart() {
+      // Whatever it says: what counts is whether it begins anew.
+      call.C_Finalize(null);
+      initialize();
+    },
     findSlot: (token) => findSlot(call, token),
     openSession(slot) {
       const handle = Buffer.alloc(8);
@@ -148,6 +160,7 @@ function bind(path: string) {
   const template = [attributes, number];
   return {
     C_Initialize: native('C_Initialize', [args]),
+    C_Finalize: native('C_Finalize', [bytes]),
     C_GetSlotList: native('C_GetSlotList', ['uint8_t', bytes, bytes]),
     C_GetTokenInfo: native('C_GetTokenInfo', [number, bytes]),
     C_OpenSession: native('C_OpenSession', [number, number, bytes, bytes, bytes]),
@@ -172,13 +185,17 @@ function findSlot(call: Calls, token: string): number {
   check('C_GetSlotList', call.C_GetSlotList(1, null, count));
   const slots = Buffer.alloc(8 * Number(count.readBigUInt64LE()));
   check('C_GetSlotList', call.C_GetSlotList(1, slots, count));
+  let problem: number | undefined;
   for (let at = 0; at < slots.length; at += 8) {
     const slot = Number(slots.readBigUInt64LE(at));
     // CK_TOKEN_INFO begins with the label, 32 bytes that end in blanks; it is 160 to 208 bytes long.
     const info = Buffer.alloc(512);
-    check('C_GetTokenInfo', call.C_GetTokenInfo(slot, info));
-    if (info.toString('utf8', 0, 32).trimEnd() === token) return slot;
+    // Another token of the module that is broken or gone is no reason not to find ours.
+    const code = call.C_GetTokenInfo(slot, info);
+    if (code !== 0) problem ??= code;
+    else if (info.toString('utf8', 0, 32).trimEnd() === token) return slot;
   }
+  if (problem !== undefined) throw new Pkcs11Error('C_GetTokenInfo', problem);
   throw new Error(`no token is labelled \`${token}\``);
 }
 
