@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type AuthorityOptions, EXIT } from '#cli';
 import { layoutOf, readTrustRoot } from '#client';
-import { loadMeshProcesses, StartError } from '#local';
+import { explainAuthorityError, loadMeshProcesses, readProblem, StartError } from '#local';
 import { reportStartErrors } from './report-start-error.ts';
 
 /** `palisade ca csr`, `import-chain` and `sign-csr`: beside the running authority, on its own folder. */
@@ -17,17 +17,17 @@ export function authority(options: AuthorityOptions): Promise<number> {
     });
     const { action } = options;
     if (action.kind === 'request') {
-      process.stdout.write(requestAuthority(of));
+      process.stdout.write(explained(() => requestAuthority(of)));
       return EXIT.done;
     }
-    const text = readFileSync(action.file, 'utf8');
+    const text = readNamed(action.file);
     if (action.kind === 'sign') {
-      const signed = signRequest(of, { csrPem: text, ttlMs: action.ttlMs });
+      const signed = explained(() => signRequest(of, { csrPem: text, ttlMs: action.ttlMs }));
       if (!signed.ok) return refuse(signed.error);
       process.stdout.write(signed.value);
       return EXIT.done;
     }
-    const imported = importChain(of, text);
+    const imported = explained(() => importChain(of, text));
     if (!imported.ok) return refuse(imported.error);
     const { root, isTrusted, expiresAt } = imported.value;
     const then = isTrusted
@@ -37,6 +37,23 @@ export function authority(options: AuthorityOptions): Promise<number> {
     process.stdout.write(`below root ${root.slice(0, 16)} until ${until}; ${then}\n`);
     return EXIT.done;
   });
+}
+
+function explained<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw explainAuthorityError(error);
+  }
+}
+
+function readNamed(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const why = readProblem(error);
+    throw new StartError(`\`${path}\`: ${why}`, 'name a file in PEM');
+  }
 }
 
 function refuse(why: string): number {

@@ -99,3 +99,17 @@ test('attack: chains and requests that are not what was asked for', () => {
   const foreign = signRequest({ ...folderOf(above), trustRoot: other }, { csrPem, ttlMs: TTL_MS });
   assert.match(foreign.ok ? '' : foreign.error, /of `example.org`/);
 });
+
+test('attack: a request is made without the passphrase of a sealed folder, and leaves no key there in the clear', () => {
+  const sealed = createTestMesh(undefined, { passphrase: 'pass' });
+  assert.throws(() => requestAuthority(folderOf(sealed)), /log\.key` is sealed/);
+  assert.equal(existsSync(join(sealed.folder, 'issuers')), false);
+  requestAuthority({ ...folderOf(sealed), passphrase: 'pass' });
+  sealed.remove();
+});
+
+test('an intermediate that would be over at once is not signed', () => {
+  const csrPem = requestAuthority(folderOf(below));
+  const signed = signRequest(folderOf(above), { csrPem, ttlMs: 0 });
+  assert.match(signed.ok ? '' : signed.error, /over at once/);
+});

@@ -17,6 +17,7 @@ import { createSilentLog } from '#telemetry';
 import type { TrustRoot } from '#trust';
 import { caFolder } from './ca-folder.ts';
 import { openDatabase } from './database.ts';
+import { loadSecrets } from './initialize.ts';
 import { certificateDigest, openIssuanceLog } from './issuance-log.ts';
 import { issuerPaths, openIssuerFolder } from './issuer-folder.ts';
 import { newestIssuer } from './issuers.ts';
@@ -50,6 +51,8 @@ export type ImportedChain = {
 
 /** Makes a key and a request for it (PEM), which lies beside the key until a chain is imported. Throws where it cannot. */
 export function requestAuthority(of: AuthorityFolder): string {
+  // SECURITY: where the folder is sealed this throws without its passphrase, and no key comes to lie there in the clear.
+  loadSecrets(of.folder, of.passphrase);
   const { key, save } = keysOf(of).create();
   const csr = derToPem(createAuthorityCsr(key, domainOf(of)), 'CERTIFICATE REQUEST');
   const paths = issuerPaths(of.folder, key.publicKeyDer);
@@ -97,6 +100,7 @@ export function signRequest(
   if (trustDomain !== domainOf(of)) {
     return fail(`the request is of \`${trustDomain}\`, this authority of \`${domainOf(of)}\``);
   }
+  if (request.ttlMs <= 0) return fail('it would be over at once: give it a time to live');
   const database = openDatabase(caFolder(of.folder).database);
   try {
     const policy = { database, trustRoot: of.trustRoot, clock: () => of.nowMs };

@@ -6,7 +6,12 @@ export type { MeshFolder } from './mesh-folder.ts';
 export type { ProxyRequest, RunningProxy } from './proxy.ts';
 export type { RunRequest } from './run.ts';
 export { SIDECAR_ENV, SIDECAR_FLAGS } from './sidecar.ts';
-export { explainListenError, StartError } from './start-error.ts';
+export {
+  explainAuthorityError,
+  explainListenError,
+  readProblem,
+  StartError,
+} from './start-error.ts';
 export type { RunningMesh, UpRequest } from './up.ts';
 
 /** How the keys of the CA are kept; on its own, for the CA alone. */

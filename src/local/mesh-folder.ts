@@ -11,7 +11,7 @@ import type { TrustRoot } from '#trust';
 import { initializeMesh, writeMeshSettings } from './first-run.ts';
 import { makePrivateFolder } from './private-file.ts';
 import { acquireLock, type ProcessLock } from './process-lock.ts';
-import { StartError } from './start-error.ts';
+import { explainAuthorityError, StartError } from './start-error.ts';
 
 /** A data folder whose keys exist and whose lock(s) this process holds. */
 export type MeshFolder = {
@@ -109,7 +109,9 @@ function releaseAll(locks: readonly ProcessLock[]): void {
 
 function asStartError(error: unknown, folder: DataFolder): Error {
   const { code } = error as NodeJS.ErrnoException;
-  if (error instanceof StartError || code === undefined) return error as Error;
+  if (error instanceof StartError) return error;
+  // On first use the authority's keys are made here.
+  if (typeof code !== 'string') return explainAuthorityError(error) as Error;
   if (code === 'ENOSPC')
     return new StartError(
       `the disk of \`${folder.root}\` is full`,

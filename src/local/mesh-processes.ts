@@ -9,7 +9,7 @@ import type { TrustRoot } from '#trust';
 import { makeWay } from './make-way.ts';
 import { readPassphrase } from './passphrase.ts';
 import { serveMetrics } from './serve-metrics.ts';
-import { StartError } from './start-error.ts';
+import { explainAuthorityError, StartError } from './start-error.ts';
 
 export { openMeshFolder } from './mesh-folder.ts';
 export { createProcessLog } from './start-log.ts';
@@ -45,6 +45,8 @@ export async function startCa(
     clock: Date.now,
     log,
     softwareVersion: VERSION,
+  }).catch((error: unknown) => {
+    throw explainAuthorityError(error);
   });
   return shown(ca, options.metrics);
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { StartError } from './start-error.ts';
+import { readProblem, StartError } from './start-error.ts';
 
 /** Secrets that an operator hands to a process. */
 export type OperatorSecret = 'PALISADE_CA_PASSPHRASE' | 'PALISADE_CA_PIN';
@@ -12,7 +12,7 @@ export type OperatorSecret = 'PALISADE_CA_PASSPHRASE' | 'PALISADE_CA_PIN';
 export function readSecret(env: NodeJS.ProcessEnv, name: OperatorSecret): string | undefined {
   const path = env[`${name}_FILE`];
   if (path === undefined || path === '') return takeFromEnvironment(env, name);
-  const text = readOnce(path);
+  const text = readOnce(path, name);
   if (text !== '') return text;
   throw new StartError(
     `\`${path}\` holds nothing`,
@@ -36,15 +36,15 @@ function takeFromEnvironment(env: NodeJS.ProcessEnv, name: OperatorSecret): stri
 // A descriptor can be read but once, and the keys are opened in more than one place.
 const read = new Map<string, string>();
 
-function readOnce(path: string): string {
+function readOnce(path: string, name: OperatorSecret): string {
   const known = read.get(path);
   if (known !== undefined) return known;
   try {
     const text = readFileSync(path, 'utf8').replace(/\r?\n$/, '');
     read.set(path, text);
     return text;
-  } catch {
-    // The reason is in the path, and the sentence names it.
-    return '';
+  } catch (error) {
+    const why = readProblem(error);
+    throw new StartError(`\`${path}\`: ${why}`, `it is what ${name}_FILE names`);
   }
 }

@@ -36,6 +36,37 @@ export function explainListenError(error: unknown, flag = '--port'): Error {
   }
 }
 
+/**
+ * Turns what keeps an authority from starting into a StartError where its operator can do something about it: a file that is
+ * missing, damaged or sealed, a key device or an upstream that is not fit. Defects and the system's own errors pass unchanged.
+ */
+export function explainAuthorityError(error: unknown): unknown {
+  // The authority's own sentences are plain errors, and those of devices have a number; a TypeError is a defect.
+  const isSentence =
+    error instanceof Error && !/^(?:Type|Range|Reference|Syntax)Error$/.test(error.name);
+  if (!isSentence || error instanceof StartError) return error;
+  if (typeof (error as NodeJS.ErrnoException).code === 'string') return error;
+  const message =
+    error.cause === undefined ? error.message : `${error.message}: ${readProblem(error.cause)}`;
+  return new StartError(
+    message,
+    'see docs/reference/authority-keys.md, and data-folder.md for what lies where',
+  );
+}
+
+/** Why a file could not be read, in words. */
+export function readProblem(error: unknown): string {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  return UNREAD[code] ?? `the system says ${code === '' ? 'nothing of it' : code}`;
+}
+
+const UNREAD: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'this user may not read it',
+  EISDIR: 'it is a folder, not a file',
+  ENOTDIR: 'a part of the path is a file, not a folder',
+};
+
 type ListenError = NodeJS.ErrnoException & { readonly address?: string; readonly port?: number };
 
 function holderOf(port: number): string {
