@@ -1,6 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Api, ApiContext } from './context.ts';
-import { answers, Instant, instantOf } from './schemas.ts';
+import { answers, Instant, instantOf, refuseReversed } from './schemas.ts';
 
 const count = z.int();
 
@@ -42,6 +42,7 @@ export function addCompletenessRoute(api: Api, { records, clock }: ApiContext): 
     const now = clock();
     const untilMs = instantOf(until, 'until', now) ?? now;
     const fromMs = instantOf(from, 'from', now) ?? untilMs - DEFAULT_SPAN_MS;
+    refuseReversed('from', fromMs, untilMs);
     const { sources, ratio } = await records.completeness({ fromMs, untilMs });
     const shown = sources.slice(-MAX_HOURS).map((hour) => ({
       ...hour,

@@ -3,7 +3,7 @@ import { parseDuration } from '#lib';
 import { ROLLUP_METRICS, type RollupMetric } from '#record-store';
 import { ApiProblem } from '../errors.ts';
 import type { Api, ApiContext } from './context.ts';
-import { answers, instantOf } from './schemas.ts';
+import { answers, instantOf, refuseReversed } from './schemas.ts';
 
 const METRICS: ReadonlySet<string> = new Set(ROLLUP_METRICS);
 
@@ -54,6 +54,7 @@ export function addRollupRoute(api: Api, { records, clock }: ApiContext): void {
     const now = clock();
     const untilMs = instantOf(until, 'until', now) ?? now;
     const fromMs = instantOf(from, 'from', now) ?? untilMs - DEFAULT_SPAN_MS;
+    refuseReversed('from', fromMs, untilMs);
     const stepMs = stepOf(step);
     const maxPoints = group === 'total' ? MAX_POINTS : MAX_GROUPED_POINTS;
     if ((untilMs - fromMs) / stepMs > maxPoints) {

@@ -134,10 +134,15 @@ export function timesOf(
 ): { readonly sinceMs: number | undefined; readonly untilMs: number | undefined } {
   const sinceMs = instantOf(since, 'since', nowMs);
   const untilMs = instantOf(until, 'until', nowMs);
-  if (sinceMs !== undefined && untilMs !== undefined && sinceMs > untilMs) {
-    throw new ApiProblem('bad_request', `\`since\` \`${since}\` is after \`until\` \`${until}\``);
-  }
+  if (sinceMs !== undefined && untilMs !== undefined) refuseReversed('since', sinceMs, untilMs);
   return { sinceMs, untilMs };
+}
+
+/** Ends the request where times, ms since 1970, begin after they end; `name` is what the beginning is called. */
+export function refuseReversed(name: string, fromMs: number, untilMs: number): void {
+  if (fromMs <= untilMs) return;
+  const [from, until] = [fromMs, untilMs].map((ms) => new Date(ms).toISOString());
+  throw new ApiProblem('bad_request', `\`${name}\`, ${from}, is after \`until\`, ${until}`);
 }
 
 /** `2h` after `nowMs`, or an instant, as ms since 1970; ends the request where it is neither. */

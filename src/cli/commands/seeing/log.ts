@@ -16,6 +16,7 @@ import { globalsOf, sessionOf } from '../../globals.ts';
 import { tellOfNothing } from '../../nothing-found.ts';
 import { painter } from '../../output.ts';
 import { followRecords, newestCursor } from './follow-records.ts';
+import { noteUnknownFields } from './record-fields.ts';
 import { type RecordFilters, recordQuery } from './record-filter.ts';
 import { complainOfMissing, recordLine } from './record-line.ts';
 
@@ -68,6 +69,7 @@ export const register: CommandModule['register'] = (program, context) => {
       const namespace = globals.namespaceGiven ? globals.namespace : undefined;
       const query = recordQuery(options as RecordFilters, namespace);
       const paint = painter(context);
+      noteUnknownFields(context, options as RecordFilters);
       const cursor = options.follow === true ? await newestCursor(api) : '0';
       const print = (record: AccessRecord) => {
         context.stdout.write(lineOf(record, globals.output, paint));
