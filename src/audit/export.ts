@@ -136,9 +136,13 @@ export class ExportVerifier {
     }
     const { since } = this.#trust;
     if (!this.#isPartial) {
-      const most = Math.max(0, ...this.#ahead.keys(), this.#isSinceSeen ? 0 : (since?.size ?? 0));
+      const signed = Math.max(0, ...this.#ahead.keys());
+      const known = this.#isSinceSeen ? 0 : (since?.size ?? 0);
+      const most = Math.max(signed, known);
       if (most > frontier.size) {
-        const message = `records ${frontier.size} to ${most - 1} are missing, though they were signed: the log was rolled back or cut off`;
+        // What the export itself brings was signed when it was made; a checkpoint from elsewhere may be younger.
+        const older = signed > frontier.size ? '' : ', or this was exported before them';
+        const message = `records ${frontier.size} to ${most - 1} are missing, though they were signed: the log was rolled back or cut off${older}`;
         return fail({ index: frontier.size, message });
       }
       if (!this.#isSinceSeen) {

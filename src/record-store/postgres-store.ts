@@ -14,6 +14,7 @@ import { createPostgresRollups, type PostgresRollups } from './postgres-rollups.
 import { type Stretch, searchWindows } from './postgres-search.ts';
 import { whereOf } from './postgres-where.ts';
 import { knownSources, writeReports } from './postgres-write.ts';
+import { readInOrder } from './read-in-order.ts';
 import type {
   Added,
   PageQuery,
@@ -136,7 +137,7 @@ class PostgresStore implements RecordStore {
   }
 
   async readAfter(cursor: number, limit: number): Promise<readonly StoredRecord[]> {
-    return (await this.list({}, { limit, cursor, ascending: true })).records;
+    return await readInOrder((query, page) => this.list(query, page), cursor, limit);
   }
 
   async newestId(): Promise<number> {

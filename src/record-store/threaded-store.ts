@@ -4,6 +4,7 @@ import type { AddedPlaces } from './embedded-store.ts';
 import { denialConditions } from './filter.ts';
 import { linesOf } from './lines.ts';
 import { parseRecord } from './parse-record.ts';
+import { readInOrder } from './read-in-order.ts';
 import type {
   Added,
   RecordBounds,
@@ -88,19 +89,7 @@ function storeOf(writer: WorkerClient, reader: WorkerClient): RecordStore {
       return added.ok ? ok(addedOf(reports, added.value)) : added;
     },
     list,
-    async readAfter(cursor, limit) {
-      const records: StoredRecord[] = [];
-      // A page ends early when its time is over; a reader in order wants all there is.
-      for (let next: number | undefined = cursor; next !== undefined && records.length < limit; ) {
-        const page = await list(
-          {},
-          { limit: limit - records.length, cursor: next, ascending: true },
-        );
-        records.push(...page.records);
-        next = page.next;
-      }
-      return records;
-    },
+    readAfter: (cursor, limit) => readInOrder(list, cursor, limit),
     newestId: () => ask({ kind: 'newestId' }),
     async denial(denialId) {
       const where = denialConditions(denialId);

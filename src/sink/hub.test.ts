@@ -184,6 +184,47 @@ test('what the source has and a killed process had not queued is read up, once, 
   assert.deepEqual(ids(), named(5, 2_520));
 });
 
+test('a source that cannot be read is read later, and nothing of it is left out', async (t) => {
+  const stored: Evidence[] = [];
+  let isAway = false;
+  const pauses: number[] = [];
+  const { after } = createScheduler();
+  const { open, ids } = fixture(t, {
+    scheduler: {
+      after(ms, work) {
+        pauses.push(ms);
+        return after(Math.min(ms, 10), work);
+      },
+    },
+    sources: {
+      records: {
+        newest: () => Promise.resolve(stored.at(-1)?.position ?? -1),
+        readAfter: (position, limit) =>
+          isAway
+            ? Promise.reject(new Error('the database is away'))
+            : Promise.resolve(stored.filter((one) => one.position > position).slice(0, limit)),
+      },
+    },
+  });
+  stored.push(...records(0, 1));
+  const first = open();
+  await first.configure([fileSink('a', { records: {} })]);
+  stored.push(...records(1, 5));
+  first.offer('records', records(1, 5));
+  await until('the first', () => ids().length === 4);
+  await first.close();
+  stored.push(...records(5, 20));
+  isAway = true;
+  const second = open();
+  await second.configure([fileSink('a', { records: {} })]);
+  await until('two more tries', () => pauses.filter((ms) => ms === 5_000).length >= 2);
+  stored.push(...records(20, 25));
+  second.offer('records', records(20, 25));
+  isAway = false;
+  await until('all', () => ids().length === 24);
+  assert.deepEqual(ids(), named(1, 25));
+});
+
 test('a change keeps what waits; a sink that is gone takes its queue along; one that cannot start stops nobody', async (t) => {
   const { open, folder, ids } = fixture(t);
   const hub = open();

@@ -72,6 +72,9 @@ type Entry = {
   readonly catching: Map<EvidenceKind, boolean>;
 };
 
+// A database that is away or overloaded; what waits there is on disk.
+const CATCH_UP_AGAIN_MS = 5_000;
+
 class RunningHub implements SinkHub {
   readonly #options: HubOptions;
   readonly #entries = new Map<string, Entry>();
@@ -184,9 +187,12 @@ class RunningHub implements SinkHub {
     try {
       await catchUp({ lane, source, offer: (items) => sink.take(kind, items), isCurrent });
     } catch (error) {
-      // What the source could not tell is missing here; what comes from now on is not.
-      catching.delete(kind);
       this.#options.log.error(EVENT.sinkFailed, { sink: sink.name, evidence: kind, error });
+      // Until it can be read the lane hears nothing live, or what lies before that would never be sent.
+      this.#options.scheduler.after(CATCH_UP_AGAIN_MS, () => {
+        const isThere = this.#entries.get(sink.name) === entry && !this.#isClosed;
+        if (isThere) void this.#catchUp(entry, kind);
+      });
     }
   }
 
