@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { redactText } from './redact.ts';
 
 /** What happened, as it goes into an audit log; whatever is not known is left out. */
 export type AuditFields = {
@@ -61,8 +62,11 @@ export const TAIL_BYTES = 64 + LINE_END.length;
 export function bodyOf(index: number, time: string, fields: AuditFields): string {
   const record: Record<string, unknown> = { index, time };
   for (const name of MEMBERS) {
-    const value = fields[name];
-    if (value === undefined || value === '') continue;
+    const given = fields[name];
+    if (given === undefined || given === '') continue;
+    // SECURITY: what people give as a reason may hold what they had in their clipboard, and is kept for years. (A `diff`
+    // comes redacted, by its members.)
+    const value = name === 'reason' ? redactText(given) : given;
     const most = name === 'diff' ? MAX_DIFF : MAX_TEXT;
     record[name] = value.length > most ? value.slice(0, most) + CUT : value;
   }

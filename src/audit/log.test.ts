@@ -279,3 +279,17 @@ test('nothing is told, and so nothing signed, of records that are not on disk ye
   assert.equal(log.head().size, 500);
   await log.close();
 });
+
+test('a reason that holds a secret is logged without it', async () => {
+  const folder = folderOf();
+  const log = open(folder);
+  const reason = 'rolled back, password="hunter 2" and Bearer abcdefgh12345; tell ann@example.org';
+  const event = await log.append({ ...deed(0), reason });
+  const expected =
+    'rolled back, password="[redacted:secret]" and Bearer [redacted:token]; tell [redacted:email]';
+  assert.equal(event.reason, expected);
+  await log.close();
+  const text = readFileSync(join(folder, segmentName(0)), 'utf8');
+  assert.doesNotMatch(text, /hunter|abcdefgh|example\.org/);
+  assert.equal((await verifyFolder(folder, [])).problem, undefined);
+});
