@@ -102,6 +102,11 @@ class Tunnel implements Live {
   #isReady = false;
   #retired = false;
   #gone = false;
+  /** On the coarse clock: when the other side last said anything, and when it was asked for a word; 0 for not asked. */
+  #heardAt = 0;
+  #askedAt = 0;
+  /** It has streams, and `deadlineAt` is when it is looked after next. */
+  #isWatched = false;
 
   constructor(context: ProxyContext, events: TunnelEvents) {
     this.#context = context;
@@ -163,8 +168,9 @@ class Tunnel implements Live {
   }
 
   expire(): void {
-    if (this.#retired || !this.#isReady) this.destroy();
-    else if (this.#connection.streamCount === 0) this.retire();
+    if (this.#isWatched) this.#askIfSilent();
+    else if (this.#retired || !this.#isReady) this.destroy();
+    else this.retire();
   }
 
   // SECURITY: a server that counts no more, or whose key exchange does not, takes its streams along.
@@ -195,7 +201,25 @@ class Tunnel implements Live {
     this.#transport.start(reached.pipe);
   }
 
+  // A host that vanished says nothing, and the kernel goes on for a quarter of an hour sending to it what calls have begun.
+  #askIfSilent(): void {
+    const { live, options, timeouts } = this.#context;
+    const waitMs = timeouts().headerMs;
+    if (live.now - this.#heardAt < waitMs) {
+      this.#askedAt = 0;
+      this.deadlineAt = this.#heardAt + waitMs;
+    } else if (this.#askedAt <= this.#heardAt) {
+      this.#askedAt = live.now;
+      this.deadlineAt = live.now + waitMs;
+      this.#connection.ping();
+    } else {
+      options.metrics.refused('tunnel_silent').value++;
+      this.destroy();
+    }
+  }
+
   #onRead(): void {
+    this.#heardAt = this.#context.live.now;
     if (this.#isReady || !this.#connection.isSettled) return;
     this.#isReady = true;
     for (const waiter of this.#waiting.splice(0)) this.open(waiter);
@@ -218,12 +242,22 @@ class Tunnel implements Live {
     // It was told to end while the stream's caller waited for its handshake.
     pipe.isRetired = this.#retired;
     this.#streams.add(pipe);
-    this.deadlineAt = 0;
+    this.#watch();
     return { kind: 'connected', ...reached, pipe };
+  }
+
+  // Not put off by each stream: those to a host that vanished may go on beginning.
+  #watch(): void {
+    if (this.#isWatched) return;
+    this.#isWatched = true;
+    this.#askedAt = 0;
+    this.#heardAt = this.#context.live.now;
+    this.deadlineAt = this.#heardAt + this.#context.timeouts().headerMs;
   }
 
   #endIfUnused(): void {
     if (this.#connection.streamCount > 0 || !this.#isReady) return;
+    this.#isWatched = false;
     if (this.#retired) {
       this.#connection.shutdown();
       this.#transport.finish();
