@@ -49,7 +49,7 @@ async function followed(
   const lost: string[] = [];
   await assert.rejects(
     followRecords({
-      api,
+      api: () => api,
       query: new URLSearchParams(),
       cursor: more.cursor ?? (await newestCursor(api)),
       shown: new Set((more.shown ?? []).map(String)),

@@ -3,7 +3,8 @@ import type { AccessRecord, RecordAnswer } from '../../api-types.ts';
 
 /** What following needs. */
 export type Following = {
-  readonly api: Pick<ApiClient, 'call' | 'watch'>;
+  /** Asked for anew at each try: a control plane may come back at another address, which the data folder names. */
+  readonly api: () => Pick<ApiClient, 'call' | 'watch'>;
   /** The filters, without times and paging. */
   readonly query: URLSearchParams;
   /** What was there when the command began, from `newestCursor`. */
@@ -39,7 +40,7 @@ export async function followRecords(following: Following): Promise<never> {
   const catchUp = async (): Promise<void> => {
     for (let next: string | null = cursor; next !== null; ) {
       const paging: string = `order=asc&limit=1000&cursor=${encodeURIComponent(next)}`;
-      const page: RecordAnswer = await api.call('GET', `/records?${query}&${paging}`);
+      const page: RecordAnswer = await api().call('GET', `/records?${query}&${paging}`);
       page.items.forEach(take);
       next = page.next;
     }
@@ -48,7 +49,7 @@ export async function followRecords(following: Following): Promise<never> {
     try {
       await catchUp();
       isLost = false;
-      await api.watch(
+      await api().watch(
         `/records/watch?${query}`,
         (event, data) => {
           if (event === 'record') take(data as AccessRecord);

@@ -25,7 +25,7 @@ export const register: CommandModule['register'] = (program, context) => {
   program
     .command('log')
     .description('access records of all proxies, oldest first')
-    .option('--follow', 'go on with what comes')
+    .option('-f, --follow', 'go on with what comes')
     .option('--denied', 'only what was denied')
     .option('--from <id>', 'only from this SPIFFE ID or service')
     .option('--to <service>', 'only to this service')
@@ -86,7 +86,7 @@ export const register: CommandModule['register'] = (program, context) => {
       query.delete('since');
       query.delete('until');
       await followRecords({
-        api,
+        api: () => sessionOf(globals).api,
         query,
         cursor,
         shown: new Set(records.map((record) => record['record.id'])),
