@@ -31,11 +31,7 @@ export function escapedAsBefore(plain: string, before: string): string {
 const TO_ESCAPE = /[^ -~]+|%(?!2f)/gi;
 const TO_ESCAPE_AND_SPACE = /[^!-~]+|%(?!2f)/gi;
 
+// SECURITY: bytes that are not UTF-8 become U+FFFD, and do not hide those beside them.
 function decode(escapes: string): string {
-  try {
-    return decodeURIComponent(escapes);
-  } catch {
-    // Not UTF-8: whatever it is, it is no text.
-    return escapes;
-  }
+  return Buffer.from(escapes.replaceAll('%', ''), 'hex').toString('utf8');
 }

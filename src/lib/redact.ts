@@ -71,9 +71,10 @@ const SECRET_HEADER =
 
 function applyOne(
   text: string,
-  { kind, pattern, secretOf }: Recognizer,
+  { kind, pattern, marks, secretOf }: Recognizer,
   options: RedactOptions,
 ): string {
+  if (marks?.every((mark) => !text.includes(mark)) === true) return text;
   return text.replace(pattern, (match: string, ...rest: unknown[]) => {
     const groups = rest.filter((each): each is string => typeof each === 'string');
     const secret = secretOf === undefined ? match : secretOf(match, ...groups);

@@ -4,6 +4,8 @@ import type { SecretKind } from './redact.ts';
 export type Recognizer = {
   readonly kind: SecretKind;
   readonly pattern: RegExp;
+  /** A text without any of these holds none, which costs less to see than the pattern does. */
+  readonly marks?: readonly string[];
   /** Which part of a match goes; all of it if absent. `undefined` leaves the match alone. */
   readonly secretOf?: (match: string, ...groups: string[]) => string | undefined;
 };
@@ -41,6 +43,7 @@ const IN_TEXT: Recognizer = {
 const BEFORE_NAMED: readonly Recognizer[] = [
   {
     kind: 'key',
+    marks: ['-----BEGIN'],
     pattern:
       /-----BEGIN [A-Z ]{0,32}PRIVATE KEY(?: BLOCK)?-----[^-]{0,8192}(?:-----END [A-Z ]{0,32}PRIVATE KEY(?: BLOCK)?-----)?/g,
   },
@@ -52,17 +55,20 @@ const BEFORE_NAMED: readonly Recognizer[] = [
   },
   {
     kind: 'userinfo',
+    marks: ['@'],
     pattern: /([a-z][a-z0-9+.-]{1,20}:(?:\/|%2F){2})([^\s/?#"'<>]{1,1024})@/gi,
     secretOf: (_match, _scheme, userinfo) => userinfo,
   },
   {
     kind: 'query',
+    marks: ['?'],
     pattern: /(https?:\/\/[^\s?#"'<>]{1,2048}\?)([^\s#"'<>]{1,4096})/gi,
     secretOf: (_match, _url, query) => query,
   },
   // Of a URL that is cut or relative, or of another scheme.
   {
     kind: 'query',
+    marks: ['?'],
     pattern: /(\?)([\w%.~[\]-]{1,64}=[^\s#"'<>]{1,4096})/g,
     secretOf: (_match, _mark, query) => query,
   },
@@ -72,7 +78,7 @@ const BEFORE_NAMED: readonly Recognizer[] = [
     secretOf: (_match, _name, value) => value,
   },
   // A JWT, found by its run of characters: what stands right before it, as in `id_eyJ…`, hides nothing.
-  { kind: 'token', pattern: /(?<![\w.-])[\w.-]{16,16384}/g, secretOf: jwtIn },
+  { kind: 'token', marks: ['eyJ'], pattern: /(?<![\w.-])[\w.-]{16,16384}/g, secretOf: jwtIn },
   {
     kind: 'token',
     pattern: /\b((?:Bearer|Basic|DPoP|Negotiate|Token)(?:[\s+]|%20){1,4})([\w.~+/=-]{8,8192})/gi,
@@ -92,6 +98,7 @@ const BEFORE_NAMED: readonly Recognizer[] = [
 const AFTER_NAMED: readonly Recognizer[] = [
   {
     kind: 'email',
+    marks: ['@', '%40'],
     pattern:
       /[\w.!#$&'*+^`{|}~\u0080-\uffff-]{1,64}(?:@|%40)[a-z0-9\u0080-\uffff-]{1,63}(?:\.[a-z0-9\u0080-\uffff-]{1,63}){1,8}/gi,
   },
