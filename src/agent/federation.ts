@@ -188,7 +188,9 @@ class Relations implements Federation {
     const { sequence } = fetched.bundle;
     // SECURITY: an older bundle could bring back a key that its owner has taken out.
     if (before?.sequence !== undefined && sequence !== undefined && sequence < before.sequence) {
-      return fail(`its bundle ${sequence} is older than ${before.sequence}, which is held`);
+      return fail(
+        `its bundle ${sequence} is older than ${before.sequence}, which is held: where its owner began anew, apply the TrustDomainFederation with the bundle of now`,
+      );
     }
     const digest = hash('sha256', fetched.document);
     if (digest === relation.digest) return ok(undefined);

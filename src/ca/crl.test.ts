@@ -171,6 +171,7 @@ test('while a rotation has two issuers each has its list, and a new one gets its
   const next = createRoot({ trustDomain: domain.value, nowMs: NOW_MS, ttlMs: 3_600_000 });
   state.issuers = [next, issuer];
   publisher.refresh();
+  assert.ok(timers.some(({ isOver, ms }) => !isOver && ms < 1000));
   await run();
   publisher.close();
   assert.equal(texts().length, 2);

@@ -128,7 +128,7 @@ class Publisher implements CrlPublisher {
     const isSame =
       issuers.length === this.#issuers.length &&
       issuers.every(({ certificateDer }, i) => certificateDer === this.#issuers[i]);
-    if (!isSame && !this.#isWaiting) this.#later(SOON_MS);
+    if (!isSame) this.#later(SOON_MS);
   }
 
   close(): void {

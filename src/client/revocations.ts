@@ -21,6 +21,8 @@ export type HeldRevocations = {
   readonly problems: readonly ChainProblem[];
   /** How many entries did not verify. */
   readonly refused: number;
+  /** What this author signed and the other side does not have, since nobody took it then: nobody enforces it. */
+  readonly untold: readonly VerifiedRevocation[];
 };
 
 type Answer = { readonly entries: readonly unknown[] };
@@ -35,17 +37,20 @@ export async function fetchRevocations(
   journalPath: string,
 ): Promise<HeldRevocations> {
   const { entries } = await api.call<Answer>('GET', '/revocations');
-  return holdRevocations([...entries, ...readJournal(journalPath)], trustRoot);
+  return holdRevocations({ told: entries, own: readJournal(journalPath) }, trustRoot);
 }
 
-/** Those of `entries` that verify. */
+/** Those that verify of what others told, and of what this author signed itself. */
 export function holdRevocations(
-  entries: readonly unknown[],
+  { told, own }: { readonly told: readonly unknown[]; readonly own: readonly unknown[] },
   trustRoot: TrustRoot,
 ): HeldRevocations {
   const set = new RevocationSet();
-  const refused = entries.filter((envelope) => !set.add(envelope, trustRoot).ok).length;
-  return { set, problems: set.problems(), refused };
+  const ofTold = told.map((envelope) => set.add(envelope, trustRoot));
+  const ofOwn = own.map((envelope) => set.add(envelope, trustRoot));
+  const refused = [...ofTold, ...ofOwn].filter(({ ok }) => !ok).length;
+  const untold = ofOwn.flatMap((added) => (added.ok ? (added.value ?? []) : []));
+  return { set, problems: set.problems(), refused, untold };
 }
 
 /** Signs the author's next entry on top of `held`, and keeps it in the author's journal. */
@@ -85,9 +90,15 @@ export async function submitRevocations(
   api: ApiClient,
   entries: readonly VerifiedRevocation[],
 ): Promise<void> {
-  const body = { entries: entries.map(({ envelope }) => envelope) };
-  await api.call('POST', '/revocations', { body });
+  for (let at = 0; at < entries.length; at += MAX_SUBMITTED) {
+    const some = entries.slice(at, at + MAX_SUBMITTED);
+    const body = { entries: some.map(({ envelope }) => envelope) };
+    await api.call('POST', '/revocations', { body });
+  }
 }
+
+// As many as the control plane and agents take at once.
+const MAX_SUBMITTED = 256;
 
 /** What the author signed so far; nothing where there is no journal. */
 export function readJournal(path: string): unknown[] {
@@ -115,9 +126,12 @@ export async function submitToAgent(
 ): Promise<void> {
   const client = createGrpcClient(Revocations, { kind: 'unix', path: agentSocket });
   try {
-    await client.unary(Revocations.method.submit, {
-      entries: entries.map(({ envelope }) => encodeEnvelope(envelope)),
-    });
+    for (let at = 0; at < entries.length; at += MAX_SUBMITTED) {
+      const some = entries.slice(at, at + MAX_SUBMITTED);
+      await client.unary(Revocations.method.submit, {
+        entries: some.map(({ envelope }) => encodeEnvelope(envelope)),
+      });
+    }
   } finally {
     client.close();
   }

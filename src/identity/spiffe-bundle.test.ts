@@ -81,6 +81,16 @@ describe('documents', () => {
     ['no key at all', { keys: [] }, 'no key'],
     ['no list', { keys: {} }, 'list'],
     ['too many keys', { keys: Array.from({ length: 257 }, () => jwt) }, 'list'],
+    [
+      'a sequence of nanoseconds, beyond what a number holds exactly',
+      JSON.stringify({ keys: [jwt] }).replace(/}$/, ',"spiffe_sequence":1795353000123456789}'),
+      { roots: 0, jwt: 1 },
+    ],
+    [
+      'a sequence beyond all numbers',
+      JSON.stringify({ keys: [jwt] }).replace(/}$/, ',"spiffe_sequence":1e999}'),
+      'spiffe_sequence',
+    ],
     ['a sequence that is no count', { keys: [jwt], spiffe_sequence: -1 }, 'spiffe_sequence'],
     ['a hint that is no count', { keys: [jwt], spiffe_refresh_hint: '5' }, 'spiffe_refresh_hint'],
     ['no JSON', '{', 'JSON'],

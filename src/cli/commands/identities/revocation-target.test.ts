@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseForFlag, parseInstantFlag } from './revocation-target.ts';
+import { parseForFlag, parseInstantFlag, refuseDeadEnd, targetOf } from './revocation-target.ts';
 
 const NOW_MS = Date.UTC(2026, 4, 1, 12);
 
@@ -30,5 +30,26 @@ test('a revocation that ends at once, or never comes to its end, is refused', ()
   assert.equal(parseForFlag('24h'), 86_400_000);
   for (const text of ['0s', '-5m', '999999999d', 'soon']) {
     assert.throws(() => parseForFlag(text), { code: 'commander.invalidArgument' }, text);
+  }
+});
+
+test('the control plane and the authority are revoked as of an instant alone: no lift would reach anybody', () => {
+  const about = { trustDomain: 'cluster.local', namespace: 'default' };
+  const refused = (what: string, issuedBefore: string | null) => {
+    try {
+      refuseDeadEnd(targetOf(what, { ...about, issuedBefore }));
+      return false;
+    } catch (error) {
+      assert.match((error as { help?: string }).help ?? '', /--issued-before now/);
+      return true;
+    }
+  };
+  const now = new Date(NOW_MS).toISOString();
+  for (const role of ['control', 'ca']) {
+    assert.ok(refused(`spiffe://cluster.local/palisade/${role}`, null), role);
+    assert.ok(!refused(`spiffe://cluster.local/palisade/${role}`, now), role);
+  }
+  for (const what of ['control', 'agent/ca', '4f0c1a4f0c1a4f0c', 'spiffe://other.org/ns/a/sa/ca']) {
+    assert.ok(!refused(what, null), what);
   }
 });

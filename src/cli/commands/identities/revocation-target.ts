@@ -32,6 +32,20 @@ export function targetOf(
   return { kind: isAgent ? 'agent' : 'identity', id, issuedBefore };
 }
 
+/**
+ * Refuses what nobody could take back: without its control plane, or its authority, a mesh is not told of the lift, and
+ * neither gets a certificate to start with. As issued before an instant it is safe: each gets another one at once.
+ */
+export function refuseDeadEnd(target: RevocationTarget): void {
+  if (target.kind !== 'identity' || target.issuedBefore !== null) return;
+  if (!/^spiffe:\/\/[^/]+\/palisade\/(?:control|ca)$/.test(target.id)) return;
+  throw new ExitError(
+    EXIT.usage,
+    `without \`${target.id}\` the mesh could not be told that this was lifted`,
+    'add `--issued-before now`: whoever has a stolen key is refused, and the mesh goes on with a new one',
+  );
+}
+
 // RFC 3339 with its time zone: what `Date.parse` takes besides, such as `12/11/2026`, means another day to others.
 const INSTANT = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:[Zz]|[+-]\d{2}:\d{2})$/;
 const CLOCK_SKEW_MS = 60_000;

@@ -25,7 +25,7 @@ import { parseDurationFlag } from '../../flags.ts';
 import { authorOf, type Globals, globalsOf, sessionOf } from '../../globals.ts';
 import { age, printResult, table } from '../../output.ts';
 import { fetchPreview, previewLines } from './revocation-preview.ts';
-import { parseForFlag, parseInstantFlag, targetOf } from './revocation-target.ts';
+import { parseForFlag, parseInstantFlag, refuseDeadEnd, targetOf } from './revocation-target.ts';
 
 type RevokeOptions = {
   readonly reason?: string;
@@ -70,6 +70,7 @@ function registerRevoke(identity: Command, context: CliContext): void {
       const { trustDomain } = session.trustRoot;
       const { namespace } = globals;
       const target = targetOf(what, { issuedBefore, trustDomain, namespace });
+      refuseDeadEnd(target);
       const until = options.for === undefined ? null : new Date(nowMs + options.for).toISOString();
       if (options.dryRun === true) return printPreview(context, globals, { session, target });
       const act: RevocationAct = { kind: 'revoke', reason: options.reason ?? '', until };
@@ -164,7 +165,9 @@ export async function revokeAllBefore(
 
 /** `palisade identity list --revoked` */
 export async function listRevoked(context: CliContext, globals: Globals): Promise<void> {
-  const { set, problems } = await fetchHeld(sessionOf(globals));
+  const session = sessionOf(globals);
+  const { set, problems, untold } = await fetchHeld(session);
+  await handInUntold(context, session, untold);
   const nowMs = Date.now();
   const active = activeRevocations(set.all()).filter(({ until }) => nowMs < until);
   const shown = active.map((each) => shownOf(each));
@@ -189,6 +192,23 @@ export async function listRevoked(context: CliContext, globals: Globals): Promis
   );
 }
 
+/** Hands in what was signed while nobody answered: what is listed as revoked is to be so. */
+async function handInUntold(
+  context: CliContext,
+  { api }: Session,
+  untold: readonly VerifiedRevocation[],
+): Promise<void> {
+  if (untold.length === 0) return;
+  const count = `${untold.length} that ${untold.length === 1 ? 'was' : 'were'} signed while nobody answered`;
+  try {
+    await submitRevocations(api, untold);
+    context.stderr.write(`handed in ${count}\n`);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    context.stderr.write(`warning: ${count} may be enforced nowhere yet: ${error.message}\n`);
+  }
+}
+
 function shownOf({ entry, target }: ActiveRevocation) {
   const { act, author, time } = entry.revocation;
   const until = act.kind === 'revoke' ? act.until : null;
@@ -202,8 +222,8 @@ async function fetchHeld({ api, folder, trustRoot }: Session): Promise<HeldRevoc
     return await fetchRevocations(api, trustRoot, own);
   } catch (error) {
     if (!isUnreachable(error)) throw error;
-    const known = [...readJournal(folder.agent.revocations), ...readJournal(own)];
-    return holdRevocations(known, trustRoot);
+    const told = readJournal(folder.agent.revocations);
+    return holdRevocations({ told, own: readJournal(own) }, trustRoot);
   }
 }
 
@@ -224,17 +244,19 @@ async function signAndHandIn(
     held.set.add(entry.envelope, trustRoot);
     entries.push(entry);
   }
+  // What was signed while nobody answered goes along: it stands before these in the chain, and nobody enforces it yet.
+  const handed = [...held.untold, ...entries];
   try {
-    await submitRevocations(api, entries);
+    await submitRevocations(api, handed);
     return 'control';
   } catch (error) {
     if (!isUnreachable(error)) throw error;
-    await submitToAgent(settings.agentSocket, entries).catch((cause: unknown) => {
+    await submitToAgent(settings.agentSocket, handed).catch((cause: unknown) => {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new ExitError(
         EXIT.unreachable,
         `neither the control plane nor the agent at \`${settings.agentSocket}\` takes it: ${reason}`,
-        'it is signed and kept: run the command again when one of them answers',
+        'it is signed and kept, and enforced nowhere: `palisade identity list --revoked` hands it in when one of them answers',
       );
     });
     return 'agent';
