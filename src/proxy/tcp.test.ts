@@ -72,11 +72,12 @@ test('a server that speaks first is heard at once, before the caller says a word
 test('where mutual TLS is disabled a caller without a sidecar hears a server that speaks first', async () => {
   const heard: string[] = [];
   for (const peerMode of ['DISABLE', 'STRICT'] as const) {
-    const { pair } = await open((socket) => socket.end('greeting'), {
+    const { pair, caller } = await open((socket) => socket.end('greeting'), {
       inbound: PORTS.map((port) => ({ ...port, peerMode })),
       policies: [fakePolicy('ALLOW', 'anybody', {})],
       timeouts: { headerMs: 100 },
     });
+    caller.destroy();
     const outsider = connect(pair.server.inboundPort ?? 0, '127.0.0.1');
     closers.push(() => outsider.destroy());
     heard.push((await readAll(outsider)).text);
@@ -140,4 +141,24 @@ test('a connection of a denied caller is reset and the application never hears o
   const { caller } = await open(() => connections++, { policies: [] });
   assert.equal((await readAll(caller)).text, '');
   assert.equal(connections, 0);
+});
+
+test('a port for a service that nobody knows: HTTP is told so, all else is reset, and recorded as what it is', async () => {
+  const said: readonly [string, RegExp][] = [
+    ['GET / HTTP/1.1\r\nHost: nobody\r\n\r\n', /^HTTP\/1\.1 404 [^]*no_such_service/],
+    // PostgreSQL's wish for TLS, and a caller that waits for the server's first word.
+    ['\x00\x00\x00\x08\x04\xd2\x16\x2f', /^$/],
+    ['', /^$/],
+  ];
+  for (const [text, wanted] of said) {
+    const { pair, caller } = await open(() => undefined, {
+      upstreams: [{ service: 'nobody', port: 3306, localPort: 0 }],
+      timeouts: { idleMs: 30_000 },
+    });
+    if (text !== '') caller.end(text, 'latin1');
+    const all = await readAll(caller);
+    assert.match(all.text, wanted);
+    assert.equal(pair.web.records[0]?.reason, 'no_such_service', JSON.stringify(text));
+    assert.equal(pair.web.metrics.refused('no_such_service').value, 1);
+  }
 });
