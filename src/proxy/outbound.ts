@@ -26,6 +26,7 @@ import { SocketPipe } from './socket-pipe.ts';
 import { TcpSession } from './tcp-session.ts';
 import type { TlsPeer } from './tls-peer.ts';
 import { openTunnel } from './tunnel.ts';
+import { hearUnknown } from './unknown-service.ts';
 
 /** Connectors by host, for one snapshot. */
 const MAX_ROUTES = 4096;
@@ -75,8 +76,13 @@ export class OutboundCalls implements HttpDirection {
         service === undefined
           ? undefined
           : choosePort(service, fixed.port ?? service.ports[0]?.port);
-      if (service === undefined || port === undefined || trafficOf(port.protocol) === 'http') {
-        this.#serveHttp(socket, port?.protocol ?? 'http');
+      if (service === undefined || port === undefined) {
+        hearUnknown(socket, this.#context, {
+          onHttp: () => this.#serveHttp(socket, 'http'),
+          onOther: () => this.#refuse(new SocketPipe(socket), 'tcp', { kind: 'no_such_service' }),
+        });
+      } else if (trafficOf(port.protocol) === 'http') {
+        this.#serveHttp(socket, port.protocol);
       } else if (port.protocol === 'tls') {
         const pipe = new SocketPipe(socket);
         readClientHello(pipe, this.#context, (hello) =>
@@ -184,8 +190,12 @@ export class OutboundCalls implements HttpDirection {
   }
 
   #refuseTls(pipe: BytePipe, { sni }: HelloOutcome): void {
-    const failure: Failure = { kind: 'no_such_service', detail: 'tls_to_unknown' };
-    const facts = this.#describeUnrouted('tls', sni);
+    this.#refuse(pipe, 'tls', { kind: 'no_such_service', detail: 'tls_to_unknown' }, sni);
+  }
+
+  /** Ends and records a connection that leads nowhere. */
+  #refuse(pipe: BytePipe, protocol: PortProtocol, failure: Failure, sni?: string): void {
+    const facts = this.#describeUnrouted(protocol, sni);
     const options = { side: this.side, judge: () => undefined, sessionMs: 0 } as const;
     new TcpSession(pipe, this.#context, facts, options).refuse(failure);
   }
