@@ -121,6 +121,20 @@ test('draining: calls that change something go on elsewhere, none is lost and no
   await Promise.all([both.close(), other.close()]);
 });
 
+test('draining: a stream whose request is still on its way is answered all the same', async () => {
+  const other = await createFakePair({ mesh, application: (_, response) => response.end('ok') });
+  const tunnel = await createFakeTunnel(other.server.hbonePort, mesh.issue('web'));
+  const stream = tunnel.open(head(AUTHORITY));
+  await tunnel.until(() => stream.status() === 200);
+  const drained = other.server.drain(2_000);
+  stream.send(GET);
+  await tunnel.until(() => isWholeAnswer(stream.text()) || stream.ended());
+  assert.match(stream.text(), /^HTTP\/1\.1 200 /);
+  tunnel.socket.destroy();
+  await drained;
+  await other.close();
+});
+
 function endpointOf(server: FakePair['server']) {
   return { host: '127.0.0.1', port: server.inboundPort ?? 0, hbonePort: server.hbonePort };
 }

@@ -77,7 +77,8 @@ class VersionDetector implements Live {
   }
 
   drain(): void {
-    this.destroy();
+    // A stream of a tunnel is opened for a request, which may be on its way; its other end closes what idles.
+    if (!this.#arrival.pipe.drainsByPeer) this.destroy();
   }
 
   destroy(): void {
