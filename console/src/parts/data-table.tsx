@@ -51,6 +51,7 @@ export function DataTable<T>(props: DataTableProps<T>): ReactNode {
         className="table"
         role="grid"
         aria-label={props.label}
+        data-in-place={props.inPlace === true ? '' : undefined}
         data-lessens={props.lessens === undefined ? undefined : ''}
         style={props.minWidth === undefined ? undefined : { minWidth: props.minWidth }}
       >

@@ -82,6 +82,7 @@ export function EnforcementPage(): ReactNode {
             return tone === 'allowed' ? undefined : tone;
           }}
           minWidth="74rem"
+          lessens
         />
       )}
     </div>

@@ -10,7 +10,7 @@ import { nameOf, pointState, sortSets } from './point-rows.ts';
 export const pointColumns: readonly Column<EnforcementPoint>[] = [
   {
     head: 'Enforcement point',
-    width: '13rem',
+    width: '12rem',
     value: nameOf,
     cell: (point) => (
       <span className="clip" title={point.spiffeId ?? point.node}>
@@ -39,7 +39,7 @@ export const pointColumns: readonly Column<EnforcementPoint>[] = [
   },
   {
     head: 'Wanted',
-    width: '4.5rem',
+    width: '4rem',
     align: 'end',
     value: (point) => point.sets.length,
     cell: (point) => <SetLines point={point} line={(set) => <Version version={set.wanted} />} />,
@@ -64,7 +64,8 @@ export const pointColumns: readonly Column<EnforcementPoint>[] = [
   },
   {
     head: 'Behind since',
-    width: '6.5rem',
+    lesser: true,
+    width: '6rem',
     value: (point) => point.sets.find((set) => !set.current)?.wantedSince,
     cell: (point) => (
       <SetLines
@@ -78,7 +79,8 @@ export const pointColumns: readonly Column<EnforcementPoint>[] = [
   },
   {
     head: 'Certificate ends',
-    width: '8rem',
+    lesser: true,
+    width: '7rem',
     value: (point) => point.certificateExpiresAt,
     cell: (point) =>
       point.certificateExpiresAt === null ? (
@@ -89,7 +91,8 @@ export const pointColumns: readonly Column<EnforcementPoint>[] = [
   },
   {
     head: 'Last heard',
-    width: '6.5rem',
+    lesser: true,
+    width: '6rem',
     value: (point) => point.lastSeen,
     cell: (point) => <Moment at={point.lastSeen} />,
   },

@@ -28,13 +28,13 @@ const COLUMNS: readonly Column<Sink>[] = [
   },
   {
     head: 'State',
-    width: '8rem',
+    width: '7.5rem',
     value: (sink) => sinkState(sink).word,
     cell: (sink) => <StateWord tone={sinkState(sink).tone}>{sinkState(sink).word}</StateWord>,
   },
   {
     head: 'Behind',
-    width: '10rem',
+    width: '8.5rem',
     align: 'end',
     value: (sink) => sink.lag_records,
     cell: lagWords,
@@ -44,14 +44,14 @@ const COLUMNS: readonly Column<Sink>[] = [
   count('Dropped', (sink) => sink.dropped),
   {
     head: 'Last delivered',
-    width: '7.5rem',
+    width: '7rem',
     align: 'end',
     value: (sink) => sink.last_delivered_at,
     cell: (sink) => <Moment at={sink.last_delivered_at} />,
   },
   {
     head: 'Last error',
-    width: '22%',
+    width: '20%',
     value: (sink) => sink.last_error,
     cell: (sink) =>
       sink.last_error ? <Words text={sink.last_error} /> : <span className="quiet">none</span>,
@@ -59,7 +59,7 @@ const COLUMNS: readonly Column<Sink>[] = [
   },
   {
     head: 'Test',
-    width: '11rem',
+    width: '9rem',
     value: () => undefined,
     cell: (sink) => <SinkTest name={sink.name} />,
     stacked: 'wide',
@@ -100,7 +100,7 @@ export function SinksView({ answer, sentence, tabs }: SinksViewProps): ReactNode
           rows={sinks}
           keyOf={(sink) => sink.name}
           toneOf={(sink) => (sink.state === 'ok' ? undefined : sinkState(sink).tone)}
-          minWidth="72rem"
+          minWidth="76rem"
         />
       )}
     </div>

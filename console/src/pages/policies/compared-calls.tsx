@@ -95,7 +95,7 @@ function CallTable({ calls, since }: { calls: ChangedCalls; since: string }): Re
           )
         }
         toneOf={(call) => (call.after.verdict === 'deny' ? 'denied' : 'allowed')}
-        minWidth="58rem"
+        minWidth="60rem"
       />
       <div className="compared-foot">
         {calls.total > calls.items.length && (
@@ -118,7 +118,7 @@ function columnsOf({ before, after }: ChangedCalls, since: string): readonly Col
   return [
     {
       head: 'Call',
-      width: '16rem',
+      width: '14rem',
       value: (call) => `${call.caller} → ${call.service}`,
       cell: (call) => (
         <CallNames
@@ -137,21 +137,21 @@ function columnsOf({ before, after }: ChangedCalls, since: string): readonly Col
     },
     {
       head: `Version ${before} says`,
-      width: '17rem',
+      width: '15rem',
       value: (call) => verdictText(call.before),
       cell: (call) => <Said said={call.before} />,
       stacked: 'wide',
     },
     {
       head: `Version ${after} says`,
-      width: '17rem',
+      width: '15rem',
       value: (call) => verdictText(call.after),
       cell: (call) => <Said said={call.after} />,
       stacked: 'wide',
     },
     {
       head: 'Calls',
-      width: '6rem',
+      width: '5rem',
       align: 'end',
       value: (call) => call.count,
       cell: (call) => (

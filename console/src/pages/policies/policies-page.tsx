@@ -173,6 +173,7 @@ function policiesSentence(
   resources: readonly ResourceEntry[],
 ): string {
   const policies = resources.filter((entry) => entry.kind.endsWith('Policy')).length;
+  if (sets.length === 0) return 'No policy is in force.';
   const behind = sets.filter((set) => set.enforcement.enforced < set.enforcement.wanted);
   const expired = sets.filter((set) => set.expired);
   const start = `${formatNoun(policies, 'policy', 'policies')} in ${formatNoun(sets.length, 'namespace')}, each signed by its author`;

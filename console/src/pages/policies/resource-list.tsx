@@ -39,7 +39,9 @@ export function ResourceList(props: ResourceListProps): ReactNode {
                         aria-current={entry === props.chosen ? 'true' : undefined}
                         onClick={() => props.onChoose(entry)}
                       >
-                        <span className="clip">{entry.name}</span>
+                        <span className="clip" title={entry.name}>
+                          {entry.name}
+                        </span>
                         {kind === 'AuthorizationPolicy' && <Hits entry={entry} hits={props.hits} />}
                       </button>
                     </li>
