@@ -26,7 +26,7 @@ const cases: { name: string; alerts: Alert[]; order: string; sentence: string }[
       alert('urgent', { severity: 'page' }),
     ],
     order: 'urgent old//',
-    sentence: '1 page and 1 ticket are firing; the first: urgent happens.',
+    sentence: '1 page and 1 ticket are firing.',
   },
   {
     name: 'what is silenced or expected steps back, even a page',
@@ -36,7 +36,7 @@ const cases: { name: string; alerts: Alert[]; order: string; sentence: string }[
       alert('new'),
     ],
     order: 'new/known rollout/',
-    sentence: '1 ticket is firing: new happens. 2 alerts are silenced or expected.',
+    sentence: '1 ticket is firing. 2 alerts are silenced or expected.',
   },
   {
     name: 'what is over, the latest first',

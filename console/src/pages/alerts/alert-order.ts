@@ -29,17 +29,14 @@ export function alertsSentence({ open, quiet }: AlertGroups): string {
     quiet.length === 0
       ? ''
       : ` ${formatNoun(quiet.length, 'alert is', 'alerts are')} silenced or expected.`;
-  const [first] = open;
-  if (first === undefined) return `Nothing is firing that wants a person.${aside}`;
+  if (open.length === 0) return `Nothing is firing that wants a person.${aside}`;
   const pages = open.filter((alert) => alert.severity === 'page').length;
   const counts = [
     pages > 0 ? formatNoun(pages, 'page') : '',
     open.length > pages ? formatNoun(open.length - pages, 'ticket') : '',
   ].filter(Boolean);
   const verb = open.length === 1 ? 'is' : 'are';
-  const worst = first.summary.replace(/[.]$/, '');
-  const begin = open.length === 1 ? ': ' : '; the first: ';
-  return `${counts.join(' and ')} ${verb} firing${begin}${worst}.${aside}`;
+  return `${counts.join(' and ')} ${verb} firing.${aside}`;
 }
 
 /** The alerts that hold the text in anything a person would look for. */

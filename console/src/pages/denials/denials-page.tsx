@@ -1,4 +1,4 @@
-import { type ReactNode, useMemo } from 'react';
+import { type ReactNode, useState } from 'react';
 import type { DenialGroup } from '../../api/denial.ts';
 import type { Page } from '../../api/page.ts';
 import { useAnswer } from '../../live/use-live.ts';
@@ -12,7 +12,8 @@ import type { ExportColumn } from '../../words/export.ts';
 import { formatCount, formatNoun, formatSpanWord } from '../../words/format.ts';
 import { plainName } from '../../words/names.ts';
 import { DenialGroupItem } from './denial-group.tsx';
-import { groupsTo, matchGroups, sortGroups } from './group-order.ts';
+import { groupsTo, matchGroups } from './group-order.ts';
+import { useSteadyGroups } from './use-steady-groups.ts';
 
 const SPANS = ['1h', '24h', '7d'] as const;
 
@@ -39,10 +40,9 @@ export function DenialsPage(): ReactNode {
   const answer = useAnswer<Page<DenialGroup>>(path, { topics: ['denials', 'policy'] });
   const search = query.get('q') ?? '';
   const to = query.get('to') ?? '';
-  const groups = useMemo(
-    () => matchGroups(groupsTo(sortGroups(answer.data?.items ?? []), to), search),
-    [answer.data, search, to],
-  );
+  const [pointed, setPointed] = useState(false);
+  const steady = useSteadyGroups(answer.data?.items ?? [], pointed);
+  const groups = matchGroups(groupsTo(steady, to), search);
   // What is open is in the address; without a word about it, the worst is.
   const opened = query.get('group') ?? groups[0]?.id;
   return (
@@ -51,14 +51,7 @@ export function DenialsPage(): ReactNode {
         title="Denials"
         sentence={answer.data && denialsSentence(answer.data, since)}
         answer={answer}
-        command={commandLine(
-          ['log'],
-          [
-            ['denied', true],
-            ['to', to],
-            ['since', since],
-          ],
-        )}
+        command={denialsCommand(to, since)}
         exported={{ name: 'palisade-denials', columns: COLUMNS, rows: groups }}
       />
       <div className="toolbar">
@@ -97,7 +90,12 @@ export function DenialsPage(): ReactNode {
         </Empty>
       )}
       <CutNote page={answer.data} />
-      <ul className="denials" aria-label="Denials by caller, service and rule">
+      <ul
+        className="denials"
+        aria-label="Denials by caller, service and rule"
+        onPointerEnter={() => setPointed(true)}
+        onPointerLeave={() => setPointed(false)}
+      >
         {groups.map((group) => (
           <DenialGroupItem
             key={group.id}
@@ -109,6 +107,17 @@ export function DenialsPage(): ReactNode {
         ))}
       </ul>
     </div>
+  );
+}
+
+function denialsCommand(to: string, since: string): string {
+  return commandLine(
+    ['log'],
+    [
+      ['denied', true],
+      ['to', to],
+      ['since', since],
+    ],
   );
 }
 
