@@ -198,10 +198,12 @@ test('a TPM 2.0, and a workload that only its host may run', {
     await startAgent(folder, '--attest', 'tpm', '--tcti', tcti);
     const agent = await identityOf(new RegExp(`/palisade/agent/tpm/${digest}$`));
     assert.equal(agent.attestation, 'tpm');
-    const svids = await fetchSvids(join(folder, 'agent', 'agent.sock')).catch((error: Error) => {
-      throw new Error(`${error.message}: ${hosts.at(-1)?.output()}`);
-    });
-    assert.ok(svids.includes('spiffe://cluster.local/ns/default/sa/vault'), svids.join());
+    // Its identity comes first, and what is registered a moment later.
+    const look = async () => {
+      const svids = await fetchSvids(join(folder, 'agent', 'agent.sock')).catch((): string[] => []);
+      return svids.includes('spiffe://cluster.local/ns/default/sa/vault');
+    };
+    await until('an SVID of the workload', look, { told: () => hosts.at(-1)?.output() ?? '' });
     const vault = await identityOf(/\/sa\/vault$/);
     assert.equal(vault.attestation, 'tpm');
     // The same user on the host without the TPM is nobody.
