@@ -156,8 +156,7 @@ class Relations implements Federation {
     if (relation.isOver) return;
     const taken = fetched.ok ? this.#take(relation, fetched.value) : fetched;
     relation.problem = taken.ok ? undefined : taken.error;
-    if (taken.ok) relation.refreshedAt = clock();
-    else log.warn(EVENT.federationFailed, { trustDomain, url, reason: taken.error });
+    if (!taken.ok) log.warn(EVENT.federationFailed, { trustDomain, url, reason: taken.error });
     const interval = intervalOf(relation.bundle);
     // Federation 6.2: a failed poll waits for its next turn; only who knows nothing as yet asks sooner.
     const next = relation.bundle === undefined ? Math.min(interval, FIRST_RETRY_MS) : interval;
@@ -192,13 +191,14 @@ class Relations implements Federation {
         `its bundle ${sequence} is older than ${before.sequence}, which is held: where its owner began anew, apply the TrustDomainFederation with the bundle of now`,
       );
     }
+    const refreshedAt = this.#options.clock();
+    relation.refreshedAt = refreshedAt;
     const digest = hash('sha256', fetched.document);
     if (digest === relation.digest) return ok(undefined);
     relation.digest = digest;
     relation.bundle = fetched.bundle;
     log.info(EVENT.federationRefreshed, { trustDomain, sequence });
     this.#publish();
-    const refreshedAt = this.#options.clock();
     const stored = { first: digestOf(spec), document: fetched.document, refreshedAt };
     this.#write(trustDomain, (file) => folder.writeJson(file, stored));
     return ok(undefined);

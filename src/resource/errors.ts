@@ -9,7 +9,7 @@ export const DIAGNOSTIC_CODES = {
   deny_shadowed: 'a DENY rule that denies nothing which another one does not',
   document_too_large: 'one document is larger than 1 MiB',
   duplicate_key: 'a mapping has the same key twice',
-  duplicate_resource: 'two documents describe the same resource',
+  duplicate_resource: 'two documents describe the same resource, or two sinks write one file',
   duplicate_value: 'a value that must be unique is there twice',
   empty_value: 'a value is missing, empty or null where it would change the meaning',
   fails_open: 'a call passes where nobody could judge it',
