@@ -14,6 +14,7 @@ export { originalAddress } from './forwarded-for.ts';
 export { type DiffLine, lineDiff } from './line-diff.ts';
 export { type Cell, createCell, type Source } from './observable.ts';
 export { PORT_PROTOCOLS, type PortProtocol, trafficOf } from './port-protocol.ts';
+export { RECORD_FIELDS } from './record-fields.ts';
 export {
   isSecretHeader,
   type RedactOptions,

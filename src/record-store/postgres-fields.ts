@@ -1,3 +1,5 @@
+import { RECORD_FIELDS } from '#lib';
+
 /** A list as PostgreSQL reads it, which is sooner written than a value for each number. */
 export function listOf(numbers: readonly number[]): string {
   return `{${numbers.join(',')}}`;
@@ -33,54 +35,6 @@ export function inOrder(
   fields: Readonly<Record<string, unknown>>,
 ): Readonly<Record<string, unknown>> {
   const ordered: Record<string, unknown> = {};
-  for (const name of ORDER) if (name in fields) ordered[name] = fields[name];
+  for (const name of RECORD_FIELDS) if (name in fields) ordered[name] = fields[name];
   return Object.assign(ordered, fields);
 }
-
-const ORDER: readonly string[] = [
-  'time',
-  'id',
-  'kind',
-  'reporter',
-  'source.id',
-  'source.service',
-  'source.ip',
-  'destination.id',
-  'destination.service',
-  'destination.namespace',
-  'destination.port',
-  'connection.sni',
-  'tls.version',
-  'tls.cipher',
-  'tls.group',
-  'peer_serial',
-  'method',
-  'host',
-  'path',
-  'policy',
-  'rule',
-  'policy_version',
-  'denial_id',
-  'trace_id',
-  'span_id',
-  'parent_span_id',
-  'duration_us',
-  'decision_us',
-  'tunnel_wait_us',
-  'upstream_us',
-  'bytes_in',
-  'bytes_out',
-  'headers',
-  'redacted',
-  'redaction_key',
-  'dry_run',
-  'audit',
-  'exception',
-  'status',
-  'grpc_status',
-  'reason',
-  'verdict',
-  'weight',
-  'kept',
-  'seq',
-];

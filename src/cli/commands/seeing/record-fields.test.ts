@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { createFakeContext } from '../../fake-context.ts';
-import { noteUnknownFields, RECORD_FIELDS } from './record-fields.ts';
+import { FILTER_FIELDS, noteUnknownFields } from './record-fields.ts';
 
 function check(where: readonly string[], expected: string): void {
   const context = createFakeContext();
@@ -26,5 +26,5 @@ test('they are the fields of the reference', () => {
     return [...names.matchAll(/`([a-z_.]+)`/g)].map(([, name = '']) => name);
   });
   const added = ['redaction_key', 'node', 'record.id'];
-  assert.deepEqual([...RECORD_FIELDS].sort(), [...named, ...added].sort());
+  assert.deepEqual([...FILTER_FIELDS].sort(), [...named, ...added].sort());
 });
