@@ -1,4 +1,4 @@
-import { parseDuration } from '#lib';
+import { inUtc, parseDuration } from '#lib';
 import type { CliContext } from './context.ts';
 import { printable } from './output.ts';
 
@@ -30,9 +30,8 @@ export function timesText({ since, until }: AskedTimes, nowMs: number): string {
 
 function instantText(text: string, nowMs: number): string {
   const duration = parseDuration(text);
-  // As the control plane reads it: without a zone in UTC.
-  const instant = /T[\d:.]+$/.test(text) ? `${text}Z` : text;
-  const ms = duration.ok ? nowMs - duration.value : Date.parse(instant);
+  // As the control plane reads it.
+  const ms = duration.ok ? nowMs - duration.value : Date.parse(inUtc(text));
   // The control plane has taken it as a time, which is what matters.
   return Number.isFinite(ms) ? new Date(ms).toISOString() : printable(text);
 }

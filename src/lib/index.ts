@@ -11,6 +11,7 @@ export { type Cidr, cidrContains, parseCidr, parseIp } from './cidr.ts';
 export { formatDuration, parseDuration } from './duration.ts';
 export { createFlooredClock, type FlooredClock } from './floored-clock.ts';
 export { originalAddress } from './forwarded-for.ts';
+export { inUtc } from './in-utc.ts';
 export { type DiffLine, lineDiff } from './line-diff.ts';
 export { type Cell, createCell, type Source } from './observable.ts';
 export { PORT_PROTOCOLS, type PortProtocol, trafficOf } from './port-protocol.ts';

@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import { parseDuration } from '#lib';
+import { inUtc, parseDuration } from '#lib';
 import { API_ERRORS, type ApiErrorCode, ApiProblem } from '../errors.ts';
 
 /** An instant as every answer writes it. */
@@ -117,11 +117,6 @@ export function instantOf(
     'bad_request',
     `\`${name}\` is \`${text.slice(0, 40)}\`, neither a duration such as 5m nor an instant such as 2026-01-31T12:00:00Z`,
   );
-}
-
-// Without a zone it is what records say: the control plane's own zone is not that of whoever asks.
-function inUtc(text: string): string {
-  return /T[\d:.]+$/.test(text) ? `${text}Z` : text;
 }
 
 /**
