@@ -4,6 +4,17 @@ import { sampleEvidence } from './samples.ts';
 
 const AT = { nowMs: Date.parse('2026-01-31T12:00:00.123Z'), trustDomain: 'cluster.local' };
 
+/** What records may hold that readers' formats mostly have no name for. */
+export const OTHER_FIELDS = {
+  grpc_status: 14,
+  decision_us: 40,
+  kept: 'denied',
+  exception: 'default/x',
+  dry_run: [{ policy: 'default/y', verdict: 'deny' }],
+  headers: { 'x-tenant': 'a' },
+  redacted: ['path'],
+} as const;
+
 /** A record; `position` counts, and its id is made of it. */
 export function fakeRecord(
   position: number,

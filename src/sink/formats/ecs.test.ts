@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Evidence } from '../evidence.ts';
-import { fakeAlert, fakeAudit, fakeRecord } from '../fake-evidence.ts';
+import { fakeAlert, fakeAudit, fakeRecord, OTHER_FIELDS } from '../fake-evidence.ts';
 import { ecsDocument } from './ecs.ts';
 
 const AUTHOR = { version: '0.2.0', trustDomain: 'cluster.local', hostname: 'control-1' };
@@ -42,24 +42,13 @@ test('a request by its ECS names', () => {
   assert.equal(document.network.bytes, 30);
 });
 
-/** What records may hold besides; no reader loses it. */
-const OTHERS = {
-  grpc_status: 14,
-  decision_us: 40,
-  kept: 'denied',
-  exception: 'default/x',
-  dry_run: [{ policy: 'default/y', verdict: 'deny' }],
-  headers: { 'x-tenant': 'a' },
-  redacted: ['path'],
-} as const;
-
 test('what ECS has no name for is below palisade', () => {
-  const document = check(fakeRecord(1, OTHERS as never));
+  const document = check(fakeRecord(1, OTHER_FIELDS as never));
   const { grpc_status, decision_us, kept, exception, dry_run, headers, redacted } =
     document.palisade;
   assert.deepEqual(
     { grpc_status, decision_us, kept, exception, dry_run, headers, redacted },
-    OTHERS,
+    OTHER_FIELDS,
   );
   assert.equal(document.palisade.path, undefined, 'named above');
   assert.equal(check(fakeAlert()).labels.trust_domain, 'cluster.local');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Evidence } from '../evidence.ts';
-import { fakeAlert, fakeAudit, fakeRecord } from '../fake-evidence.ts';
+import { fakeAlert, fakeAudit, fakeRecord, OTHER_FIELDS } from '../fake-evidence.ts';
 import { sampleEvidence } from '../samples.ts';
 import { ocsfEvent } from './ocsf.ts';
 
@@ -167,20 +167,9 @@ test('what was done is API Activity, signing in Authentication', () => {
   check(fakeAudit({ action: 'admin.sign_out' }), 3002, { activity_id: 2 });
 });
 
-/** What records may hold besides; no reader loses it. */
-const OTHERS = {
-  grpc_status: 14,
-  decision_us: 40,
-  kept: 'denied',
-  exception: 'default/x',
-  dry_run: [{ policy: 'default/y', verdict: 'deny' }],
-  headers: { 'x-tenant': 'a' },
-  redacted: ['path'],
-} as const;
-
 test('what OCSF has no attribute for is unmapped', () => {
-  const event = check(fakeRecord(1, OTHERS as never), 4002, { activity_id: 3 });
-  for (const [name, value] of Object.entries(OTHERS)) {
+  const event = check(fakeRecord(1, OTHER_FIELDS as never), 4002, { activity_id: 3 });
+  for (const [name, value] of Object.entries(OTHER_FIELDS)) {
     assert.deepEqual(event.unmapped[name], value, name);
   }
   assert.equal(event.unmapped.path, undefined, 'it has an attribute');
