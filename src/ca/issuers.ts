@@ -73,9 +73,10 @@ const NEXT_EVERY_MS = 60_000;
 
 /** Serial number of an issuer's own certificate, lower-case hex, as revocations name it. */
 export function serialOf({ certificateDer }: Pick<Issuer, 'certificateDer'>): string {
-  let serial = serials.get(certificateDer);
-  if (serial === undefined)
-    serials.set(certificateDer, (serial = decodeSerial(certificateDer).serial));
+  const known = serials.get(certificateDer);
+  if (known !== undefined) return known;
+  const { serial } = decodeSerial(certificateDer);
+  serials.set(certificateDer, serial);
   return serial;
 }
 

@@ -57,13 +57,13 @@ export type ApiClient = {
   readonly call: <T>(method: string, path: string, options?: CallOptions) => Promise<T>;
   /** The same for answers that are not JSON, as text. */
   readonly callText: (method: string, path: string, options?: CallOptions) => Promise<string>;
-  /** Follows a server-sent event stream; resolves when it ends. */
+  /** Follows a server-sent event stream, from behind the event `lastEventId` where that is given; resolves when it ends. */
   readonly watch: (path: string, onEvent: OnEvent, lastEventId?: string) => Promise<void>;
   readonly server: string;
 };
 
-/** Told of each server-sent event; `id` is what to resume after, where the event has one. */
-export type OnEvent = (event: string, data: unknown, id: string | undefined) => void;
+/** Told of each server-sent event. */
+type OnEvent = (event: string, data: unknown) => void;
 
 type CallOptions = {
   readonly body?: unknown;
@@ -272,5 +272,5 @@ function emitEvent(block: string, onEvent: OnEvent): void {
       .map((line) => line.slice(name.length + 1).trimStart())
       .join('\n');
   const data = field('data');
-  if (data !== '') onEvent(field('event') || 'message', JSON.parse(data), field('id') || undefined);
+  if (data !== '') onEvent(field('event') || 'message', JSON.parse(data));
 }

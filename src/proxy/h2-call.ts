@@ -5,7 +5,6 @@ import {
   type H2Connection,
   type H2Request,
   type H2RequestHead,
-  type H2Reset,
   type H2Stream,
   type H2StreamSink,
   HOP_AND_SIDECAR,
@@ -198,7 +197,7 @@ export class H2Call implements HttpCall, Live, LegSink, Http1LegSink, H2AttemptS
     this.#expectMore();
   }
 
-  onReset(_reset: H2Reset): void {
+  onReset(): void {
     if (this.#isOver) return;
     // Taken back by its caller, or ended because that does not take its answer.
     this.record.reason ??= 'caller_gone';

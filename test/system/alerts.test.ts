@@ -174,7 +174,7 @@ spec:
 /** A file of `orders` that its sidecar has written to, and nobody has read: its last bytes are made others. */
 async function spoilSpool(): Promise<void> {
   const folder = join(mesh.dataDir, 'proxies', 'default.orders', 'records');
-  const name = (await readdir(folder)).filter((one) => one.endsWith('.spool')).at(-1) ?? '';
+  const name = (await readdir(folder)).findLast((one) => one.endsWith('.spool')) ?? '';
   const file = await open(join(folder, name), 'r+');
   try {
     const { size } = await file.stat();

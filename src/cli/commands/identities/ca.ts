@@ -109,7 +109,7 @@ function registerRotate(ca: Command, context: CliContext): void {
         throw new ExitError(EXIT.usage, `--abort goes back, ${other} does not: give one of them`);
       }
       const session = sessionOf(globals);
-      if (options.rehearse === true) return rehearsal(context, globals, session);
+      if (only) return rehearsal(context, globals, session);
       const steps: Step[] = [];
       const isTaint = options.taint === true;
       const how = {
