@@ -1,5 +1,6 @@
-import { type ReactNode, useId, useState } from 'react';
+import { type ReactNode, useState } from 'react';
 import type { Alert } from '../../api/alert.ts';
+import { ChoiceField } from '../../parts/choice-field.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
 import { TextField } from '../../parts/text-field.tsx';
 import { commandLine } from '../../words/command.ts';
@@ -12,7 +13,6 @@ const SPANS = ['1h', '2h', '8h', '24h', '7d'] as const;
  * that a stolen cookie cannot keep an alarm from ringing; whoever runs the command answers for it by name.
  */
 export function SilenceForm({ alert }: { alert: Alert }): ReactNode {
-  const id = useId();
   const [reason, setReason] = useState('');
   const [span, setSpan] = useState<string>('2h');
   return (
@@ -25,16 +25,12 @@ export function SilenceForm({ alert }: { alert: Alert }): ReactNode {
           value={reason}
           onChange={setReason}
         />
-        <label className="field" htmlFor={id}>
-          <span>For</span>
-          <select id={id} value={span} onChange={(event) => setSpan(event.target.value)}>
-            {SPANS.map((one) => (
-              <option key={one} value={one}>
-                {formatSpanWord(one)}
-              </option>
-            ))}
-          </select>
-        </label>
+        <ChoiceField
+          label="For"
+          value={span}
+          choices={SPANS.map((one) => [one, formatSpanWord(one)])}
+          onChange={setSpan}
+        />
       </div>
       {reason.trim() === '' ? (
         <p className="quiet">

@@ -3,6 +3,7 @@ import type { DenialGroup } from '../../api/denial.ts';
 import type { Page } from '../../api/page.ts';
 import { useAnswer } from '../../live/use-live.ts';
 import { AnswerNote, Empty } from '../../parts/answer-states.tsx';
+import { ChoiceField } from '../../parts/choice-field.tsx';
 import { PageHead } from '../../parts/page-head.tsx';
 import { SearchBox } from '../../parts/search-box.tsx';
 import { apiPath } from '../../route/query.ts';
@@ -61,20 +62,12 @@ export function DenialsPage(): ReactNode {
           value={search}
           onChange={(q) => setQuery({ q })}
         />
-        <label className="field">
-          <span>Time</span>
-          <select
-            className="auto"
-            value={since}
-            onChange={(event) => setQuery({ since: event.target.value })}
-          >
-            {SPANS.map((span) => (
-              <option key={span} value={span}>
-                the last {formatSpanWord(span)}
-              </option>
-            ))}
-          </select>
-        </label>
+        <ChoiceField
+          label="Time"
+          value={since}
+          choices={SPANS.map((span) => [span, `the last ${formatSpanWord(span)}`])}
+          onChange={(span) => setQuery({ since: span })}
+        />
         {to !== '' && (
           <button type="button" className="button" onClick={() => setQuery({ to: undefined })}>
             Show all, not only calls to {to}

@@ -4,6 +4,7 @@ import type { Answer } from '../../live/answer-cache.ts';
 import { useAnswer } from '../../live/use-live.ts';
 import { type PagedAnswer, usePages } from '../../live/use-pages.ts';
 import { AnswerNote, Empty } from '../../parts/answer-states.tsx';
+import { type Choice, ChoiceField } from '../../parts/choice-field.tsx';
 import { type Column, DataTable } from '../../parts/data-table.tsx';
 import { Moment } from '../../parts/moment.tsx';
 import { PageHead } from '../../parts/page-head.tsx';
@@ -210,28 +211,18 @@ function AuditFilterBar(props: {
         value={filter.text}
         onChange={(q) => onChange({ q })}
       />
-      <label className="field">
-        <span>Log</span>
-        <select
-          className="auto"
-          value={filter.log}
-          onChange={(event) => onChange({ log: event.target.value })}
-        >
-          <option value="control">control</option>
-          <option value="ca">authority</option>
-        </select>
-      </label>
-      <label className="field">
-        <span>Result</span>
-        <select
-          value={filter.result}
-          onChange={(event) => onChange({ result: event.target.value })}
-        >
-          <option value="">any</option>
-          <option value="ok">done</option>
-          <option value="refused">refused</option>
-        </select>
-      </label>
+      <ChoiceField
+        label="Log"
+        value={filter.log}
+        choices={LOGS}
+        onChange={(log) => onChange({ log })}
+      />
+      <ChoiceField
+        label="Result"
+        value={filter.result}
+        choices={RESULTS}
+        onChange={(result) => onChange({ result })}
+      />
       {(['action', 'actor', 'target'] as const).map((key) => (
         <TextField
           key={key}
@@ -246,6 +237,15 @@ function AuditFilterBar(props: {
   );
 }
 
+const LOGS: readonly Choice[] = [
+  ['control', 'control'],
+  ['ca', 'authority'],
+];
+const RESULTS: readonly Choice[] = [
+  ['', 'any'],
+  ['ok', 'done'],
+  ['refused', 'refused'],
+];
 const LABELS = { action: 'Action', actor: 'Who', target: 'What' } as const;
 
 function keyOf(event: AuditEvent): string {

@@ -5,6 +5,7 @@ import type { Answer } from '../../live/answer-cache.ts';
 import { useAnswer } from '../../live/use-live.ts';
 import { useNow } from '../../live/use-now.ts';
 import { AnswerNote, Empty } from '../../parts/answer-states.tsx';
+import { type Choice, ChoiceField } from '../../parts/choice-field.tsx';
 import { useQuery } from '../../route/use-place.ts';
 import { formatAgo, formatSpanWord } from '../../words/format.ts';
 import { ComparedCalls } from './compared-calls.tsx';
@@ -40,10 +41,10 @@ export function CompareView({ sets }: { sets: Answer<Page<PolicySetSummary>> }):
       {namespace !== undefined && commits.data !== undefined && (
         <>
           <div className="toolbar">
-            <Choice
+            <ChoiceField
               label="Namespace"
               value={namespace}
-              options={withAsked(
+              choices={withAsked(
                 known.map((set) => [set.namespace, set.namespace]),
                 namespace,
               )}
@@ -51,10 +52,10 @@ export function CompareView({ sets }: { sets: Answer<Page<PolicySetSummary>> }):
             />
             {pair !== undefined && <Versions pair={pair} listed={listed} />}
             {pair !== undefined && (
-              <Choice
+              <ChoiceField
                 label="Calls of"
                 value={since}
-                options={SPANS.map((span) => [span, `the last ${formatSpanWord(span)}`])}
+                choices={SPANS.map((span) => [span, `the last ${formatSpanWord(span)}`])}
                 onChange={(span) => setQuery({ since: span === DEFAULT_SPAN ? undefined : span })}
               />
             )}
@@ -115,16 +116,16 @@ function Versions(props: { pair: VersionPair; listed: readonly CommitEntry[] }):
   };
   return (
     <>
-      <Choice
+      <ChoiceField
         label="From version"
         value={String(pair.before)}
-        options={withAsked(options, String(pair.before))}
+        choices={withAsked(options, String(pair.before))}
         onChange={(before) => choose({ before: Number(before) })}
       />
-      <Choice
+      <ChoiceField
         label="To version"
         value={String(pair.after)}
-        options={withAsked(options, String(pair.after))}
+        choices={withAsked(options, String(pair.after))}
         onChange={(after) => choose({ after: Number(after) })}
       />
       <button
@@ -138,37 +139,9 @@ function Versions(props: { pair: VersionPair; listed: readonly CommitEntry[] }):
   );
 }
 
-type Option = readonly [value: string, words: string];
-
-function Choice(props: {
-  label: string;
-  value: string;
-  options: readonly Option[];
-  onChange: (value: string) => void;
-}): ReactNode {
-  const id = useId();
-  return (
-    <label className="field" htmlFor={id}>
-      <span>{props.label}</span>
-      <select
-        id={id}
-        className="auto"
-        value={props.value}
-        onChange={(event) => props.onChange(event.target.value)}
-      >
-        {props.options.map(([value, words]) => (
-          <option key={value} value={value}>
-            {words}
-          </option>
-        ))}
-      </select>
-    </label>
-  );
-}
-
 /** What the address asks for is among the choices, also where it is none of those listed. */
-function withAsked(options: readonly Option[], asked: string): readonly Option[] {
-  return options.some(([value]) => value === asked) ? options : [...options, [asked, asked]];
+function withAsked(choices: readonly Choice[], asked: string): readonly Choice[] {
+  return choices.some(([value]) => value === asked) ? choices : [...choices, [asked, asked]];
 }
 
 /** Where there is most to compare, so that the page does not open on a namespace with a single version. */
